@@ -1,0 +1,18 @@
+"""Errors that a client may see. Each carries a stable `code`; `gateway.api.errors` turns them into problem+json."""
+
+from __future__ import annotations
+
+
+class ServiceError(Exception):
+    """A failure with a name that clients can rely on.
+
+    `status` is the HTTP status, `code` a stable snake_case name, `detail` one sentence for a person that says what is
+    wrong and which part of the request it concerns. `retry_after_s` becomes the `Retry-After` header.
+    """
+
+    def __init__(self, status: int, code: str, detail: str, *, retry_after_s: int | None = None) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.code = code
+        self.detail = detail
+        self.retry_after_s = retry_after_s

