@@ -1,0 +1,93 @@
+"""Lines of a text region to paragraphs: the engine keeps the page's line breaks, running text should not."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+LINE_BREAK = "  \n"
+"""Markdown's hard line break."""
+
+_ITEM = re.compile(
+    r"""[•◦▪■□●○◆‣⁃∙·]\s*\S                            # a bullet
+    | [-–—*+]\s+\S                                    # a dash with a space
+    | \d{1,3}(?:[.)]\s|[.)、\uff0e\uff09]\s*[^\d\s.,)])  # "1. " and "1)a", not "1.5"
+    | [(\uff08]\w{1,3}[)\uff09]                       # (a), (1), (iv)
+    | [a-zа-я]\)\s+\S                                 # a)
+    | [①-⓿❶-➓]                                        # circled numbers
+    """,
+    re.VERBOSE,
+)
+_SENTENCE_END = tuple(".!?:;。！？：；…")
+_HYPHENS = ("-", "\u2010", "\u00ad")
+_SHORT = 0.6
+"""A line below this part of its region's longest line, if it ends a sentence too, ends a paragraph."""
+
+
+def paragraphs(text: str) -> str:
+    """Running text as Markdown: lines of one paragraph joined, list items and paragraphs kept apart.
+
+    Only white space and hyphens at line ends are changed.
+    """
+    blocks = re.split(r"\n[^\S\n]*\n", "\n".join(text.splitlines()))
+    return "\n\n".join(joined for block in blocks if (joined := _paragraph(block)))
+
+
+def one_line(text: str) -> str:
+    """All lines joined: a title, a caption."""
+    result = ""
+    for line in _stripped(text):
+        result = _join(result, line)
+    return result
+
+
+def kept_lines(text: str) -> str:
+    """Every line on its own: a table of contents, program text."""
+    return LINE_BREAK.join(_stripped(text))
+
+
+def _paragraph(text: str) -> str:
+    lines = _stripped(text)
+    longest = max(map(_width, lines), default=0)
+    result = previous = ""
+    for line in lines:
+        result += _separator(previous, line, longest) if previous else ""
+        result = _join(result, line)
+        previous = line
+    return result
+
+
+def _separator(previous: str, line: str, longest: int) -> str:
+    if _ITEM.match(line):
+        return LINE_BREAK
+    if _width(previous) < _SHORT * longest and previous.endswith(_SENTENCE_END):
+        return "\n\n"
+    return ""
+
+
+def _join(text: str, line: str) -> str:
+    if not text or text.endswith("\n"):
+        return text + line
+    if text.endswith(_HYPHENS) and text[-2:-1].isalnum():
+        return (text[:-1] if _is_divided(text, line) else text) + line
+    return text + ("" if _is_cjk(text[-1]) or _is_cjk(line[0]) else " ") + line
+
+
+def _is_divided(text: str, line: str) -> bool:
+    """Whether the hyphen at the end of `text` only divides a word."""
+    return text.endswith("\u00ad") or (text[-2].isalpha() and line[0].islower())
+
+
+def _stripped(text: str) -> list[str]:
+    return [line for raw in text.splitlines() if (line := raw.strip())]
+
+
+def _is_cjk(character: str) -> bool:
+    """Scripts written without spaces between words; Hangul has them."""
+    if unicodedata.east_asian_width(character) not in ("W", "F"):
+        return False
+    return not unicodedata.name(character, "").startswith("HANGUL")
+
+
+def _width(line: str) -> int:
+    return sum(2 if unicodedata.east_asian_width(character) in ("W", "F") else 1 for character in line)

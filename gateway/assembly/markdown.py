@@ -1,0 +1,144 @@
+"""Blocks to Markdown, by label, as PaddleOCR-VL writes it (its "pretty" form)."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Callable, Mapping, Sequence
+
+from gateway.assembly.chart import chart_to_html
+from gateway.assembly.labels import CAPTION_LABELS, LINE_LABELS, is_formula
+from gateway.assembly.lines import kept_lines, one_line, paragraphs
+from gateway.model import Block
+
+_TABLE = "<table border=1 style='margin: auto; word-wrap: break-word;'>"
+_NUMBERING = re.compile(r"\d+((?:\.\d+)*)\.?(?=\s|$|[^\d\s.%])")
+_ABSTRACT = re.compile(r"\s*(abstract|摘\s*要|аннотация|реферат)\s*[:：.]?\s*\n", re.IGNORECASE)
+_LOCATION = re.compile(r"(?:<\|(?:LOC_\w+|TEXT_START|TEXT_END)\|>)+")
+_FENCED = re.compile(r"(?:\$\$?|\\\[|\\\()(?P<body>.*?)(?:\$\$?|\\\]|\\\))", re.DOTALL)
+_NUMBER = re.compile(r"[\w().,:'*\-–]{1,16}")
+_LESS_THAN = re.compile(r"<(?=[a-zA-Z/!?])")
+_TAG = re.compile(
+    r"""(?P<backslashes>\\*)<(?:
+        (?=/?[a-zA-Z][\w-]*(?:/?>|\s[^>]*>))  # a whole tag
+      | (?=[!?])                              # a comment or instruction
+      | (?<=^<)(?=[a-zA-Z/])                  # at a line's start half a tag is enough
+    )""",
+    re.VERBOSE | re.MULTILINE,
+)
+
+
+def page_markdown(blocks: Sequence[Block], pictures: Mapping[str, str], page_width: int) -> str:
+    """The page's Markdown: its blocks in order, one blank line between. `pictures`: block id to picture key."""
+    parts = []
+    for block, number in _with_formula_numbers(blocks):
+        parts.append(block_markdown(block, pictures.get(block.id), page_width, number))
+    return "\n\n".join(part for part in parts if part)
+
+
+def block_markdown(block: Block, picture: str | None, page_width: int, formula_number: str = "") -> str:
+    """One block's Markdown, empty where the block holds nothing to show."""
+    parts = [_picture(block, picture, page_width)] if picture else []
+    if block.content.strip():
+        parts.append(_formula(block, formula_number) if is_formula(block.label) else _text(block))
+    return "\n\n".join(parts)
+
+
+def _with_formula_numbers(blocks: Sequence[Block]) -> list[tuple[Block, str]]:
+    """A formula number directly after its formula becomes the formula's tag; any other stays a block of its own."""
+    paired: list[tuple[Block, str]] = []
+    for block in blocks:
+        number = one_line(block.content)
+        if paired and _is_number_of(block, number, *paired[-1]):
+            paired[-1] = (paired[-1][0], number)
+        else:
+            paired.append((block, ""))
+    return paired
+
+
+def _is_number_of(block: Block, number: str, formula: Block, taken: str) -> bool:
+    if block.label != "formula_number" or formula.label != "display_formula" or taken:
+        return False
+    return bool(_NUMBER.fullmatch(number) and _latex(formula.content))
+
+
+def _picture(block: Block, key: str, page_width: int) -> str:
+    width = max(1, min(100, int((block.bbox[2] - block.bbox[0]) / max(page_width, 1) * 100)))
+    return f'<div style="text-align: center;"><img src="{key}" alt="Image" width="{width}%" /></div>'
+
+
+def _text(block: Block) -> str:
+    if block.label in CAPTION_LABELS:
+        return f'<div style="text-align: center;">{html.escape(one_line(block.content), quote=False)}</div>'
+    if block.label in LINE_LABELS:
+        return escape_tags(kept_lines(block.content))
+    writer = _WRITERS.get(block.label)
+    return writer(block.content) if writer else escape_tags(paragraphs(block.content))
+
+
+def _document_title(content: str) -> str:
+    return f"# {escape_tags(one_line(content))}"
+
+
+def _paragraph_title(content: str) -> str:
+    title = one_line(content)
+    numbering = _NUMBERING.match(title)
+    depth = numbering[1].count(".") if numbering else 0
+    return f"{'#' * min(2 + depth, 6)} {escape_tags(title)}"
+
+
+def _abstract(content: str) -> str:
+    heading = _ABSTRACT.match(content)
+    if not heading:
+        return escape_tags(paragraphs(content))
+    return f"## {one_line(heading[0])}\n\n{escape_tags(paragraphs(content[heading.end() :]))}".rstrip()
+
+
+def _table(content: str) -> str:
+    if not content.startswith("<table>"):
+        return escape_tags(kept_lines(content))
+    return _TABLE + content.removeprefix("<table>")
+
+
+def _chart(content: str) -> str:
+    return _table(chart_to_html(content) or content)
+
+
+def _spotting(content: str) -> str:
+    return escape_tags(kept_lines(_LOCATION.sub("\n", content)))
+
+
+def _formula(block: Block, number: str) -> str:
+    latex = _latex(block.content)
+    if not latex:
+        return escape_tags(kept_lines(block.content))
+    if block.label == "inline_formula":
+        return f"${latex}$"
+    tag = f" \\tag*{{{number}}}" if number else ""
+    return f"$$ {latex}{tag} $$"
+
+
+def _latex(content: str) -> str:
+    """The formula without its fence, on one line; empty where it is not one formula."""
+    fenced = _FENCED.fullmatch(content.strip())
+    latex = " ".join((fenced["body"] if fenced else content).split())
+    return "" if "$" in latex else _LESS_THAN.sub("< ", latex)
+
+
+def escape_tags(text: str) -> str:
+    """Text in which nothing reads as HTML: a document's `<script>` stays six letters between two signs."""
+    return _TAG.sub(_escaped, text)
+
+
+def _escaped(match: re.Match[str]) -> str:
+    return match["backslashes"] * 2 + "\\<"
+
+
+_WRITERS: Mapping[str, Callable[[str], str]] = {
+    "doc_title": _document_title,
+    "paragraph_title": _paragraph_title,
+    "abstract": _abstract,
+    "table": _table,
+    "chart": _chart,
+    "spotting": _spotting,
+}

@@ -1,0 +1,131 @@
+"""PaddleOCR-VL's table language OTSL to HTML.
+
+A cell is `<fcel>text` or `<ecel>` (empty); `<lcel>`, `<ucel>`, `<xcel>` continue the cell to the left, above, or both;
+`<nl>` ends a row. A model may write any of them anywhere, so every input gives a valid rectangular table.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from dataclasses import dataclass
+
+_TOKEN = re.compile(r"<(fcel|ecel|lcel|ucel|xcel|nl)>")
+_CONTINUED = frozenset({"lcel", "ucel", "xcel"})
+_MAX_CELLS = 100_000
+"""A run-away reading can ask for rows x columns far above its own length; a real table never comes near this."""
+
+Grid = list[list["_Cell"]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Cell:
+    kind: str
+    text: str = ""
+
+
+@dataclass(slots=True)
+class _Span:
+    row: int
+    column: int
+    rows: int
+    columns: int
+    text: str
+
+
+_EMPTY = _Cell("ecel")
+
+
+def otsl_to_html(text: str) -> str:
+    """HTML table of an OTSL reading, on one line; empty where `text` holds no cell, so that the caller keeps it raw."""
+    rows = _parse(text)
+    width = _width(rows)
+    if not width or width * len(rows) > _MAX_CELLS:
+        return ""
+    return _html(_spans([_fitted(row, width) for row in rows]), len(rows))
+
+
+def _parse(text: str) -> Grid:
+    lead, *pieces = _TOKEN.split(text)
+    if not pieces:
+        return []
+    rows: Grid = [[]]
+    if lead.strip():
+        rows[0].append(_Cell("fcel", lead.strip()))
+    for kind, content in zip(pieces[::2], pieces[1::2], strict=True):
+        _append(rows, kind, content.strip())
+    return [row for row in rows if row]
+
+
+def _append(rows: Grid, kind: str, text: str) -> None:
+    if kind == "nl":
+        rows.append([])
+        if not text:
+            return
+    rows[-1].append(_Cell("fcel", text) if text or kind == "fcel" else _Cell(kind))
+
+
+def _width(rows: Grid) -> int:
+    """Columns: up to the last cell with text, or the longest row, whichever pads and cuts less. Text is never cut."""
+    longest = max((len(row) for row in rows), default=0)
+    used = max((column + 1 for row in rows for column, cell in enumerate(row) if cell.kind == "fcel"), default=0)
+    return min((used or longest, longest), key=lambda width: sum(abs(len(row) - width) for row in rows))
+
+
+def _fitted(row: list[_Cell], width: int) -> list[_Cell]:
+    return row[:width] + [_EMPTY] * (width - len(row))
+
+
+def _spans(grid: Grid) -> list[_Span]:
+    """Tiles the grid with rectangles, first come first served, so that no two overlap and none is left out."""
+    taken = [[False] * len(row) for row in grid]
+    spans = []
+    for row, cells in enumerate(grid):
+        for column, cell in enumerate(cells):
+            if not taken[row][column]:
+                span = _grown(grid, taken, row, column, cell.text)
+                _take(taken, span)
+                spans.append(span)
+    return spans
+
+
+def _grown(grid: Grid, taken: list[list[bool]], row: int, column: int, text: str) -> _Span:
+    cells = grid[row]
+    right = column + 1
+    while right < len(cells) and cells[right].kind == "lcel" and not taken[row][right]:
+        right += 1
+    below = row + 1
+    while below < len(grid) and _continues(grid[below], taken[below], column, right):
+        below += 1
+    return _Span(row, column, below - row, right - column, text)
+
+
+def _continues(cells: list[_Cell], taken: list[bool], left: int, right: int) -> bool:
+    if cells[left].kind not in ("ucel", "xcel"):
+        return False
+    return all(cells[at].kind in _CONTINUED and not taken[at] for at in range(left, right))
+
+
+def _take(taken: list[list[bool]], span: _Span) -> None:
+    for row in range(span.row, span.row + span.rows):
+        taken[row][span.column : span.column + span.columns] = [True] * span.columns
+
+
+def _html(spans: list[_Span], rows_total: int) -> str:
+    """Rows in which no cell begins are left out and the cells that run through them made shorter."""
+    starts: list[list[_Span]] = [[] for _ in range(rows_total)]
+    for span in spans:
+        starts[span.row].append(span)
+    lines = [
+        "".join(_cell(span, sum(1 for row in starts[span.row : span.row + span.rows] if row)) for span in row)
+        for row in starts
+        if row
+    ]
+    return "<table>" + "".join(f"<tr>{line}</tr>" for line in lines) + "</table>"
+
+
+def _cell(span: _Span, rows: int) -> str:
+    attributes = f' rowspan="{rows}"' if rows > 1 else ""
+    attributes += f' colspan="{span.columns}"' if span.columns > 1 else ""
+    lines = html.escape(span.text, quote=False).splitlines()
+    return f"<td{attributes}>{'<br>'.join(line.strip() for line in lines)}</td>"

@@ -1,0 +1,85 @@
+"""Regions and their readings to one page's result."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from gateway.assembly.images import box_key
+from gateway.assembly.labels import is_picture
+from gateway.assembly.markdown import page_markdown
+from gateway.assembly.otsl import otsl_to_html
+from gateway.model import Block, DocumentStatus, OcrOptions, PageFailure, PageResult, Reading, Region
+
+
+def assemble_page(
+    page: int,
+    width: int,
+    height: int,
+    dpi: int | None,
+    regions: Sequence[Region],
+    readings: Sequence[Reading],
+    options: OcrOptions,
+) -> PageResult:
+    """The result of page number `page`; `regions` stand in reading order, each with the reading at the same place."""
+    pairs = zip(regions, readings, strict=True)
+    blocks = [_block(f"p{page}-b{at}", region, reading) for at, (region, reading) in enumerate(pairs, 1)]
+    return PageResult(
+        page=page,
+        width=width,
+        height=height,
+        dpi=dpi,
+        status=_status(blocks),
+        markdown=page_markdown(shown(blocks, options), _pictures(page, blocks, options), width),
+        blocks=blocks,
+        warnings=[_warning(page, block) for block in blocks if _is_loss(block)],
+    )
+
+
+def assemble_failure(failure: PageFailure) -> PageResult:
+    """The result of a page that gave no pixels."""
+    warning = f"page {failure.number}: {failure.code}: {failure.detail}"
+    return PageResult(page=failure.number, width=0, height=0, status="failed", markdown="", warnings=[warning])
+
+
+def shown(blocks: Sequence[Block], options: OcrOptions) -> list[Block]:
+    """The blocks that Markdown, HTML and plain text show; the JSON holds all."""
+    if options.task != "document":
+        return list(blocks)
+    return [block for block in blocks if block.label not in options.ignore_labels]
+
+
+def _block(block_id: str, region: Region, reading: Reading) -> Block:
+    is_table = region.label == "table"
+    return Block(
+        id=block_id,
+        label=region.label,
+        bbox=region.bbox,
+        polygon=region.polygon,
+        order=region.order,
+        content=otsl_to_html(reading.text) or reading.text if is_table else reading.text,
+        confidence=reading.confidence,
+        status=reading.status,
+        error=reading.error,
+    )
+
+
+def _pictures(page: int, blocks: Sequence[Block], options: OcrOptions) -> dict[str, str]:
+    if options.images == "none":
+        return {}
+    return {block.id: box_key(page, block.label, block.bbox) for block in blocks if is_picture(block.label, options)}
+
+
+def _is_loss(block: Block) -> bool:
+    """A block skipped on purpose (a picture that nobody asked to read) carries no error and is no loss."""
+    return block.status in ("failed", "truncated") or (block.status == "skipped" and block.error is not None)
+
+
+def _warning(page: int, block: Block) -> str:
+    reason = f": {block.error}" if block.error else ""
+    return f"page {page}: block {block.id} ({block.label}) {block.status}{reason}"
+
+
+def _status(blocks: Sequence[Block]) -> DocumentStatus:
+    if not any(map(_is_loss, blocks)):
+        return "ok"
+    return "partial" if any(block.content for block in blocks) else "failed"

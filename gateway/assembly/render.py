@@ -1,0 +1,157 @@
+"""A document's result as a standalone HTML page, as plain text, and as Markdown with its pictures in place."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Mapping, Sequence
+from html.parser import HTMLParser
+
+import nh3
+from markdown_it import MarkdownIt
+from markdown_it.rules_inline import StateInline
+
+from gateway.assembly.page import shown
+from gateway.model import Block, DocumentResult, OcrOptions
+
+_POLICY = "default-src 'none'; img-src 'self' data: http: https:; style-src 'unsafe-inline'"
+_PAGE = """<!doctype html>
+<html>
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="{policy}">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title>
+<style>
+body {{ max-width: 60em; margin: 2em auto; padding: 0 1em; font-family: sans-serif; line-height: 1.5; }}
+table {{ border-collapse: collapse; }} td, th {{ border: 1px solid; padding: .2em .5em; }} img {{ max-width: 100%; }}
+</style>
+</head>
+<body>
+{body}
+</body>
+</html>
+"""
+_TAGS = {
+    *("br", "div", "img", "li", "ol", "p", "section", "ul", "h1", "h2", "h3", "h4", "h5", "h6"),
+    *("table", "thead", "tbody", "tr", "td", "th"),
+}
+_ATTRIBUTES = {
+    "div": {"style"},
+    "img": {"src", "alt", "width"},
+    "ol": {"start"},
+    "section": {"id"},
+    "table": {"border", "style"},
+    "td": {"rowspan", "colspan"},
+}
+_IMAGE = re.compile(r'(<img src=")([^"]*)(")')
+_MATH = re.compile(r"\$\$.+?\$\$|\$[^$\n]+\$", re.DOTALL)
+_ESCAPED_TAG = re.compile(r"((?:\\\\)*)\\<")
+
+
+def render_markdown(markdown: str, images: Mapping[str, str]) -> str:
+    """Markdown whose picture keys are replaced by the values of `images`: URLs, or base64 JPEG put in as data URIs."""
+    return _IMAGE.sub(lambda match: match[1] + _source(images, match[2]) + match[3], markdown)
+
+
+def render_html(result: DocumentResult) -> str:
+    """A standalone page, safe to open: only our own pictures, no script, no style but alignment."""
+    sections = (
+        f'<section id="page-{page.page}">\n{_MARKDOWN.render(render_markdown(page.markdown, result.images))}</section>'
+        for page in result.pages
+    )
+    sources = {_source(result.images, key) for key in result.images}
+    return _PAGE.format(
+        policy=_POLICY, title=html.escape(result.document.name), body=_sanitised("\n".join(sections), sources)
+    )
+
+
+def render_text(result: DocumentResult, options: OcrOptions) -> str:
+    """Contents of the blocks in reading order, a blank line between; tables with tabs between their cells."""
+    parts = (_plain(block) for page in result.pages for block in shown(page.blocks, options))
+    return "\n\n".join(part for part in parts if part)
+
+
+def _source(images: Mapping[str, str], key: str) -> str:
+    value = images.get(key, key)
+    is_address = value is key or (value.startswith(("/", "http:", "https:")) and value.endswith(".jpg"))
+    return value if is_address else f"data:image/jpeg;base64,{value}"
+
+
+def _sanitised(body: str, sources: set[str]) -> str:
+    def only_own_pictures(tag: str, attribute: str, value: str) -> str | None:
+        return None if (tag, attribute) == ("img", "src") and value not in sources else value
+
+    return nh3.clean(
+        body,
+        tags=_TAGS,
+        attributes=_ATTRIBUTES,
+        attribute_filter=only_own_pictures,
+        url_schemes={"http", "https", "data"},
+        filter_style_properties={"text-align", "margin", "word-wrap"},
+    )
+
+
+def _math(state: StateInline, silent: bool) -> bool:
+    """A formula as it is."""
+    found = _MATH.match(state.src, state.pos)
+    return _literal(state, silent, found, found[0]) if found else False
+
+
+def _escaped_tag(state: StateInline, silent: bool) -> bool:
+    """The one backslash escape that our Markdown uses."""
+    found = _ESCAPED_TAG.match(state.src, state.pos)
+    return _literal(state, silent, found, found[1][::2] + "<") if found else False
+
+
+def _literal(state: StateInline, silent: bool, found: re.Match[str], text: str) -> bool:
+    if not silent:
+        state.push("text", "", 0).content = text
+    state.pos = found.end()
+    return True
+
+
+def _markdown() -> MarkdownIt:
+    """Headings, lists, line breaks and HTML only: a page's own stars, underscores and brackets are text, not marks."""
+    parser = MarkdownIt("zero", {"html": True, "breaks": True})
+    parser.enable(["heading", "list", "html_block", "html_inline", "newline"])
+    parser.inline.ruler.before("text", "math", _math)
+    parser.inline.ruler.before("text", "escaped_tag", _escaped_tag)
+    return parser
+
+
+_MARKDOWN = _markdown()
+
+
+def _plain(block: Block) -> str:
+    if not block.content.startswith("<table>"):
+        return block.content.strip()
+    reader = _TableReader()
+    reader.feed(block.content)
+    reader.close()
+    return "\n".join("\t".join(row) for row in reader.rows)
+
+
+class _TableReader(HTMLParser):
+    """Rows of cell texts of the tables that `otsl_to_html` writes; a cell over columns is followed by empty ones."""
+
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.rows: list[list[str]] = []
+        self._more = 0
+
+    def handle_starttag(self, tag: str, attrs: Sequence[tuple[str, str | None]]) -> None:
+        if tag == "tr":
+            self.rows.append([])
+        elif tag == "td":
+            self.rows[-1].append("")
+            self._more = int(dict(attrs).get("colspan") or 1) - 1
+        elif tag == "br":
+            self.handle_data(" ")
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == "td":
+            self.rows[-1].extend([""] * self._more)
+
+    def handle_data(self, data: str) -> None:
+        self.rows[-1][-1] += data.replace("\t", " ")

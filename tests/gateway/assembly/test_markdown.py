@@ -1,0 +1,92 @@
+"""Blocks to Markdown, label by label."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.assembly.labels import LABELS
+from gateway.assembly.markdown import block_markdown, page_markdown
+from gateway.model import Block
+
+
+def block(label: str, content: str, number: int = 1) -> Block:
+    return Block(id=f"p1-b{number}", label=label, bbox=(100, 0, 350, 100), order=number, content=content)
+
+
+@pytest.mark.parametrize(
+    ("label", "content", "expected"),
+    [
+        ("doc_title", "A Title\nover lines", "# A Title over lines"),
+        ("paragraph_title", "Introduction", "## Introduction"),
+        ("paragraph_title", "1. Introduction", "## 1. Introduction"),
+        ("paragraph_title", "1.2 Method", "### 1.2 Method"),
+        ("paragraph_title", "2.3.4 Detail", "#### 2.3.4 Detail"),
+        ("paragraph_title", "U.S. Policy in the E.U.", "## U.S. Policy in the E.U."),
+        ("text", "one\ntwo", "one two"),
+        ("abstract", "Abstract\nWe show", "## Abstract\n\nWe show"),
+        ("abstract", "We show\nthat", "We show that"),
+        ("content", "One 1\nTwo 2", "One 1  \nTwo 2"),
+        ("figure_title", "Figure 1: a < b\n& c", '<div style="text-align: center;">Figure 1: a &lt; b &amp; c</div>'),
+        (
+            "table",
+            "<table><tr><td>x</td></tr></table>",
+            "<table border=1 style='margin: auto; word-wrap: break-word;'><tr><td>x</td></tr></table>",
+        ),
+        ("table", "x y\nz", "x y  \nz"),
+        ("display_formula", r"\[ a^2 \]", "$$ a^2 $$"),
+        ("display_formula", "$$\na^2\n\n+ b\n$$", "$$ a^2 + b $$"),
+        ("display_formula", "a^2", "$$ a^2 $$"),
+        ("inline_formula", r"\( x \)", "$x$"),
+        ("text", "<script>alert(1)</script>", r"\<script>alert(1)\</script>"),
+        ("text", "a < b and c > d", "a < b and c > d"),
+        ("spotting", "one<|LOC_1|><|LOC_2|>two<|LOC_3|>", "one  \ntwo"),
+        ("something_new", "kept", "kept"),
+        ("text", "", ""),
+    ],
+)
+def test_a_label_has_its_markdown(label: str, content: str, expected: str) -> None:
+    assert block_markdown(block(label, content), None, 1000) == expected
+
+
+def test_a_chart_that_was_read_is_a_table() -> None:
+    markdown = block_markdown(block("chart", "a | b\n1 | 2"), None, 1000)
+    assert markdown.startswith("<table border=1")
+    assert "<th>a</th>" in markdown
+
+
+def test_a_picture_is_centred_and_as_wide_as_on_the_page() -> None:
+    assert block_markdown(block("image", ""), "imgs/a.jpg", 1000) == (
+        '<div style="text-align: center;"><img src="imgs/a.jpg" alt="Image" width="25%" /></div>'
+    )
+
+
+def test_blocks_stand_one_blank_line_apart_and_empty_ones_leave_no_gap() -> None:
+    blocks = [block("doc_title", "T", 1), block("text", " ", 2), block("image", "", 3), block("text", "end", 4)]
+    markdown = page_markdown(blocks, {"p1-b3": "imgs/a.jpg"}, 1000)
+    assert markdown.split("\n\n")[0] == "# T"
+    assert markdown.split("\n\n")[-1] == "end"
+    assert "\n\n\n" not in markdown
+    assert markdown.count("<img") == 1
+
+
+def test_a_formula_number_joins_its_formula_and_is_never_lost() -> None:
+    pair = [block("display_formula", "a=b", 1), block("formula_number", "(3)", 2)]
+    assert page_markdown(pair, {}, 1000) == r"$$ a=b \tag*{(3)} $$"
+    assert page_markdown(pair[::-1], {}, 1000) == "(3)\n\n$$ a=b $$"
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(sorted(LABELS)), st.text(alphabet="ab1 \n.-<>/$\\&#|(中", max_size=30)), max_size=6
+    )
+)
+def test_no_letter_is_dropped_from_any_block(parts: list[tuple[str, str]]) -> None:
+    blocks = [block(label, content, at) for at, (label, content) in enumerate(parts, 1)]
+    markdown = re.sub(r"</?(?:div|table|thead|tbody|tr|th|td)\b[^>]*>", "", page_markdown(blocks, {}, 1000))
+    markdown = markdown.replace(r"\tag*", "").replace("&lt;", "").replace("&gt;", "").replace("&amp;", "")
+    wanted = "".join(content for _, content in parts)
+    assert re.findall(r"[ab1中]", markdown) == re.findall(r"[ab1中]", wanted)

@@ -1,0 +1,105 @@
+"""HTML and plain text of a whole document."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.assembly.page import assemble_page
+from gateway.assembly.render import render_html, render_markdown, render_text
+from gateway.model import DocumentInfo, DocumentResult, OcrOptions, Reading, Region, Timings, Usage
+
+KEY = "imgs/p1_img_in_image_box_0_0_50_10.jpg"
+
+
+def document(*parts: tuple[str, str], images: dict[str, str] | None = None, name: str = "a.pdf") -> DocumentResult:
+    regions = [Region(label, (0, 0, 50, 10), at) for at, (label, _) in enumerate(parts, 1)]
+    page = assemble_page(1, 100, 100, None, regions, [Reading(text) for _, text in parts], OcrOptions())
+    return DocumentResult(
+        id="x",
+        status="ok",
+        model="m",
+        engine="embedded",
+        document=DocumentInfo(name=name, media_type="application/pdf", pages_total=1, sha256=""),
+        pages=[page],
+        markdown=page.markdown,
+        images=images or {},
+        usage=Usage(),
+        timings=Timings(),
+    )
+
+
+class Seen(HTMLParser):
+    """Tags with attributes, and text of the body, as a browser parses them."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.feed(text[text.index("<body>") :])
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def test_a_page_is_a_standalone_document_with_its_structure() -> None:
+    text = render_html(
+        document(("doc_title", "Title"), ("text", "- one\n- two"), ("table", "<fcel>A<lcel><nl><fcel>1<fcel>2<nl>"))
+    )
+    assert text.startswith("<!doctype html>")
+    assert '<meta charset="utf-8">' in text
+    assert "<h1>Title</h1>" in text
+    assert "<li>one</li>" in text
+    assert '<td colspan="2">A</td>' in text
+
+
+def test_hostile_text_is_shown_and_harmless() -> None:
+    hostile = "<script>alert(1)</script> <img src=x onerror=alert(1)> [a](javascript:alert(1)) ![b](https://evil/x.png)"
+    for label in ("text", "doc_title", "figure_title", "content", "table", "display_formula", "footnote"):
+        seen = Seen(render_html(document((label, hostile), ("table", f"<fcel>{hostile}<nl>"), name="<script>")))
+        assert {tag for tag, _ in seen.tags} <= {"body", "section", "p", "h1", "div", "table", "tbody", "tr", "td"}
+        assert not any(name.startswith("on") or name == "src" for _, names in seen.tags for name in names)
+        assert "<script>alert(1)</script>" in seen.text.replace("< ", "<")
+
+
+def test_pictures_are_put_in_place_and_foreign_ones_are_not() -> None:
+    result = document(("image", ""), ("image", ""), images={KEY: "/9j/AAAA"})
+    result.pages[0].markdown += '\n\n<img src="https://evil.example/track.png">'
+    sources = [names.get("src") for tag, names in Seen(render_html(result)).tags if tag == "img"]
+    assert sources == ["data:image/jpeg;base64,/9j/AAAA", "data:image/jpeg;base64,/9j/AAAA", None]
+
+
+def test_markdown_gets_urls_or_data_for_its_keys() -> None:
+    markdown = f'x <img src="{KEY}" alt="Image" />'
+    assert '"/files/1/a.jpg"' in render_markdown(markdown, {KEY: "/files/1/a.jpg"})
+    assert '"data:image/jpeg;base64,/9j/AA=="' in render_markdown(markdown, {KEY: "/9j/AA=="})
+    assert render_markdown(markdown, {}) == markdown
+
+
+def test_formulas_come_through_letter_by_letter() -> None:
+    latex = r"\{ a_1 * b_2 * c \} \\ \frac{x}{y}"
+    assert latex in Seen(render_html(document(("display_formula", latex)))).text
+    assert latex in Seen(render_html(document(("text", f"so ${latex}$ holds")))).text
+
+
+def test_plain_text_has_tables_as_tab_separated_rows() -> None:
+    result = document(
+        ("doc_title", "Title"),
+        ("header", "left out"),
+        ("image", ""),
+        ("table", "<fcel>A & B<lcel><fcel>c\nd<nl><fcel>1<fcel>2<fcel>3<nl>"),
+        ("text", "a <b> line\nand another"),
+    )
+    assert render_text(result, OcrOptions()) == "Title\n\nA & B\t\tc d\n1\t2\t3\n\na <b> line\nand another"
+
+
+@given(st.text(alphabet=st.sampled_from("ab<>/!?-&;lt\n\\$*_[]()`~|\"'=中"), max_size=60))
+def test_html_shows_every_letter_of_running_text(text: str) -> None:
+    seen = Seen(render_html(document(("text", text), ("text", "end of it"))))
+    assert re.findall(r"[a-z中]", seen.text) == re.findall(r"[a-z中]", text + "end of it")
