@@ -1,0 +1,51 @@
+# Two commands are enough: `make run` and `make test`. `make help` lists the rest.
+# PYTHON=/path/to/python3 chooses the interpreter; every setting of docs/settings.md can be given too: make run PORT=9000
+
+PY_RUN := .venv/bin/python
+PY_TEST := .venv-test/bin/python
+LOCK := uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header \
+	--no-emit-index-url --no-emit-find-links
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint docs examples bench-accuracy bench-embedded lock clean env env-test
+
+help: ## list these commands
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r command text; do \
+		printf '%-24s %s\n' "$$command" "$$text"; done
+
+env:
+	@sh scripts/venv.sh .venv requirements/runtime.txt
+
+env-test:
+	@sh scripts/venv.sh .venv-test requirements/dev.txt
+
+run: env ## start the service in the foreground; Ctrl-C stops it
+	@exec $(PY_RUN) -m scripts.launch --console
+
+test: lint ## linters, types and all tests
+	$(PY_TEST) -m pytest
+
+lint: env-test ## ruff and mypy
+	$(PY_TEST) -m ruff check .
+	$(PY_TEST) -m ruff format --check .
+	$(PY_TEST) -m mypy
+
+docs: env-test ## write docs/settings.md anew from the settings tables
+	$(PY_TEST) -m scripts.settings_doc
+
+examples: env-test ## draw the example documents anew
+	$(PY_TEST) -m examples.generate
+
+bench-accuracy: env-test ## score the sample pages against their truth
+	$(PY_TEST) -m benchmarks.accuracy
+
+bench-embedded: env-test ## time /ocr against plain RapidOCR
+	$(PY_TEST) -m benchmarks.embedded
+
+lock: ## resolve pyproject.toml into the pinned requirements files (needs uv)
+	$(LOCK) -o requirements/runtime.txt
+	$(LOCK) --extra dev -o requirements/dev.txt
+
+clean: ## remove both environments and all caches; var/ stays
+	rm -rf .venv .venv-test .mypy_cache .ruff_cache .pytest_cache .hypothesis build *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

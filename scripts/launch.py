@@ -1,0 +1,178 @@
+"""Checks what can be checked before the service starts, then becomes supervisord.
+
+Everything that a person can put right (a setting, a port, a folder) is said here in one sentence, before two programs
+that restart and restart bury it in their logs. Belongs to neither tier: it alone may read both settings tables.
+"""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import os
+import socket
+import stat
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from pydantic import ValidationError
+from pydantic_settings import BaseSettings
+
+from gateway.settings import Settings as GatewaySettings
+from vlm_backend.settings import Settings as VlmSettings
+
+ROOT = Path(__file__).resolve().parent.parent
+CONFIGURATION = ROOT / "supervisord.conf"
+VLM_ADDRESS = "127.0.0.1"
+
+
+def say(sentence: str) -> None:
+    print(f"paddleocr-vl-service: {sentence}", file=sys.stderr, flush=True)
+
+
+def setting_problems(*tables: type[BaseSettings]) -> list[str]:
+    """One sentence for each setting that a table does not accept; a setting of both tables is named once."""
+    sentences: dict[str, None] = {}
+    for table in tables:
+        try:
+            table()
+        except ValidationError as error:
+            for item in error.errors():
+                name = str(item["loc"][0]).upper()
+                sentences[f"{name}={item['input']} is not accepted: {item['msg']}."] = None
+    return list(sentences)
+
+
+def listening_problem(host: str, port: int, name: str) -> str | None:
+    """Why nothing can listen at `host:port`, as a sentence that names the setting; None if something can."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except socket.gaierror:
+        return f"HOST={host} is neither an address nor a name of this machine."
+    except OSError as error:
+        other = port + 1 if port < 65535 else port - 1
+        match error.errno:
+            case errno.EADDRINUSE:
+                return f"port {port} ({name}) is already in use; choose another one: make run {name}={other}"
+            case errno.EACCES:
+                return f"port {port} ({name}) needs root; choose one above 1023, for example: make run {name}=8081"
+            case errno.EADDRNOTAVAIL:
+                return f"HOST={host} is not an address of this machine."
+        return f"port {port} ({name}) cannot be used: {error.strerror}."
+    return None
+
+
+def hosts_vlm(gateway: GatewaySettings) -> bool:
+    return gateway.vlm_engine != "external"
+
+
+def port_problems(gateway: GatewaySettings) -> Iterator[str]:
+    problems = [listening_problem(gateway.host, gateway.port, "PORT")]
+    if hosts_vlm(gateway) and gateway.port == gateway.vlm_port:
+        problems.append(f"PORT and VLM_PORT are both {gateway.port}; the two tiers need two ports.")
+    elif hosts_vlm(gateway):
+        problems.append(listening_problem(VLM_ADDRESS, gateway.vlm_port, "VLM_PORT"))
+    return filter(None, problems)
+
+
+def folder_problem(folder: Path) -> str | None:
+    """Why no file can be written below `folder` (made if missing); None if one can."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=folder):
+            return None
+    except OSError as error:
+        return error.strerror or str(error)
+
+
+def warn_of_folders(gateway: GatewaySettings) -> None:
+    for name, folder in (("OUTPUT_DIR", gateway.output_dir), ("TEMP_DIR", gateway.temp_dir)):
+        if problem := folder_problem(folder):
+            say(f"{name}={folder} is not writable ({problem}); the service starts without it.")
+
+
+def pidfile(gateway: GatewaySettings) -> Path:
+    """In TEMP_DIR, or in a private folder of the system's, because a guessable name in a shared one can be a trap."""
+    folder = gateway.temp_dir
+    if folder_problem(folder):
+        folder = Path(tempfile.mkdtemp(prefix="paddleocr-vl-service-"))
+    return folder.absolute() / f"supervisord-{gateway.port}.pid"
+
+
+def can_be_reopened(descriptor: int) -> bool:
+    """supervisord opens /dev/fd/1 anew for each program. That fails on a socket (systemd) and on another user's pipe,
+    and on a plain file the writers would overwrite each other."""
+    mode = os.fstat(descriptor).st_mode
+    if not (stat.S_ISFIFO(mode) or os.isatty(descriptor)):
+        return False
+    try:
+        os.close(os.open(f"/dev/fd/{descriptor}", os.O_WRONLY))
+    except OSError:
+        return False
+    return True
+
+
+def relay_stdout() -> None:
+    """Puts a pipe of our own in stdout's place, emptied into the old one by `cat` until the last writer is gone."""
+    reader, writer = os.pipe()
+    # A session of its own, or Ctrl-C at the terminal would end it before the last words of the programs are out.
+    subprocess.Popen(["cat"], stdin=reader, stdout=1, start_new_session=True)
+    os.dup2(writer, 1)
+    os.close(reader)
+    os.close(writer)
+
+
+def environment(gateway: GatewaySettings, console: bool) -> dict[str, str]:
+    """What `supervisord.conf` expands and the programs inherit. Each tier may have an interpreter of its own."""
+    named = dict(os.environ)
+    named.setdefault("GATEWAY_PYTHON", sys.executable)
+    named.setdefault("VLM_PYTHON", sys.executable)
+    named["VLM_AUTOSTART"] = "true" if hosts_vlm(gateway) else "false"
+    named["PYTHONUNBUFFERED"] = "1"
+    if console and "log_format" not in gateway.model_fields_set:
+        named["LOG_FORMAT"] = "console"
+    return named
+
+
+def supervisord_command(pid: Path) -> list[str]:
+    command = [sys.executable, "-m", "supervisor.supervisord", "-n", "-c", str(CONFIGURATION), "-j", str(pid)]
+    if os.getuid() == 0:
+        # Saying so is the only way to keep supervisord from a warning about root at each start.
+        command += ["-u", "root"]
+    return command
+
+
+def checked_settings() -> GatewaySettings:
+    """The settings, once nothing that would keep the service from starting is left; else says what is and exits."""
+    problems = setting_problems(GatewaySettings, VlmSettings)
+    if not problems:
+        gateway = GatewaySettings()
+        problems = list(port_problems(gateway))
+    for problem in problems:
+        say(problem)
+    if problems:
+        sys.exit(2)
+    return gateway
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="scripts.launch", description=__doc__)
+    parser.add_argument("--console", action="store_true", help="log for eyes unless LOG_FORMAT says otherwise")
+    options = parser.parse_args(arguments)
+    os.chdir(ROOT)
+    gateway = checked_settings()
+    warn_of_folders(gateway)
+    named = environment(gateway, options.console or sys.stdout.isatty())
+    command = supervisord_command(pidfile(gateway))
+    if not can_be_reopened(1):
+        relay_stdout()
+    os.execve(command[0], command, named)
+
+
+if __name__ == "__main__":
+    main()
