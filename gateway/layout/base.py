@@ -1,0 +1,43 @@
+"""What a layout detector is: a page's pixels in, its regions in reading order out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from gateway.model import PageImage, Region
+
+LayoutState = Literal["not_initialized", "ready", "failed"]
+
+
+class LayoutDetector(Protocol):
+    """Finds the regions of a page. One detector serves all documents; calls may run at the same time."""
+
+    @property
+    def name(self) -> str:
+        """Model name, for people."""
+
+    @property
+    def state(self) -> LayoutState: ...
+
+    @property
+    def reason(self) -> str | None:
+        """Why the state is not `ready`; None when it is."""
+
+    async def start(self) -> None:
+        """Loads the models off the event loop. A failure sets `state` and `reason` and does not raise."""
+
+    async def detect(self, page: PageImage) -> list[Region]:
+        """Regions of one page in reading order, CPU work off the event loop. Raises what the model raises."""
+
+    async def close(self) -> None:
+        """Frees the models' threads. Safe to call twice."""
+
+
+@dataclass(frozen=True, slots=True)
+class Detection:
+    """One box as the model gave it, with PaddleOCR-VL's label. Pixels of the page, floats."""
+
+    label: str
+    score: float
+    box: tuple[float, float, float, float]

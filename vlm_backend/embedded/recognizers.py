@@ -1,0 +1,103 @@
+"""Text of one line image: PP-OCR's recognition model, or Tesseract for languages that no PP-OCR model at hand can read."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Pixels = NDArray[np.uint8]
+"""RGB, shape (height, width, 3)."""
+
+
+@dataclass(frozen=True, slots=True)
+class LineText:
+    """`confidences` has one value, 0 to 1, for each character of `text`."""
+
+    text: str
+    confidences: tuple[float, ...]
+
+    @property
+    def confidence(self) -> float:
+        return float(np.mean(self.confidences)) if self.confidences else 0.0
+
+
+class LineRecognizer(Protocol):
+    """Reads one upright line. Thread-safe; one call uses one core."""
+
+    def __call__(self, line: Pixels) -> LineText: ...
+
+
+class PaddleRecognizer:
+    """PP-OCR's CTC recogniser through RapidOCR. `params` are RapidOCR's for its `Rec` stage."""
+
+    def __init__(self, params: dict[str, Any]) -> None:
+        from rapidocr import RapidOCR
+
+        self._recognize: Any = RapidOCR(
+            params={
+                "Global.log_level": "error",
+                "Global.use_det": False,
+                "Global.use_cls": False,
+                "Global.use_preprocess_img": False,
+                "Global.return_word_box": True,
+                # One line a call at its own width: batches pad every line to the widest one, which costs a third more.
+                "Rec.rec_batch_num": 1,
+                "Rec.rec_img_shape": [3, 48, 32],
+                "EngineConfig.onnxruntime.intra_op_num_threads": 1,
+                "EngineConfig.onnxruntime.inter_op_num_threads": 1,
+                **params,
+            }
+        )
+
+    def __call__(self, line: Pixels) -> LineText:
+        found = self._recognize(np.ascontiguousarray(line[:, :, ::-1]))
+        if not found.txts:
+            return LineText("", ())
+        words = found.word_results[0]
+        confidences = tuple(float(value) for value in words.confs) if words is not None and words.confs else ()
+        return _trimmed(found.txts[0], confidences, float(found.scores[0]))
+
+
+def _trimmed(text: str, confidences: tuple[float, ...], score: float) -> LineText:
+    """Without the white space at both ends; the line's score stands for characters that have none of their own."""
+    if len(confidences) != len(text):
+        confidences = (score,) * len(text)
+    start, end = len(text) - len(text.lstrip()), len(text.rstrip())
+    return LineText(text[start:end], confidences[start:end])
+
+
+class TesseractRecognizer:
+    """Tesseract's LSTM models (`tessdata` folder, Debian's `tesseract-ocr-rus` for one), one API object a thread."""
+
+    def __init__(self, tessdata: Path, languages: str) -> None:
+        self._tessdata, self._languages = tessdata, languages
+        self._local = threading.local()
+        self._api()
+
+    def __call__(self, line: Pixels) -> LineText:
+        from PIL import Image
+
+        api = self._api()
+        api.SetImage(Image.fromarray(_with_border(line)))
+        text = api.GetUTF8Text().strip().replace("\n", " ")
+        confidence = max(0, api.MeanTextConf()) / 100
+        return LineText(text, (confidence,) * len(text))
+
+    def _api(self) -> Any:
+        import tesserocr
+
+        if not hasattr(self._local, "api"):
+            self._local.api = tesserocr.PyTessBaseAPI(
+                path=str(self._tessdata), lang=self._languages, psm=tesserocr.PSM.SINGLE_LINE
+            )
+        return self._local.api
+
+
+def _with_border(line: Pixels) -> Pixels:
+    """Tesseract loses glyphs that touch the edge; it wants some 10 px around them."""
+    return np.pad(line, ((10, 10), (10, 10), (0, 0)), mode="edge")

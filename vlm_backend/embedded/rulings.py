@@ -1,0 +1,62 @@
+"""Ruled lines of a table: where they run, and between which neighbouring cells they stand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from textlines.detection import Pixels
+
+Mask = NDArray[np.bool_]
+
+HORIZONTAL_LENGTH = 3.0  # shortest horizontal rule in line heights: dashes and underlines of a word are shorter
+VERTICAL_LENGTH = 1.0  # shortest vertical rule in line heights: detected lines are higher than their glyphs
+WALL = 0.5  # share of a cell's edge that a rule covers where it is a wall
+
+
+@dataclass(frozen=True, slots=True)
+class Rulings:
+    """`horizontal`, `vertical`: pixels of the rules, shape of the crop. `line_height` in pixels."""
+
+    horizontal: Mask
+    vertical: Mask
+    line_height: float
+
+    def positions(self, vertical: bool) -> list[int]:
+        """Places of the rules across their direction, merged where they are closer than half a line, ascending."""
+        mask = self.vertical if vertical else self.horizontal
+        length = (VERTICAL_LENGTH if vertical else HORIZONTAL_LENGTH) * self.line_height
+        profile = np.flatnonzero(mask.sum(axis=0 if vertical else 1) >= length)
+        breaks = np.flatnonzero(np.diff(profile) > self.line_height / 2) + 1
+        return [round(float(group.mean())) for group in np.split(profile, breaks) if len(group)]
+
+    def wall(self, vertical: bool, position: int, start: int, end: int) -> bool:
+        """Whether a rule stands at `position` (x of a vertical one) along most of `start` to `end`."""
+        reach = max(2, round(self.line_height / 4))
+        band = slice(max(0, position - reach), position + reach + 1)
+        edge = self.vertical[start:end, band].any(axis=1) if vertical else self.horizontal[band, start:end].any(axis=0)
+        return bool(len(edge)) and float(edge.mean()) >= WALL
+
+
+def find_rulings(pixels: Pixels, heights: Sequence[int]) -> Rulings:
+    """Rules of an RGB crop whose text lines have the given heights in pixels."""
+    line_height = max(8.0, float(np.median(heights))) if len(heights) else 24.0
+    gray = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
+    ink = cv2.adaptiveThreshold(gray, 255, cv2.ADAPTIVE_THRESH_MEAN_C, cv2.THRESH_BINARY_INV, 15, 8)
+    return Rulings(
+        horizontal=_runs(ink, (round(HORIZONTAL_LENGTH * line_height), 1)),
+        vertical=_runs(ink, (1, round(VERTICAL_LENGTH * line_height))),
+        line_height=line_height,
+    )
+
+
+def _runs(ink: NDArray[np.uint8], size: tuple[int, int]) -> Mask:
+    """Ink that goes on for the kernel's length; rules broken by a pixel of noise are closed first."""
+    gap = (3, 1) if size[1] == 1 else (1, 3)
+    closed = cv2.morphologyEx(ink, cv2.MORPH_CLOSE, np.ones(gap[::-1], np.uint8))
+    opened = cv2.morphologyEx(closed, cv2.MORPH_OPEN, np.ones(size[::-1], np.uint8))
+    return np.asarray(opened > 0)

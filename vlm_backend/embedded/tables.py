@@ -1,0 +1,222 @@
+"""Tables as OTSL, the token language in which PaddleOCR-VL writes them.
+
+`<fcel>` opens a cell with text, `<ecel>` is an empty one, `<lcel>`, `<ucel>` and `<xcel>` belong to the cell on their left,
+above, or both; `<nl>` ends a row. Rules drawn in the picture make the grid; where there are none, white space does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from textlines.detection import Pixels, TextLine
+from textlines.order import Box
+from textlines.paragraphs import rows
+from vlm_backend.embedded.rulings import Rulings, find_rulings
+
+GUTTER_ROWS = 0.15  # share of the rows whose text may cross a column's edge: headings span columns
+BAND_ROWS = 3  # a ruled band is split into so many rows or more ...
+BAND_FILL = 0.8  # ... if each of them fills this share of the columns
+CROSSING = 0.5  # a line spans a column's edge if it reaches this many line heights over it on both sides
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """Edges of rows (`ys`) and columns (`xs`) in pixels, ascending, n + 1 of them; `rulings` tell which edges are drawn."""
+
+    xs: tuple[int, ...]
+    ys: tuple[int, ...]
+    rulings: Rulings
+    ruled_columns: bool
+    ruled_rows: bool
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return len(self.ys) - 1, len(self.xs) - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Rows `top` to `bottom` and columns `left` to `right`, ends exclusive."""
+
+    top: int
+    left: int
+    bottom: int
+    right: int
+
+    def joined(self, other: Span) -> Span:
+        return Span(
+            min(self.top, other.top),
+            min(self.left, other.left),
+            max(self.bottom, other.bottom),
+            max(self.right, other.right),
+        )
+
+    def meets(self, other: Span) -> bool:
+        return (
+            self.top < other.bottom and other.top < self.bottom and self.left < other.right and other.left < self.right
+        )
+
+
+def find_grid(pixels: Pixels, lines: Sequence[TextLine]) -> Grid:
+    """Grid of the table in an RGB crop, given its text lines (at least one)."""
+    boxes = [line.box for line in lines]
+    rulings = find_rulings(pixels, [box[3] - box[1] for box in boxes])
+    xs, ys = rulings.positions(vertical=True), rulings.positions(vertical=False)
+    ruled_columns, ruled_rows = len(xs) >= 3, len(ys) >= 3 and len(xs) >= 2
+    if not ruled_columns:
+        xs = _column_edges(boxes, rulings.line_height)
+    ys = _split_bands(ys, xs, boxes) if ruled_rows else _row_edges(boxes)
+    return Grid(
+        _closed(xs, [b[0] for b in boxes], [b[2] for b in boxes], rulings.line_height),
+        _closed(ys, [b[1] for b in boxes], [b[3] for b in boxes], rulings.line_height),
+        rulings,
+        ruled_columns,
+        ruled_rows,
+    )
+
+
+def split_at_rules(lines: Sequence[TextLine], grid: Grid) -> list[TextLine]:
+    """Lines cut where a drawn rule crosses them: detectors join the texts of neighbouring cells."""
+    if not grid.ruled_columns:
+        return list(lines)
+    return [piece for line in lines for piece in _split(line, grid)]
+
+
+def spans(grid: Grid, boxes: Sequence[Box]) -> list[Span]:
+    """Cells of the grid: single ones, and those joined where no rule stands between them or a text crosses the edge."""
+    height, width = grid.shape
+    cells = [Span(r, c, r + 1, c + 1) for r in range(height) for c in range(width)]
+    for joined in [*_unwalled(grid), *(_place(box, grid) for box in boxes)]:
+        touched = [cell for cell in cells if cell.meets(joined)]
+        if len(touched) > 1:
+            cells = _merged(cells, touched)
+    return cells
+
+
+def otsl(grid: Grid, cells: Sequence[Span], texts: Sequence[tuple[Box, str]]) -> str:
+    """OTSL of the grid; each text goes into the cell that holds its centre, rows of one cell are joined by line breaks."""
+    content = {cell: _cell_text([text for text in texts if cell.meets(_centre(text[0], grid))]) for cell in cells}
+    height, width = grid.shape
+    return "".join(
+        "".join(_token(row, column, cells, content) for column in range(width)) + "<nl>" for row in range(height)
+    )
+
+
+def _token(row: int, column: int, cells: Sequence[Span], content: dict[Span, str]) -> str:
+    cell = next(cell for cell in cells if cell.meets(Span(row, column, row + 1, column + 1)))
+    if (row, column) == (cell.top, cell.left):
+        return f"<fcel>{content[cell]}" if content[cell] else "<ecel>"
+    if row == cell.top:
+        return "<lcel>"
+    return "<ucel>" if column == cell.left else "<xcel>"
+
+
+def _cell_text(texts: list[tuple[Box, str]]) -> str:
+    order = rows([box for box, _ in texts])
+    return "\n".join(" ".join(texts[i][1] for i in row) for row in order)
+
+
+def _merged(cells: list[Span], touched: list[Span]) -> list[Span]:
+    """Joins the touched cells, and whatever their common rectangle reaches into, so that cells never overlap."""
+    whole = touched[0]
+    while True:
+        for cell in touched:
+            whole = whole.joined(cell)
+        grown = [cell for cell in cells if cell.meets(whole)]
+        if len(grown) == len(touched):
+            return [cell for cell in cells if cell not in touched] + [whole]
+        touched = grown
+
+
+def _unwalled(grid: Grid) -> list[Span]:
+    """Pairs of neighbouring cells with no rule between them, where the table draws its rules."""
+    height, width = grid.shape
+    result = []
+    for row, column in np.ndindex(height, width):
+        top, bottom, left, right = grid.ys[row], grid.ys[row + 1], grid.xs[column], grid.xs[column + 1]
+        if grid.ruled_columns and column + 1 < width and not grid.rulings.wall(True, right, top, bottom):
+            result.append(Span(row, column, row + 1, column + 2))
+        if grid.ruled_rows and row + 1 < height and not grid.rulings.wall(False, bottom, left, right):
+            result.append(Span(row, column, row + 2, column + 1))
+    return result
+
+
+def _place(box: Box, grid: Grid) -> Span:
+    """Cells that a text covers: its row, and the columns into which it reaches far enough."""
+    reach = CROSSING * grid.rulings.line_height
+    centre = _centre(box, grid)
+    columns = [
+        column
+        for column, (left, right) in enumerate(pairwise(grid.xs))
+        if min(box[2], right) - max(box[0], left) > min(reach, (box[2] - box[0]) / 2)
+    ]
+    return Span(centre.top, min([*columns, centre.left]), centre.bottom, max([*columns, centre.left]) + 1)
+
+
+def _centre(box: Box, grid: Grid) -> Span:
+    height, width = grid.shape
+    column = min(max(int(np.searchsorted(grid.xs, (box[0] + box[2]) / 2, "right")) - 1, 0), width - 1)
+    row = min(max(int(np.searchsorted(grid.ys, (box[1] + box[3]) / 2, "right")) - 1, 0), height - 1)
+    return Span(row, column, row + 1, column + 1)
+
+
+def _column_edges(boxes: Sequence[Box], line_height: float) -> list[int]:
+    """Middles of the white strips that (nearly) no row's text crosses."""
+    table = rows(boxes)
+    start, end = min(box[0] for box in boxes), max(box[2] for box in boxes)
+    crossed = np.zeros(end - start, dtype=np.int64)
+    for row in table:
+        covered = np.zeros(end - start, dtype=np.bool_)
+        for index in row:
+            covered[boxes[index][0] - start : boxes[index][2] - start] = True
+        crossed += covered
+    white = np.flatnonzero(crossed <= GUTTER_ROWS * len(table))
+    strips = np.split(white, np.flatnonzero(np.diff(white) > 1) + 1)
+    return [start + round(float(strip.mean())) for strip in strips if len(strip) >= max(2.0, 0.3 * line_height)]
+
+
+def _row_edges(boxes: Sequence[Box]) -> list[int]:
+    """Middles between printed rows."""
+    extents = [(min(boxes[i][1] for i in row), max(boxes[i][3] for i in row)) for row in rows(boxes)]
+    return [(above[1] + below[0]) // 2 for above, below in pairwise(extents)]
+
+
+def _split_bands(ys: list[int], xs: Sequence[int], boxes: Sequence[Box]) -> list[int]:
+    """Adds edges inside a ruled band that holds several rows of cells: some tables rule off groups of rows only.
+
+    Wrapped text looks alike, but its rows leave columns empty here and there.
+    """
+    result = list(ys)
+    for top, bottom in pairwise(ys):
+        inside = [box for box in boxes if top <= (box[1] + box[3]) / 2 < bottom]
+        table = rows(inside)
+        if len(table) >= BAND_ROWS and all(len(row) >= BAND_FILL * (len(xs) - 1) for row in table):
+            result.extend(_row_edges(inside))
+    return sorted(result)
+
+
+def _closed(edges: Sequence[int], starts: Sequence[int], ends: Sequence[int], line_height: float) -> tuple[int, ...]:
+    """Edges with an outer one added on each side where text stands outside of them."""
+    first, last = min(starts), max(ends)
+    inner = list(edges) or [first]
+    if inner[0] - first > line_height / 2:
+        inner.insert(0, first)
+    if last - inner[-1] > line_height / 2 or len(inner) == 1:
+        inner.append(max(last, inner[-1] + 1))
+    return tuple(inner)
+
+
+def _split(line: TextLine, grid: Grid) -> list[TextLine]:
+    x1, y1, x2, y2 = line.box
+    margin = CROSSING * grid.rulings.line_height
+    cuts = [x for x in grid.xs if x1 + margin < x < x2 - margin and grid.rulings.wall(True, x, y1, y2)]
+    edges = [x1, *cuts, x2]
+    return [line] if not cuts else [_upright(left, y1, right, y2, line.score) for left, right in pairwise(edges)]
+
+
+def _upright(x1: int, y1: int, x2: int, y2: int, score: float) -> TextLine:
+    return TextLine(np.array([[x1, y1], [x2, y1], [x2, y2], [x1, y2]], dtype=np.float32), score)
