@@ -8,13 +8,14 @@ import sys
 from datetime import UTC, datetime
 from typing import Literal
 
+from pydantic import ValidationError
+
 from vlm_backend.settings import Settings
 
 Engine = Literal["vllm", "embedded", "external"]
 
 CONFIGURATION_ERROR = 78
 """`EX_CONFIG` of sysexits.h: starting again with the same settings cannot help."""
-
 
 CANNOT_HOST_VLLM = (
     "VLM_ENGINE=vllm: this version cannot host vLLM; use VLM_ENGINE=embedded, or VLM_ENGINE=external with VLM_BASE_URL "
@@ -41,8 +42,18 @@ def log_line(settings: Settings, event: str, **fields: object) -> str:
     return " ".join([now, "[info]", "vlm:", event, *(f"{name}={value}" for name, value in fields.items())]) + "\n"
 
 
+def checked_settings() -> Settings:
+    """The settings; where one is not accepted, says which in one sentence each and exits."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        for item in error.errors():
+            sys.stderr.write(f"{str(item['loc'][0]).upper()}={item['input']} is not accepted: {item['msg']}.\n")
+        sys.exit(CONFIGURATION_ERROR)
+
+
 def main() -> None:
-    settings = Settings()
+    settings = checked_settings()
     engine, reason = choose_engine(settings)
     if engine == "vllm":
         sys.stderr.write(CANNOT_HOST_VLLM)

@@ -1,0 +1,88 @@
+"""Runs the launcher the way a person does, with programs of the test's own in the place of the two tiers."""
+
+from __future__ import annotations
+
+import os
+import socket
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+
+ROOT = Path(__file__).resolve().parents[2]
+FOREIGN = ("LOG_FORMAT", "LOG_LEVEL", "PORT", "HOST", "VLM_ENGINE", "VLM_PORT", "MAKEFLAGS", "MAKELEVEL", "MFLAGS")
+
+
+def environment(**names: str) -> dict[str, str]:
+    """The test's own environment without what would change the outcome, and with `names`."""
+    return {name: value for name, value in os.environ.items() if name not in FOREIGN} | names
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def program(path: Path, body: str) -> str:
+    """An executable shell script that stands in for a tier's interpreter."""
+    path.write_text(f"#!/bin/sh\n{body}\n", encoding="utf-8")
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+    return str(path)
+
+
+def launch(**names: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "scripts.launch"],
+        cwd=ROOT,
+        env=environment(**names),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def wait_until(condition: Callable[[], object], what: str, seconds: float = 30) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"waited {seconds} s in vain for: {what}"
+        time.sleep(0.1)
+
+
+def is_running(process: psutil.Process) -> bool:
+    """False for a zombie too: it holds nothing, and only its parent can end it."""
+    try:
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
+
+
+def family(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
+    """The process and all its descendants."""
+    parent = psutil.Process(process.pid)
+    return [parent, *parent.children(recursive=True)]
+
+
+@contextmanager
+def launched(log: Path, command: list[str], **names: str) -> Iterator[subprocess.Popen[bytes]]:
+    """The launcher at work, its output in `log`; ended with its descendants when the test is done."""
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, cwd=ROOT, env=environment(**names), stdout=output, stderr=output)
+    try:
+        yield process
+    finally:
+        end(process)
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """Kills the process and its descendants, unless they are gone."""
+    for member in family(process) if process.poll() is None else []:
+        if is_running(member):
+            member.kill()
+    process.wait()

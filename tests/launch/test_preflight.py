@@ -1,0 +1,54 @@
+"""What the launcher says before it starts anything."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from tests.launch.support import free_port, launch
+
+
+@pytest.fixture
+def taken() -> Iterator[int]:
+    """A port that another program listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
+
+
+def test_a_port_in_use_is_named_with_a_way_out(taken: int) -> None:
+    done = launch(PORT=str(taken), VLM_PORT=str(free_port()))
+    assert done.returncode != 0
+    assert f"port {taken} (PORT) is already in use" in done.stderr
+    assert "make run PORT=" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_the_port_of_the_vlm_tier_in_use_is_named(taken: int) -> None:
+    done = launch(PORT=str(free_port()), VLM_PORT=str(taken))
+    assert done.returncode != 0
+    assert f"port {taken} (VLM_PORT) is already in use" in done.stderr
+
+
+def test_both_tiers_on_one_port_are_refused() -> None:
+    port = str(free_port())
+    done = launch(PORT=port, VLM_PORT=port)
+    assert done.returncode != 0
+    assert "need two ports" in done.stderr
+
+
+def test_a_host_that_is_none_is_named() -> None:
+    done = launch(HOST="no such host", PORT=str(free_port()))
+    assert done.returncode != 0
+    assert "HOST=no such host" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_each_bad_setting_of_either_tier_gets_one_sentence() -> None:
+    done = launch(PORT="eighty", LOG_LEVEL="loud", EMBEDDED_QUEUE="0")
+    assert done.returncode != 0
+    lines = done.stderr.splitlines()
+    assert len(lines) == 3
+    for name in ("PORT=eighty", "LOG_LEVEL=loud", "EMBEDDED_QUEUE=0"):
+        assert sum(name in line for line in lines) == 1

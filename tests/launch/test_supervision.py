@@ -1,0 +1,158 @@
+"""The real supervisord and the real configuration, with shell scripts in the place of the two tiers."""
+
+from __future__ import annotations
+
+import os
+import pty
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+from supervisor.options import ServerOptions
+
+from tests.launch.support import ROOT, end, environment, family, free_port, is_running, launched, program, wait_until
+
+LAUNCH = [sys.executable, "-m", "scripts.launch"]
+ENDLESS = 'echo "$2 says $LOG_FORMAT"\nexec sleep 1000'
+
+
+@pytest.fixture
+def tiers(tmp_path: Path) -> dict[str, str]:
+    return {
+        "PORT": str(free_port()),
+        "VLM_PORT": str(free_port()),
+        "TEMP_DIR": str(tmp_path / "temp"),
+        "OUTPUT_DIR": str(tmp_path / "output"),
+        "GATEWAY_PYTHON": program(tmp_path / "a gateway", ENDLESS),
+        "VLM_PYTHON": program(tmp_path / "a vlm", ENDLESS),
+    }
+
+
+def children(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
+    return [child for child in family(process)[1:] if child.name() == "sleep"]
+
+
+def test_configuration_starts_the_vlm_first_and_stops_within_the_grace(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("GATEWAY_PYTHON", "VLM_PYTHON"):
+        monkeypatch.setenv(name, sys.executable)
+    monkeypatch.setenv("VLM_AUTOSTART", "true")
+    options = ServerOptions()
+    options.realize(["-c", str(ROOT / "supervisord.conf")])
+    programs = [group.process_configs[0] for group in sorted(options.process_group_configs)]
+    assert [program.name for program in programs] == ["vlm", "gateway"]
+    assert all(program.killasgroup and not program.stopasgroup for program in programs)
+    assert sum(program.stopwaitsecs for program in programs) < 30
+    assert not options.server_configs
+
+
+def test_both_tiers_start_and_share_one_log(tmp_path: Path, tiers: dict[str, str]) -> None:
+    log = tmp_path / "log"
+    with launched(log, LAUNCH, **tiers) as service:
+        wait_until(lambda: len(children(service)) == 2, "both tiers")
+        wait_until(lambda: log.read_text().count("RUNNING state") == 2, "supervisord's word")
+    lines = log.read_text().splitlines()
+    assert {"gateway says ", "vlm_backend says "} <= {line for line in lines if "says" in line}
+    assert not list(tmp_path.glob("temp/tmp*"))
+
+
+@pytest.mark.parametrize("tier", ["vlm", "gateway"])
+def test_a_killed_tier_comes_back(tmp_path: Path, tiers: dict[str, str], tier: str) -> None:
+    log = tmp_path / "log"
+    with launched(log, LAUNCH, **tiers) as service:
+        wait_until(lambda: log.read_text().count("RUNNING state") == 2, "both tiers")
+        before = children(service)
+        victim = next(child for child in before if f"spawned: '{tier}' with pid {child.pid}" in log.read_text())
+        victim.kill()
+        wait_until(lambda: len([c for c in children(service) if c not in before]) == 1, "a new process")
+        assert f"exited: {tier} (terminated by SIGKILL" in log.read_text()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_stops_everything(tmp_path: Path, tiers: dict[str, str], number: signal.Signals) -> None:
+    log = tmp_path / "log"
+    with launched(log, LAUNCH, **tiers) as service:
+        wait_until(lambda: len(children(service)) == 2, "both tiers")
+        everyone = family(service)
+        service.send_signal(number)
+        service.wait(30)
+        wait_until(lambda: not any(map(is_running, everyone)), "the end of all processes")
+    text = log.read_text()
+    assert text.index("stopped: gateway") < text.index("stopped: vlm")
+    assert not list(tmp_path.glob("temp/*.pid"))
+
+
+def test_a_tier_that_ignores_the_signal_goes_with_its_own_children(tmp_path: Path, tiers: dict[str, str]) -> None:
+    stubborn = "trap '' TERM\nsleep 1000 &\nwait\nsleep 1000"
+    tiers["VLM_PYTHON"] = program(tmp_path / "stubborn", stubborn)
+    with launched(tmp_path / "log", LAUNCH, **tiers) as service:
+        wait_until(lambda: len(children(service)) == 2, "both tiers")
+        everyone = family(service)
+        service.terminate()
+        service.wait(30)
+        wait_until(lambda: not any(map(is_running, everyone)), "the end of all processes")
+
+
+def test_an_external_engine_leaves_the_vlm_tier_out(tmp_path: Path, tiers: dict[str, str]) -> None:
+    log = tmp_path / "log"
+    with launched(log, LAUNCH, **tiers, VLM_ENGINE="external") as service:
+        wait_until(lambda: "gateway entered RUNNING" in log.read_text(), "the gateway")
+        assert len(children(service)) == 1
+    assert "'vlm'" not in log.read_text()
+
+
+def test_folders_that_cannot_be_written_are_warned_of_and_the_service_starts(
+    tmp_path: Path, tiers: dict[str, str]
+) -> None:
+    log = tmp_path / "log"
+    tiers |= {"TEMP_DIR": "/dev/null/temp", "OUTPUT_DIR": "/dev/null/output"}
+    with launched(log, LAUNCH, **tiers) as service:
+        wait_until(lambda: len(children(service)) == 2, "both tiers")
+    text = log.read_text()
+    for name in ("TEMP_DIR=/dev/null/temp", "OUTPUT_DIR=/dev/null/output"):
+        assert sum(name in line and "not writable" in line for line in text.splitlines()) == 1
+    assert "Traceback" not in text
+
+
+def test_stdout_may_be_a_socket_as_under_systemd(tiers: dict[str, str]) -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        service = subprocess.Popen(LAUNCH, cwd=ROOT, env=environment(**tiers), stdout=theirs.fileno())
+        try:
+            theirs.close()
+            ours.settimeout(30)
+            heard = b""
+            while b"gateway says" not in heard:
+                heard += ours.recv(4096)
+        finally:
+            end(service)
+
+
+def test_ctrl_c_at_a_terminal_stops_make_run_and_logs_are_for_eyes(tmp_path: Path, tiers: dict[str, str]) -> None:
+    """`make run` itself needs the packages installed, so its last step is run here: make, then exec of the launcher."""
+    makefile = tmp_path / "Makefile"
+    makefile.write_text(f"run:\n\t@exec {sys.executable} -m scripts.launch\n", encoding="utf-8")
+    master, slave = pty.openpty()
+    service = subprocess.Popen(
+        ["setsid", "--ctty", "make", "-f", str(makefile), "run"],
+        cwd=ROOT,
+        env=environment(**tiers),
+        stdin=slave,
+        stdout=slave,
+        stderr=slave,
+    )
+    os.close(slave)
+    try:
+        heard = b""
+        while b"gateway says console" not in heard:
+            heard += os.read(master, 4096)
+        everyone = family(service)
+        os.write(master, b"\x03")
+        service.wait(30)
+        wait_until(lambda: not any(map(is_running, everyone)), "the end of all processes")
+    finally:
+        end(service)
+        os.close(master)
