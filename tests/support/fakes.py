@@ -1,0 +1,92 @@
+"""A layout detector and a document that do what a test tells them."""
+
+from __future__ import annotations
+
+import asyncio
+import weakref
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+
+from gateway.model import PageFailure, PageImage, Pixels, Region
+
+
+def blank(width: int = 400, height: int = 300, value: int = 255) -> Pixels:
+    return np.full((height, width, 3), value, dtype=np.uint8)
+
+
+def text_regions(count: int, label: str = "text") -> list[Region]:
+    """`count` regions of one label below each other, 200 by 30 pixels."""
+    return [Region(label, (10, 40 * i, 210, 40 * i + 30), order=i + 1, score=0.9) for i in range(count)]
+
+
+@dataclass
+class FakeLayout:
+    """Gives `regions` for each page, or `by_page[number]`; an exception in its place is raised."""
+
+    regions: Sequence[Region] = ()
+    by_page: Mapping[int, Sequence[Region] | Exception] = field(default_factory=dict)
+    delay_s: Callable[[int], float] = field(default=lambda _number: 0.0)
+    name: str = "fake-layout"
+    state: Literal["not_initialized", "ready", "failed"] = "ready"
+    reason: str | None = None
+    seen: list[int] = field(default_factory=list)
+
+    async def start(self) -> None:
+        self.state = "ready"
+
+    async def close(self) -> None:
+        self.state = "not_initialized"
+
+    async def detect(self, page: PageImage) -> list[Region]:
+        self.seen.append(page.number)
+        await asyncio.sleep(self.delay_s(page.number))
+        regions = self.by_page.get(page.number, self.regions)
+        if isinstance(regions, Exception):
+            raise regions
+        return list(regions)
+
+
+@dataclass
+class FakeDocument:
+    """White pages. `failing` pages come as PageFailure; `live` counts the pages whose pixels are still held."""
+
+    pages_total: int = 1
+    width: int = 400
+    height: int = 300
+    failing: frozenset[int] = frozenset()
+    name: str = "fake.pdf"
+    media_type: str = "application/pdf"
+    sha256: str = "0" * 64
+    live: int = 0
+    most_live: int = 0
+    delivered: int = 0
+    closed: bool = False
+
+    @property
+    def selected(self) -> tuple[int, ...]:
+        return tuple(range(1, self.pages_total + 1))
+
+    async def pages(self) -> AsyncIterator[PageImage | PageFailure]:
+        for number in self.selected:
+            await asyncio.sleep(0)
+            self.delivered += 1
+            if number in self.failing:
+                yield PageFailure(number, "page_unreadable", "the page could not be rendered")
+            else:
+                yield PageImage(number, self._pixels(), dpi=144)
+
+    async def close(self) -> None:
+        self.closed = True
+
+    def _pixels(self) -> Pixels:
+        pixels = blank(self.width, self.height)
+        self.live += 1
+        self.most_live = max(self.most_live, self.live)
+        weakref.finalize(pixels, self._freed)
+        return pixels
+
+    def _freed(self) -> None:
+        self.live -= 1

@@ -1,0 +1,261 @@
+"""A scripted OpenAI-compatible engine on a free loopback port, in a thread of its own.
+
+    with StubEngine(kind="vllm") as stub:
+        stub.script.append(Reply(status=503))   # the next call fails, the one after echoes its prompt
+        ...
+        assert stub.requests[0].prompt == "OCR:"
+
+It serves `/v1/chat/completions` (streaming too), `/v1/models` and `/health`. A call takes the first reply of `script`;
+when that is empty, what `answer(request)` says; by default an echo of the prompt. `kill()` drops every connection as
+`kill -9` would, `start()` comes back on the same port. Canaries (calls for one token) are counted, never scripted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import socket
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from io import BytesIO
+from types import TracebackType
+from typing import Any, Self
+
+from aiohttp import web
+from PIL import Image
+
+OWNERS = {"vllm": "vllm", "embedded": "paddleocr-vl-service", "external": "someone-else"}
+LARGEST_BODY = 200_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class StubRequest:
+    """One recorded chat call."""
+
+    body: Mapping[str, Any]
+    headers: Mapping[str, str]
+    prompt: str
+    image: bytes
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the image in pixels."""
+        with Image.open(BytesIO(self.image)) as image:
+            return image.size
+
+    @property
+    def is_canary(self) -> bool:
+        return 1 in (self.body.get("max_tokens"), self.body.get("max_completion_tokens"))
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What the engine does with one call. `text` None echoes the prompt; `raw` is sent as the body as it is."""
+
+    text: str | None = None
+    status: int = 200
+    delay_s: float = 0
+    hang: bool = False
+    drop: bool = False
+    finish_reason: str = "stop"
+    logprobs: tuple[float, ...] = (-0.1, -0.1)
+    raw: str | None = None
+    content_type: str = "application/json"
+    after: threading.Event | None = None
+    """The call waits until this event is set."""
+
+
+@dataclass
+class StubEngine:
+    kind: str = "embedded"
+    model: str = "stub-model"
+    answer: Callable[[StubRequest], Reply] = field(default=lambda _request: Reply())
+    delay_s: float = 0
+    health_status: int = 200
+    canary_status: int = 200
+    script: deque[Reply] = field(default_factory=deque)
+    requests: list[StubRequest] = field(default_factory=list)
+    canaries: int = 0
+    running: int = 0
+    most_running: int = 0
+    port: int = 0
+    _loop: asyncio.AbstractEventLoop | None = None
+    _thread: threading.Thread | None = None
+    _runner: web.AppRunner | None = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.kill()
+
+    @property
+    def root(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def base_url(self) -> str:
+        return f"{self.root}/v1"
+
+    @property
+    def prompts(self) -> list[str]:
+        return [request.prompt for request in self.requests]
+
+    def start(self) -> None:
+        """Listens; on the port of the last time, if there was one."""
+        if self._thread is not None:
+            return
+        self.port = self.port or free_port()
+        up: Future[None] = Future()
+        self._thread = threading.Thread(target=self._serve, args=(up,), name="stub-engine", daemon=True)
+        self._thread.start()
+        up.result(timeout=10)
+
+    def kill(self) -> None:
+        """Drops every connection and stops listening, like `kill -9`."""
+        if self._loop is None or self._thread is None:
+            return
+        asyncio.run_coroutine_threadsafe(self._stop(), self._loop).result(timeout=10)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(timeout=10)
+        self._loop = self._thread = None
+
+    def _serve(self, up: Future[None]) -> None:
+        loop = self._loop = asyncio.new_event_loop()
+        try:
+            loop.run_until_complete(self._listen())
+            up.set_result(None)
+            loop.run_forever()
+        except BaseException as error:
+            if not up.done():
+                up.set_exception(error)
+        finally:
+            loop.close()
+
+    async def _listen(self) -> None:
+        app = web.Application(client_max_size=LARGEST_BODY)
+        app.router.add_post("/v1/chat/completions", self._chat)
+        app.router.add_get("/v1/models", self._models)
+        app.router.add_get("/health", self._health)
+        runner = self._runner = web.AppRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=0)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", self.port).start()
+
+    async def _stop(self) -> None:
+        runner, self._runner = self._runner, None
+        if runner is None:
+            return
+        for site in list(runner.sites):
+            await site.stop()
+        for connection in list(runner.server.connections) if runner.server else []:
+            if connection.transport is not None:
+                connection.transport.abort()
+        await runner.cleanup()
+
+    async def _health(self, _request: web.Request) -> web.Response:
+        return web.Response(status=self.health_status)
+
+    async def _models(self, _request: web.Request) -> web.Response:
+        model = {"id": self.model, "object": "model", "created": 0, "owned_by": OWNERS[self.kind]}
+        return web.json_response({"object": "list", "data": [model]})
+
+    async def _chat(self, http: web.Request) -> web.StreamResponse:
+        request = parse_request(await http.json(), http.headers)
+        if request.is_canary:
+            self.canaries += 1
+            return _completion(self.model, request, Reply(status=self.canary_status, text="", finish_reason="length"))
+        self.requests.append(request)
+        reply = self.script.popleft() if self.script else self.answer(request)
+        self.running += 1
+        self.most_running = max(self.most_running, self.running)
+        try:
+            await self._delay(reply)
+            return await self._reply(http, request, reply)
+        finally:
+            self.running -= 1
+
+    async def _delay(self, reply: Reply) -> None:
+        if reply.hang:
+            await asyncio.Event().wait()
+        while reply.after is not None and not reply.after.is_set():  # noqa: ASYNC110 - set by another thread
+            await asyncio.sleep(0.005)
+        await asyncio.sleep(reply.delay_s or self.delay_s)
+
+    async def _reply(self, http: web.Request, request: StubRequest, reply: Reply) -> web.StreamResponse:
+        if reply.drop and http.transport is not None:
+            http.transport.abort()
+        if reply.raw is not None:
+            return web.Response(status=reply.status, text=reply.raw, content_type=reply.content_type)
+        if request.body.get("stream") and reply.status == 200:
+            return await self._stream(http, request, reply)
+        return _completion(self.model, request, reply)
+
+    async def _stream(self, http: web.Request, request: StubRequest, reply: Reply) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await response.prepare(http)
+        words = _text(request, reply).split(" ")
+        deltas: list[tuple[dict[str, str], str | None]] = [({"content": word + " "}, None) for word in words[:-1]]
+        deltas += [({"content": words[-1]}, None), ({}, reply.finish_reason)]
+        for delta, finish_reason in deltas:
+            choice = {"index": 0, "delta": delta, "finish_reason": finish_reason}
+            chunk = {"id": "stub", "object": "chat.completion.chunk", "created": 0, "model": self.model}
+            await response.write(b"data: " + json.dumps(chunk | {"choices": [choice]}).encode() + b"\n\n")
+        await response.write(b"data: [DONE]\n\n")
+        return response
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+async def eventually(holds: Callable[[], bool], within_s: float = 10) -> None:
+    """Waits until `holds()`; fails the test when it does not come true."""
+    give_up = time.monotonic() + within_s
+    while not holds():
+        if time.monotonic() > give_up:
+            raise AssertionError("did not come true in time")
+        await asyncio.sleep(0.01)
+
+
+def parse_request(body: Mapping[str, Any], headers: Mapping[str, str]) -> StubRequest:
+    parts = [part for message in body["messages"] for part in _parts(message["content"])]
+    prompt = "".join(part["text"] for part in parts if part["type"] == "text")
+    urls = [part["image_url"]["url"] for part in parts if part["type"] == "image_url"]
+    image = base64.b64decode(urls[0].partition(",")[2]) if urls else b""
+    return StubRequest(body, dict(headers), prompt, image)
+
+
+def _parts(content: str | list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{"type": "text", "text": content}] if isinstance(content, str) else content
+
+
+def _text(request: StubRequest, reply: Reply) -> str:
+    return request.prompt if reply.text is None else reply.text
+
+
+def _completion(model: str, request: StubRequest, reply: Reply) -> web.Response:
+    if reply.status != 200:
+        error = {"message": "secret internals of the engine", "type": "stub", "code": reply.status}
+        return web.json_response({"error": error}, status=reply.status)
+    tokens: list[dict[str, Any]] = [
+        {"token": "x", "logprob": value, "bytes": None, "top_logprobs": []} for value in reply.logprobs
+    ]
+    choice = {
+        "index": 0,
+        "message": {"role": "assistant", "content": _text(request, reply)},
+        "finish_reason": reply.finish_reason,
+        "logprobs": {"content": tokens} if request.body.get("logprobs") else None,
+    }
+    usage = {"prompt_tokens": 10, "completion_tokens": len(tokens), "total_tokens": 10 + len(tokens)}
+    answer = {"id": "stub", "object": "chat.completion", "created": 0, "model": model, "usage": usage}
+    return web.json_response(answer | {"choices": [choice]})
