@@ -1,0 +1,107 @@
+"""A document as the rest of the gateway sees it: bytes come in, pages come out, one at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import re
+import unicodedata
+import uuid
+from collections.abc import AsyncIterator
+
+from gateway.errors import ServiceError
+from gateway.intake.process import Opened, SourceFile, WorkerLost
+from gateway.intake.sniff import media_type
+from gateway.intake.workers import RenderPool
+from gateway.model import Document, PageFailure, PageImage
+from gateway.settings import Settings
+
+_DEFAULT_NAME = "document"
+_MAX_NAME = 255  # bytes of UTF-8, as file systems have it
+_MAX_DEATHS = 2  # workers that one document may cost
+
+
+async def open_document(
+    data: bytes, name: str, *, pages: str | None, dpi: int | None, pool: RenderPool, settings: Settings
+) -> Document:
+    """Opens a file of any supported type. `dpi` is the resolution that PDF pages are rendered at, at most.
+
+    Raises ServiceError: 400 `empty_document`, `damaged_image`, `damaged_pdf`, `damaged_page`; 413 `image_too_large`,
+    `page_too_large`, `too_many_pages`, `out_of_memory`; 415 `unsupported_media_type`; 422 `invalid_pages`,
+    `password_required`, `unreadable_document`, `document_crashed`, `document_timeout`.
+    What concerns one page of several is not raised: `pages()` gives it as a PageFailure.
+    """
+    file = SourceFile(uuid.uuid4().hex, data, media_type(data), dpi or settings.pdf_dpi, settings.max_pixels)
+    try:
+        opened = await pool.open(file, pages, settings.max_pages)
+        sha256 = await asyncio.to_thread(_sha256, data)
+    except WorkerLost as lost:
+        pool.forget(file.key)
+        raise _lost_at_open(lost) from lost
+    except BaseException:
+        pool.forget(file.key)
+        raise
+    return _OpenDocument(file, clean_name(name), sha256, opened, pool)
+
+
+def clean_name(name: str) -> str:
+    """The last part of a file name, for people to read: no folders, no control characters, at most 255 bytes."""
+    base = re.split(r"[/\\]", unicodedata.normalize("NFC", name))[-1]
+    kept = "".join(char for char in base if unicodedata.category(char) not in ("Cc", "Cs", "Zl", "Zp")).strip()
+    short = kept.encode()[:_MAX_NAME].decode(errors="ignore")
+    return _DEFAULT_NAME if short in ("", ".", "..") else short
+
+
+class _OpenDocument:
+    """A document whose file the render workers can open (`gateway.model.Document`)."""
+
+    def __init__(self, file: SourceFile, name: str, sha256: str, opened: Opened, pool: RenderPool) -> None:
+        self.name = name
+        self.media_type = file.media_type
+        self.sha256 = sha256
+        self.pages_total = opened.pages_total
+        self.selected = opened.selected
+        self._file: SourceFile | None = file
+        self._pool = pool
+        self._deaths = 0
+
+    async def pages(self) -> AsyncIterator[PageImage | PageFailure]:
+        for number in self.selected:
+            yield await self._page(number)
+
+    async def close(self) -> None:
+        if self._file:
+            self._pool.forget(self._file.key)
+            self._file = None
+
+    async def _page(self, number: int) -> PageImage | PageFailure:
+        if self._file is None:
+            raise RuntimeError("the document is closed")
+        if self._deaths >= _MAX_DEATHS:
+            detail = f"Page {number} was not tried: the document has ended {self._deaths} render workers."
+            return PageFailure(number, "document_rejected", detail)
+        try:
+            return await self._pool.page(self._file, number)
+        except WorkerLost as lost:
+            self._deaths += 1
+            return _lost_page(number, lost)
+        except ServiceError as error:
+            if error.status >= 500:
+                raise
+            return PageFailure(number, error.code, error.detail)
+
+
+def _lost_at_open(lost: WorkerLost) -> ServiceError:
+    if lost.reason == "timeout":
+        return ServiceError(422, "document_timeout", "The document took too long to open.")
+    return ServiceError(422, "document_crashed", "The document makes its decoder crash.")
+
+
+def _lost_page(number: int, lost: WorkerLost) -> PageFailure:
+    if lost.reason == "timeout":
+        return PageFailure(number, "page_timeout", f"Page {number} took too long to render.")
+    return PageFailure(number, "page_crashed", f"Page {number} made its decoder crash.")
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()

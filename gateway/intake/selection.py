@@ -1,0 +1,50 @@
+"""Which pages of a document a client asks for."""
+
+from __future__ import annotations
+
+import re
+from itertools import chain
+
+from gateway.errors import ServiceError
+
+_PART = re.compile(r"([0-9]{1,9})?\s*(-)?\s*([0-9]{1,9})?")
+
+
+def select_pages(spec: str | None, pages_total: int) -> tuple[int, ...]:
+    """Page numbers from 1, ascending, each once.
+
+    `spec` is like `1-3,7`, `9-` (to the last) or `-2` (from the first); None or blank: all pages.
+
+    Raises ServiceError 422 `invalid_pages` for a part that is no range or names a page that the file does not have.
+    """
+    if spec is None or not spec.strip():
+        return tuple(range(1, pages_total + 1))
+    # Merged before they are spelled out: a long list of overlapping ranges must not cost its sum.
+    ranges: list[tuple[int, int]] = []
+    for first, last in sorted(_parse_part(part.strip(), pages_total) for part in spec.split(",")):
+        if ranges and first <= ranges[-1][1] + 1:
+            ranges[-1] = (ranges[-1][0], max(last, ranges[-1][1]))
+        else:
+            ranges.append((first, last))
+    return tuple(chain.from_iterable(range(first, last + 1) for first, last in ranges))
+
+
+def _parse_part(part: str, pages_total: int) -> tuple[int, int]:
+    match = _PART.fullmatch(part)
+    if not match or (match[1] is None and match[3] is None) or (match[2] is None and match[3] is not None):
+        raise _invalid(part, "is not a page or a range like 1-3, 7, 9- or -2")
+    first = int(match[1] or 1)
+    last = int(match[3] or (pages_total if match[2] else first))
+    if first < 1 or (match[3] is not None and last < 1):
+        raise _invalid(part, "names page 0; pages count from 1")
+    if max(first, last) > pages_total:
+        held = "1 page" if pages_total == 1 else f"{pages_total} pages"
+        raise _invalid(part, f"names a page that does not exist: the file has {held}")
+    if last < first:
+        raise _invalid(part, "runs backwards")
+    return first, last
+
+
+def _invalid(part: str, reason: str) -> ServiceError:
+    shown = part if len(part) <= 40 else part[:40] + "…"
+    return ServiceError(422, "invalid_pages", f"Option 'pages': '{shown}' {reason}.")
