@@ -38,7 +38,7 @@ def engine_command(engine: Literal["embedded"]) -> list[str]:
 def log_line(settings: Settings, event: str, **fields: object) -> str:
     now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     if settings.log_format == "json":
-        return json.dumps({"timestamp": now, "level": "info", "logger": "vlm", "event": event, **fields}) + "\n"
+        return json.dumps({"ts": now, "level": "info", "logger": "vlm", "event": event, **fields}) + "\n"
     return " ".join([now, "[info]", "vlm:", event, *(f"{name}={value}" for name, value in fields.items())]) + "\n"
 
 
