@@ -93,7 +93,9 @@ def folder_problem(folder: Path) -> str | None:
 def warn_of_folders(gateway: GatewaySettings) -> None:
     for name, folder in (("OUTPUT_DIR", gateway.output_dir), ("TEMP_DIR", gateway.temp_dir)):
         if problem := folder_problem(folder):
-            say(f"{name}={folder} is not writable ({problem}); the service starts, but /readyz answers 503 until it is.")
+            say(
+                f"{name}={folder} is not writable ({problem}); the service starts, but /readyz answers 503 until it is."
+            )
 
 
 def pidfile(gateway: GatewaySettings) -> Path:

@@ -76,7 +76,7 @@ if [ -z "$candidates" ]; then
 fi
 find_builder || fail "${candidates%% *} cannot create virtual environments; install the package python$(version_of "${candidates%% *}")-venv (Debian: apt install python$(version_of "${candidates%% *}")-venv) or virtualenv."
 
-echo "Preparing $folder with Python $(version_of "$python") from $requirements; the first time this downloads some 250 MB."
+echo "Preparing $folder with Python $(version_of "$python") from $requirements; the first time this downloads some 170 MB."
 rm -rf "$folder" || fail "the half-made folder $folder cannot be removed; remove it by hand and start again."
 log=$(mktemp) || fail "no temporary file can be made; is the disk full, or TMPDIR not writable?"
 trap 'rm -f "$log"' EXIT
