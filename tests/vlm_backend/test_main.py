@@ -18,8 +18,8 @@ def folder(tmp_path: Path) -> Path:
     """The tier beside an embedded engine that only tells its process id and ends with a code of its own."""
     package = tmp_path / "vlm_backend"
     (package / "embedded").mkdir(parents=True)
-    for name in ("__init__", "__main__", "settings"):
-        (package / f"{name}.py").write_bytes((ROOT / "vlm_backend" / f"{name}.py").read_bytes())
+    for module in (ROOT / "vlm_backend").glob("*.py"):
+        (package / module.name).write_bytes(module.read_bytes())
     (package / "embedded" / "__init__.py").touch()
     (package / "embedded" / "__main__.py").write_text("import os\nprint(os.getpid())\nraise SystemExit(7)\n")
     return tmp_path
