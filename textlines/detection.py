@@ -85,7 +85,7 @@ def detection_scale(pixels: Pixels, min_long_side: int) -> float:
     glyph = glyph_height(pixels)
     wanted = GLYPH_HEIGHT / glyph if glyph else 1.0
     floor = min(1.0, min_long_side / long_side)
-    return min(max(wanted, floor), 2.0, MAX_LONG_SIDE / long_side)
+    return float(min(max(wanted, floor), 2.0, MAX_LONG_SIDE / long_side))
 
 
 def _resize(pixels: Pixels, scale: float) -> Pixels:

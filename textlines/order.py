@@ -1,7 +1,7 @@
 """Reading order of boxes on a page, columns included.
 
-The rule is T. Breuel's ("High Performance Document Layout Analysis", 2003): of two boxes that share columns the upper one
-comes first; a box left of another comes first unless something between them spans both.
+The rule is T. Breuel's ("High Performance Document Layout Analysis", 2003): of two boxes that share columns the upper
+one comes first; a box left of another comes first unless something between them spans both.
 Boxes are rows x1, y1, x2, y2 of an array of shape (n, 4).
 """
 
@@ -16,7 +16,7 @@ Box = tuple[int, int, int, int]
 Boxes = NDArray[np.float64]
 Relation = NDArray[np.bool_]
 
-# Boxes overlap in x (or y) only by more than this share of the narrower one: skew and loose boxes make neighbours touch.
+# Boxes share columns only if they overlap by more than this part of the narrower one: loose boxes of neighbours touch.
 OVERLAP = 0.2
 
 
@@ -42,7 +42,8 @@ def _precedes(array: Boxes) -> Relation:
     same_columns = overlap(x1[:, None], x2[:, None], x1[None], x2[None]) > OVERLAP
     above = middle[:, None] < middle[None]
     left_of = ((x1 + x2)[:, None] < (x1 + x2)[None]) & ~same_columns
-    return (same_columns & above) | (left_of & ~_separated(same_columns, middle))
+    result: Relation = (same_columns & above) | (left_of & ~_separated(same_columns, middle))
+    return result
 
 
 def _separated(same_columns: Relation, middle: Boxes) -> Relation:

@@ -68,7 +68,8 @@ def _beside(array: Boxes) -> Relation:
     beside: Relation = same_row & (gap < ROW_GAP * np.minimum(height[:, None], height[None])) & _alike(height)
     for left, right in np.argwhere(beside & (x1[:, None] < x1[None])):
         beside[left, right] = not _is_gutter(array, left, right)
-    return beside & (x1[:, None] < x1[None])
+    result: Relation = beside & (x1[:, None] < x1[None])
+    return result
 
 
 def _is_gutter(array: Boxes, left: int, right: int) -> bool:
@@ -94,7 +95,8 @@ def _stacked(array: Boxes) -> Relation:
     aligned = overlap(x1[:, None], x2[:, None], x1[None], x2[None]) > SAME_ROW
     stacked = under & aligned & _alike(height)
     spanning_below, spanning_above = _spans_columns(stacked, array), _spans_columns(stacked.T, array)
-    return stacked & ~spanning_below[:, None] & ~spanning_above[None]
+    result: Relation = stacked & ~spanning_below[:, None] & ~spanning_above[None]
+    return result
 
 
 def _spans_columns(stacked: Relation, array: Boxes) -> NDArray[np.bool_]:

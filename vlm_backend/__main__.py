@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
-from datetime import UTC, datetime
 from typing import Literal
 
-from pydantic import ValidationError
-
-from vlm_backend.settings import Settings
+from vlm_backend.logs import configure_logging, log
+from vlm_backend.settings import CONFIGURATION_ERROR, Settings, checked_settings
 
 Engine = Literal["vllm", "embedded", "external"]
-
-CONFIGURATION_ERROR = 78
-"""`EX_CONFIG` of sysexits.h: starting again with the same settings cannot help."""
 
 CANNOT_HOST_VLLM = (
     "VLM_ENGINE=vllm: this version cannot host vLLM; use VLM_ENGINE=embedded, or VLM_ENGINE=external with VLM_BASE_URL "
@@ -35,23 +29,6 @@ def engine_command(engine: Literal["embedded"]) -> list[str]:
     return [sys.executable, "-m", f"vlm_backend.{engine}"]
 
 
-def log_line(settings: Settings, event: str, **fields: object) -> str:
-    now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    if settings.log_format == "json":
-        return json.dumps({"ts": now, "level": "info", "logger": "vlm", "event": event, **fields}) + "\n"
-    return " ".join([now, "[info]", "vlm:", event, *(f"{name}={value}" for name, value in fields.items())]) + "\n"
-
-
-def checked_settings() -> Settings:
-    """The settings; where one is not accepted, says which in one sentence each and exits."""
-    try:
-        return Settings()
-    except ValidationError as error:
-        for item in error.errors():
-            sys.stderr.write(f"{str(item['loc'][0]).upper()}={item['input']} is not accepted: {item['msg']}.\n")
-        sys.exit(CONFIGURATION_ERROR)
-
-
 def main() -> None:
     settings = checked_settings()
     engine, reason = choose_engine(settings)
@@ -61,9 +38,8 @@ def main() -> None:
     if engine == "external":
         sys.stderr.write(NOTHING_TO_HOST)
         return
-    if settings.log_level in ("DEBUG", "INFO"):
-        sys.stdout.write(log_line(settings, "starting engine", engine=engine, reason=reason, port=settings.vlm_port))
-        sys.stdout.flush()
+    configure_logging(settings.log_level, settings.log_format)
+    log("starting engine", engine=engine, reason=reason, port=settings.vlm_port)
     command = engine_command(engine)
     os.execv(command[0], command)
 

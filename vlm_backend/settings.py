@@ -5,11 +5,15 @@ A field's environment variable is its name in capitals (`embedded_queue` → `EM
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+CONFIGURATION_ERROR = 78
+"""`EX_CONFIG` of sysexits.h: starting again with the same settings cannot help."""
 
 
 class Settings(BaseSettings):
@@ -27,8 +31,9 @@ class Settings(BaseSettings):
     vlm_port: int = Field(8118, ge=1, le=65535, description="Loopback port of the VLM tier in this container")
 
     embedded_language: str = Field(
-        "ch",
-        description="Script that the embedded engine reads: `ch` (bundled: Latin, Chinese, Japanese), `en`, `ru`, …",
+        "auto",
+        description="What the embedded engine reads. `auto`: the bundled model (Latin, Chinese, Japanese), and "
+        "Cyrillic where a model for it is on the machine; else `ru`, `uk`, `be`, `kk`, `ko`, `ar`, `el`, `th`, `hi`, …",
     )
     embedded_model_dir: Path = Field(
         Path("var/models"), description="Folder of the embedded engine's models that are not bundled"
@@ -38,3 +43,13 @@ class Settings(BaseSettings):
     )
     embedded_threads: int = Field(0, ge=0, description="CPU threads of the embedded engine; 0: one for each core")
     embedded_queue: int = Field(256, ge=1, description="Requests waiting in the embedded engine; more answer 503")
+
+
+def checked_settings() -> Settings:
+    """The settings; where one is not accepted, says which in one sentence each and exits."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        for item in error.errors():
+            sys.stderr.write(f"{str(item['loc'][0]).upper()}={item['input']} is not accepted: {item['msg']}.\n")
+        sys.exit(CONFIGURATION_ERROR)

@@ -1,8 +1,8 @@
 """From what the models saw to the regions of a page: detections and text lines in, regions in reading order out.
 
-Detections say what kind of content stands where; text lines say where text really is. A detection that its lines contradict
-(a "figure" full of text, a "table" without columns) is dropped, and lines that no detection covers become regions of
-their own, so that no text is lost.
+Detections say what kind of content stands where; text lines say where text really is. A detection that its lines
+contradict (a "figure" full of text, a "table" without columns) is dropped, and lines that no detection covers become
+regions of their own, so that no text is lost.
 """
 
 from __future__ import annotations
@@ -14,27 +14,13 @@ from itertools import pairwise
 import numpy as np
 
 from gateway.layout.base import Detection
+from gateway.layout.evidence import FORMULA, INSIDE, PICTURE, TABLE, area, holds, inside, plausible, shared
 from gateway.model import BBox, Polygon, Region
 from textlines.order import reading_order
 from textlines.paragraphs import paragraphs, rows, union
 
-PICTURE, TABLE, FORMULA = "image", "table", "display_formula"
-MARGIN_LABELS = {"header", "footer"}
-
-PROSE_ROWS = 6  # a paragraph of at least so many rows ...
-PROSE_FILL = 0.8  # ... most of which reach over this share of its width ...
-PROSE_WIDTH = 8  # ... and that is at least so many line heights wide is prose
-PROSE_SHARE = 0.5  # share of a box's lines that are prose from which it is neither a table nor a picture
-PICTURE_TEXT_DENSITY = 0.2  # a picture whose text lines cover more of it than this is text
-PICTURE_TEXT_LINES = 6
-TABLE_ROWS_WITH_CELLS = 0.3  # share of a table's rows that hold two cells or more
-FORMULA_LINES = 6
-MARGIN = 0.1  # headers and footers stand in this outer share of the page's height
-MARGIN_ROWS = 2
 COVERED = 0.6  # a detection whose area is covered by better ones to this share is dropped
-CERTAIN = 0.8  # score from which a table or picture may hold some prose
 SURE = 0.6  # score from which a detection is believed without text lines
-INSIDE = 0.5  # a line belongs to the detection that holds this share of its area
 PADDING = 0.15  # white space kept around text, in line heights: detectors cut ascenders
 
 
@@ -50,7 +36,7 @@ class _Part:
 
 def compose_regions(detections: Sequence[Detection], lines: Sequence[BBox], *, width: int, height: int) -> list[Region]:
     """Regions of a page of `width` × `height` pixels, in reading order, boxes within the page."""
-    chosen = _without_overlaps([d for d in detections if _plausible(d, _inside(lines, d), height)])
+    chosen = _without_overlaps([d for d in detections if plausible(d, lines, height)])
     owners = [_owner(line, chosen) for line in lines]
     parts: list[_Part] = []
     for index, detection in enumerate(chosen):
@@ -61,78 +47,25 @@ def compose_regions(detections: Sequence[Detection], lines: Sequence[BBox], *, w
     return _ordered(_named_title(parts, height), width, height)
 
 
-def _plausible(detection: Detection, lines: list[BBox], height: int) -> bool:
-    prose = _prose_share(lines) if detection.label in {PICTURE, TABLE, FORMULA} else 0.0
-    if prose > (PROSE_SHARE if detection.score >= CERTAIN else 0.0):
-        return False
-    if detection.label == PICTURE:
-        return len(lines) < PICTURE_TEXT_LINES or _density(lines, detection.box) < PICTURE_TEXT_DENSITY
-    if detection.label == TABLE:
-        return _has_cells(lines)
-    if detection.label == FORMULA:
-        return len(lines) <= FORMULA_LINES
-    if detection.label in MARGIN_LABELS:
-        return _in_margin(detection, height) and len(rows(lines)) <= MARGIN_ROWS
-    return True
-
-
-def _prose_share(lines: list[BBox]) -> float:
-    groups = [[lines[i] for i in group] for group in paragraphs(lines)]
-    return sum(len(group) for group in groups if _is_paragraph(group)) / max(len(lines), 1)
-
-
-def _is_paragraph(group: list[BBox]) -> bool:
-    x1, _, x2, _ = union(group)
-    text_widths = [sum(group[i][2] - group[i][0] for i in row) for row in rows(group)]
-    line_height = float(np.median([line[3] - line[1] for line in group]))
-    filled = float(np.median(text_widths)) >= PROSE_FILL * (x2 - x1)
-    return len(text_widths) >= PROSE_ROWS and filled and x2 - x1 >= PROSE_WIDTH * line_height
-
-
-def _has_cells(lines: list[BBox]) -> bool:
-    table = rows(lines)
-    with_cells = sum(len(row) > 1 for row in table)
-    return len(table) > 1 and with_cells >= TABLE_ROWS_WITH_CELLS * len(table)
-
-
-def _in_margin(detection: Detection, height: int) -> bool:
-    middle = (detection.box[1] + detection.box[3]) / 2 / height
-    return middle < MARGIN if detection.label == "header" else middle > 1 - MARGIN
-
-
-def _density(lines: list[BBox], box: tuple[float, float, float, float]) -> float:
-    return sum(_area(line) for line in lines) / max(_area(box), 1.0)
-
-
 def _without_overlaps(detections: list[Detection]) -> list[Detection]:
     """Best first: tables and pictures before the text they hold, then by score."""
     kept: list[Detection] = []
     for detection in sorted(detections, key=lambda d: (d.label in {TABLE, PICTURE}, d.score), reverse=True):
-        covered = sum(_shared(detection.box, other.box) for other in kept)
-        if covered < COVERED * _area(detection.box):
+        covered = sum(shared(detection.box, other.box) for other in kept)
+        if covered < COVERED * area(detection.box):
             kept.append(detection)
     return kept
 
 
 def _owner(line: BBox, detections: list[Detection]) -> int | None:
-    shares = [_shared(line, detection.box) if _holds(detection, line) else 0.0 for detection in detections]
+    shares = [shared(line, detection.box) if holds(detection, line) else 0.0 for detection in detections]
     best = int(np.argmax(shares)) if shares else 0
     return best if shares and shares[best] > 0 else None
 
 
-def _inside(lines: Sequence[BBox], detection: Detection) -> list[BBox]:
-    return [line for line in lines if _holds(detection, line)]
-
-
-def _holds(detection: Detection, line: BBox) -> bool:
-    x1, y1, x2, y2 = detection.box
-    centred = x1 < (line[0] + line[2]) / 2 < x2 and y1 < (line[1] + line[3]) / 2 < y2
-    return centred or _shared(line, detection.box) > INSIDE * _area(line)
-
-
 def _stands_alone(detection: Detection, lines: Sequence[BBox]) -> bool:
-    """Whether a detection without lines of its own is worth a look: a picture, or text that the line detector missed."""
-    return detection.label == PICTURE or (detection.score >= SURE and not _inside(lines, detection))
+    """Whether a detection without lines of its own is worth a look: a picture, or text that no line was found in."""
+    return detection.label == PICTURE or (detection.score >= SURE and not inside(lines, detection))
 
 
 def _detected_parts(detection: Detection, lines: list[BBox]) -> list[_Part]:
@@ -210,18 +143,10 @@ def _bands(boxes: list[BBox], margin: int) -> list[BBox]:
 
 
 def _mostly_inside(line: BBox, box: BBox) -> bool:
-    return _shared(line, box) > INSIDE * _area(line)
+    return shared(line, box) > INSIDE * area(line)
 
 
 def _padded(part: _Part, width: int, height: int) -> BBox:
     margin = round(PADDING * _line_height(part)) + 1 if part.lines else 0
     x1, y1, x2, y2 = part.box
     return max(0, x1 - margin), max(0, y1 - margin), min(width, x2 + margin), min(height, y2 + margin)
-
-
-def _area(box: tuple[float, float, float, float]) -> float:
-    return max(0.0, box[2] - box[0]) * max(0.0, box[3] - box[1])
-
-
-def _shared(a: tuple[float, float, float, float], b: tuple[float, float, float, float]) -> float:
-    return _area((max(a[0], b[0]), max(a[1], b[1]), min(a[2], b[2]), min(a[3], b[3])))

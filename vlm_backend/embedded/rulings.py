@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -39,7 +40,15 @@ class Rulings:
         reach = max(2, round(self.line_height / 4))
         band = slice(max(0, position - reach), position + reach + 1)
         edge = self.vertical[start:end, band].any(axis=1) if vertical else self.horizontal[band, start:end].any(axis=0)
-        return bool(len(edge)) and float(edge.mean()) >= WALL
+        return edge.size > 0 and float(edge.mean()) >= WALL
+
+    def erased(self, pixels: Pixels) -> Pixels:
+        """A copy of the crop without its rules, which recognisers take for a `|` or an underline."""
+        drawn = (self.horizontal | self.vertical).astype(np.uint8)
+        wide = cv2.dilate(drawn, np.ones((3, 3), np.uint8)).astype(bool)
+        result = pixels.copy()
+        result[wide] = np.median(pixels.reshape(-1, 3), axis=0)
+        return result
 
 
 def find_rulings(pixels: Pixels, heights: Sequence[int]) -> Rulings:
@@ -54,7 +63,7 @@ def find_rulings(pixels: Pixels, heights: Sequence[int]) -> Rulings:
     )
 
 
-def _runs(ink: NDArray[np.uint8], size: tuple[int, int]) -> Mask:
+def _runs(ink: NDArray[Any], size: tuple[int, int]) -> Mask:
     """Ink that goes on for the kernel's length; rules broken by a pixel of noise are closed first."""
     gap = (3, 1) if size[1] == 1 else (1, 3)
     closed = cv2.morphologyEx(ink, cv2.MORPH_CLOSE, np.ones(gap[::-1], np.uint8))

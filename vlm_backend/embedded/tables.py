@@ -1,7 +1,8 @@
 """Tables as OTSL, the token language in which PaddleOCR-VL writes them.
 
-`<fcel>` opens a cell with text, `<ecel>` is an empty one, `<lcel>`, `<ucel>` and `<xcel>` belong to the cell on their left,
-above, or both; `<nl>` ends a row. Rules drawn in the picture make the grid; where there are none, white space does.
+`<fcel>` opens a cell with text, `<ecel>` is an empty one, `<lcel>`, `<ucel>` and `<xcel>` belong to the cell on their
+left, above, or both; `<nl>` ends a row. Rules drawn in the picture make the grid; where there are none, white space
+does.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ import numpy as np
 from textlines.detection import Pixels, TextLine
 from textlines.order import Box
 from textlines.paragraphs import rows
+from vlm_backend.embedded.reader import ReadLine, joined, markup
+from vlm_backend.embedded.recognizers import LineText
 from vlm_backend.embedded.rulings import Rulings, find_rulings
 
 GUTTER_ROWS = 0.15  # share of the rows whose text may cross a column's edge: headings span columns
@@ -25,7 +28,7 @@ CROSSING = 0.5  # a line spans a column's edge if it reaches this many line heig
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """Edges of rows (`ys`) and columns (`xs`) in pixels, ascending, n + 1 of them; `rulings` tell which edges are drawn."""
+    """Edges of rows (`ys`) and columns (`xs`) in pixels, ascending, n + 1 of them; `rulings` tell which are drawn."""
 
     xs: tuple[int, ...]
     ys: tuple[int, ...]
@@ -90,34 +93,39 @@ def spans(grid: Grid, boxes: Sequence[Box]) -> list[Span]:
     """Cells of the grid: single ones, and those joined where no rule stands between them or a text crosses the edge."""
     height, width = grid.shape
     cells = [Span(r, c, r + 1, c + 1) for r in range(height) for c in range(width)]
-    for joined in [*_unwalled(grid), *(_place(box, grid) for box in boxes)]:
-        touched = [cell for cell in cells if cell.meets(joined)]
+    for common in [*_unwalled(grid), *(_place(box, grid) for box in boxes)]:
+        touched = [cell for cell in cells if cell.meets(common)]
         if len(touched) > 1:
             cells = _merged(cells, touched)
     return cells
 
 
-def otsl(grid: Grid, cells: Sequence[Span], texts: Sequence[tuple[Box, str]]) -> str:
-    """OTSL of the grid; each text goes into the cell that holds its centre, rows of one cell are joined by line breaks."""
-    content = {cell: _cell_text([text for text in texts if cell.meets(_centre(text[0], grid))]) for cell in cells}
+def otsl(grid: Grid, cells: Sequence[Span], lines: Sequence[ReadLine]) -> list[LineText]:
+    """OTSL of the grid in pieces; a piece without confidences is markup.
+
+    Each line goes into the cell that holds its centre; rows of one cell are joined by line breaks.
+    """
+    content = {cell: _in_cell([line for line in lines if cell.meets(_centre(line.box, grid))]) for cell in cells}
     height, width = grid.shape
-    return "".join(
-        "".join(_token(row, column, cells, content) for column in range(width)) + "<nl>" for row in range(height)
-    )
+    pieces: list[LineText] = []
+    for row in range(height):
+        for column in range(width):
+            pieces.extend(_cell(row, column, cells, content))
+        pieces.append(markup("<nl>"))
+    return pieces
 
 
-def _token(row: int, column: int, cells: Sequence[Span], content: dict[Span, str]) -> str:
+def _cell(row: int, column: int, cells: Sequence[Span], content: dict[Span, list[LineText]]) -> list[LineText]:
     cell = next(cell for cell in cells if cell.meets(Span(row, column, row + 1, column + 1)))
     if (row, column) == (cell.top, cell.left):
-        return f"<fcel>{content[cell]}" if content[cell] else "<ecel>"
+        return [markup("<fcel>"), *content[cell]] if content[cell] else [markup("<ecel>")]
     if row == cell.top:
-        return "<lcel>"
-    return "<ucel>" if column == cell.left else "<xcel>"
+        return [markup("<lcel>")]
+    return [markup("<ucel>" if column == cell.left else "<xcel>")]
 
 
-def _cell_text(texts: list[tuple[Box, str]]) -> str:
-    order = rows([box for box, _ in texts])
-    return "\n".join(" ".join(texts[i][1] for i in row) for row in order)
+def _in_cell(lines: list[ReadLine]) -> list[LineText]:
+    return joined([[lines[i] for i in row] for row in rows([line.box for line in lines])])
 
 
 def _merged(cells: list[Span], touched: list[Span]) -> list[Span]:

@@ -1,0 +1,131 @@
+"""The embedded engine itself: takes crops and task prompts, shares the cores among them, and says when it is full."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from textlines.detection import LineDetector, Pixels, TextLine
+from vlm_backend.embedded.languages import load_recognizers
+from vlm_backend.embedded.protocol import ApiError
+from vlm_backend.embedded.reader import Cancelled, CropReader, ReadLine, in_order, joined
+from vlm_backend.embedded.recognizers import LineText
+from vlm_backend.embedded.tables import find_grid, otsl, spans, split_at_rules
+from vlm_backend.settings import Settings
+
+TABLE_PROMPT = "Table Recognition:"
+T = TypeVar("T")
+SHARE = 12  # lines of a crop that are worth a core of their own when cores are idle
+
+
+@dataclass(slots=True)
+class Load:
+    """Requests in the engine now, and what became of the others."""
+
+    waiting: int = 0
+    running: int = 0
+    served: int = 0
+    cancelled: int = 0
+    rejected: int = 0
+    lines: int = 0
+
+
+@dataclass(slots=True)
+class EmbeddedEngine:
+    """One per process. `state` is `loading` until `load()` has ended, then `ready` or `failed`."""
+
+    settings: Settings
+    state: str = "loading"
+    reason: str | None = "the models are loading"
+    model: str = ""
+    warnings: tuple[str, ...] = ()
+    load_now: Load = field(default_factory=Load)
+    _cores: int = field(init=False)
+    _threads: ThreadPoolExecutor = field(init=False)
+    _places: asyncio.Semaphore = field(init=False)
+    _reader: CropReader = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._cores = self.settings.embedded_threads or os.cpu_count() or 1
+        self._threads = ThreadPoolExecutor(self._cores, thread_name_prefix="reader")
+        self._places = asyncio.Semaphore(self._cores)
+
+    async def load(self) -> None:
+        """Loads the models off the event loop. Never raises: what went wrong stands in `reason`."""
+        try:
+            await asyncio.get_running_loop().run_in_executor(self._threads, self._load)
+        except Exception as error:
+            self.state, self.reason = "failed", f"the models can't be loaded: {error}"
+        else:
+            self.state, self.reason = "ready", None
+
+    async def read(self, image: Callable[[], Pixels], prompt: str, gone: threading.Event) -> list[LineText]:
+        """Pieces of the answer to `prompt` about the crop that `image()` decodes.
+
+        Raises `ApiError` 503 while loading or full, and `Cancelled` soon after `gone` is set.
+        """
+        self._require_room()
+        self.load_now.waiting += 1
+        try:
+            await self._places.acquire()
+        finally:
+            self.load_now.waiting -= 1
+        self.load_now.running += 1
+        try:
+            return await self._read(image, prompt, gone)
+        except (Cancelled, asyncio.CancelledError):
+            self.load_now.cancelled += 1
+            raise
+        finally:
+            self.load_now.running -= 1
+            self._places.release()
+
+    def close(self) -> None:
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def _load(self) -> None:
+        recognizers = load_recognizers(self.settings)
+        self._reader = CropReader(LineDetector(threads=1), recognizers)
+        self.model, self.warnings = recognizers.model, recognizers.warnings
+
+    def _require_room(self) -> None:
+        if self.state != "ready":
+            raise ApiError(503, str(self.reason), "ServiceUnavailableError")
+        if self.load_now.waiting >= self.settings.embedded_queue:
+            self.load_now.rejected += 1
+            raise ApiError(503, f"{self.load_now.waiting} requests are waiting already", "ServiceUnavailableError")
+
+    async def _read(self, image: Callable[[], Pixels], prompt: str, gone: threading.Event) -> list[LineText]:
+        if gone.is_set():
+            raise Cancelled
+        pixels = await self._run(image)
+        lines = await self._run(self._reader.find, pixels)
+        answer = await (self._table if prompt == TABLE_PROMPT else self._text)(pixels, lines, gone)
+        self.load_now.served += 1
+        self.load_now.lines += len(lines)
+        return answer
+
+    async def _text(self, pixels: Pixels, lines: Sequence[TextLine], gone: threading.Event) -> list[LineText]:
+        return joined(in_order(await self._read_lines(pixels, lines, gone)))
+
+    async def _table(self, pixels: Pixels, lines: Sequence[TextLine], gone: threading.Event) -> list[LineText]:
+        grid = await self._run(find_grid, pixels, lines)
+        clean = await self._run(grid.rulings.erased, pixels)
+        read = await self._read_lines(clean, split_at_rules(lines, grid), gone)
+        return otsl(grid, spans(grid, [line.box for line in read]), read) if read else []
+
+    async def _read_lines(self, pixels: Pixels, lines: Sequence[TextLine], gone: threading.Event) -> list[ReadLine]:
+        """Reads the lines, on all cores where this is the only crop in work."""
+        idle = self._cores - self.load_now.running
+        shares = min(1 + max(idle, 0), max(1, len(lines) // SHARE))
+        parts = [lines[start::shares] for start in range(shares)]
+        read = await asyncio.gather(*(self._run(self._reader.read, pixels, part, gone.is_set) for part in parts))
+        return [line for part in read for line in part]
+
+    async def _run(self, function: Callable[..., T], *args: object) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, function, *args)

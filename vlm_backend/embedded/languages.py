@@ -1,0 +1,135 @@
+"""Which models read which language, and where they are found.
+
+The wheel's PP-OCRv6 reads Latin, Chinese and Japanese. PP-OCRv5 has models for other scripts, which RapidOCR downloads;
+for Cyrillic, Tesseract with Debian's `tesseract-ocr-rus` (and its siblings) serves where no PP-OCR model can be had.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from vlm_backend.embedded.recognizers import LineRecognizer, PaddleRecognizer, TesseractRecognizer
+from vlm_backend.settings import Settings
+
+BUNDLED_MODEL = "pp-ocrv6-small"
+
+CYRILLIC = {"ru": "eslav", "uk": "eslav", "be": "eslav"} | dict.fromkeys(
+    ("bg", "sr", "mk", "kk", "ky", "mn", "tg", "tt"), "cyrillic"
+)
+"""Languages in Cyrillic script to the name of PP-OCRv5's model that reads them."""
+
+OTHER_SCRIPTS = {
+    "ko": "korean", "ar": "arabic", "fa": "arabic", "ur": "arabic", "el": "el", "th": "th",
+    "hi": "devanagari", "mr": "devanagari", "ne": "devanagari", "ta": "ta", "te": "te",
+}  # fmt: skip
+"""Other languages that the bundled model can't read, to the name of PP-OCRv5's model."""
+
+TESSERACT = {
+    "ru": "rus", "uk": "ukr", "be": "bel", "bg": "bul", "sr": "srp", "mk": "mkd", "kk": "kaz", "ky": "kir",
+    "mn": "mon", "tg": "tgk", "tt": "tat",
+}  # fmt: skip
+"""Languages to Tesseract's names; Debian's packages are `tesseract-ocr-<name>`."""
+
+TESSDATA_FOLDERS = (
+    "/usr/share/tesseract-ocr/5/tessdata",
+    "/usr/share/tesseract-ocr/4.00/tessdata",
+    "/usr/share/tessdata",
+)
+
+
+class ModelMissing(Exception):
+    """No model for the language is at hand; the message says what would help."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recognizers:
+    """`main` reads every line; `cyrillic`, if any, what it can't. `sure`: the user said that the text is Cyrillic.
+
+    `model` is the id that `/v1/models` shows. `warnings` say what was asked for and can't be had.
+    """
+
+    main: LineRecognizer
+    model: str
+    cyrillic: LineRecognizer | None = None
+    sure: bool = False
+    warnings: tuple[str, ...] = ()
+
+
+def load_recognizers(settings: Settings) -> Recognizers:
+    """Loads what the settings ask for; what is missing is replaced by the bundled model and named in `warnings`."""
+    language = settings.embedded_language.strip().lower()
+    if language in OTHER_SCRIPTS:
+        return _other_script(OTHER_SCRIPTS[language], settings)
+    main = PaddleRecognizer({})
+    if language != "auto" and language not in CYRILLIC:
+        return Recognizers(main, BUNDLED_MODEL)
+    try:
+        cyrillic, name = _cyrillic(language, settings)
+    except ModelMissing as missing:
+        return Recognizers(main, BUNDLED_MODEL, warnings=(str(missing),))
+    return Recognizers(main, f"{BUNDLED_MODEL}+{name}", cyrillic, sure=language != "auto")
+
+
+def _other_script(script: str, settings: Settings) -> Recognizers:
+    try:
+        return Recognizers(_paddle(script, settings, settings.embedded_download), f"pp-ocrv5-{script}")
+    except ModelMissing as missing:
+        return Recognizers(PaddleRecognizer({}), BUNDLED_MODEL, warnings=(str(missing),))
+
+
+def _cyrillic(language: str, settings: Settings) -> tuple[LineRecognizer, str]:
+    """PP-OCRv5's model, or Tesseract's. `auto` takes what is on the machine and downloads nothing."""
+    asked = "ru" if language == "auto" else language
+    script = CYRILLIC[asked]
+    try:
+        return _paddle(script, settings, settings.embedded_download and language != "auto"), f"pp-ocrv5-{script}"
+    except ModelMissing as paddle_missing:
+        try:
+            return _tesseract(TESSERACT[asked], settings), f"tesseract-{TESSERACT[asked]}"
+        except ModelMissing as tesseract_missing:
+            raise ModelMissing(
+                f"Cyrillic text can't be read: {paddle_missing}; {tesseract_missing}. "
+                f"On Debian or Ubuntu, `apt-get install tesseract-ocr-{TESSERACT[asked]}` is enough"
+            ) from None
+
+
+def _paddle(script: str, settings: Settings, download: bool) -> LineRecognizer:
+    name = f"{script}_PP-OCRv5_rec_mobile.onnx"
+    folder = settings.embedded_model_dir.absolute()
+    if not download and not (folder / name).is_file():
+        raise ModelMissing(f"{name} is not in {folder}")
+    try:
+        return _load_paddle(script, folder)
+    except Exception as error:  # RapidOCR raises a family of its own for every kind of trouble
+        raise ModelMissing(f"{name} can't be loaded from {folder} or downloaded ({_first_line(error)})") from error
+
+
+def _load_paddle(script: str, folder: Path) -> LineRecognizer:
+    from rapidocr import LangRec, ModelType, OCRVersion
+
+    return PaddleRecognizer(
+        {
+            "Global.model_root_dir": str(folder),
+            "Rec.lang_type": LangRec(script),
+            "Rec.ocr_version": OCRVersion.PPOCRV5,
+            "Rec.model_type": ModelType.MOBILE,
+        }
+    )
+
+
+def _tesseract(language: str, settings: Settings) -> LineRecognizer:
+    folders = [os.environ.get("TESSDATA_PREFIX"), str(settings.embedded_model_dir.absolute()), *TESSDATA_FOLDERS]
+    for folder in (Path(folder) for folder in folders if folder):
+        if (folder / f"{language}.traineddata").is_file():
+            languages = f"{language}+eng" if (folder / "eng.traineddata").is_file() else language
+            try:
+                return TesseractRecognizer(folder, languages)
+            except (ImportError, RuntimeError) as error:
+                raise ModelMissing(f"Tesseract can't load {language} ({_first_line(error)})") from error
+    raise ModelMissing(f"no {language}.traineddata for Tesseract was found")
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)

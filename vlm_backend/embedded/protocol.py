@@ -1,0 +1,187 @@
+"""The part of OpenAI's chat completions API that the embedded engine speaks, in vLLM's shapes."""
+
+from __future__ import annotations
+
+import math
+import time
+import uuid
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from vlm_backend.embedded.recognizers import LineText
+
+OWNER = "paddleocr-vl-service"
+FinishReason = Literal["stop", "length"]
+
+
+class ImageUrl(BaseModel):
+    url: str
+
+
+class ImagePart(BaseModel):
+    type: Literal["image_url"]
+    image_url: ImageUrl
+
+
+class TextPart(BaseModel):
+    type: Literal["text"]
+    text: str
+
+
+class Message(BaseModel):
+    role: Literal["system", "user", "assistant"]
+    content: str | list[Annotated[ImagePart | TextPart, Field(discriminator="type")]]
+
+
+class StreamOptions(BaseModel):
+    include_usage: bool = False
+
+
+class ChatRequest(BaseModel):
+    """Sampling settings are accepted and have no effect: the engine always gives its best reading."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    model: str | None = None
+    messages: list[Message] = Field(min_length=1)
+    max_tokens: int | None = Field(None, ge=1)
+    max_completion_tokens: int | None = Field(None, ge=1)
+    stream: bool = False
+    stream_options: StreamOptions = StreamOptions()
+    logprobs: bool | None = False
+
+    @property
+    def prompt(self) -> str:
+        return " ".join(
+            part.text for message in self.messages if isinstance(message.content, list)
+            for part in message.content if isinstance(part, TextPart)
+        ).strip()  # fmt: skip
+
+    @property
+    def images(self) -> list[str]:
+        return [
+            part.image_url.url for message in self.messages if isinstance(message.content, list)
+            for part in message.content if isinstance(part, ImagePart)
+        ]  # fmt: skip
+
+    @property
+    def token_limit(self) -> int | None:
+        return self.max_completion_tokens or self.max_tokens
+
+
+class ApiError(Exception):
+    """An error in OpenAI's shape."""
+
+    def __init__(self, status: int, message: str, kind: str, param: str | None = None) -> None:
+        super().__init__(message)
+        self.status, self.message, self.kind, self.param = status, message, kind, param
+
+    @property
+    def body(self) -> dict[str, Any]:
+        return {"error": {"message": self.message, "type": self.kind, "param": self.param, "code": self.status}}
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """One character read, with the markup that follows it (or stands before the first one)."""
+
+    text: str
+    logprob: float
+
+    @property
+    def entry(self) -> dict[str, Any]:
+        return {
+            "token": self.text, "logprob": self.logprob, "bytes": list(self.text.encode()), "top_logprobs": [],
+        }  # fmt: skip
+
+
+def tokens(pieces: Sequence[LineText]) -> list[Token]:
+    """Characters with their log probabilities. Markup has none of its own, so it is glued to a character."""
+    result: list[Token] = []
+    lead = ""
+    for piece in pieces:
+        if piece.confidences:
+            read = [Token(c, math.log(max(p, 1e-6))) for c, p in zip(piece.text, piece.confidences, strict=True)]
+            result.extend([Token(lead + read[0].text, read[0].logprob), *read[1:]])
+            lead = ""
+        elif result:
+            result[-1] = Token(result[-1].text + piece.text, result[-1].logprob)
+        else:
+            lead += piece.text
+    return [*result, Token(lead, 0.0)] if lead else result
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """A finished answer, cut at `limit` tokens as vLLM cuts it."""
+
+    model: str
+    tokens: Sequence[Token]
+    finish_reason: FinishReason
+    id: str
+    created: int
+
+    @classmethod
+    def of(cls, model: str, read: Sequence[Token], limit: int | None) -> Completion:
+        cut = limit is not None and len(read) > limit
+        kept = read[:limit] if cut else read
+        return cls(model, kept, "length" if cut else "stop", f"chatcmpl-{uuid.uuid4().hex}", int(time.time()))
+
+    @property
+    def text(self) -> str:
+        return "".join(token.text for token in self.tokens)
+
+    @property
+    def usage(self) -> dict[str, int]:
+        """Tokens are the characters read; a picture has none."""
+        count = len(self.tokens)
+        return {"prompt_tokens": 0, "completion_tokens": count, "total_tokens": count}
+
+    def body(self, logprobs: bool) -> dict[str, Any]:
+        choice = {
+            "index": 0,
+            "message": {"role": "assistant", "content": self.text},
+            "logprobs": _logprobs(self.tokens, logprobs),
+            "finish_reason": self.finish_reason,
+        }
+        return {**self._head("chat.completion"), "choices": [choice], "usage": self.usage}
+
+    def chunks(self, logprobs: bool, include_usage: bool) -> Iterator[dict[str, Any]]:
+        """The answer as a stream: a role, one chunk a row of text, the finish reason, the usage if asked for."""
+        yield self._chunk({"role": "assistant", "content": ""}, None, None)
+        for row in _rows(self.tokens):
+            yield self._chunk({"content": "".join(token.text for token in row)}, _logprobs(row, logprobs), None)
+        yield self._chunk({}, None, self.finish_reason)
+        if include_usage:
+            yield {**self._head("chat.completion.chunk"), "choices": [], "usage": self.usage}
+
+    def _chunk(
+        self, delta: dict[str, str], logprobs: dict[str, Any] | None, finish_reason: str | None
+    ) -> dict[str, Any]:
+        choice = {"index": 0, "delta": delta, "logprobs": logprobs, "finish_reason": finish_reason}
+        return {**self._head("chat.completion.chunk"), "choices": [choice]}
+
+    def _head(self, kind: str) -> dict[str, Any]:
+        return {"id": self.id, "object": kind, "created": self.created, "model": self.model}
+
+
+def _logprobs(read: Sequence[Token], wanted: bool) -> dict[str, Any] | None:
+    return {"content": [token.entry for token in read]} if wanted else None
+
+
+def _rows(read: Sequence[Token]) -> Iterator[list[Token]]:
+    row: list[Token] = []
+    for token in read:
+        row.append(token)
+        if token.text.endswith(("\n", "<nl>")):
+            yield row
+            row = []
+    if row:
+        yield row
+
+
+def model_list(model: str, created: int) -> dict[str, Any]:
+    return {"object": "list", "data": [{"id": model, "object": "model", "created": created, "owned_by": OWNER}]}

@@ -1,0 +1,53 @@
+"""Tells lines of Cyrillic text by what the bundled recogniser makes of them, and has them read by one that knows it.
+
+PP-OCRv6 has no Cyrillic letters: of a Russian line it gives punctuation and digits, far too few for its width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from textlines.detection import Pixels
+from vlm_backend.embedded.recognizers import LineRecognizer, LineText
+
+SPARSE = 0.6  # letters and digits per line height of width; Chinese print has about 1, Latin about 2
+DOUBTFUL = 0.99  # among Cyrillic lines, words like "Copr" (Сорт) are read as Latin look-alikes, with less than this
+ACCEPTED = 0.6  # least confidence of a Cyrillic reading
+EVIDENCE = 0.3  # share of a crop's lines with letters that must be Cyrillic before look-alikes are doubted
+
+
+def read_cyrillic(
+    lines: Sequence[Pixels], texts: Sequence[LineText], recognizer: LineRecognizer, sure: bool
+) -> list[LineText]:
+    """`texts` of a crop's `lines`, with those replaced that turn out to be Cyrillic."""
+    result = list(texts)
+    for index in (i for i, line in enumerate(lines) if _is_sparse(line, texts[i])):
+        result[index] = _better(result[index], recognizer(lines[index]))
+    found = sum(_is_cyrillic(text.text) for text in result)
+    worded = sum(_has_letters(text) for text in result)
+    if found and (sure or found >= EVIDENCE * worded):
+        for index in (i for i, text in enumerate(result) if text is texts[i] and _may_be_look_alike(text)):
+            result[index] = _better(result[index], recognizer(lines[index]))
+    return result
+
+
+def _is_sparse(line: Pixels, text: LineText) -> bool:
+    height, width = line.shape[:2]
+    return bool(sum(character.isalnum() for character in text.text) < SPARSE * width / height)
+
+
+def _may_be_look_alike(text: LineText) -> bool:
+    return text.confidence < DOUBTFUL and _has_letters(text)
+
+
+def _has_letters(text: LineText) -> bool:
+    return any(character.isalpha() for character in text.text)
+
+
+def _better(first: LineText, second: LineText) -> LineText:
+    return second if second.confidence >= ACCEPTED and _is_cyrillic(second.text) else first
+
+
+def _is_cyrillic(text: str) -> bool:
+    letters = [character for character in text if character.isalpha()]
+    return bool(letters) and sum("\u0400" <= letter <= "\u052f" for letter in letters) >= len(letters) / 2

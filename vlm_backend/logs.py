@@ -1,0 +1,41 @@
+"""One log line an event on stdout, JSON or for eyes, for all of the VLM tier. Standard library only: any engine's
+environment can load it."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from datetime import UTC, datetime
+from typing import Literal
+
+LogFormat = Literal["json", "console"]
+
+
+class LineFormatter(logging.Formatter):
+    """`logger.info("event", extra={"fields": {...}})` becomes one line; a trace is one field of it."""
+
+    def __init__(self, log_format: LogFormat) -> None:
+        super().__init__()
+        self._format = log_format
+
+    def format(self, record: logging.LogRecord) -> str:
+        fields = dict(getattr(record, "fields", {}))
+        if record.exc_info:
+            fields["exception"] = self.formatException(record.exc_info)
+        time = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        level, event = record.levelname.lower(), record.getMessage()
+        if self._format == "json":
+            line = {"timestamp": time, "level": level, "logger": "vlm", "event": event, **fields}
+            return json.dumps(line, ensure_ascii=False, default=str)
+        return " ".join([time, f"[{level}]", "vlm:", event, *(f"{name}={value}" for name, value in fields.items())])
+
+
+def configure_logging(level: str, log_format: LogFormat) -> None:
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(LineFormatter(log_format))
+    logging.basicConfig(level=level, handlers=[handler], force=True)
+
+
+def log(message: str, *, level: int = logging.INFO, **fields: object) -> None:
+    logging.getLogger("vlm").log(level, message, extra={"fields": fields})
