@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import math
 import struct
+import warnings
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
@@ -232,10 +233,12 @@ def _memory_or(error: Exception, otherwise: ServiceError) -> ServiceError | Memo
 
 @contextmanager
 def _pillow_limit(pixels: int | None) -> Iterator[None]:
-    """Pillow raises beyond twice this limit, in tiles too."""
+    """Pillow raises beyond twice this limit, in tiles too; what it only warns of still gives pixels."""
     before = Image.MAX_IMAGE_PIXELS
     Image.MAX_IMAGE_PIXELS = pixels
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
     finally:
         Image.MAX_IMAGE_PIXELS = before

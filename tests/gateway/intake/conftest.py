@@ -1,0 +1,21 @@
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from gateway.intake.workers import RenderPool
+from gateway.settings import Settings
+
+
+@pytest.fixture
+def settings() -> Settings:
+    return Settings(_env_file=None, render_workers=1, max_pixels=1_000_000, max_pages=10, render_timeout_s=20)
+
+
+@pytest.fixture
+async def pool(settings: Settings) -> AsyncIterator[RenderPool]:
+    pool = RenderPool(settings)
+    await pool.start()
+    yield pool
+    await pool.close()
