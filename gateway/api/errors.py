@@ -1,0 +1,97 @@
+"""Every failure as RFC 9457 `application/problem+json` with a stable `code` and the request's id."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from gateway.errors import ServiceError
+
+MEDIA_TYPE = "application/problem+json"
+_TITLES = {499: "Client Closed Request"}
+_CODES = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large"}
+
+log = structlog.get_logger(__name__)
+
+
+class Problem(BaseModel):
+    type: str = Field("about:blank", description="Always `about:blank`; `code` tells problems apart")
+    title: str = Field(description="The HTTP status in words", examples=["Unprocessable Content"])
+    status: int = Field(examples=[422])
+    detail: str = Field(description="What is wrong, and with which part", examples=["`dpi` must be at most 600."])
+    code: str = Field(description="Stable name of the problem", examples=["invalid_option"])
+    request_id: str = Field(description="Stands in `X-Request-ID` and in the log too", examples=["5f0c…"])
+
+
+def problem(error: ServiceError, request_id: str) -> Problem:
+    return Problem(
+        type="about:blank",
+        title=_title(error.status),
+        status=error.status,
+        detail=error.detail,
+        code=error.code,
+        request_id=request_id,
+    )
+
+
+def problem_response(error: ServiceError, request_id: str, headers: Mapping[str, str] | None = None) -> Response:
+    retry = {} if error.retry_after_s is None else {"Retry-After": str(error.retry_after_s)}
+    return Response(
+        problem(error, request_id).model_dump_json(),
+        error.status,
+        headers={**(headers or {}), **retry},
+        media_type=MEDIA_TYPE,
+    )
+
+
+def request_id_of(request: Request) -> str:
+    return str(request.scope.get("request_id", ""))
+
+
+def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """OpenAPI descriptions of the failures a route can answer."""
+    content = {MEDIA_TYPE: {"schema": Problem.model_json_schema()}}
+    return {status: {"description": _title(status), "content": content} for status in statuses}
+
+
+def install_errors(app: FastAPI) -> None:
+    app.add_exception_handler(ServiceError, _on_service_error)
+    app.add_exception_handler(HTTPException, _on_http_exception)
+    app.add_exception_handler(RequestValidationError, _on_invalid_request)
+
+
+async def _on_service_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, ServiceError)
+    if error.status >= 500:
+        log.warning("request failed", code=error.code, detail=error.detail)
+    return problem_response(error, request_id_of(request))
+
+
+async def _on_http_exception(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    code = _CODES.get(error.status_code, "http_error")
+    found = ServiceError(error.status_code, code, str(error.detail))
+    return problem_response(found, request_id_of(request), error.headers)
+
+
+async def _on_invalid_request(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    found = ServiceError(422, "invalid_option", f"`{first['loc'][-1]}`: {first['msg']}.")
+    return problem_response(found, request_id_of(request))
+
+
+def internal_error() -> ServiceError:
+    return ServiceError(500, "internal_error", "The service failed on this request; its log has the details.")
+
+
+def _title(status: int) -> str:
+    return _TITLES.get(status) or HTTPStatus(status).phrase

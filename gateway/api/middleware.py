@@ -1,0 +1,126 @@
+"""What every request passes through: its id, its log line and count, and the limit on its body."""
+
+from __future__ import annotations
+
+import re
+import time
+import uuid
+
+import structlog
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from gateway.api.errors import internal_error, problem_response
+from gateway.errors import ServiceError
+from gateway.metrics import Metrics
+
+_SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+log = structlog.get_logger(__name__)
+
+
+class RequestMiddleware:
+    """Gives each request an id, in its scope, its log lines and its response; logs and counts it when it is done."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self.app = app
+        self.metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        request_id = scope["request_id"] = _request_id(scope)
+        answer = _Answer(send, request_id)
+        started = time.perf_counter()
+        with structlog.contextvars.bound_contextvars(request_id=request_id):
+            try:
+                await self.app(scope, receive, answer.send)
+            except ClientDisconnect:
+                answer.status = 499
+            except Exception:
+                log.exception("unexpected error")
+                await answer.fail(scope, receive)
+            finally:
+                self._record(scope, answer.status, time.perf_counter() - started)
+
+    def _record(self, scope: Scope, status: int, seconds: float) -> None:
+        route = getattr(scope.get("route"), "path", "unmatched")
+        self.metrics.requests.labels(route, status).inc()
+        write = log.debug if route in QUIET_ROUTES else log.info
+        write("request", method=scope["method"], path=scope["path"][:200], status=status, ms=int(seconds * 1000))
+
+
+class _Answer:
+    """One response on its way out: adds the request id, remembers the status."""
+
+    def __init__(self, send: Send, request_id: str) -> None:
+        self._send = send
+        self._request_id = request_id
+        self._started = False
+        self.status = 499
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self._started = True
+            self.status = message["status"]
+            headers = MutableHeaders(scope=message)
+            headers["X-Request-ID"] = self._request_id
+            headers.setdefault("X-Content-Type-Options", "nosniff")
+        await self._send(message)
+
+    async def fail(self, scope: Scope, receive: Receive) -> None:
+        """Answers 500 without a trace, if nothing was sent yet."""
+        if not self._started:
+            await problem_response(internal_error(), self._request_id)(scope, receive, self.send)
+
+
+QUIET_ROUTES = frozenset(
+    {"/health", "/livez", "/readyz", "/startupz", "/ping", "/v1/health/live", "/v1/health/ready", "/metrics"}
+)
+"""Asked every few seconds by platforms; their log lines would bury the others."""
+
+
+class BodyLimitMiddleware:
+    """Refuses a body above `limit` bytes, by its announced length before reading, else as soon as it has grown."""
+
+    def __init__(self, app: ASGIApp, limit: int) -> None:
+        self.app = app
+        self.limit = limit
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+        elif _announced(scope) > self.limit:
+            await problem_response(self._too_large(), scope["request_id"])(scope, receive, send)
+        else:
+            await self.app(scope, self._counted(receive), send)
+
+    def _counted(self, receive: Receive) -> Receive:
+        size = 0
+
+        async def counted() -> Message:
+            nonlocal size
+            message = await receive()
+            size += len(message.get("body", b""))
+            if size > self.limit:
+                raise self._too_large()
+            return message
+
+        return counted
+
+    def _too_large(self) -> ServiceError:
+        return ServiceError(
+            413, "body_too_large", f"The request body is larger than {self.limit / 1e6:g} MB (MAX_UPLOAD_MB)."
+        )
+
+
+def _request_id(scope: Scope) -> str:
+    given = Headers(scope=scope).get("x-request-id", "")
+    return given if _SANE_ID.fullmatch(given) else uuid.uuid4().hex
+
+
+def _announced(scope: Scope) -> int:
+    length = Headers(scope=scope).get("content-length", "")
+    return int(length) if length.isascii() and length.isdigit() else 0

@@ -1,0 +1,153 @@
+"""The options of `POST /ocr`: the same names and rules in the query, in form fields and in JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from gateway.assembly.labels import LABELS
+from gateway.errors import ServiceError
+from gateway.model import OcrOptions
+
+Format = Literal["json", "markdown", "html", "text"]
+Pair = tuple[str, Any]
+
+_FORMATS: dict[str, Format] = {
+    "application/json": "json",
+    "text/markdown": "markdown",
+    "text/html": "html",
+    "text/plain": "text",
+}
+_EVENTS = "text/event-stream"
+_DEFAULTS = OcrOptions()
+
+
+def _split(value: object) -> object:
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+class RequestOptions(BaseModel):
+    """What a client may ask, with each option's type, limits and meaning. None: not given."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True)
+
+    pages: str | None = Field(
+        None, max_length=1000, description="Pages to read: `1-3,7`, `9-`, `-2`; all by default", examples=["1-3,7"]
+    )
+    task: Literal["document", "text", "table", "formula", "chart", "seal", "spotting"] = Field(
+        "document", description="`document`: layout, then each region; else the whole page in one call of that kind"
+    )
+    format: Format | None = Field(None, description="What to answer; by default what `Accept` asks for, else `json`")
+    stream: bool | None = Field(None, description="Server-sent events `meta`, `page`, `done`, `error` as pages finish")
+    images: Literal["inline", "stored", "none"] | None = Field(
+        None,
+        description="Pictures as base64, as URLs, or left out. Default `inline`, but Markdown then keeps the bare keys",
+    )
+    chart: bool = Field(False, description="Read charts as tables instead of showing them as pictures")
+    seal: bool = Field(False, description="Read the text of seals")
+    image_text: bool = Field(False, description="Read the text inside pictures too")
+    dpi: int | None = Field(None, ge=36, le=600, description="Resolution for PDF pages; default `PDF_DPI`")
+    min_pixels: int | None = Field(
+        None, ge=784, le=12_845_056, description="Crops with fewer pixels are enlarged for the VLM"
+    )
+    max_pixels: int | None = Field(
+        None, ge=784, le=12_845_056, description="Crops with more pixels are made smaller for the VLM"
+    )
+    max_tokens: int | None = Field(None, ge=1, le=16_384, description="Most tokens the VLM writes for one region")
+    temperature: float | None = Field(None, ge=0, le=2, allow_inf_nan=False, description="Sampling temperature")
+    repetition_penalty: float | None = Field(
+        None, gt=0, le=2, allow_inf_nan=False, description="Above 1 the VLM repeats itself less"
+    )
+    ignore_labels: Annotated[list[str], BeforeValidator(_split)] | None = Field(
+        None,
+        description="Labels that Markdown, HTML and text leave out (comma-separated, or a JSON list); "
+        f"default `{','.join(sorted(_DEFAULTS.ignore_labels))}`; empty: leave out nothing",
+        examples=["header,footer,number"],
+    )
+    merge_blocks: bool = Field(True, description="Read a paragraph that a column or figure divides as one")
+
+    @field_validator("ignore_labels")
+    @classmethod
+    def _known(cls, labels: list[str] | None) -> list[str] | None:
+        unknown = sorted(set(labels or ()) - LABELS)
+        if unknown:
+            raise ValueError(f"unknown label {unknown[0][:40]!r}; labels are {', '.join(sorted(LABELS))}")
+        return labels
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.min_pixels and self.max_pixels and self.min_pixels > self.max_pixels:
+            raise ValueError("`min_pixels` is above `max_pixels`")
+        return self
+
+    def for_pipeline(self) -> OcrOptions:
+        given = self.model_dump(exclude={"format", "stream", "images", "ignore_labels"})
+        ignored = _DEFAULTS.ignore_labels if self.ignore_labels is None else frozenset(self.ignore_labels)
+        return OcrOptions(**given, images=self.images or _DEFAULTS.images, ignore_labels=ignored)
+
+
+def parse_options(pairs: Iterable[Pair], accept: str = "") -> RequestOptions:
+    """Options from name and value pairs of all places they may stand in; `format` and `stream` settled by `accept`.
+
+    ServiceError 422 `unknown_option`, `invalid_option` or `conflicting_option`, each naming the option.
+    """
+    try:
+        options = RequestOptions.model_validate(_merged(pairs))
+    except ValidationError as error:
+        raise _refusal(error) from None
+    wanted = _preferred(accept)
+    stream = wanted == _EVENTS if options.stream is None and options.format is None else bool(options.stream)
+    return options.model_copy(update={"format": options.format or _FORMATS.get(wanted, "json"), "stream": stream})
+
+
+def _merged(pairs: Iterable[Pair]) -> dict[str, Any]:
+    merged: dict[str, Any] = {}
+    for name, value in pairs:
+        if value is None or (value == "" and name != "ignore_labels"):
+            continue
+        if name in merged and _canonical(merged[name]) != _canonical(value):
+            raise ServiceError(422, "conflicting_option", f"`{name[:80]}` is given twice with different values.")
+        merged[name] = value
+    return merged
+
+
+def _canonical(value: Any) -> str:  # noqa: ANN401 - whatever JSON can hold
+    return ",".join(map(str, value)) if isinstance(value, list) else str(value).lower()
+
+
+def _refusal(error: ValidationError) -> ServiceError:
+    problems = error.errors(include_url=False, include_context=False, include_input=False)
+    unknown = [str(found["loc"][0])[:80] for found in problems if found["type"] == "extra_forbidden"]
+    if unknown:
+        known = ", ".join(RequestOptions.model_fields)
+        named = ", ".join(f"`{name}`" for name in unknown)
+        return ServiceError(422, "unknown_option", f"There is no option {named}; options are {known}.")
+    return ServiceError(422, "invalid_option", "; ".join(map(_sentence, problems)))
+
+
+def _sentence(found: Any) -> str:  # noqa: ANN401 - pydantic's ErrorDetails
+    message = found["msg"].removeprefix("Value error, ")
+    return f"`{found['loc'][0]}`: {message}" if found["loc"] else message
+
+
+def _preferred(accept: str) -> str:
+    """The media type we can answer that the client likes best; empty where it names none of ours."""
+    ranked = []
+    for entry in accept.lower().split(","):
+        media_type, *parameters = (part.strip() for part in entry.split(";"))
+        if media_type == _EVENTS or media_type in _FORMATS:
+            ranked.append((_quality(parameters), media_type))
+    best = max((quality for quality, _ in ranked), default=0)
+    return next((media_type for quality, media_type in ranked if quality == best > 0), "")
+
+
+def _quality(parameters: Iterable[str]) -> float:
+    for parameter in parameters:
+        if parameter.startswith("q="):
+            try:
+                return float(parameter[2:])
+            except ValueError:
+                return 0
+    return 1

@@ -1,0 +1,142 @@
+"""The body of `POST /ocr`: one document and options, as multipart, as JSON, or as the bare bytes."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pydantic_core
+from fastapi import Request
+from starlette.datastructures import FormData, UploadFile
+from starlette.exceptions import HTTPException
+
+from gateway.api.options import Pair
+from gateway.errors import ServiceError
+
+_FIELD_BYTES = 64 * 1024
+_KINDS = ("base64", "url", "s3")
+_RAW_TYPES = ("", "application/pdf", "application/octet-stream")
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A document as it came, and the options that came in the same body, not yet validated."""
+
+    data: bytes
+    name: str
+    options: Sequence[Pair] = ()
+
+
+async def read_upload(request: Request) -> Upload:
+    """Reads the body. ServiceError 400 for what can't be understood, 415 for a body of another kind, 501 for sources
+    that are named but not there yet."""
+    if request.headers.get("content-length") == "0":
+        raise _empty_body()
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind == "multipart/form-data":
+        return await _from_form(request)
+    if kind == "application/json" or kind.endswith("+json"):
+        return await asyncio.to_thread(_from_json, await request.body())
+    if kind in _RAW_TYPES or kind.startswith("image/"):
+        return Upload(_present(await request.body()), "")
+    raise ServiceError(
+        415,
+        "unsupported_content_type",
+        f"A body of type {kind[:80]!r} is not understood: send multipart/form-data with `file`, application/json "
+        "with `source`, or the document's bytes as application/octet-stream.",
+    )
+
+
+async def _from_form(request: Request) -> Upload:
+    try:
+        form = await request.form(max_files=4, max_fields=64, max_part_size=_FIELD_BYTES)
+    except HTTPException as error:
+        raise ServiceError(400, "invalid_multipart", f"The multipart body is broken: {error.detail}") from None
+    file = _only_file(form)
+    data = await file.read()
+    if not data:
+        raise ServiceError(400, "empty_document", "The uploaded `file` is empty.")
+    fields = [(name, value) for name, value in form.multi_items() if isinstance(value, str)]
+    return Upload(data, file.filename or "", fields)
+
+
+def _only_file(form: FormData) -> UploadFile:
+    items = form.multi_items()
+    sources = [name for name, value in items if isinstance(value, UploadFile) or name in ("file", "source", *_KINDS)]
+    files = [value for name, value in items if name == "file" and isinstance(value, UploadFile)]
+    if len(sources) > 1:
+        named = ", ".join(f"`{name[:40]}`" for name in sources)
+        raise ServiceError(400, "ambiguous_source", f"One document at a time; this form holds {named}.")
+    if not files:
+        raise ServiceError(
+            400, "no_source", "The form holds no document: send it as a file part named `file` (curl -F file=@a.pdf)."
+        )
+    return files[0]
+
+
+def _from_json(body: bytes) -> Upload:
+    if not body:
+        raise _empty_body()
+    try:
+        content = pydantic_core.from_json(body, allow_inf_nan=False)
+    except ValueError as error:
+        raise ServiceError(400, "invalid_json", f"The body is not JSON: {error}.") from None
+    if not isinstance(content, dict):
+        raise ServiceError(400, "invalid_json", "The body must be a JSON object with `source`.")
+    source = content.pop("source", None)
+    data = _sourced(source)
+    return Upload(data, _name(source), list(content.items()))
+
+
+def _sourced(source: object) -> bytes:
+    given = [kind for kind in _KINDS if isinstance(source, Mapping) and source.get(kind) is not None]
+    if not isinstance(source, Mapping) or not given:
+        raise ServiceError(400, "no_source", '`source` must be an object with `base64`: {"source": {"base64": "…"}}.')
+    if len(given) > 1:
+        raise ServiceError(400, "ambiguous_source", f"`source` holds {' and '.join(given)}; one document at a time.")
+    if given[0] != "base64":
+        raise ServiceError(
+            501, "source_not_supported", f"A `{given[0]}` source is not supported yet; send the document as base64."
+        )
+    return _decoded(source["base64"])
+
+
+def _decoded(value: object) -> bytes:
+    if not isinstance(value, str):
+        raise ServiceError(400, "invalid_base64", "`source.base64` must be a string.")
+    try:
+        data = base64.b64decode(_payload(value.strip()), validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise ServiceError(400, "invalid_base64", f"`source.base64` can't be decoded: {error}.") from None
+    if not data:
+        raise ServiceError(400, "empty_document", "`source.base64` is empty.")
+    return data
+
+
+def _payload(value: str) -> str:
+    """What follows the head of a `data:` URL; any other value as it is."""
+    if value[:5].lower() != "data:":
+        return value
+    head, comma, payload = value.partition(",")
+    if not comma or not head.lower().endswith(";base64"):
+        raise ValueError("the data: URL is not a base64 one")
+    return payload
+
+
+def _name(source: Mapping[str, Any]) -> str:
+    name = source.get("name")
+    return name if isinstance(name, str) else ""
+
+
+def _present(data: bytes) -> bytes:
+    if not data:
+        raise _empty_body()
+    return data
+
+
+def _empty_body() -> ServiceError:
+    return ServiceError(400, "empty_body", "The request has no body; send a document.")

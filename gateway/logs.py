@@ -1,0 +1,51 @@
+"""Structured logs: one line an event on stdout, request id in each, the standard library's loggers through the same."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Literal
+
+import structlog
+from structlog.types import Processor
+
+_SHARED: tuple[Processor, ...] = (
+    structlog.contextvars.merge_contextvars,
+    structlog.stdlib.add_logger_name,
+    structlog.stdlib.add_log_level,
+    structlog.stdlib.ExtraAdder(),
+    structlog.processors.TimeStamper(fmt="iso", utc=True, key="ts"),
+    structlog.processors.StackInfoRenderer(),
+)
+_QUIET = ("httpx", "httpx2", "httpcore", "httpcore2", "openai", "asyncio", "PIL", "multipart", "python_multipart")
+"""Loggers that tell of every call, some with what it carried; only their warnings are let through."""
+
+
+def configure_logs(level: str, style: Literal["json", "console"]) -> None:
+    """Sets the process's logging. `style`: one JSON object a line, or coloured text for eyes."""
+    structlog.configure(
+        processors=[*_SHARED, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(_formatter(style))
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(level)
+    for name in _QUIET:
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def _formatter(style: Literal["json", "console"]) -> structlog.stdlib.ProcessorFormatter:
+    last: list[Processor] = [structlog.stdlib.ProcessorFormatter.remove_processors_meta]
+    if style == "json":
+        last += [
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(ensure_ascii=False),
+        ]
+    else:
+        trace = structlog.dev.plain_traceback
+        last.append(structlog.dev.ConsoleRenderer(timestamp_key="ts", exception_formatter=trace))
+    return structlog.stdlib.ProcessorFormatter(processors=last, foreign_pre_chain=list(_SHARED))

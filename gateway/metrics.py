@@ -1,0 +1,41 @@
+"""Prometheus metrics, in a registry of their own for each app. Never labelled by document, key or client."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from gateway.model import PageResult
+
+_SECONDS = (0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300)
+
+
+class Metrics:
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.requests = Counter("ocr_requests", "Requests answered", ["route", "status"], registry=self.registry)
+        self._pages = Counter("ocr_pages", "Pages read", ["status"], registry=self.registry)
+        self._blocks = Counter("ocr_blocks", "Blocks read", ["status"], registry=self.registry)
+        self._stages = Histogram(
+            "ocr_stage_duration_seconds",
+            "Time that one page spent in a stage",
+            ["stage"],
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+
+    def count_page(self, result: PageResult, stages_ms: dict[str, int]) -> None:
+        self._pages.labels(result.status).inc()
+        for block in result.blocks:
+            self._blocks.labels(block.status).inc()
+        for stage, ms in stages_ms.items():
+            self._stages.labels(stage).observe(ms / 1000)
+
+    def watch(self, name: str, text: str, value: Callable[[], float]) -> None:
+        """A gauge that is read when it is asked for."""
+        Gauge(name, text, registry=self.registry).set_function(value)
+
+    def render(self) -> bytes:
+        """Prometheus' text format, version 0.0.4."""
+        return generate_latest(self.registry)
