@@ -31,6 +31,9 @@ class Settings(BaseSettings):
     vlm_port: int = Field(8118, ge=1, le=65535, description="Loopback port of the VLM tier in this container")
     vlm_base_url: str | None = Field(None, description="OpenAI base URL (with `/v1`) of an external engine")
     vlm_api_key: str | None = Field(None, description="Key for the external engine")
+    vlm_call_timeout_s: float = Field(
+        180, gt=0, description="How long one region call may take; the request's deadline may end it sooner"
+    )
     vlm_restart_grace_s: float = Field(
         30, ge=0, description="How long calls wait for an engine that was ready and went away, before they fail"
     )

@@ -1,0 +1,179 @@
+"""The one queue of region calls over all documents: bounded, prioritised, safe to cancel at any point."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import itertools
+import math
+import random
+from collections import deque
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from time import monotonic
+from typing import NamedTuple
+
+from gateway.errors import ServiceError
+from gateway.settings import Settings
+
+INTERACTIVE, BATCH = 0, 1
+RATE_WINDOW_S = 30.0
+"""Calls that finished within this time make the rate from which `Retry-After` is estimated."""
+LONGEST_RETRY_AFTER_S = 120
+UNKNOWN_RETRY_AFTER_S = 5
+"""`Retry-After` while no call has finished lately."""
+JITTER = 0.2
+
+
+class Priority(NamedTuple):
+    """Lower goes first: interactive before batch, then earlier pages; equals in order of arrival."""
+
+    urgency: int = INTERACTIVE
+    page: int = 1
+
+
+class PrioritySemaphore:
+    """A semaphore that wakes its waiters by priority and whose limit may change while it is held."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._held = 0
+        self._order = itertools.count()
+        self._waiters: list[tuple[Priority, int, asyncio.Future[None]]] = []
+
+    @property
+    def held(self) -> int:
+        return self._held
+
+    @property
+    def limit(self) -> int:
+        return self._limit
+
+    @limit.setter
+    def limit(self, limit: int) -> None:
+        self._limit = limit
+        self._wake()
+
+    async def acquire(self, priority: Priority) -> None:
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        heapq.heappush(self._waiters, (priority, next(self._order), waiter))
+        self._wake()
+        try:
+            await waiter
+        except asyncio.CancelledError:
+            if waiter.done() and not waiter.cancelled():
+                self.release()
+            raise
+
+    def release(self) -> None:
+        self._held -= 1
+        self._wake()
+
+    def _wake(self) -> None:
+        while self._waiters and self._held < self._limit:
+            waiter = heapq.heappop(self._waiters)[2]
+            if not waiter.done():
+                self._held += 1
+                waiter.set_result(None)
+
+
+class Place:
+    """A place in the queue: it counts as waiting until its turn begins or it is left. Leaving twice does nothing."""
+
+    def __init__(self, queue: RegionQueue, priority: Priority) -> None:
+        self._queue = queue
+        self._priority = priority
+        self._held = True
+
+    def leave(self) -> None:
+        if self._held:
+            self._held = False
+            self._queue.room.release()
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """Waits until the call may run; within, it counts as running."""
+        try:
+            await self._queue.turns.acquire(self._priority)
+        finally:
+            self.leave()
+        try:
+            yield
+            self._queue.completed()
+        finally:
+            self._queue.turns.release()
+
+
+class RegionQueue:
+    """At most `settings.max_queued_regions` calls wait, at most `limit` run.
+
+    A new document is turned away (429) when the queue is full; one that is in work waits for room instead.
+    """
+
+    def __init__(self, settings: Settings, limit: int) -> None:
+        self.room = PrioritySemaphore(settings.max_queued_regions)
+        self.turns = PrioritySemaphore(limit)
+        self._max_documents = settings.max_documents
+        self._documents = 0
+        self._completions: deque[float] = deque()
+
+    @property
+    def waiting(self) -> int:
+        """Calls that wait for their turn."""
+        return self.room.held
+
+    @property
+    def running(self) -> int:
+        return self.turns.held
+
+    @property
+    def documents(self) -> int:
+        """Documents in work."""
+        return self._documents
+
+    @contextmanager
+    def admit(self) -> Iterator[None]:
+        """Holds one document's place in the service; raises ServiceError 429 `queue_full` when there is none."""
+        if self._documents >= self._max_documents:
+            raise self._full(f"{self._documents} documents are in work, the most this service takes at once")
+        if self.waiting >= self.room.limit:
+            raise self._full(f"{self.waiting} regions wait for the recognition engine, the most that may")
+        self._documents += 1
+        try:
+            yield
+        finally:
+            self._documents -= 1
+
+    async def place(self, priority: Priority) -> Place:
+        """Waits for room in the queue and takes it. The caller sees to it that the place is left."""
+        await self.room.acquire(priority)
+        return Place(self, priority)
+
+    @asynccontextmanager
+    async def slot(self, priority: Priority) -> AsyncIterator[None]:
+        """Waits for room, then for the turn: one call that needs no preparation between the two."""
+        place = await self.place(priority)
+        async with place.turn():
+            yield
+
+    def completed(self) -> None:
+        self._completions.append(monotonic())
+        self._forget_old_completions()
+
+    def retry_after_s(self) -> int:
+        """When the calls that are here now will be done at the recent rate; whole seconds, at least 1, jittered."""
+        self._forget_old_completions()
+        if not self._completions:
+            estimate = float(UNKNOWN_RETRY_AFTER_S)
+        else:
+            estimate = (self.waiting + self.running) * RATE_WINDOW_S / len(self._completions)
+        jittered = math.ceil(estimate * random.uniform(1 - JITTER, 1 + JITTER))
+        return min(max(jittered, 1), LONGEST_RETRY_AFTER_S)
+
+    def _full(self, why: str) -> ServiceError:
+        return ServiceError(429, "queue_full", f"The service is full: {why}.", retry_after_s=self.retry_after_s())
+
+    def _forget_old_completions(self) -> None:
+        oldest = monotonic() - RATE_WINDOW_S
+        while self._completions and self._completions[0] < oldest:
+            self._completions.popleft()

@@ -1,0 +1,152 @@
+"""The connection to the engine, and the few ways in which talking to it can fail."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Literal
+
+import aiohttp
+import httpx2
+from openai import (
+    APIConnectionError,
+    APIResponseValidationError,
+    APIStatusError,
+    AsyncOpenAI,
+    DefaultAioHttpClient,
+    omit,
+)
+from openai.types.chat import ChatCompletion
+
+from gateway.settings import Settings
+
+EngineKind = Literal["vllm", "embedded", "external"]
+
+FailureKind = Literal["unreachable", "dropped", "late", "busy", "broken", "rejected", "garbled", "away"]
+BUSY_STATUSES = (429, 503)
+MAX_CONNECTIONS = 10_000
+"""More than any number of calls in flight: the queue bounds those, a second bound here would only hide waiting."""
+CONNECT_TIMEOUT_S = 5.0
+KEEPALIVE_S = 2.0
+"""Less than uvicorn's 5 s, so that nothing is sent on a connection which the engine is just closing."""
+
+
+class EngineFailure(Exception):
+    """A question to the engine that got no answer.
+
+    `unreachable`: no connection; `dropped`: connection lost while it worked; `late`: no answer in time; `busy`: 429 or
+    503; `broken`: another 5xx; `rejected`: another 4xx; `garbled`: an answer that makes no sense; `away`: not
+    asked, for the engine or the time to ask it was gone. `sentence` is for clients: it holds nothing that the engine
+    said. `status` is the HTTP status, where there was one.
+    """
+
+    def __init__(self, kind: FailureKind, sentence: str, status: int | None = None) -> None:
+        super().__init__(sentence)
+        self.kind = kind
+        self.sentence = sentence
+        self.status = status
+
+
+def create_client(settings: Settings) -> AsyncOpenAI:
+    """The client for all talk to the engine. Retries are ours; the environment's proxy is for distant engines only."""
+    http = DefaultAioHttpClient(
+        limits=httpx2.Limits(max_connections=MAX_CONNECTIONS, keepalive_expiry=KEEPALIVE_S),
+        trust_env=settings.vlm_engine == "external",
+    )
+    key = settings.vlm_api_key or "none"
+    return AsyncOpenAI(base_url=settings.engine_url, api_key=key, max_retries=0, http_client=http)
+
+
+def within(seconds: float) -> httpx2.Timeout:
+    return httpx2.Timeout(seconds, connect=min(CONNECT_TIMEOUT_S, seconds))
+
+
+@contextmanager
+def as_engine_failure() -> Iterator[None]:
+    """Turns what the client library raises into EngineFailure."""
+    try:
+        yield
+    except TimeoutError as error:
+        raise EngineFailure("late", "The recognition engine did not answer in time.") from error
+    except APIConnectionError as error:
+        raise _connection_failure(error) from error
+    except APIStatusError as error:
+        raise _status_failure(error.status_code) from error
+    except (APIResponseValidationError, json.JSONDecodeError) as error:
+        raise garbled() from error
+
+
+async def ask_chat(
+    client: AsyncOpenAI,
+    model: str,
+    kind: EngineKind | None,
+    data_url: str,
+    prompt: str,
+    *,
+    max_tokens: int,
+    timeout_s: float,
+    temperature: float = 0.0,
+    extra_body: Mapping[str, object] | None = None,
+) -> ChatCompletion:
+    """One picture and one prompt to the engine; raises EngineFailure. Cancelling closes the connection.
+
+    `max_tokens` is the older name of the limit, the only one that some external servers know.
+    """
+    is_ours = kind in ("vllm", "embedded")
+    with as_engine_failure():
+        async with asyncio.timeout(timeout_s):
+            answer: object = await client.chat.completions.create(
+                model=model,
+                messages=[
+                    {
+                        "role": "user",
+                        "content": [
+                            {"type": "image_url", "image_url": {"url": data_url}},
+                            {"type": "text", "text": prompt},
+                        ],
+                    }
+                ],
+                temperature=temperature,
+                max_completion_tokens=max_tokens if is_ours else omit,
+                max_tokens=omit if is_ours else max_tokens,
+                logprobs=True,
+                extra_body=extra_body or None,
+                timeout=within(timeout_s),
+            )
+    if not isinstance(answer, ChatCompletion) or not answer.choices:
+        raise garbled()
+    return answer
+
+
+def garbled() -> EngineFailure:
+    return EngineFailure("garbled", "The recognition engine gave an answer that could not be understood.")
+
+
+def _connection_failure(error: APIConnectionError) -> EngineFailure:
+    """The aiohttp transport reports every lost connection as a connect timeout; the cause tells them apart."""
+    causes = list(_causes(error))
+    if any(isinstance(cause, httpx2.ReadTimeout | httpx2.WriteTimeout) for cause in causes):
+        return EngineFailure("late", "The recognition engine did not answer in time.")
+    never_connected = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
+    if any(isinstance(cause, never_connected) for cause in causes):
+        return EngineFailure("unreachable", "The recognition engine could not be reached.")
+    return EngineFailure("dropped", "The recognition engine closed the connection before it answered.")
+
+
+def _status_failure(status: int) -> EngineFailure:
+    if status in BUSY_STATUSES:
+        return EngineFailure("busy", f"The recognition engine takes no more work now (HTTP {status}).", status)
+    if status >= 500:
+        return EngineFailure("broken", f"The recognition engine failed (HTTP {status}).", status)
+    if status in (401, 403):
+        return EngineFailure("rejected", f"The recognition engine refused the API key (HTTP {status}).", status)
+    return EngineFailure("rejected", f"The recognition engine rejected the request (HTTP {status}).", status)
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    cause = error.__cause__
+    while cause is not None:
+        yield cause
+        cause = cause.__cause__

@@ -1,0 +1,156 @@
+"""A region's pixels as the engine gets them. Nothing here raises for any box or outline that a detector may give."""
+
+from __future__ import annotations
+
+import base64
+import math
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from gateway.model import BBox, Pixels, Polygon, Region
+from gateway.recognition.tasks import SPOTTING_ENLARGED_BELOW, RegionTask
+
+PATCH = 28
+"""Both sides of what PaddleOCR-VL sees are multiples of this; a thinner crop makes its processor fail."""
+MAX_RATIO = 100
+"""Longest to shortest side. The processor's limit is 200; half of it, for rounding a side to 28 may halve it."""
+LONGEST_STRIP = 32_000
+"""A strip beyond `MAX_RATIO` is scaled to this length before it is padded: padding a longer one would fill memory."""
+LONGEST_JPEG_SIDE = 65_500
+PNG_FAST = (cv2.IMWRITE_PNG_COMPRESSION, 1)
+JPEG_QUALITY = (cv2.IMWRITE_JPEG_QUALITY, 90)
+WHITE = 255
+
+
+@dataclass(frozen=True, slots=True)
+class Crop:
+    """An encoded picture of one region; width and height in pixels."""
+
+    png: bytes
+    width: int
+    height: int
+
+    @property
+    def data_url(self) -> str:
+        return "data:image/png;base64," + base64.b64encode(self.png).decode("ascii")
+
+
+def cut_crop(page: Pixels, region: Region, task: RegionTask, *, fit: bool) -> Crop:
+    """The region of the page as PNG, white outside its outline, never thinner than the engine can take.
+
+    `fit` scales it into the task's pixel budget; without it the crop keeps the page's resolution.
+    """
+    pixels = guard(_cut(page, region))
+    return encode(_fitted(pixels, task) if fit else pixels)
+
+
+def cut_picture(page: Pixels, bbox: BBox) -> bytes:
+    """The box of the page as JPEG, for the client."""
+    x1, y1, x2, y2 = clip(bbox, page)
+    return _compress(".jpg", _no_longer_than(LONGEST_JPEG_SIDE, page[y1:y2, x1:x2]), JPEG_QUALITY)
+
+
+def shrink(crop: Crop) -> Crop:
+    """The same crop with half the pixels, for an engine that failed on it."""
+    pixels = cv2.imdecode(np.frombuffer(crop.png, np.uint8), cv2.IMREAD_COLOR_RGB)
+    size = (max(1, round(crop.width * math.sqrt(0.5))), max(1, round(crop.height * math.sqrt(0.5))))
+    return encode(guard(_as_pixels(cv2.resize(_as_pixels(pixels), size, interpolation=cv2.INTER_AREA))))
+
+
+def clip(bbox: BBox, page: Pixels) -> BBox:
+    """The box inside the page, at least one pixel wide and high."""
+    height, width = page.shape[:2]
+    x1, x2 = sorted((bbox[0], bbox[2]))
+    y1, y2 = sorted((bbox[1], bbox[3]))
+    x1, y1 = min(max(x1, 0), width - 1), min(max(y1, 0), height - 1)
+    return x1, y1, min(max(x2, x1 + 1), width), min(max(y2, y1 + 1), height)
+
+
+def guard(pixels: Pixels) -> Pixels:
+    """The same picture with white margins where it is too small or too thin for the engine."""
+    height, width = pixels.shape[:2]
+    if max(width, height) > MAX_RATIO * min(width, height):
+        pixels = _no_longer_than(LONGEST_STRIP, pixels)
+        height, width = pixels.shape[:2]
+    more_width = max(PATCH, math.ceil(height / MAX_RATIO)) - width
+    more_height = max(PATCH, math.ceil(width / MAX_RATIO)) - height
+    if more_width <= 0 and more_height <= 0:
+        return pixels
+    left, right = _halves(max(more_width, 0))
+    top, bottom = _halves(max(more_height, 0))
+    return np.pad(pixels, ((top, bottom), (left, right), (0, 0)), constant_values=WHITE)
+
+
+def fitted_size(width: int, height: int, min_pixels: int, max_pixels: int) -> tuple[int, int]:
+    """The size PaddleOCR-VL's processor would scale to: inside the budget, sides multiples of 28."""
+    area = width * height
+    if min_pixels <= area <= max_pixels:
+        return width, height
+    scale = math.sqrt((max_pixels if area > max_pixels else min_pixels) / area)
+    to_patch = math.floor if area > max_pixels else math.ceil
+    return (
+        max(PATCH, to_patch(width * scale / PATCH) * PATCH),
+        max(PATCH, to_patch(height * scale / PATCH) * PATCH),
+    )
+
+
+def _cut(page: Pixels, region: Region) -> Pixels:
+    x1, y1, x2, y2 = clip(region.bbox, page)
+    pixels = page[y1:y2, x1:x2]
+    if region.polygon is None or len(region.polygon) < 3:
+        return pixels
+    inside = _outline_mask(region.polygon, (x1, y1, x2, y2))
+    return np.where(inside[:, :, np.newaxis], pixels, np.uint8(WHITE)) if inside.any() else pixels
+
+
+def _outline_mask(polygon: Polygon, box: BBox) -> Pixels:
+    """Non-zero inside the polygon. Corners far outside the box are drawn in to it: OpenCV takes 32-bit numbers only."""
+    x1, y1, x2, y2 = box
+    width, height = x2 - x1, y2 - y1
+    corners = np.array([(float(x) - x1, float(y) - y1) for x, y in polygon])
+    near = np.clip(corners, (-width, -height), (2 * width, 2 * height)).round().astype(np.int32)
+    mask = np.zeros((height, width), dtype=np.uint8)
+    cv2.fillPoly(mask, [near], 1)
+    return mask
+
+
+def _fitted(pixels: Pixels, task: RegionTask) -> Pixels:
+    height, width = pixels.shape[:2]
+    if task.is_spotting and max(width, height) < SPOTTING_ENLARGED_BELOW:
+        width, height = 2 * width, 2 * height
+        pixels = _as_pixels(cv2.resize(pixels, (width, height), interpolation=cv2.INTER_LANCZOS4))
+    size = fitted_size(width, height, task.min_pixels, task.max_pixels)
+    if size == (width, height):
+        return pixels
+    smaller = size[0] * size[1] < width * height
+    return _as_pixels(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA if smaller else cv2.INTER_CUBIC))
+
+
+def _no_longer_than(longest: int, pixels: Pixels) -> Pixels:
+    height, width = pixels.shape[:2]
+    if max(width, height) <= longest:
+        return pixels
+    scale = longest / max(width, height)
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    return _as_pixels(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA))
+
+
+def _halves(total: int) -> tuple[int, int]:
+    return total // 2, total - total // 2
+
+
+def encode(pixels: Pixels) -> Crop:
+    return Crop(_compress(".png", pixels, PNG_FAST), int(pixels.shape[1]), int(pixels.shape[0]))
+
+
+def _compress(suffix: str, pixels: Pixels, parameters: tuple[int, int]) -> bytes:
+    written, data = cv2.imencode(suffix, cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), parameters)
+    if not written:
+        raise ValueError(f"OpenCV could not encode a picture of shape {pixels.shape} as {suffix}")
+    return data.tobytes()
+
+
+def _as_pixels(image: object) -> Pixels:
+    return np.asarray(image, dtype=np.uint8)

@@ -1,0 +1,195 @@
+"""What the gateway knows of the recognition engine: is it there, what is it, does it answer. Told from memory."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import math
+from collections.abc import Callable
+from time import monotonic
+from typing import Literal
+
+import structlog
+from openai import AsyncOpenAI
+
+from gateway.errors import ServiceError
+from gateway.recognition.client import EngineFailure, EngineKind
+from gateway.recognition.probe import ask_canary, ask_health, ask_model
+from gateway.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+EngineState = Literal["starting", "ready", "restarting", "down"]
+
+POLL_WHILE_AWAY_S = 1.0
+POLL_WHILE_READY_S = 2.0
+LATE_POLLS_MAX = 3
+"""A saturated engine may be late with its health: so many late answers in a row count, if no region was read either."""
+CANARY_TIMEOUT_S = 10.0
+CANARY_TIMEOUT_BUSY_S = 60.0
+"""For an engine that is at work on other calls, or warms up."""
+MISSED_CANARIES_MAX = 2
+RETRY_AFTER_S = {"starting": 5, "down": 30}
+
+
+class EngineMonitor:
+    """Asks the engine how it is in the background, and hears from real calls how they fared.
+
+    States: `starting`: never ready yet; `ready`; `restarting`: was ready and is away for less than
+    `settings.vlm_restart_grace_s`, calls wait for it; `down`: away for longer. `is_busy` says whether region calls run,
+    so that the canary is patient; `on_ready` hears each time that the engine becomes ready.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        client: AsyncOpenAI,
+        *,
+        is_busy: Callable[[], bool] = lambda: False,
+        on_ready: Callable[[EngineMonitor], None] = lambda _engine: None,
+    ) -> None:
+        self.reason: str | None = "The recognition engine has not answered yet."
+        """Why the state is not `ready`, one sentence."""
+        self.model: str | None = None
+        self.kind: EngineKind | None = None
+        self._settings = settings
+        self._client = client
+        self._is_busy = is_busy
+        self._on_ready = on_ready
+        self._ready = asyncio.Event()
+        self._wake = asyncio.Event()
+        self._away_since: float | None = None
+        self._last_loss = -math.inf
+        self._last_success = -math.inf
+        self._late_polls = 0
+        self._missed_canaries = 0
+        self._look_task: asyncio.Task[bool] | None = None
+        self._watch_task: asyncio.Task[None] | None = None
+
+    @property
+    def state(self) -> EngineState:
+        if self._ready.is_set():
+            return "ready"
+        if self._away_since is None:
+            return "starting"
+        return "restarting" if self._grace_left_s() > 0 else "down"
+
+    @property
+    def is_scaling(self) -> bool:
+        """Whether crops should come in PaddleOCR-VL's pixel budget; PP-OCR reads them best as they are on the page."""
+        return self.kind in ("vllm", "external")
+
+    async def start(self) -> None:
+        """Begins to watch the engine; returns at once."""
+        self._watch_task = asyncio.create_task(self._watch(), name="engine-monitor")
+
+    async def close(self) -> None:
+        """Ends the watch and the connection to the engine, which region calls use too."""
+        tasks = [task for task in (self._watch_task, self._look_task) if task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._watch_task = self._look_task = None
+        await self._client.close()
+
+    def succeeded(self) -> None:
+        """A region call got its answer."""
+        self._last_success = monotonic()
+        self._missed_canaries = 0
+
+    def unreachable(self, reason: str) -> None:
+        """A region call found the engine gone: the state changes at once, and the engine is looked at."""
+        self._last_loss = monotonic()
+        if self._ready.is_set():
+            self._went_away(reason)
+            self._wake.set()
+
+    async def wait_ready(self, timeout_s: float) -> bool:
+        """Waits for an engine that starts or restarts; False when it stays away, at once when it is down."""
+        if self._away_since is not None:
+            timeout_s = min(timeout_s, self._grace_left_s())
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(max(timeout_s, 0)):
+                await self._ready.wait()
+        return self._ready.is_set()
+
+    async def recheck(self) -> bool:
+        """Asks the engine now whether it is well; callers at the same time share one answer."""
+        if self._look_task is None or self._look_task.done():
+            self._look_task = asyncio.create_task(self._look(), name="engine-look")
+        return await asyncio.shield(self._look_task)
+
+    def require_serving(self) -> None:
+        """Raises ServiceError 503 `vlm_unavailable` where a new document could not be read."""
+        retry_after_s = RETRY_AFTER_S.get(self.state)
+        if retry_after_s is not None:
+            detail = self.reason or "The recognition engine is away."
+            raise ServiceError(503, "vlm_unavailable", detail, retry_after_s=retry_after_s)
+
+    def _grace_left_s(self) -> float:
+        since = math.inf if self._away_since is None else self._away_since
+        return since + self._settings.vlm_restart_grace_s - monotonic()
+
+    async def _watch(self) -> None:
+        while True:
+            self._wake.clear()
+            await self.recheck()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(POLL_WHILE_READY_S if self._ready.is_set() else POLL_WHILE_AWAY_S):
+                    await self._wake.wait()
+
+    async def _look(self) -> bool:
+        """One look at the engine, and what follows from it for the state. False: the engine is not well."""
+        asked_at = monotonic()
+        try:
+            await ask_health(self._client)
+            self.model, self.kind = await ask_model(self._client, self._settings.vlm_model)
+            await self._prove_life(self.model, self.kind)
+        except EngineFailure as failure:
+            return self._look_failed(failure)
+        except Exception:
+            log.exception("engine_look_failed")
+            return False
+        self._late_polls = 0
+        if not self._ready.is_set() and self._last_loss < asked_at:
+            self._came_back()
+        return self._ready.is_set()
+
+    async def _prove_life(self, model: str, kind: EngineKind) -> None:
+        """A canary, where no region call shows that the engine works; a ready engine may miss one."""
+        if self._ready.is_set() and not self._canary_is_due():
+            return
+        patient = self._is_busy() or not self._ready.is_set()
+        try:
+            await ask_canary(self._client, model, kind, CANARY_TIMEOUT_BUSY_S if patient else CANARY_TIMEOUT_S)
+        except EngineFailure:
+            self._missed_canaries += 1
+            if not self._ready.is_set() or self._missed_canaries >= MISSED_CANARIES_MAX:
+                raise
+        else:
+            self.succeeded()
+
+    def _look_failed(self, failure: EngineFailure) -> bool:
+        if failure.kind == "late" and self._ready.is_set() and self._missed_canaries < MISSED_CANARIES_MAX:
+            self._late_polls += 1
+            if self._late_polls < LATE_POLLS_MAX or not self._canary_is_due():
+                return True
+        self._went_away(failure.sentence)
+        return False
+
+    def _canary_is_due(self) -> bool:
+        return monotonic() - self._last_success >= self._settings.vlm_canary_interval_s
+
+    def _came_back(self) -> None:
+        self.reason = None
+        self._away_since = None
+        self._on_ready(self)
+        self._ready.set()
+        log.info("engine_ready", model=self.model, kind=self.kind)
+
+    def _went_away(self, reason: str) -> None:
+        self.reason = reason
+        if self._ready.is_set():
+            self._ready.clear()
+            self._away_since = monotonic()
+            log.warning("engine_away", reason=reason)

@@ -1,0 +1,77 @@
+"""What the VLM is asked about a region: prompt, pixel budget, tokens, sampling, as in PaddleOCR-VL's pipeline."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gateway.assembly.labels import is_formula, is_read
+from gateway.model import OcrOptions, PageImage, Region
+
+PROMPTS = {
+    "table": "Table Recognition:",
+    "chart": "Chart Recognition:",
+    "seal": "Seal Recognition:",
+    "spotting": "Spotting:",
+}
+"""Prompts by label; formulas have `FORMULA_PROMPT`, every other label `OCR_PROMPT`. The model knows no others."""
+OCR_PROMPT = "OCR:"
+FORMULA_PROMPT = "Formula Recognition:"
+
+MIN_PIXELS = 28 * 28 * 144
+MAX_PIXELS = 28 * 28 * 1280
+SPOTTING_MAX_PIXELS = 28 * 28 * 2048
+MAX_TOKENS = 4096
+"""Defaults of the PaddleOCR-VL 1.5 and 1.6 pipelines."""
+SPOTTING_ENLARGED_BELOW = 1500
+"""Images for spotting with both sides below this many pixels are doubled, as PaddleOCR-VL does."""
+
+WHOLE_IMAGE_LABELS = {
+    "text": "text",
+    "table": "table",
+    "formula": "display_formula",
+    "chart": "chart",
+    "seal": "seal",
+    "spotting": "spotting",
+}
+"""The `task` option to the label of the one region that covers the page; `document` is not here."""
+
+
+@dataclass(frozen=True, slots=True)
+class RegionTask:
+    """One question to the VLM. `min_pixels` and `max_pixels` bound the area of the crop that PaddleOCR-VL gets."""
+
+    prompt: str = OCR_PROMPT
+    min_pixels: int = MIN_PIXELS
+    max_pixels: int = MAX_PIXELS
+    max_tokens: int = MAX_TOKENS
+    temperature: float = 0.0
+    repetition_penalty: float | None = None
+
+    @property
+    def is_spotting(self) -> bool:
+        return self.prompt == PROMPTS["spotting"]
+
+
+def task_for(label: str, options: OcrOptions) -> RegionTask | None:
+    """The question about a region of this label; None: it is a picture that nobody asked to read."""
+    if not is_read(label, options):
+        return None
+    least = options.min_pixels or MIN_PIXELS
+    most = options.max_pixels or max(least, SPOTTING_MAX_PIXELS if label == "spotting" else MAX_PIXELS)
+    return RegionTask(
+        prompt=_prompt(label),
+        min_pixels=min(least, most),
+        max_pixels=most,
+        max_tokens=options.max_tokens or MAX_TOKENS,
+        temperature=options.temperature or 0.0,
+        repetition_penalty=options.repetition_penalty,
+    )
+
+
+def whole_page(page: PageImage, options: OcrOptions) -> Region:
+    """The one region of a task that reads the whole image in one call."""
+    return Region(WHOLE_IMAGE_LABELS[options.task], (0, 0, page.width, page.height), order=1)
+
+
+def _prompt(label: str) -> str:
+    return FORMULA_PROMPT if is_formula(label) else PROMPTS.get(label, OCR_PROMPT)
