@@ -31,6 +31,7 @@ class ReadLine:
 
     box: Box
     text: LineText
+    upside_down: bool = False
 
 
 class CropReader:
@@ -53,24 +54,26 @@ class CropReader:
             texts.append(self._recognizers.main(cut))
         if self._recognizers.cyrillic is not None:
             texts = read_cyrillic(cuts, texts, self._recognizers.cyrillic, self._recognizers.sure)
-        texts = [self._turned(cut, text) for cut, text in zip(cuts, texts, strict=True)]
-        return [
-            ReadLine(line.box, text)
-            for line, text in zip(lines, texts, strict=True)
-            if text.text and text.confidence >= MIN_CONFIDENCE
-        ]
+        read = (self._either_way(cut, line.box, text) for cut, line, text in zip(cuts, lines, texts, strict=True))
+        return [line for line in read if line.text.text and line.text.confidence >= MIN_CONFIDENCE]
 
-    def _turned(self, line: Pixels, upright: LineText) -> LineText:
+    def _either_way(self, cut: Pixels, box: Box, upright: LineText) -> ReadLine:
         """The better of both readings where the line may stand upside down."""
-        if upright.confidence >= DOUBTFUL:
-            return upright
-        turned = self._recognizers.main(np.ascontiguousarray(line[::-1, ::-1]))
-        return max(upright, turned, key=lambda text: text.confidence)
+        if upright.confidence < DOUBTFUL:
+            turned = self._recognizers.main(np.ascontiguousarray(cut[::-1, ::-1]))
+            if turned.confidence > upright.confidence:
+                return ReadLine(box, turned, upside_down=True)
+        return ReadLine(box, upright)
 
 
 def in_order(lines: Sequence[ReadLine]) -> list[list[ReadLine]]:
-    """Printed rows in reading order, columns one after the other; each row holds its pieces from left to right."""
+    """Printed rows in reading order, columns one after the other; each row holds its pieces from left to right.
+
+    A crop that stands upside down is read from its lower right corner.
+    """
     boxes = [line.box for line in lines]
+    if sum(line.upside_down for line in lines) > len(lines) / 2:
+        boxes = [(-x2, -y2, -x1, -y1) for x1, y1, x2, y2 in boxes]
     groups = paragraphs(boxes)
     order = reading_order([union([boxes[i] for i in group]) for group in groups])
     return [

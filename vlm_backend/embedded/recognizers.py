@@ -53,6 +53,7 @@ class PaddleRecognizer:
                 **params,
             }
         )
+        self(np.full((48, 96, 3), 255, dtype=np.uint8))  # RapidOCR loads (and downloads) at the first call only
 
     def __call__(self, line: Pixels) -> LineText:
         found = self._recognize(np.ascontiguousarray(line[:, :, ::-1]))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,12 +9,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from textlines.detection import Pixels
+from textlines.detection import Pixels, glyph_height
 
 Mask = NDArray[np.bool_]
 
+LINE_HEIGHT = 1.6  # height of a line in glyphs; the boxes of detected lines are too loose to measure by
 HORIZONTAL_LENGTH = 3.0  # shortest horizontal rule in line heights: dashes and underlines of a word are shorter
-VERTICAL_LENGTH = 1.0  # shortest vertical rule in line heights: detected lines are higher than their glyphs
+VERTICAL_LENGTH = 1.0  # shortest vertical rule in line heights: strokes of glyphs are shorter
 WALL = 0.5  # share of a cell's edge that a rule covers where it is a wall
 
 
@@ -51,9 +51,9 @@ class Rulings:
         return result
 
 
-def find_rulings(pixels: Pixels, heights: Sequence[int]) -> Rulings:
-    """Rules of an RGB crop whose text lines have the given heights in pixels."""
-    line_height = max(8.0, float(np.median(heights))) if len(heights) else 24.0
+def find_rulings(pixels: Pixels) -> Rulings:
+    """Rules of an RGB crop."""
+    line_height = LINE_HEIGHT * (glyph_height(pixels) or 10.0)
     gray = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
     ink = cv2.adaptiveThreshold(gray, 255, cv2.ADAPTIVE_THRESH_MEAN_C, cv2.THRESH_BINARY_INV, 15, 8)
     return Rulings(

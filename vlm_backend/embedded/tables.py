@@ -67,7 +67,7 @@ class Span:
 def find_grid(pixels: Pixels, lines: Sequence[TextLine]) -> Grid:
     """Grid of the table in an RGB crop, given its text lines (at least one)."""
     boxes = [line.box for line in lines]
-    rulings = find_rulings(pixels, [box[3] - box[1] for box in boxes])
+    rulings = find_rulings(pixels)
     xs, ys = rulings.positions(vertical=True), rulings.positions(vertical=False)
     ruled_columns, ruled_rows = len(xs) >= 3, len(ys) >= 3 and len(xs) >= 2
     if not ruled_columns:

@@ -1,0 +1,105 @@
+"""Starts the service as a user does, on ports and folders of its own, and tells what its processes need."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import mimetypes
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+ROOT = Path(__file__).resolve().parent.parent
+START_S = 120
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    url: str
+    supervisor: int
+
+    def ocr(self, file: Path, **options: str) -> dict[str, Any]:
+        """Answer of `POST /ocr` as JSON."""
+        boundary = uuid.uuid4().hex
+        media_type = mimetypes.guess_type(file.name)[0] or "application/octet-stream"
+        head = (
+            f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="{file.name}"\r\n'
+            f"Content-Type: {media_type}\r\n\r\n"
+        )
+        query = "&".join(f"{name}={value}" for name, value in options.items())
+        request = urllib.request.Request(
+            f"{self.url}/ocr?{query}",
+            head.encode() + file.read_bytes() + f"\r\n--{boundary}--\r\n".encode(),
+            {"Content-Type": f"multipart/form-data; boundary={boundary}"},
+        )
+        with urllib.request.urlopen(request) as answer:
+            body: dict[str, Any] = json.load(answer)
+        return body
+
+    def peak_memory_mb(self) -> dict[str, float]:
+        """Largest resident memory so far of each tier (with its child processes), MB of 10^6 bytes."""
+        peaks = {}
+        for process in psutil.Process(self.supervisor).children():
+            name = "vlm" if any("vlm_backend" in part for part in process.cmdline()) else "gateway"
+            peaks[name] = sum(peak_memory(p.pid) for p in [process, *process.children(recursive=True)])
+        return peaks
+
+
+@contextlib.contextmanager
+def running_service(**environment: str) -> Iterator[Service]:
+    """The service, ready to serve; stopped at the end."""
+    port, vlm_port = free_port(), free_port()
+    with tempfile.TemporaryDirectory() as folder:
+        settings = {
+            "HOST": "127.0.0.1", "PORT": str(port), "VLM_PORT": str(vlm_port), "LOG_LEVEL": "WARNING",
+            "OUTPUT_DIR": f"{folder}/output", "TEMP_DIR": f"{folder}/temp", **environment,
+        }  # fmt: skip
+        process = subprocess.Popen(
+            [sys.executable, "-m", "scripts.launch"], cwd=ROOT, env={**os.environ, **settings}, start_new_session=True
+        )
+        try:
+            url = f"http://127.0.0.1:{port}"
+            _wait_ready(url, process)
+            yield Service(url, process.pid)
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait(60)
+
+
+def peak_memory(pid: int) -> float:
+    """VmHWM of a process, MB of 10^6 bytes."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) * 1024 / 1e6
+    return 0.0
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _wait_ready(url: str, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + START_S
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            sys.exit(f"the service ended with code {process.returncode} before it was ready")
+        with contextlib.suppress(OSError, urllib.error.HTTPError), urllib.request.urlopen(f"{url}/readyz"):
+            return
+        time.sleep(0.2)
+    sys.exit(f"the service was not ready after {START_S} s")

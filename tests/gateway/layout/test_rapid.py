@@ -1,0 +1,66 @@
+"""The bundled models on the example documents."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from examples.truth import OMITTED_LABELS, TruthBlock, load_truth
+from gateway.layout import create_layout
+from gateway.layout.base import LayoutDetector
+from gateway.model import PageImage, Region
+from gateway.settings import Settings
+
+EXAMPLES = Path(__file__).resolve().parents[3] / "examples"
+
+
+@pytest.fixture
+async def layout() -> AsyncIterator[LayoutDetector]:
+    detector = create_layout(Settings(_env_file=None))
+    assert detector.state == "not_initialized"
+    await detector.start()
+    yield detector
+    await detector.close()
+
+
+async def regions_of(layout: LayoutDetector, name: str) -> tuple[list[Region], list[TruthBlock]]:
+    with Image.open(EXAMPLES / name) as image:
+        page = PageImage(1, np.asarray(image.convert("RGB")))
+    blocks = [block for block in load_truth()[name].pages[0].blocks if block.label not in OMITTED_LABELS]
+    return await layout.detect(page), blocks
+
+
+def holding(regions: list[Region], block: TruthBlock) -> list[Region]:
+    """Regions that hold the middle of a block's first line."""
+    x1, y1, x2, _ = block.bbox
+    x, y = min((x1 + x2) / 2, x1 + 60), y1 + 10
+    return [r for r in regions if r.bbox[0] <= x <= r.bbox[2] and r.bbox[1] <= y <= r.bbox[3]]
+
+
+@pytest.mark.parametrize("name", ["article-en.png", "article-zh.png", "article-ru.png", "form-en.png", "slide-en.png"])
+async def test_every_block_is_in_a_region_and_they_come_in_reading_order(layout: LayoutDetector, name: str) -> None:
+    regions, blocks = await regions_of(layout, name)
+    assert layout.state == "ready"
+    assert [region.order for region in regions] == list(range(1, len(regions) + 1))
+    found = [holding(regions, block) for block in blocks]
+    assert all(found), [block.text[:40] for block, held in zip(blocks, found, strict=True) if not held]
+    first = [min(region.order for region in held) for held in found]
+    assert first == sorted(first)
+
+
+async def test_labels_tell_title_text_picture_and_table_apart(layout: LayoutDetector) -> None:
+    article, blocks = await regions_of(layout, "article-en.png")
+    title = next(block for block in blocks if block.label == "doc_title")
+    assert [region.label for region in holding(article, title)] == ["doc_title"]
+    assert "image" in {region.label for region in article}
+    table, blocks = await regions_of(layout, "table-en.png")
+    wanted = next(block for block in blocks if block.label == "table")
+    assert [region.label for region in holding(table, wanted)] == ["table"]
+
+
+async def test_a_blank_page_has_no_regions(layout: LayoutDetector) -> None:
+    assert await layout.detect(PageImage(1, np.full((900, 600, 3), 255, dtype=np.uint8))) == []

@@ -1,0 +1,46 @@
+"""The real detection model on pages drawn here."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw, ImageFont
+
+from textlines.detection import LineDetector, Pixels, detection_scale, glyph_height
+
+WORDS = "The harbour master counted seven quiet ships in the morning fog"
+
+
+@pytest.fixture(scope="module")
+def detector() -> LineDetector:
+    return LineDetector(threads=2)
+
+
+def page(size: int, rows: int, width: int = 1200) -> Pixels:
+    image = Image.new("RGB", (width, 100 + rows * size * 2), "white")
+    draw = ImageDraw.Draw(image)
+    for row in range(rows):
+        draw.text((40, 50 + row * size * 2), WORDS, fill="black", font=ImageFont.load_default(size))
+    return np.asarray(image)
+
+
+@pytest.mark.parametrize("size", [11, 20, 36])
+def test_every_line_is_found_where_it_is(detector: LineDetector, size: int) -> None:
+    boxes = sorted(line.box for line in detector(page(size, 8)))
+    assert len(boxes) == 8
+    for row, (x1, y1, x2, y2) in enumerate(sorted(boxes, key=lambda box: box[1])):
+        middle = 50 + row * size * 2 + size * 0.6
+        assert y1 < middle < y2
+        assert abs(x1 - 40) < size
+        assert x2 - x1 > size * 0.4 * len(WORDS)
+
+
+def test_an_empty_page_has_no_lines(detector: LineDetector) -> None:
+    assert detector(np.full((800, 600, 3), 255, dtype=np.uint8)) == []
+
+
+def test_large_print_is_looked_at_smaller_and_small_print_is_not_enlarged_without_end() -> None:
+    large, small = page(80, 4, width=3500), page(9, 20)
+    assert glyph_height(large) > 4 * glyph_height(small)
+    assert detection_scale(large, 320) < 0.3
+    assert 1 <= detection_scale(small, 320) <= 2

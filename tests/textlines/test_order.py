@@ -1,0 +1,59 @@
+"""Reading order as a person would read these pages."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from textlines.order import Box, reading_order
+
+
+def names_in_order(page: dict[str, Box]) -> list[str]:
+    names = list(page)
+    return [names[i] for i in reading_order(list(page.values()))]
+
+
+def test_left_column_is_read_before_the_right_one() -> None:
+    page: dict[str, Box] = {
+        "right bottom": (520, 500, 900, 900),
+        "left bottom": (50, 460, 480, 900),
+        "right top": (520, 100, 900, 480),
+        "left top": (50, 100, 480, 440),
+    }
+    assert names_in_order(page) == ["left top", "left bottom", "right top", "right bottom"]
+
+
+def test_a_title_over_both_columns_comes_first_and_a_wide_figure_parts_the_columns() -> None:
+    page: dict[str, Box] = {
+        "right lower": (520, 700, 900, 900),
+        "left lower": (50, 700, 480, 900),
+        "wide figure": (50, 450, 900, 650),
+        "right upper": (520, 150, 900, 430),
+        "left upper": (50, 150, 480, 430),
+        "title": (100, 50, 850, 100),
+    }
+    assert names_in_order(page) == [
+        "title", "left upper", "right upper", "wide figure", "left lower", "right lower",
+    ]  # fmt: skip
+
+
+def test_columns_whose_boxes_touch_are_still_columns() -> None:
+    page: dict[str, Box] = {"right": (470, 100, 900, 480), "left low": (50, 300, 480, 480), "left": (50, 100, 480, 290)}
+    assert names_in_order(page) == ["left", "left low", "right"]
+
+
+def test_three_columns_of_unequal_length() -> None:
+    page: dict[str, Box] = {
+        "c": (700, 100, 1000, 300), "b": (360, 100, 660, 900), "a2": (20, 550, 320, 900), "a1": (20, 100, 320, 500),
+    }  # fmt: skip
+    assert names_in_order(page) == ["a1", "a2", "b", "c"]
+
+
+boxes = st.tuples(
+    st.integers(0, 900), st.integers(0, 900), st.integers(1, 300), st.integers(1, 300)
+).map(lambda t: (t[0], t[1], t[0] + t[2], t[1] + t[3]))  # fmt: skip
+
+
+@given(st.lists(boxes, max_size=25))
+def test_every_box_is_read_exactly_once(page: list[Box]) -> None:
+    assert sorted(reading_order(page)) == list(range(len(page)))

@@ -1,0 +1,60 @@
+"""Lines into paragraphs and rows."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.textlines.test_order import boxes
+from textlines.order import Box
+from textlines.paragraphs import paragraphs, rows
+
+
+def groups(lines: list[Box]) -> list[set[int]]:
+    return sorted((set(group) for group in paragraphs(lines)), key=min)
+
+
+def column(x1: int, x2: int, top: int, count: int, pitch: int = 30) -> list[Box]:
+    return [(x1, top + i * pitch, x2, top + i * pitch + 20) for i in range(count)]
+
+
+def test_a_narrow_gutter_keeps_two_columns_apart() -> None:
+    lines = column(50, 300, 100, 6) + column(312, 560, 100, 6)
+    assert groups(lines) == [set(range(6)), set(range(6, 12))]
+
+
+def test_a_heading_over_two_columns_belongs_to_neither() -> None:
+    lines = [(50, 70, 560, 90), *column(50, 290, 100, 4), *column(320, 560, 100, 4)]
+    assert groups(lines) == [{0}, {1, 2, 3, 4}, {5, 6, 7, 8}]
+
+
+def test_white_space_between_paragraphs_parts_them() -> None:
+    lines = column(50, 500, 100, 3) + column(50, 500, 230, 3)
+    assert groups(lines) == [{0, 1, 2}, {3, 4, 5}]
+
+
+def test_bullets_stay_with_their_text() -> None:
+    bullets, texts = [(50, 100 + i * 30, 60, 120 + i * 30) for i in range(4)], column(75, 500, 100, 4)
+    assert groups(bullets + texts) == [set(range(8))]
+
+
+def test_large_print_is_not_joined_to_the_small_print_under_it() -> None:
+    assert groups([(50, 50, 500, 100), (50, 110, 500, 130), (50, 140, 500, 160)]) == [{0}, {1, 2}]
+
+
+def test_choices_that_stand_in_a_small_grid_are_read_row_by_row() -> None:
+    grid = [(50, 100, 110, 120), (180, 100, 240, 120), (50, 130, 110, 150), (180, 130, 240, 150)]
+    assert groups(grid) == [{0, 1, 2, 3}]
+    assert rows(grid) == [[0, 1], [2, 3]]
+
+
+def test_a_skewed_row_is_one_row() -> None:
+    line = [(i * 110, 100 + i * 3, i * 110 + 100, 120 + i * 3) for i in range(6)]
+    below = [(i * 110, 130 + i * 3, i * 110 + 100, 150 + i * 3) for i in range(6)]
+    assert rows(line + below) == [list(range(6)), list(range(6, 12))]
+
+
+@given(st.lists(boxes, max_size=25))
+def test_no_line_is_lost_or_doubled(page: list[Box]) -> None:
+    assert sorted(i for group in paragraphs(page) for i in group) == list(range(len(page)))
+    assert sorted(i for row in rows(page) for i in row) == list(range(len(page)))

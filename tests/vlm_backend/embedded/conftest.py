@@ -1,0 +1,53 @@
+"""The real embedded engine, served once for all tests of this folder."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+from openai import OpenAI
+from PIL import Image
+
+from tests.support.asgi import eventually, serving
+from tests.support.stub_engine import free_port
+from textlines.detection import Pixels
+from vlm_backend.embedded.languages import TESSDATA_FOLDERS
+from vlm_backend.embedded.server import create_app
+from vlm_backend.settings import Settings
+
+EXAMPLES = Path(__file__).resolve().parents[3] / "examples"
+
+needs_russian = pytest.mark.skipif(
+    not any((Path(folder) / "rus.traineddata").is_file() for folder in TESSDATA_FOLDERS),
+    reason="Debian's tesseract-ocr-rus is not installed",
+)
+
+
+def pixels(name: str, box: tuple[int, int, int, int] | None = None) -> Pixels:
+    with Image.open(EXAMPLES / name) as image:
+        return np.asarray(image.convert("RGB").crop(box) if box else image.convert("RGB"))
+
+
+def data_url(crop: Pixels) -> str:
+    buffer = io.BytesIO()
+    Image.fromarray(crop).save(buffer, "PNG")
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+@pytest.fixture(scope="session")
+def engine_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    settings = Settings(embedded_model_dir=tmp_path_factory.mktemp("models"), _env_file=None)
+    with serving(create_app(settings), "127.0.0.1", free_port()) as url:
+        eventually(lambda: httpx.get(f"{url}/health").status_code == 200, "the engine's readiness", 60)
+        yield url
+
+
+@pytest.fixture(scope="session")
+def client(engine_url: str) -> Iterator[OpenAI]:
+    with OpenAI(base_url=f"{engine_url}/v1", api_key="none", max_retries=0) as client:
+        yield client

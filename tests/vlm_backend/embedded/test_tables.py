@@ -1,0 +1,42 @@
+"""Tables of the examples, read by the real models, against the cells that were drawn."""
+
+from __future__ import annotations
+
+import pytest
+from openai import OpenAI
+
+from examples.truth import TableCell, TruthBlock, load_truth
+from gateway.assembly.otsl import otsl_to_html
+from tests.vlm_backend.embedded.conftest import needs_russian, pixels
+from tests.vlm_backend.embedded.test_server import ask, text_of
+
+Grid = dict[tuple[int, int], TableCell]
+
+
+def table_of(name: str) -> TruthBlock:
+    return next(b for b in load_truth()[name].pages[0].blocks if b.label == "table")
+
+
+def read_table(client: OpenAI, name: str) -> tuple[str, TruthBlock]:
+    truth = table_of(name)
+    x1, y1, x2, y2 = truth.bbox
+    return text_of(ask(client, pixels(name, (x1 - 6, y1 - 6, x2 + 6, y2 + 6)), "Table Recognition:")), truth
+
+
+@pytest.mark.parametrize("name", ["table-en.png", "table-zh.png", pytest.param("table-ru.png", marks=needs_russian)])
+def test_every_cell_of_a_ruled_table_comes_back_with_its_spans_and_text(client: OpenAI, name: str) -> None:
+    otsl, truth = read_table(client, name)
+    assert otsl_to_html(otsl) == truth.html
+
+
+def test_a_table_without_rules_has_its_rows_and_columns(client: OpenAI) -> None:
+    otsl, truth = read_table(client, "receipt-en.jpg")
+    rows = otsl.removesuffix("<nl>").split("<nl>")
+    assert len(rows) == 1 + max(cell.row for cell in truth.cells)
+    assert {row.count("cel>") for row in rows} == {1 + max(cell.col for cell in truth.cells)}
+
+
+def test_a_crop_without_any_text_gives_no_table(client: OpenAI) -> None:
+    import numpy as np
+
+    assert text_of(ask(client, np.full((200, 300, 3), 255, dtype=np.uint8), "Table Recognition:")) == ""
