@@ -17,7 +17,6 @@ import base64
 import json
 import socket
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
@@ -74,6 +73,7 @@ class Reply:
 class StubEngine:
     kind: str = "embedded"
     model: str = "stub-model"
+    more_models: tuple[str, ...] = ()
     answer: Callable[[StubRequest], Reply] = field(default=lambda _request: Reply())
     delay_s: float = 0
     health_status: int = 200
@@ -164,8 +164,9 @@ class StubEngine:
         return web.Response(status=self.health_status)
 
     async def _models(self, _request: web.Request) -> web.Response:
-        model = {"id": self.model, "object": "model", "created": 0, "owned_by": OWNERS[self.kind]}
-        return web.json_response({"object": "list", "data": [model]})
+        common = {"object": "model", "created": 0, "owned_by": OWNERS[self.kind]}
+        models = [{"id": name, **common} for name in (self.model, *self.more_models)]
+        return web.json_response({"object": "list", "data": models})
 
     async def _chat(self, http: web.Request) -> web.StreamResponse:
         request = parse_request(await http.json(), http.headers)
@@ -216,15 +217,6 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-async def eventually(holds: Callable[[], bool], within_s: float = 10) -> None:
-    """Waits until `holds()`; fails the test when it does not come true."""
-    give_up = time.monotonic() + within_s
-    while not holds():
-        if time.monotonic() > give_up:
-            raise AssertionError("did not come true in time")
-        await asyncio.sleep(0.01)
 
 
 def parse_request(body: Mapping[str, Any], headers: Mapping[str, str]) -> StubRequest:

@@ -1,0 +1,318 @@
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import aclosing
+from io import BytesIO
+
+import pytest
+from PIL import Image
+
+from gateway.errors import ServiceError
+from gateway.model import OcrOptions, PageFailure, PageImage, Region
+from gateway.pipeline import PAGES_AHEAD, Parts, ReadPage, read_pages
+from gateway.recognition.admission import BATCH, Priority
+from tests.support.fakes import FakeDocument, FakeLayout, blank, text_regions
+from tests.support.parts import eventually, parts_for
+from tests.support.stub_engine import Reply, StubEngine, StubRequest
+
+
+PLAIN = OcrOptions()
+
+
+@pytest.fixture
+def stub() -> Iterator[StubEngine]:
+    with StubEngine() as engine:
+        yield engine
+
+
+def in_(seconds: float) -> float:
+    return asyncio.get_running_loop().time() + seconds
+
+
+async def read_all(
+    parts: Parts,
+    document: FakeDocument,
+    options: OcrOptions = PLAIN,
+    within_s: float = 60,
+) -> list[ReadPage]:
+    return [page async for page in read_pages(parts, document, options, in_(within_s))]
+
+
+async def test_a_document_becomes_pages_with_a_block_for_each_region(stub: StubEngine) -> None:
+    stub.answer = lambda request: Reply(f"<{request.prompt}>")
+    regions = [Region("text", (0, 0, 90, 40), 1, 0.9), Region("table", (0, 50, 90, 90), 2, 0.8)]
+    async with parts_for(stub, regions=regions) as parts:
+        pages = await read_all(parts, FakeDocument(pages_total=2))
+    assert [page.result.page for page in pages] == [1, 2]
+    assert [page.result.status for page in pages] == ["ok", "ok"]
+    first = pages[0]
+    assert [block.label for block in first.result.blocks] == ["text", "table"]
+    assert first.result.blocks[0].content == "<OCR:>"
+    assert (first.result.width, first.result.height, first.result.dpi) == (400, 300, 144)
+    assert (first.usage.pages, first.usage.regions, first.usage.prompt_tokens, first.usage.completion_tokens) == (
+        *(1, 2),
+        *(20, 4),
+    )
+    assert sorted(stub.prompts) == ["OCR:", "OCR:", "Table Recognition:", "Table Recognition:"]
+
+
+async def test_one_failing_region_costs_its_block_only(stub: StubEngine) -> None:
+    stub.answer = lambda request: Reply(status=400) if request.prompt.startswith("Table") else Reply("kept")
+    regions = [*text_regions(2), Region("table", (0, 100, 90, 140), 3), Region("text", (0, 150, 90, 190), 4)]
+    async with parts_for(stub, regions=regions) as parts:
+        [page] = await read_all(parts, FakeDocument())
+    assert [block.status for block in page.result.blocks] == ["ok", "ok", "failed", "ok"]
+    assert page.result.status == "partial"
+    assert page.result.markdown.count("kept") == 3
+    [warning] = page.result.warnings
+    assert warning.startswith("page 1: block p1-b3 (table) failed: ")
+
+
+async def test_a_truncated_reading_is_kept_and_named(stub: StubEngine) -> None:
+    stub.script.append(Reply("the beginning", finish_reason="length"))
+    async with parts_for(stub, regions=text_regions(1)) as parts:
+        [page] = await read_all(parts, FakeDocument())
+    assert (page.result.blocks[0].status, page.result.blocks[0].content) == ("truncated", "the beginning")
+    assert page.result.status == "partial"
+    assert "p1-b1" in page.result.warnings[0]
+
+
+async def test_pages_come_in_order_though_later_ones_finish_first(stub: StubEngine) -> None:
+    layout = FakeLayout(text_regions(1), delay_s=lambda number: 0.3 if number == 1 else 0)
+    async with parts_for(stub, layout) as parts:
+        pages = await read_all(parts, FakeDocument(pages_total=4))
+    assert [page.result.page for page in pages] == [1, 2, 3, 4]
+    assert layout.seen[0] == 1
+
+
+async def test_a_page_comes_while_later_ones_are_still_read(stub: StubEngine) -> None:
+    gate = threading.Event()
+    layout = FakeLayout(by_page={1: text_regions(1), 2: [Region("table", (0, 0, 90, 90), 1)]})
+    stub.answer = lambda request: Reply(after=gate) if request.prompt.startswith("Table") else Reply("first")
+    async with parts_for(stub, layout) as parts:
+        pages = read_pages(parts, FakeDocument(pages_total=2), OcrOptions(), in_(30))
+        assert (await anext(pages)).result.page == 1
+        gate.set()
+        assert [page.result.page async for page in pages] == [2]
+
+
+async def test_calls_of_a_page_do_not_wait_for_the_layout_of_others(stub: StubEngine) -> None:
+    layout = FakeLayout(text_regions(1), delay_s=lambda number: 0 if number == 1 else 3600)
+    async with (
+        parts_for(stub, layout) as parts,
+        aclosing(read_pages(parts, FakeDocument(pages_total=2), OcrOptions(), in_(60))) as pages,
+    ):
+        assert (await anext(pages)).result.page == 1
+
+
+async def test_pages_that_fail_are_given_as_failed_and_the_rest_goes_on(stub: StubEngine) -> None:
+    layout = FakeLayout(by_page={1: text_regions(1), 3: RuntimeError("secret"), 4: text_regions(1)})
+    async with parts_for(stub, layout) as parts:
+        pages = await read_all(parts, FakeDocument(pages_total=4, failing=frozenset({2})))
+    assert [page.result.status for page in pages] == ["ok", "failed", "failed", "ok"]
+    assert "page 2: page_unreadable" in pages[1].result.warnings[0]
+    assert "page 3: layout_failed" in pages[2].result.warnings[0]
+    assert "secret" not in pages[2].result.warnings[0]
+
+
+async def test_a_page_without_regions_is_an_empty_page(stub: StubEngine) -> None:
+    async with parts_for(stub, regions=[]) as parts:
+        [page] = await read_all(parts, FakeDocument())
+    assert (page.result.status, page.result.markdown, page.usage.regions) == ("ok", "", 0)
+
+
+async def test_an_error_of_the_document_itself_reaches_the_caller(stub: StubEngine) -> None:
+    class Broken(FakeDocument):
+        async def pages(self) -> AsyncIterator[PageImage | PageFailure]:
+            yield PageImage(1, blank())
+            raise ServiceError(422, "document_crashed", "It crashed.")
+
+    async with parts_for(stub) as parts:
+        with pytest.raises(ServiceError, match="It crashed"):
+            await read_all(parts, Broken(pages_total=2))
+    assert (parts.queue.running, parts.queue.waiting) == (0, 0)
+
+
+async def test_pictures_are_cut_and_not_read(stub: StubEngine) -> None:
+    regions = [*text_regions(1), Region("image", (10, 100, 110, 150), 2), Region("chart", (10, 200, 60, 250), 3)]
+    async with parts_for(stub, regions=regions) as parts:
+        [page] = await read_all(parts, FakeDocument())
+        [bare] = await read_all(parts, FakeDocument(), OcrOptions(images="none"))
+    assert [block.status for block in page.result.blocks] == ["ok", "skipped", "skipped"]
+    assert page.result.status == "ok"
+    assert (page.usage.regions, bare.images) == (1, {})
+    assert all(key in page.result.markdown for key in page.images)
+    sizes = [Image.open(BytesIO(data)).size for data in page.images.values()]
+    assert sizes == [(100, 50), (50, 50)]
+
+
+async def test_a_task_for_the_whole_image_needs_no_layout(stub: StubEngine) -> None:
+    layout = FakeLayout(by_page={1: RuntimeError("not to be asked")})
+    async with parts_for(stub, layout) as parts:
+        [page] = await read_all(parts, FakeDocument(width=640, height=480), OcrOptions(task="chart"))
+    assert stub.prompts == ["Chart Recognition:"]
+    assert stub.requests[0].size == (640, 480)
+    assert [(block.label, block.bbox) for block in page.result.blocks] == [("chart", (0, 0, 640, 480))]
+    assert (layout.seen, page.images) == ([], {})
+
+
+async def test_crops_are_scaled_for_paddleocr_vl_only() -> None:
+    regions = [Region("text", (0, 0, 1400, 1000), 1)]
+    areas = {}
+    for kind in ("vllm", "embedded"):
+        with StubEngine(kind=kind) as stub:
+            async with parts_for(stub, regions=regions) as parts:
+                await read_all(parts, FakeDocument(width=1500, height=1100))
+            width, height = stub.requests[0].size
+            areas[kind] = width * height
+    assert areas["embedded"] == 1400 * 1000
+    assert areas["vllm"] <= 1_003_520
+
+
+async def test_an_engine_killed_in_the_middle_loses_nothing(stub: StubEngine) -> None:
+    stub.delay_s = 0.02
+    async with parts_for(stub, regions=text_regions(5), max_concurrent_regions=4) as parts:
+        reading = asyncio.create_task(read_all(parts, FakeDocument(pages_total=8)))
+        await eventually(lambda: len(stub.requests) > 12)
+        stub.kill()
+        await asyncio.sleep(0.5)
+        stub.start()
+        pages = await reading
+    assert [page.result.status for page in pages] == ["ok"] * 8
+    assert sum(len(page.result.blocks) for page in pages) == 40
+
+
+async def test_the_deadline_ends_the_document_and_frees_the_engine(stub: StubEngine) -> None:
+    stub.answer = lambda _request: Reply(hang=True)
+    document = FakeDocument(pages_total=6)
+    async with parts_for(stub) as parts:
+        with pytest.raises(ServiceError) as ended:
+            await read_all(parts, document, within_s=0.4)
+        assert (ended.value.status, ended.value.code) == (504, "deadline_exceeded")
+        await eventually(lambda: stub.running == 0)
+        assert (parts.queue.running, parts.queue.waiting) == (0, 0)
+    assert document.live == 0
+
+
+async def test_pages_done_before_the_deadline_are_given(stub: StubEngine) -> None:
+    layout = FakeLayout(text_regions(1), delay_s=lambda number: 0 if number < 3 else 3600)
+    async with parts_for(stub, layout) as parts:
+        pages = read_pages(parts, FakeDocument(pages_total=3), OcrOptions(), in_(2))
+        assert [(await anext(pages)).result.page, (await anext(pages)).result.page] == [1, 2]
+        with pytest.raises(ServiceError, match="deadline"):
+            await anext(pages)
+
+
+@pytest.mark.parametrize("way", ["close", "cancel"])
+async def test_leaving_early_drops_queued_calls_and_closes_running_ones(stub: StubEngine, way: str) -> None:
+    stub.answer = lambda _request: Reply(hang=True)
+    async with parts_for(stub, regions=text_regions(6), max_concurrent_regions=2) as parts:
+        pages = read_pages(parts, FakeDocument(pages_total=10), OcrOptions(), in_(60))
+        first = asyncio.create_task(anext(pages))
+        await eventually(lambda: stub.running == 2 and parts.queue.waiting > 2)
+        first.cancel()
+        await asyncio.gather(first, return_exceptions=True)
+        if way == "close":
+            await pages.aclose()
+        assert (parts.queue.running, parts.queue.waiting) == (0, 0)
+        await eventually(lambda: stub.running == 0)
+        asked = len(stub.requests)
+        await asyncio.sleep(0.1)
+        assert len(stub.requests) == asked
+
+
+async def test_closing_between_two_pages_ends_the_rest(stub: StubEngine) -> None:
+    layout = FakeLayout(by_page={1: text_regions(1), 2: [Region("table", (0, 0, 90, 90), 1)]})
+    stub.answer = lambda request: Reply(hang=request.prompt.startswith("Table"))
+    async with parts_for(stub, layout) as parts:
+        async with aclosing(read_pages(parts, FakeDocument(pages_total=2), OcrOptions(), in_(60))) as pages:
+            await anext(pages)
+        await eventually(lambda: stub.running == 0)
+        assert (parts.queue.running, parts.queue.waiting) == (0, 0)
+
+
+@pytest.mark.parametrize("in_flight", [1, 3])
+async def test_no_more_pages_hold_pixels_than_allowed(stub: StubEngine, in_flight: int) -> None:
+    layout = FakeLayout(text_regions(3), delay_s=lambda _number: 0.005)
+    document = FakeDocument(pages_total=20)
+    async with parts_for(stub, layout, pages_in_flight=in_flight) as parts:
+        await read_all(parts, document)
+    assert document.most_live <= in_flight
+    assert document.live == 0
+
+
+async def test_pixels_are_freed_while_the_calls_of_their_page_still_wait(stub: StubEngine) -> None:
+    gate = threading.Event()
+    stub.answer = lambda _request: Reply(after=gate)
+    document = FakeDocument(pages_total=5)
+    async with parts_for(stub, regions=text_regions(3), max_concurrent_regions=1, pages_in_flight=2) as parts:
+        reading = asyncio.create_task(read_all(parts, document))
+        await eventually(lambda: parts.queue.waiting == 14)
+        await eventually(lambda: document.live == 0)
+        gate.set()
+        assert len(await reading) == 5
+
+
+async def test_a_document_waits_for_room_in_the_queue_instead_of_failing(stub: StubEngine) -> None:
+    most_waiting = 0
+
+    def answer(_request: StubRequest) -> Reply:
+        nonlocal most_waiting
+        most_waiting = max(most_waiting, parts.queue.waiting)
+        return Reply(delay_s=0.002)
+
+    stub.answer = answer
+    document = FakeDocument(pages_total=10)
+    async with parts_for(
+        stub, regions=text_regions(5), max_queued_regions=4, max_concurrent_regions=2, pages_in_flight=2
+    ) as parts:
+        pages = await read_all(parts, document)
+    assert [page.result.status for page in pages] == ["ok"] * 10
+    assert most_waiting <= 4
+    assert stub.most_running <= 2
+    assert document.most_live <= 2
+
+
+async def test_an_interactive_document_overtakes_a_batch(stub: StubEngine) -> None:
+    gate = threading.Event()
+    stub.answer = lambda _request: Reply(after=gate)
+    async with parts_for(stub, regions=text_regions(4), max_concurrent_regions=1) as parts:
+        batch = read_pages(parts, FakeDocument(pages_total=5), OcrOptions(), in_(60), urgency=BATCH)
+        batch_read = asyncio.create_task(anext(batch))
+        await eventually(lambda: parts.queue.waiting == 19)
+        quick = asyncio.create_task(read_all(parts, FakeDocument(), OcrOptions(task="table")))
+        await eventually(lambda: parts.queue.waiting == 20)
+        gate.set()
+        await quick
+        assert stub.prompts.index("Table Recognition:") == 1
+        await batch_read
+        await batch.aclose()
+
+
+async def test_a_client_that_takes_no_pages_stops_its_document(stub: StubEngine) -> None:
+    document = FakeDocument(pages_total=PAGES_AHEAD + 40)
+    async with parts_for(stub, regions=[]) as parts:
+        async with aclosing(read_pages(parts, document, OcrOptions(), in_(60))) as pages:
+            await anext(pages)
+            await asyncio.sleep(0.2)
+            assert document.delivered <= PAGES_AHEAD + 1
+        assert len(await read_all(parts, FakeDocument(pages_total=PAGES_AHEAD + 40))) == PAGES_AHEAD + 40
+
+
+async def test_a_full_queue_refuses_a_new_document_and_spares_those_in_work(stub: StubEngine) -> None:
+    gate = threading.Event()
+    stub.answer = lambda _request: Reply(after=gate)
+    async with parts_for(stub, regions=text_regions(6), max_queued_regions=3, max_concurrent_regions=1) as parts:
+        with parts.queue.admit():
+            reading = asyncio.create_task(read_all(parts, FakeDocument(pages_total=2)))
+            await eventually(lambda: parts.queue.waiting == 3)
+            with pytest.raises(ServiceError) as refused, parts.queue.admit():
+                pass
+            assert (refused.value.status, refused.value.code) == (429, "queue_full")
+            gate.set()
+            assert [page.result.status for page in await reading] == ["ok", "ok"]
+        with parts.queue.admit():
+            async with parts.queue.slot(Priority()):
+                assert parts.queue.running == 1

@@ -1,0 +1,53 @@
+"""The parts of a pipeline around a stub engine and a fake layout."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+
+from gateway.intake.workers import RenderPool
+from gateway.model import Region
+from gateway.pipeline import Parts
+from gateway.recognition import Recognition, create_recognition
+from gateway.settings import Settings
+from tests.support.fakes import FakeLayout, text_regions
+from tests.support.stub_engine import StubEngine
+
+
+def settings_for(stub: StubEngine, **changes: object) -> Settings:
+    """Settings that lead to the stub; nothing of the machine's environment file."""
+    return Settings.model_validate({"vlm_engine": "auto", "vlm_port": stub.port, **changes})
+
+
+@asynccontextmanager
+async def recognition_for(stub: StubEngine, **changes: object) -> AsyncIterator[Recognition]:
+    """Recognition that has found its engine ready."""
+    recognition = create_recognition(settings_for(stub, **changes))
+    await recognition.engine.start()
+    try:
+        assert await recognition.engine.wait_ready(10)
+        yield recognition
+    finally:
+        await recognition.engine.close()
+
+
+@asynccontextmanager
+async def parts_for(
+    stub: StubEngine, layout: FakeLayout | None = None, *, regions: Sequence[Region] | None = None, **changes: object
+) -> AsyncIterator[Parts]:
+    """Parts with a fake layout that finds `regions` (two text regions) on each page; the render pool is not started."""
+    layout = layout or FakeLayout(text_regions(2) if regions is None else regions)
+    settings = settings_for(stub, **changes)
+    async with recognition_for(stub, **changes) as made:
+        yield Parts(settings, RenderPool(settings), layout, made.queue, made.engine, made.reader)
+
+
+async def eventually(holds: Callable[[], bool], within_s: float = 10) -> None:
+    """Waits until `holds()`; fails the test when it does not come true."""
+    try:
+        async with asyncio.timeout(within_s):
+            while not holds():  # noqa: ASYNC110 - what is waited for may change in another thread
+                await asyncio.sleep(0.01)
+    except TimeoutError:
+        raise AssertionError("did not come true in time") from None
