@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
+import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 FOREIGN = ("LOG_FORMAT", "LOG_LEVEL", "PORT", "HOST", "VLM_ENGINE", "VLM_PORT", "MAKEFLAGS", "MAKELEVEL", "MFLAGS")
@@ -48,10 +49,13 @@ def launch(**names: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def wait_until(condition: Callable[[], object], what: str, seconds: float = 30) -> None:
+def wait_until(condition: Callable[[], object], what: str, seconds: float = 30, log: Path | None = None) -> None:
+    """Fails after `seconds`, naming `what` and showing how `log` ends."""
     deadline = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < deadline, f"waited {seconds} s in vain for: {what}"
+        if time.monotonic() > deadline:
+            end = f"; the log ends with:\n{log.read_text()[-3000:]}" if log else ""
+            pytest.fail(f"waited {seconds} s in vain for {what}{end}")
         time.sleep(0.1)
 
 

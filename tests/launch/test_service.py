@@ -35,7 +35,7 @@ class Service:
             return False
 
     def wait_until_ready(self) -> None:
-        wait_until(self.is_ready, f"readiness; the log ends with:\n{self.log.read_text()[-3000:]}", 180)
+        wait_until(self.is_ready, "readiness", 120, self.log)
 
     def read(self, document: Path, **options: str) -> httpx.Response:
         files = {"file": (document.name, document.read_bytes())}
