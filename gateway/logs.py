@@ -17,8 +17,19 @@ _SHARED: tuple[Processor, ...] = (
     structlog.processors.TimeStamper(fmt="iso", utc=True, key="ts"),
     structlog.processors.StackInfoRenderer(),
 )
-_QUIET = ("httpx", "httpx2", "httpcore", "httpcore2", "openai", "asyncio", "PIL", "multipart", "python_multipart")
-"""Loggers that tell of every call, some with what it carried; only their warnings are let through."""
+_QUIET = (
+    "asyncio",
+    "httpcore",
+    "httpcore2",
+    "httpx",
+    "httpx2",
+    "multipart",
+    "openai",
+    "PIL",
+    "python_multipart",
+    "uvicorn",
+)
+"""Loggers that tell of every call, some with what it carried, or of what we log ourselves; their warnings pass."""
 
 
 def configure_logs(level: str, style: Literal["json", "console"]) -> None:
@@ -27,7 +38,6 @@ def configure_logs(level: str, style: Literal["json", "console"]) -> None:
         processors=[*_SHARED, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
-        cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(_formatter(style))

@@ -17,7 +17,7 @@ _authorization = APIKeyHeader(
 )
 
 
-def require_key(
+async def require_key(
     request: Request,
     key: Annotated[str | None, Security(_key_header)] = None,
     authorization: Annotated[str | None, Security(_authorization)] = None,

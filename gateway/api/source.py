@@ -53,9 +53,13 @@ async def read_upload(request: Request) -> Upload:
 
 async def _from_form(request: Request) -> Upload:
     try:
-        form = await request.form(max_files=4, max_fields=64, max_part_size=_FIELD_BYTES)
+        async with request.form(max_files=4, max_fields=64, max_part_size=_FIELD_BYTES) as form:
+            return await _uploaded(form)
     except HTTPException as error:
         raise ServiceError(400, "invalid_multipart", f"The multipart body is broken: {error.detail}") from None
+
+
+async def _uploaded(form: FormData) -> Upload:
     file = _only_file(form)
     data = await file.read()
     if not data:

@@ -1,0 +1,146 @@
+"""How the service is: `/health` for people and PaddleX's clients, probes for platforms, `/metrics` for Prometheus.
+
+All is answered from memory.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Literal
+
+from fastapi import APIRouter, Request
+from pydantic import BaseModel, Field
+from starlette.responses import JSONResponse, Response
+
+from gateway.api.auth import KeyRequired
+from gateway.api.errors import request_id_of
+from gateway.recognition.engine import EngineMonitor
+from gateway.service import Service
+
+router = APIRouter(tags=["health"])
+
+
+class FolderHealth(BaseModel):
+    path: str
+    writable: bool
+    reason: str | None = Field(description="Why it can't be written")
+
+
+class VlmHealth(BaseModel):
+    state: str
+    model: str | None
+    engine: str | None
+    reason: str | None = Field(description="Why it is not ready")
+
+
+class QueueHealth(BaseModel):
+    documents: int = Field(description="Documents in work")
+    waiting: int = Field(description="Region calls that wait")
+    running: int = Field(description="Region calls at the engine")
+
+
+class SelfCheckHealth(BaseModel):
+    state: Literal["pending", "passed", "failed"]
+    reason: str | None
+
+
+class Health(BaseModel):
+    status: Literal["healthy", "degraded"]
+    reasons: list[str] = Field(description="Why the service is not ready; empty when it is")
+    paddleocr: Literal["not_initialized", "ready", "failed"] = Field(description="State of the layout model")
+    layout_model: str
+    vlm: VlmHealth
+    s3_storage: Literal["not_configured", "ok", "error"]
+    output_dir: FolderHealth
+    temp_dir: FolderHealth
+    render_workers: Literal["running", "down"]
+    queue: QueueHealth
+    self_check: SelfCheckHealth
+    docs: str
+    version: str
+    uptime_s: int
+    log_id: str = Field(serialization_alias="logId")
+    error_code: int = Field(0, serialization_alias="errorCode")
+    error_msg: str = Field("Healthy", serialization_alias="errorMsg")
+
+
+class Probe(BaseModel):
+    status: Literal["ok", "unavailable"]
+    reasons: list[str] = Field(default_factory=list, description="What is missing")
+
+
+_PROBE: dict[int | str, dict[str, Any]] = {503: {"model": Probe, "description": "Not now; `reasons` says why"}}
+
+
+@router.get("/health", summary="Health in full", response_model=Health)
+async def health(request: Request) -> Health:
+    """Always 200 while the gateway lives."""
+    service: Service = request.app.state.service
+    parts, reasons = service.parts, service.unreadiness()
+    return Health(
+        status="degraded" if reasons else "healthy",
+        reasons=reasons,
+        paddleocr=parts.layout.state,
+        layout_model=parts.layout.name,
+        vlm=_vlm(parts.engine),
+        s3_storage="not_configured",
+        output_dir=FolderHealth.model_validate(service.output_dir, from_attributes=True),
+        temp_dir=FolderHealth.model_validate(service.temp_dir, from_attributes=True),
+        render_workers="running" if parts.pool.alive else "down",
+        queue=QueueHealth.model_validate(parts.queue, from_attributes=True),
+        self_check=SelfCheckHealth.model_validate(service.self_check, from_attributes=True),
+        docs="/docs",
+        version=service.version,
+        uptime_s=int(time.monotonic() - service.started),
+        log_id=request_id_of(request),
+    )
+
+
+@router.get("/livez", summary="Alive", response_model=Probe)
+@router.get("/v1/health/live", summary="Alive", response_model=Probe)
+async def livez() -> Probe:
+    """200 as long as the event loop turns."""
+    return Probe(status="ok")
+
+
+@router.get("/readyz", summary="Able to serve a document now", response_model=Probe, responses=_PROBE)
+@router.get("/v1/health/ready", summary="Able to serve a document now", response_model=Probe, responses=_PROBE)
+async def readyz(request: Request) -> Response:
+    """Engine and layout ready, folders writable, self-check passed, not draining. A busy server is ready."""
+    service: Service = request.app.state.service
+    return _probe(service.unreadiness())
+
+
+@router.get("/startupz", summary="Initialised once", response_model=Probe, responses=_PROBE)
+async def startupz(request: Request) -> Response:
+    """200 from the moment the self-check has read the bundled example."""
+    service: Service = request.app.state.service
+    return _probe([] if service.self_check.passed else service.unreadiness())
+
+
+@router.get(
+    "/ping",
+    summary="Ready, loading or broken",
+    response_class=Response,
+    responses={200: {"description": "Ready"}, 204: {"description": "Loading"}, 503: {"description": "Broken"}},
+)
+async def ping(request: Request) -> Response:
+    service: Service = request.app.state.service
+    if not service.unreadiness():
+        return Response("ok", media_type="text/plain")
+    return Response(status_code=204 if service.is_loading() else 503)
+
+
+@router.get("/metrics", summary="Prometheus metrics", response_class=Response, dependencies=[KeyRequired])
+async def metrics(request: Request) -> Response:
+    service: Service = request.app.state.service
+    return Response(service.metrics.render(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+def _vlm(engine: EngineMonitor) -> VlmHealth:
+    return VlmHealth(state=engine.state, model=engine.model, engine=engine.kind, reason=engine.reason)
+
+
+def _probe(reasons: list[str]) -> Response:
+    probe = Probe(status="unavailable" if reasons else "ok", reasons=reasons)
+    return JSONResponse(probe.model_dump(), 503 if reasons else 200)

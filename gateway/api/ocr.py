@@ -1,0 +1,101 @@
+"""`POST /ocr`: a document in, its text out."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, aclosing
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request
+from starlette.responses import Response, StreamingResponse
+
+from gateway.api.answers import answer
+from gateway.api.auth import KeyRequired
+from gateway.api.description import OCR_DESCRIPTION, OCR_REQUEST, OCR_RESPONSES
+from gateway.api.disconnect import until_gone
+from gateway.api.errors import request_id_of
+from gateway.api.feed import page_feed
+from gateway.api.options import RequestOptions, parse_options
+from gateway.api.reading import DocumentReading
+from gateway.api.source import Upload, read_upload
+from gateway.api.stream import events
+from gateway.errors import ServiceError
+from gateway.intake.document import open_document
+from gateway.model import Document, DocumentResult
+from gateway.pipeline import read_pages
+from gateway.service import Service
+
+router = APIRouter(tags=["ocr"], dependencies=[KeyRequired])
+
+
+async def _resources() -> AsyncIterator[AsyncExitStack]:
+    """What a request holds until its response is sent, a stream's last event included."""
+    async with AsyncExitStack() as stack:
+        yield stack
+
+
+@router.post(
+    "/ocr",
+    summary="Read a document",
+    description=OCR_DESCRIPTION,
+    response_model=DocumentResult,
+    responses=OCR_RESPONSES,
+    openapi_extra=OCR_REQUEST,
+)
+async def ocr(request: Request, held: Annotated[AsyncExitStack, Depends(_resources)]) -> Response:
+    service: Service = request.app.state.service
+    deadline = asyncio.get_running_loop().time() + service.settings.request_timeout_s
+    _admit(service, held)
+    upload = await _received(request, deadline)
+    wishes = parse_options([*request.query_params.multi_items(), *upload.options], request.headers.get("accept", ""))
+    reading = await until_gone(request.receive, _opened(service, upload, wishes, deadline, held))
+    if wishes.stream:
+        return await _streamed(request, reading, held)
+    return await answer(reading, await until_gone(request.receive, reading.read_all()))
+
+
+def _admit(service: Service, held: AsyncExitStack) -> None:
+    """Refuses before the body is read what can't be served anyway."""
+    if service.draining:
+        raise ServiceError(503, "shutting_down", "The service is shutting down.", retry_after_s=5)
+    held.enter_context(service.parts.queue.admit())
+    service.parts.engine.require_serving()
+
+
+async def _received(request: Request, deadline: float) -> Upload:
+    try:
+        async with asyncio.timeout_at(deadline):
+            return await read_upload(request)
+    except TimeoutError:
+        raise ServiceError(408, "body_timeout", "The request body did not arrive before the deadline.") from None
+
+
+async def _opened(
+    service: Service, upload: Upload, wishes: RequestOptions, deadline: float, held: AsyncExitStack
+) -> DocumentReading:
+    options = wishes.for_pipeline()
+    document = await _document(service, upload, wishes, deadline)
+    held.push_async_callback(document.close)
+    pages = await held.enter_async_context(aclosing(read_pages(service.parts, document, options, deadline)))
+    return DocumentReading(service, document, wishes, options, pages)
+
+
+async def _document(service: Service, upload: Upload, wishes: RequestOptions, deadline: float) -> Document:
+    parts = service.parts
+    try:
+        async with asyncio.timeout_at(deadline):
+            return await open_document(
+                upload.data, upload.name, pages=wishes.pages, dpi=wishes.dpi, pool=parts.pool, settings=parts.settings
+            )
+    except TimeoutError:
+        raise ServiceError(504, "deadline_exceeded", "The document was not opened before the deadline.") from None
+
+
+async def _streamed(request: Request, reading: DocumentReading, held: AsyncExitStack) -> Response:
+    """Waits for the first page, so that what fails at once still has its own HTTP status."""
+    feed = await held.enter_async_context(page_feed(reading.pages))
+    first = await until_gone(request.receive, feed.next())
+    stream = await held.enter_async_context(aclosing(events(reading, first, feed, request_id_of(request))))
+    headers = {"X-OCR-ID": reading.id, "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+    return StreamingResponse(stream, headers=headers, media_type="text/event-stream")

@@ -1,0 +1,37 @@
+"""The gateway as an ASGI application."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+
+from gateway.api import about, files, health, ocr
+from gateway.api.errors import install_errors
+from gateway.api.middleware import BodyLimitMiddleware, RequestMiddleware
+from gateway.pipeline import Parts, create_parts
+from gateway.service import Service, service_version
+from gateway.settings import Settings
+
+_DESCRIPTION = "Document OCR: documents in, faithful Markdown and JSON out. Failures are `application/problem+json`."
+
+
+def create_app(settings: Settings, parts: Parts | None = None) -> FastAPI:
+    """The application; `parts` are made from the settings unless given. Its lifespan starts and stops them."""
+    service = Service(settings, parts or create_parts(settings))
+    app = FastAPI(title="paddleocr-vl-service", version=service_version(), description=_DESCRIPTION, lifespan=_lifespan)
+    app.state.service = service
+    app.add_middleware(BodyLimitMiddleware, limit=int(settings.max_upload_mb * 1_000_000))
+    app.add_middleware(RequestMiddleware, metrics=service.metrics)
+    install_errors(app)
+    for family in (about, health, ocr, files):
+        app.include_router(family.router)
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    service: Service = app.state.service
+    async with service.running():
+        yield

@@ -1,0 +1,171 @@
+"""The running service: its parts, started and stopped together, and what it knows of itself."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from importlib.metadata import PackageNotFoundError, version
+
+import structlog
+
+from gateway.metrics import Metrics
+from gateway.pipeline import Parts
+from gateway.selfcheck import SelfCheck
+from gateway.settings import Settings
+from gateway.storage.folders import FolderState, check_folder
+from gateway.storage.local import LocalStore
+
+_WATCH_S = 0.25
+_FOLDER_CHECK_S = 30.0
+
+log = structlog.get_logger(__name__)
+
+
+def service_version() -> str:
+    try:
+        return version("paddleocr-vl-service")
+    except PackageNotFoundError:
+        return "0.1.0"
+
+
+class Service:
+    """One gateway process. `draining` is set when it was told to stop."""
+
+    def __init__(self, settings: Settings, parts: Parts) -> None:
+        self.settings = settings
+        self.parts = parts
+        self.store = LocalStore(settings.output_dir)
+        self.metrics = Metrics()
+        self.self_check = SelfCheck()
+        self.version = service_version()
+        self.draining = False
+        self.started = time.monotonic()
+        self.output_dir = check_folder(settings.output_dir)
+        self.temp_dir = check_folder(settings.temp_dir)
+        self._watch_queue()
+
+    @property
+    def url(self) -> str:
+        host = self.settings.host
+        return f"http://{'127.0.0.1' if host in ('0.0.0.0', '::', '') else host}:{self.settings.port}"
+
+    def is_up(self) -> bool:
+        """Whether both models are loaded and pages can be rendered."""
+        parts = self.parts
+        return parts.engine.state == "ready" and parts.layout.state == "ready" and parts.pool.alive
+
+    def unreadiness(self) -> list[str]:
+        """Why a document can't be served now; empty when it can."""
+        parts = self.parts
+        reasons = {
+            "draining": self.draining,
+            f"vlm is {parts.engine.state}{_because(parts.engine.reason)}": parts.engine.state != "ready",
+            f"layout is {parts.layout.state}{_because(parts.layout.reason)}": parts.layout.state != "ready",
+            "render workers are not running": not parts.pool.alive,
+            f"OUTPUT_DIR can't be written{_because(self.output_dir.reason)}": not self.output_dir.writable,
+            f"TEMP_DIR can't be written{_because(self.temp_dir.reason)}": not self.temp_dir.writable,
+            f"self-check {self.self_check.state}{_because(self.self_check.reason)}": not self.self_check.passed,
+        }
+        return [reason for reason, holds in reasons.items() if holds]
+
+    def is_loading(self) -> bool:
+        """Whether it has not served yet, with nothing known to be broken."""
+        broken = self.parts.layout.state == "failed" or self.parts.engine.state == "down"
+        return not (self.draining or broken or self.self_check.state != "pending")
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Starts all in the background, so that the gateway answers at once; stops all at the end."""
+        self._announce_start()
+        parts = self.parts
+        starts = (parts.pool.start(), parts.layout.start(), parts.engine.start())
+        duties = (self._check(), self._watch(), self._watch_folders())
+        tasks = [asyncio.create_task(_logged(work)) for work in (*starts, *duties)]
+        try:
+            yield
+        finally:
+            self.draining = True
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await self._stop()
+
+    async def _stop(self) -> None:
+        parts = self.parts
+        for closing in (parts.engine.close(), parts.layout.close(), parts.pool.close()):
+            await _logged(closing)
+        log.info("service stopped")
+
+    async def _check(self) -> None:
+        await self.self_check.run(self.parts, self.is_up)
+        engine = self.parts.engine
+        command = f"curl -F file=@examples/article-en.png '{self.url}/ocr?format=markdown'"
+        if self.settings.log_format == "console":
+            banner = f"Ready: {self.url}  (engine {engine.kind}, model {engine.model})"
+            print(banner, f"Try:   {command}", f"Docs:  {self.url}/docs", sep="\n", flush=True)  # noqa: T201
+        else:
+            log.info("service ready", url=self.url, engine=engine.kind, model=engine.model, curl=command)
+
+    async def _watch(self) -> None:
+        """Logs each change of the engine's and the layout's state."""
+        engine, layout = self.parts.engine, self.parts.layout
+        last: tuple[str, str] = ("", "")
+        while True:
+            if (now := (engine.state, layout.state)) != last:
+                log.info(
+                    "state",
+                    vlm=engine.state,
+                    engine=engine.kind,
+                    model=engine.model,
+                    vlm_reason=engine.reason,
+                    layout=layout.state,
+                    layout_model=layout.name,
+                    layout_reason=layout.reason,
+                )
+                last = now
+            await asyncio.sleep(_WATCH_S)
+
+    def _watch_queue(self) -> None:
+        queue, metrics = self.parts.queue, self.metrics
+        metrics.watch("ocr_documents_in_work", "Documents in work", lambda: queue.documents)
+        metrics.watch("ocr_regions_waiting", "Region calls that wait", lambda: queue.waiting)
+        metrics.watch("ocr_regions_running", "Region calls at the engine", lambda: queue.running)
+
+    async def _watch_folders(self) -> None:
+        while True:
+            await asyncio.sleep(_FOLDER_CHECK_S)
+            self.output_dir = await asyncio.to_thread(check_folder, self.settings.output_dir)
+            self.temp_dir = await asyncio.to_thread(check_folder, self.settings.temp_dir)
+
+    def _announce_start(self) -> None:
+        settings = self.settings
+        log.info(
+            "service starting",
+            version=self.version,
+            port=settings.port,
+            vlm_engine=settings.vlm_engine,
+            vlm_url=settings.engine_url,
+            layout_model=self.parts.layout.name,
+            keys=len(settings.keys),
+        )
+        for name, folder in (("OUTPUT_DIR", self.output_dir), ("TEMP_DIR", self.temp_dir)):
+            _announce_folder(name, folder)
+
+
+def _announce_folder(name: str, folder: FolderState) -> None:
+    write = log.info if folder.writable else log.warning
+    write("folder", name=name, path=folder.path, writable=folder.writable, reason=folder.reason)
+
+
+async def _logged(work: Coroutine[None, None, None]) -> None:
+    """A part that fails to start or stop is told in the log and shown by its state; the others go on."""
+    try:
+        await work
+    except Exception:
+        log.exception("a part of the service failed")
+
+
+def _because(reason: str | None) -> str:
+    return f": {reason}" if reason else ""

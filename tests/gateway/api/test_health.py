@@ -1,0 +1,70 @@
+"""Health, probes and metrics of a running gateway."""
+
+from __future__ import annotations
+
+import pytest
+
+from gateway.storage.folders import FolderState
+from tests.support.server import Gateway, eventually
+
+
+def test_health_names_every_part(served: Gateway) -> None:
+    health = served.client.get("/health").json()
+    assert (health["status"], health["reasons"]) == ("healthy", [])
+    assert (health["paddleocr"], health["s3_storage"]) == ("ready", "not_configured")
+    assert health["vlm"] == {"state": "ready", "model": "stub-model", "engine": "embedded", "reason": None}
+    assert health["output_dir"]["writable"]
+    assert health["temp_dir"]["writable"]
+    assert health["self_check"]["state"] == "passed"
+    assert (health["errorCode"], health["errorMsg"]) == (0, "Healthy")
+    assert health["logId"]
+    assert health["docs"] == "/docs"
+
+
+@pytest.mark.parametrize("path", ["/livez", "/readyz", "/startupz", "/ping", "/v1/health/live", "/v1/health/ready"])
+def test_probes_of_a_ready_service(served: Gateway, path: str) -> None:
+    assert served.client.get(path).status_code == 200
+
+
+def test_draining_is_not_ready_but_alive(served: Gateway) -> None:
+    served.service.draining = True
+    try:
+        assert served.client.get("/readyz").json()["reasons"] == ["draining"]
+        assert served.client.get("/ping").status_code == 503
+        assert served.client.get("/livez").status_code == 200
+        assert served.client.get("/startupz").status_code == 200
+        answer = served.post(files={"file": b"x"})
+        assert (answer.status_code, answer.json()["code"]) == (503, "shutting_down")
+    finally:
+        served.service.draining = False
+
+
+def test_a_folder_that_cannot_be_written_is_named(served: Gateway) -> None:
+    before = served.service.output_dir
+    served.service.output_dir = FolderState("/x", writable=False, reason="Read-only file system")
+    try:
+        health = served.client.get("/health").json()
+        assert health["status"] == "degraded"
+        assert health["output_dir"] == {"path": "/x", "writable": False, "reason": "Read-only file system"}
+        assert served.client.get("/readyz").status_code == 503
+    finally:
+        served.service.output_dir = before
+
+
+def test_an_engine_that_dies_turns_readiness_off_and_comes_back_by_itself(served: Gateway, png: bytes) -> None:
+    served.engine.kill()
+    eventually(lambda: served.client.get("/readyz").status_code == 503, "not ready")
+    assert served.client.get("/health").json()["vlm"]["reason"]
+    served.engine.start()
+    eventually(lambda: served.client.get("/readyz").status_code == 200, "ready again")
+    assert served.read(png).status_code == 200
+
+
+def test_metrics_count_what_was_done(served: Gateway, png: bytes) -> None:
+    assert served.read(png).status_code == 200
+    text = served.client.get("/metrics").text
+    assert 'ocr_requests_total{route="/ocr",status="200"}' in text
+    assert 'ocr_pages_total{status="ok"}' in text
+    assert 'ocr_blocks_total{status="ok"}' in text
+    assert "ocr_regions_waiting 0.0" in text
+    assert 'ocr_stage_duration_seconds_count{stage="layout"}' in text

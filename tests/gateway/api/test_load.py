@@ -1,0 +1,76 @@
+"""`POST /ocr` under pressure: full, without an engine, past the deadline, with clients that leave."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.support.answers import assert_problem, events_of
+from tests.support.server import Gateway, eventually, gateway
+from tests.support.stub_engine import Reply
+
+
+def test_a_full_service_turns_away_and_says_when_to_come_back(served: Gateway, png: bytes) -> None:
+    release = threading.Event()
+    served.engine.answer = lambda _request: Reply("late", after=release)
+    with ThreadPoolExecutor(2) as others:
+        running = [others.submit(served.read, png) for _ in range(2)]
+        try:
+            eventually(lambda: served.service.parts.queue.documents == 2, "two documents in work")
+            answer = served.read(png)
+        finally:
+            release.set()
+        assert_problem(answer, 429, "queue_full")
+        assert int(answer.headers["retry-after"]) >= 1
+        assert [each.result().status_code for each in running] == [200, 200]
+    assert served.read(png).status_code == 200
+
+
+def test_a_client_that_leaves_frees_the_engine(served: Gateway, png: bytes) -> None:
+    served.engine.answer = lambda _request: Reply(hang=True)
+    with pytest.raises(httpx.ReadTimeout):
+        served.post(files={"file": png}, timeout=0.5)
+    eventually(lambda: served.engine.running == 0, "an idle engine")
+    eventually(lambda: served.service.parts.queue.documents == 0, "an empty queue")
+
+
+def test_a_client_that_leaves_its_stream_frees_the_engine(served: Gateway, tiff: bytes) -> None:
+    served.engine.script.extend([Reply("a"), Reply("b")])
+    served.engine.answer = lambda _request: Reply(hang=True)
+    with served.client.stream("POST", "/ocr?stream=true", files={"file": tiff}) as answer:
+        events = answer.iter_text()
+        assert next(events).startswith("event: meta")
+        eventually(lambda: served.engine.running > 0, "work at the engine")
+    eventually(lambda: served.engine.running == 0, "an idle engine")
+    eventually(lambda: served.service.parts.queue.documents == 0, "an empty queue")
+
+
+def test_without_an_engine_documents_are_refused_and_health_says_why(tmp_path: Path, png: bytes) -> None:
+    with gateway(tmp_path, engine_up=False) as down:
+        answer = down.read(png)
+        assert_problem(answer, 503, "vlm_unavailable")
+        assert int(answer.headers["retry-after"]) >= 1
+        health = down.client.get("/health")
+        assert (health.status_code, health.json()["status"]) == (200, "degraded")
+        assert health.json()["vlm"]["state"] == "starting"
+        ready = down.client.get("/readyz")
+        assert ready.status_code == 503
+        assert any("vlm" in reason for reason in ready.json()["reasons"])
+        assert down.client.get("/startupz").status_code == 503
+        assert down.client.get("/ping").status_code == 204
+        assert down.client.get("/livez").status_code == 200
+
+
+def test_past_the_deadline_the_work_is_dropped(tmp_path: Path, png: bytes, tiff: bytes) -> None:
+    with gateway(tmp_path, request_timeout_s=1) as served:
+        served.engine.answer = lambda _request: Reply(hang=True)
+        assert_problem(served.read(png), 504, "deadline_exceeded")
+        served.engine.script.extend([Reply("a"), Reply("b")])
+        events = events_of(served.read(tiff, stream="true").text)
+        assert [name for name, _ in events] == ["meta", "page", "error"]
+        assert events[-1][1]["code"] == "deadline_exceeded"
+        eventually(lambda: served.engine.running == 0, "an idle engine")

@@ -1,0 +1,112 @@
+"""What every request passes through."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import AsyncIterator, Iterator
+from io import StringIO
+
+import httpx
+import pytest
+import structlog
+from fastapi import FastAPI, Request
+
+from gateway.api.errors import install_errors
+from gateway.api.middleware import BodyLimitMiddleware, RequestMiddleware
+from gateway.logs import configure_logs
+from gateway.metrics import Metrics
+from tests.support.answers import assert_problem
+from tests.support.server import Gateway
+
+
+@pytest.mark.parametrize("given", ["abc-123_X.y", "a" * 64])
+def test_a_sane_request_id_is_kept(served: Gateway, given: str) -> None:
+    answer = served.client.get("/livez", headers={"x-request-id": given})
+    assert answer.headers["x-request-id"] == given
+
+
+@pytest.mark.parametrize("given", ["", "a" * 65, "a b", "x\ty", "ü".encode()])
+def test_any_other_request_id_is_replaced(served: Gateway, given: str | bytes) -> None:
+    answer = served.client.get(
+        "/livez", headers=[(b"x-request-id", given if isinstance(given, bytes) else given.encode())]
+    )
+    assert answer.status_code == 200
+    assert answer.headers["x-request-id"].encode("latin-1") != given
+    assert len(answer.headers["x-request-id"]) == 32
+
+
+def test_two_requests_have_two_ids(served: Gateway) -> None:
+    ids = {served.client.get("/livez").headers["x-request-id"] for _ in range(3)}
+    assert len(ids) == 3
+
+
+def test_unknown_paths_and_methods_are_problems(served: Gateway) -> None:
+    assert_problem(served.client.get("/nowhere"), 404, "not_found")
+    answer = served.client.get("/ocr")
+    assert_problem(answer, 405, "method_not_allowed")
+    assert answer.headers["allow"] == "POST"
+
+
+@pytest.fixture
+def logged(monkeypatch: pytest.MonkeyPatch) -> Iterator[StringIO]:
+    """What the service writes to stdout."""
+    root, stream = logging.getLogger(), StringIO()
+    handlers, level = root.handlers, root.level
+    monkeypatch.setattr("sys.stdout", stream)
+    configure_logs("INFO", "json")
+    yield stream
+    root.handlers = handlers
+    root.setLevel(level)
+    structlog.reset_defaults()
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[httpx.AsyncClient]:
+    app = FastAPI()
+    app.add_middleware(BodyLimitMiddleware, limit=10)
+    app.add_middleware(RequestMiddleware, metrics=Metrics())
+    install_errors(app)
+
+    @app.get("/bug")
+    async def bug() -> None:
+        raise RuntimeError("a secret path")
+
+    @app.post("/size")
+    async def size(request: Request) -> int:
+        return len(await request.body())
+
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:
+        yield client
+
+
+async def test_a_bug_is_logged_with_its_trace_and_answered_without(client: httpx.AsyncClient, logged: StringIO) -> None:
+    answer = await client.get("/bug", headers={"x-request-id": "r-1"})
+    assert_problem(answer, 500, "internal_error")
+    assert "secret" not in answer.text
+    lines = [json.loads(line) for line in logged.getvalue().splitlines()]
+    assert all(line["request_id"] == "r-1" for line in lines)
+    assert any("a secret path" in line.get("exception", "") for line in lines)
+    access = next(line for line in lines if line["event"] == "request")
+    assert (access["method"], access["path"], access["status"]) == ("GET", "/bug", 500)
+    assert "ms" in access
+
+
+async def test_the_standard_librarys_loggers_write_the_same_lines(logged: StringIO) -> None:
+    with structlog.contextvars.bound_contextvars(request_id="r-2"):
+        logging.getLogger("some.library").warning("disk %s\nfull", "a")
+    (line,) = logged.getvalue().splitlines()
+    found = json.loads(line)
+    assert (found["event"], found["level"], found["request_id"]) == ("disk a\nfull", "warning", "r-2")
+    assert found["ts"].endswith("Z")
+
+
+async def test_a_body_is_measured_by_its_announced_and_by_its_real_length(client: httpx.AsyncClient) -> None:
+    async def chunks(count: int) -> AsyncIterator[bytes]:
+        for _ in range(count):
+            yield b"12345"
+
+    assert (await client.post("/size", content=b"1234567890")).json() == 10
+    assert (await client.post("/size", content=chunks(2))).json() == 10
+    assert_problem(await client.post("/size", content=b"1" * 11), 413, "body_too_large")
+    assert_problem(await client.post("/size", content=chunks(3)), 413, "body_too_large")

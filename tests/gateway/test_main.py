@@ -1,0 +1,47 @@
+"""`python -m gateway` as a process: answers at once without an engine, stops in order on SIGTERM."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+
+from tests.support.server import eventually
+from tests.support.stub_engine import free_port
+
+
+def test_it_answers_without_an_engine_and_stops_on_sigterm(tmp_path: Path) -> None:
+    port = free_port()
+    names = {
+        "PORT": str(port),
+        "HOST": "127.0.0.1",
+        "VLM_PORT": str(free_port()),
+        "OUTPUT_DIR": str(tmp_path / "output"),
+        "TEMP_DIR": str(tmp_path / "temp"),
+        "LOG_FORMAT": "json",
+    }
+    log = tmp_path / "log"
+    with log.open("wb") as stdout:
+        process = subprocess.Popen([sys.executable, "-m", "gateway"], env=os.environ | names, stdout=stdout)
+
+    def is_alive() -> bool:
+        try:
+            return httpx.get(f"http://127.0.0.1:{port}/health").status_code == 200
+        except httpx.TransportError:
+            assert process.poll() is None, log.read_text()
+            return False
+
+    try:
+        eventually(is_alive, "the first answer", 60)
+        assert httpx.get(f"http://127.0.0.1:{port}/readyz").status_code == 503
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(30)
+    lines = [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{")]
+    assert lines[-1]["event"] == "service stopped"
+    assert not [line for line in lines if "exception" in line]

@@ -1,0 +1,53 @@
+"""What the service says of itself at start and when it is ready."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from tests.support.server import eventually, gateway
+from tests.support.stub_engine import Reply
+
+
+def events(logs: list[Any], name: str) -> list[dict[str, Any]]:
+    return [entry for entry in logs if entry["event"] == name]
+
+
+def test_the_log_tells_folders_engine_and_the_line_to_try(tmp_path: Path) -> None:
+    (tmp_path / "output").write_text("a file where the folder should be")
+    with capture_logs() as logs, gateway(tmp_path, await_ready=False) as served:
+        eventually(lambda: events(logs, "service ready"), "the ready event")
+    folders = {entry["name"]: entry for entry in events(logs, "folder")}
+    assert (folders["TEMP_DIR"]["writable"], folders["TEMP_DIR"]["log_level"]) == (True, "info")
+    assert (folders["OUTPUT_DIR"]["writable"], folders["OUTPUT_DIR"]["log_level"]) == (False, "warning")
+    assert folders["OUTPUT_DIR"]["reason"]
+    assert events(logs, "service starting")[0]["vlm_engine"] == "external"
+    states = events(logs, "state")
+    assert (states[0]["vlm"], states[-1]["vlm"]) == ("starting", "ready")
+    assert (states[-1]["engine"], states[-1]["model"]) == ("embedded", "stub-model")
+    (ready,) = events(logs, "service ready")
+    assert ready["url"] == served.url
+    assert f"{served.url}/ocr?format=markdown" in ready["curl"]
+
+
+def test_for_eyes_the_address_and_the_line_to_try_are_printed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with gateway(tmp_path, log_format="console") as served:
+        printed = capsys.readouterr().out
+    assert f"Ready: {served.url}" in printed
+    assert f"curl -F file=@examples/article-en.png '{served.url}/ocr?format=markdown'" in printed
+    assert f"{served.url}/docs" in printed
+
+
+def test_no_text_of_a_document_is_ever_logged(tmp_path: Path, png: bytes) -> None:
+    with capture_logs() as logs, gateway(tmp_path) as served:
+        assert "line one" in served.read(png).text
+        served.engine.answer = lambda _request: Reply("line one", status=400)
+        assert served.read(png).status_code == 502
+        assert served.post(json={"source": {"base64": "line one"}}).status_code == 400
+    assert events(logs, "request")
+    assert "line one" not in str(logs)

@@ -1,0 +1,104 @@
+"""The gateway over a real socket, in a thread: real intake and pipeline, with a scripted engine and layout."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+import uvicorn
+from fastapi import FastAPI
+
+from gateway.app import create_app
+from gateway.pipeline import create_parts
+from gateway.service import Service
+from gateway.settings import Settings
+from tests.support.fakes import FakeLayout, text_regions
+from tests.support.stub_engine import Reply, StubEngine, free_port
+
+
+@dataclass
+class Gateway:
+    url: str
+    app: FastAPI
+    engine: StubEngine
+    layout: FakeLayout
+    client: httpx.Client = field(default_factory=httpx.Client)
+
+    @property
+    def service(self) -> Service:
+        service: Service = self.app.state.service
+        return service
+
+    def post(self, **arguments: Any) -> httpx.Response:  # noqa: ANN401 - httpx's own arguments
+        return self.client.post("/ocr", **arguments)
+
+    def read(self, data: bytes, **options: str) -> httpx.Response:
+        return self.post(files={"file": ("a.png", data)}, data=options)
+
+    def reset(self) -> None:
+        """What a test changed goes back to what the next one expects."""
+        self.engine.script.clear()
+        self.engine.answer = lambda _request: Reply("line one\nline two")
+        self.engine.requests.clear()
+        self.layout.regions = text_regions(2)
+        self.layout.by_page = {}
+
+
+def eventually(condition: Any, what: str, within_s: float = 20) -> None:  # noqa: ANN401 - any callable
+    give_up = time.monotonic() + within_s
+    while not condition():
+        assert time.monotonic() < give_up, f"{what} did not come true"
+        time.sleep(0.02)
+
+
+@contextmanager
+def gateway(
+    folder: Path,
+    *,
+    engine_up: bool = True,
+    await_ready: bool = True,
+    **names: Any,  # noqa: ANN401 - settings
+) -> Iterator[Gateway]:
+    """A gateway, stopped at the end. Without its engine it never gets ready."""
+    engine = StubEngine(answer=lambda _request: Reply("line one\nline two"))
+    engine.start() if engine_up else None
+    settings = Settings(
+        _env_file=None,
+        host="127.0.0.1",
+        port=free_port(),
+        output_dir=folder / "output",
+        temp_dir=folder / "temp",
+        vlm_engine="external",
+        vlm_base_url=f"http://127.0.0.1:{engine.port or free_port()}/v1",
+        render_workers=1,
+        **names,
+    )
+    layout = FakeLayout(text_regions(2))
+    app = create_app(settings, replace(create_parts(settings), layout=layout))
+    with _serving(app, settings) as url, httpx.Client(base_url=url, timeout=30) as client, engine:
+        running = Gateway(url, app, engine, layout, client)
+        if engine_up and await_ready:
+            eventually(lambda: client.get("/readyz").status_code == 200, "readiness")
+        running.reset()
+        yield running
+
+
+@contextmanager
+def _serving(app: FastAPI, settings: Settings) -> Iterator[str]:
+    config = uvicorn.Config(app, host=settings.host, port=settings.port, log_config=None, timeout_graceful_shutdown=2)
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, name="gateway", daemon=True)
+    thread.start()
+    try:
+        eventually(lambda: server.started or not thread.is_alive(), "the start")
+        yield f"http://{settings.host}:{settings.port}"
+    finally:
+        server.should_exit = True
+        thread.join(30)
+        assert not thread.is_alive(), "the gateway did not stop"
