@@ -17,7 +17,6 @@ from tests.support.fakes import FakeDocument, FakeLayout, blank, text_regions
 from tests.support.parts import eventually, parts_for
 from tests.support.stub_engine import Reply, StubEngine, StubRequest
 
-
 PLAIN = OcrOptions()
 
 
