@@ -57,5 +57,7 @@ def _formatter(style: Literal["json", "console"]) -> structlog.stdlib.ProcessorF
         ]
     else:
         trace = structlog.dev.plain_traceback
-        last.append(structlog.dev.ConsoleRenderer(timestamp_key="ts", exception_formatter=trace))
+        last.append(
+            structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty(), timestamp_key="ts", exception_formatter=trace)
+        )
     return structlog.stdlib.ProcessorFormatter(processors=last, foreign_pre_chain=list(_SHARED))

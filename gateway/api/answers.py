@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from gateway.api.options import Format
 from gateway.api.reading import DocumentReading
-from gateway.assembly.render import render_html, render_markdown, render_text
+from gateway.assembly.render import POLICY, render_html, render_markdown, render_text
 from gateway.errors import ServiceError
 from gateway.model import DocumentResult
 
@@ -19,7 +19,6 @@ _MEDIA_TYPES: Mapping[Format, str] = {
     "html": "text/html; charset=utf-8",
     "text": "text/plain; charset=utf-8",
 }
-_POLICY = "default-src 'none'; img-src 'self' data:; style-src 'unsafe-inline'; sandbox"
 _MOST_NAMED = 3
 
 
@@ -31,7 +30,7 @@ async def answer(reading: DocumentReading, result: DocumentResult) -> Response:
     body = await asyncio.to_thread(_WRITERS[kind], reading, result)
     headers = {"X-OCR-ID": result.id, "X-OCR-Status": result.status, "Content-Type": _MEDIA_TYPES[kind]}
     if kind == "html":
-        headers["Content-Security-Policy"] = _POLICY
+        headers["Content-Security-Policy"] = f"{POLICY}; sandbox"
     return Response(body, headers=headers)
 
 

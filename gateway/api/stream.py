@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 
 import structlog
@@ -48,7 +49,7 @@ async def events(
     try:
         yield _event("meta", _meta(reading))
         async for page in _arrivals(first, feed):
-            yield _PING if page is None else _event("page", await _page(reading, page))
+            yield _PING if page is None else await _page(reading, page)
         yield _event("done", _done(reading))
     except ServiceError as error:
         log.warning("stream failed", code=error.code, detail=error.detail)
@@ -74,9 +75,9 @@ async def _arrivals(first: ReadPage | None, feed: PageFeed) -> AsyncIterator[Rea
             yield page
 
 
-async def _page(reading: DocumentReading, page: ReadPage) -> PageEvent:
+async def _page(reading: DocumentReading, page: ReadPage) -> bytes:
     images = await reading.take(page)
-    return PageEvent(**dict(page.result), images=images)
+    return await asyncio.to_thread(_event, "page", PageEvent(**dict(page.result), images=images))
 
 
 def _meta(reading: DocumentReading) -> MetaEvent:

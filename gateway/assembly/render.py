@@ -14,7 +14,9 @@ from markdown_it.rules_inline import StateInline
 from gateway.assembly.page import shown
 from gateway.model import Block, DocumentResult, OcrOptions
 
-_POLICY = "default-src 'none'; img-src 'self' data: http: https:; style-src 'unsafe-inline'"
+POLICY = "default-src 'none'; img-src 'self' data: https:; style-src 'unsafe-inline'"
+"""Content security policy of a rendered page: pictures and its own style, nothing else."""
+
 _PAGE = """<!doctype html>
 <html>
 <head>
@@ -62,7 +64,7 @@ def render_html(result: DocumentResult) -> str:
     )
     sources = {_source(result.images, key) for key in result.images}
     return _PAGE.format(
-        policy=_POLICY, title=html.escape(result.document.name), body=_sanitised("\n".join(sections), sources)
+        policy=POLICY, title=html.escape(result.document.name), body=_sanitised("\n".join(sections), sources)
     )
 
 
@@ -133,25 +135,40 @@ def _plain(block: Block) -> str:
 
 
 class _TableReader(HTMLParser):
-    """Rows of cell texts of the tables that `otsl_to_html` writes; a cell over columns is followed by empty ones."""
+    """Rows of cell texts of a table that `otsl_to_html` wrote; a cell's text stands in the first place it covers."""
 
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
         self.rows: list[list[str]] = []
-        self._more = 0
+        self._span = (1, 1)
+        self._below: dict[int, int] = {}
 
     def handle_starttag(self, tag: str, attrs: Sequence[tuple[str, str | None]]) -> None:
         if tag == "tr":
             self.rows.append([])
         elif tag == "td":
+            self._skip_covered()
+            spans = dict(attrs)
+            self._span = int(spans.get("rowspan") or 1), int(spans.get("colspan") or 1)
             self.rows[-1].append("")
-            self._more = int(dict(attrs).get("colspan") or 1) - 1
         elif tag == "br":
             self.handle_data(" ")
 
     def handle_endtag(self, tag: str) -> None:
         if tag == "td":
-            self.rows[-1].extend([""] * self._more)
+            rows, columns = self._span
+            first = len(self.rows[-1]) - 1
+            self.rows[-1].extend([""] * (columns - 1))
+            self._below |= dict.fromkeys(range(first, first + columns), rows - 1)
+        elif tag == "tr":
+            self._skip_covered()
 
     def handle_data(self, data: str) -> None:
         self.rows[-1][-1] += data.replace("\t", " ")
+
+    def _skip_covered(self) -> None:
+        """Leaves the places empty that a cell from a row above covers."""
+        row = self.rows[-1]
+        while self._below.get(len(row)):
+            self._below[len(row)] -= 1
+            row.append("")

@@ -10,9 +10,19 @@ import sys
 from pathlib import Path
 
 import httpx
+import uvicorn
 
-from tests.support.server import eventually
+from gateway.__main__ import Server
+from tests.support.server import eventually, gateway
 from tests.support.stub_engine import free_port
+
+
+def test_from_the_signal_on_the_service_is_not_ready(tmp_path: Path) -> None:
+    with gateway(tmp_path) as served:
+        server = Server(uvicorn.Config(served.app), served.service)
+        server.handle_exit(signal.SIGTERM, None)
+        assert served.client.get("/readyz").json()["reasons"] == ["draining"]
+        assert server.should_exit
 
 
 def test_it_answers_without_an_engine_and_stops_on_sigterm(tmp_path: Path) -> None:

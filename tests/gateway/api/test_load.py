@@ -9,6 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from gateway.api import stream
 from tests.support.answers import assert_problem, events_of
 from tests.support.server import Gateway, eventually, gateway
 from tests.support.stub_engine import Reply
@@ -47,6 +48,17 @@ def test_a_client_that_leaves_its_stream_frees_the_engine(served: Gateway, tiff:
         eventually(lambda: served.engine.running > 0, "work at the engine")
     eventually(lambda: served.engine.running == 0, "an idle engine")
     eventually(lambda: served.service.parts.queue.documents == 0, "an empty queue")
+
+
+def test_a_slow_stream_stays_alive(served: Gateway, tiff: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream, "_PING_S", 0.05)
+    served.layout.delay_s = lambda number: 0.5 * (number - 1)
+    try:
+        text = served.read(tiff, stream="true").text
+    finally:
+        served.layout.delay_s = lambda _number: 0.0
+    assert "\n\n: " in text
+    assert [name for name, _ in events_of(text)] == ["meta", "page", "page", "page", "done"]
 
 
 def test_without_an_engine_documents_are_refused_and_health_says_why(tmp_path: Path, png: bytes) -> None:
