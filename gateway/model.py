@@ -79,8 +79,8 @@ class Document(Protocol):
 class Region:
     """A part of a page with one kind of content. `label` is one of PaddleOCR-VL's 25 layout labels.
 
-    `order` counts from 1 in reading order over all regions of the page. `score` is the detector's, 0 to 1; None where no
-    detector saw the region (text lines that the layout missed).
+    `order` counts from 1 in reading order over all regions of the page. `score` is the detector's, 0 to 1; None where
+    no detector saw the region (text lines that the layout missed).
     """
 
     label: str

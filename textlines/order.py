@@ -37,12 +37,32 @@ def overlap(low_a: Boxes, high_a: Boxes, low_b: Boxes, high_b: Boxes) -> Boxes:
 
 def _precedes(array: Boxes) -> Relation:
     """`result[a, b]`: a is read before b."""
-    x1, y1, x2, y2 = array.T
+    x1, y1, x2, y2 = _widened(array).T
     middle = (y1 + y2) / 2
     same_columns = overlap(x1[:, None], x2[:, None], x1[None], x2[None]) > OVERLAP
     above = middle[:, None] < middle[None]
     left_of = ((x1 + x2)[:, None] < (x1 + x2)[None]) & ~same_columns
     result: Relation = (same_columns & above) | (left_of & ~_separated(same_columns, middle))
+    return result
+
+
+def _widened(array: Boxes) -> Boxes:
+    """Boxes as wide as the column they stand in: a short heading else shares no columns with the title above it.
+
+    A box takes the width of the nearest box that is wider and reaches over it, if nothing stands beside it there.
+    """
+    result = array.copy()
+    x1, y1, x2, y2 = array.T
+    for index, (left, top, right, bottom) in enumerate(array):
+        over = (overlap(x1, x2, left, right) > 1 - OVERLAP) & (x2 - x1 > right - left)
+        distance = np.where(over, np.maximum(top - y2, y1 - bottom), np.inf)
+        nearest = int(np.argmin(distance))
+        if not np.isfinite(distance[nearest]):
+            continue
+        wide = min(left, x1[nearest]), max(right, x2[nearest])
+        beside = (x1 < wide[1]) & (x2 > wide[0]) & (overlap(y1, y2, top, bottom) > OVERLAP)
+        if beside.sum() == 1:
+            result[index, [0, 2]] = wide
     return result
 
 

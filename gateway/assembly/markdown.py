@@ -18,14 +18,8 @@ _LOCATION = re.compile(r"(?:<\|(?:LOC_\w+|TEXT_START|TEXT_END)\|>)+")
 _FENCED = re.compile(r"(?:\$\$?|\\\[|\\\()(?P<body>.*?)(?:\$\$?|\\\]|\\\))", re.DOTALL)
 _NUMBER = re.compile(r"[\w().,:'*\-–]{1,16}")
 _LESS_THAN = re.compile(r"<(?=[a-zA-Z/!?])")
-_TAG = re.compile(
-    r"""(?P<backslashes>\\*)<(?:
-        (?=/?[a-zA-Z][\w-]*(?:/?>|\s[^>]*>))  # a whole tag
-      | (?=[!?])                              # a comment or instruction
-      | (?<=^<)(?=[a-zA-Z/])                  # at a line's start half a tag is enough
-    )""",
-    re.VERBOSE | re.MULTILINE,
-)
+_MATH = re.compile(r"(\$\$.+?\$\$|\$[^$\n]+\$)", re.DOTALL)
+_ENTITY = re.compile(r"&(?=#?\w+;)")
 
 
 def page_markdown(blocks: Sequence[Block], pictures: Mapping[str, str], page_width: int) -> str:
@@ -126,12 +120,14 @@ def _latex(content: str) -> str:
 
 
 def escape_tags(text: str) -> str:
-    """Text in which nothing reads as HTML: a document's `<script>` stays six letters between two signs."""
-    return _TAG.sub(_escaped, text)
+    """Text in which nothing reads as HTML, to people's renderers and to programs that strip tags by a pattern alike.
 
-
-def _escaped(match: re.Match[str]) -> str:
-    return match["backslashes"] * 2 + "\\<"
+    Formulas are left to the mathematics renderer, which knows no entities; a space keeps their `<` from opening a tag.
+    """
+    parts = _MATH.split(text)
+    parts[::2] = [_ENTITY.sub("&amp;", part).replace("<", "&lt;") for part in parts[::2]]
+    parts[1::2] = [_LESS_THAN.sub("< ", part) for part in parts[1::2]]
+    return "".join(parts)
 
 
 _WRITERS: Mapping[str, Callable[[str], str]] = {

@@ -48,7 +48,6 @@ _ATTRIBUTES = {
 }
 _IMAGE = re.compile(r'(<img src=")([^"]*)(")')
 _MATH = re.compile(r"\$\$.+?\$\$|\$[^$\n]+\$", re.DOTALL)
-_ESCAPED_TAG = re.compile(r"((?:\\\\)*)\\<")
 
 
 def render_markdown(markdown: str, images: Mapping[str, str]) -> str:
@@ -100,12 +99,6 @@ def _math(state: StateInline, silent: bool) -> bool:
     return _literal(state, silent, found, found[0]) if found else False
 
 
-def _escaped_tag(state: StateInline, silent: bool) -> bool:
-    """The one backslash escape that our Markdown uses."""
-    found = _ESCAPED_TAG.match(state.src, state.pos)
-    return _literal(state, silent, found, found[1][::2] + "<") if found else False
-
-
 def _literal(state: StateInline, silent: bool, found: re.Match[str], text: str) -> bool:
     if not silent:
         state.push("text", "", 0).content = text
@@ -116,9 +109,8 @@ def _literal(state: StateInline, silent: bool, found: re.Match[str], text: str) 
 def _markdown() -> MarkdownIt:
     """Headings, lists, line breaks and HTML only: a page's own stars, underscores and brackets are text, not marks."""
     parser = MarkdownIt("zero", {"html": True, "breaks": True})
-    parser.enable(["heading", "list", "html_block", "html_inline", "newline"])
+    parser.enable(["heading", "list", "html_block", "html_inline", "newline", "entity"])
     parser.inline.ruler.before("text", "math", _math)
-    parser.inline.ruler.before("text", "escaped_tag", _escaped_tag)
     return parser
 
 

@@ -14,7 +14,7 @@ from itertools import pairwise
 import numpy as np
 
 from gateway.layout.base import Detection
-from gateway.layout.evidence import FORMULA, INSIDE, PICTURE, TABLE, area, holds, inside, plausible, shared
+from gateway.layout.evidence import FORMULA, INSIDE, PICTURE, TABLE, area, holds, inside, plausible, relabelled, shared
 from gateway.model import BBox, Polygon, Region
 from textlines.order import reading_order
 from textlines.paragraphs import paragraphs, rows, union
@@ -36,7 +36,8 @@ class _Part:
 
 def compose_regions(detections: Sequence[Detection], lines: Sequence[BBox], *, width: int, height: int) -> list[Region]:
     """Regions of a page of `width` × `height` pixels, in reading order, boxes within the page."""
-    chosen = _without_overlaps([d for d in detections if plausible(d, lines, height)])
+    believed = (relabelled(detection, lines) for detection in detections)
+    chosen = _without_overlaps([detection for detection in believed if plausible(detection, lines, height)])
     owners = [_owner(line, chosen) for line in lines]
     parts: list[_Part] = []
     for index, detection in enumerate(chosen):

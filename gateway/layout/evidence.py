@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -25,8 +26,18 @@ TABLE_ROWS_WITH_CELLS = 0.3  # share of a table's rows that hold two cells or mo
 FORMULA_LINES = 6
 MARGIN = 0.1  # headers and footers stand in this outer share of the page's height
 MARGIN_ROWS = 2
+HEADING_SIZE = 1.3  # a "header" this much larger than the page's lines is a heading
 CERTAIN = 0.8  # score from which a table or picture may hold some prose
 INSIDE = 0.5  # a line belongs to the detection that holds this share of its area
+
+
+def relabelled(detection: Detection, page_lines: Sequence[BBox]) -> Detection:
+    """A running header is not set larger than the page's text: such a one is a heading, as on slides."""
+    lines = inside(page_lines, detection)
+    if detection.label != "header" or not lines:
+        return detection
+    larger = _typical_height(lines) > HEADING_SIZE * _typical_height(page_lines)
+    return replace(detection, label="paragraph_title") if larger else detection
 
 
 def plausible(detection: Detection, page_lines: Sequence[BBox], height: int) -> bool:
@@ -54,9 +65,13 @@ def _prose_share(lines: list[BBox]) -> float:
 def _is_paragraph(group: list[BBox]) -> bool:
     x1, _, x2, _ = union(group)
     text_widths = [sum(group[i][2] - group[i][0] for i in row) for row in rows(group)]
-    line_height = float(np.median([line[3] - line[1] for line in group]))
+    line_height = _typical_height(group)
     filled = float(np.median(text_widths)) >= PROSE_FILL * (x2 - x1)
     return len(text_widths) >= PROSE_ROWS and filled and x2 - x1 >= PROSE_WIDTH * line_height
+
+
+def _typical_height(lines: Sequence[BBox]) -> float:
+    return float(np.median([line[3] - line[1] for line in lines]))
 
 
 def _has_cells(lines: list[BBox]) -> bool:

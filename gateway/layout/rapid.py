@@ -7,6 +7,7 @@ decide where text is (`gateway.layout.compose`); the model says what kind it is 
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -34,6 +35,15 @@ LABELS = {
     "equation": "display_formula",
 }
 """CDLA's classes to PaddleOCR-VL's labels."""
+
+
+CHATTY_LOGGERS = (
+    "rapid_layout.inference_engine.base",
+    "rapid_layout.inference_engine.onnxruntime.main",
+    "rapid_layout.model_handler.main",
+    "rapid_layout.model_handler.utils",
+)
+"""They print coloured lines of their own past our log, and set their level back when a model loads."""
 
 
 class BundledLayout:
@@ -64,6 +74,9 @@ class BundledLayout:
 
     def _load(self) -> None:
         from rapid_layout import RapidLayout
+
+        for name in CHATTY_LOGGERS:
+            logging.getLogger(name).addFilter(lambda record: record.levelno >= logging.WARNING)
 
         # One thread a page: pages and crops run side by side, which uses the cores better than one model on all.
         engine = {"intra_op_num_threads": 1, "inter_op_num_threads": 1}

@@ -48,6 +48,7 @@ class Gateway:
         self.engine.requests.clear()
         self.layout.regions = text_regions(2)
         self.layout.by_page = {}
+        self.layout.delay_s = lambda _number: 0.0
 
 
 def eventually(condition: Any, what: str, within_s: float = 20) -> None:  # noqa: ANN401 - any callable

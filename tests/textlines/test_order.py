@@ -37,6 +37,24 @@ def test_a_title_over_both_columns_comes_first_and_a_wide_figure_parts_the_colum
     ]  # fmt: skip
 
 
+def test_headings_share_the_column_of_the_text_under_them() -> None:
+    page: dict[str, Box] = {
+        "text": (100, 300, 900, 600), "heading on the left": (100, 240, 300, 270),
+        "subtitle in the middle": (420, 160, 640, 180), "title in the middle": (380, 100, 700, 140),
+    }  # fmt: skip
+    assert names_in_order(page) == [
+        "title in the middle", "subtitle in the middle", "heading on the left", "text",
+    ]  # fmt: skip
+
+
+def test_a_heading_in_the_right_column_waits_for_the_left_one() -> None:
+    page: dict[str, Box] = {
+        "title": (300, 40, 700, 80), "abstract": (60, 100, 940, 200), "left": (60, 230, 480, 900),
+        "right heading": (520, 230, 640, 250), "right": (520, 270, 940, 900),
+    }  # fmt: skip
+    assert names_in_order(page) == ["title", "abstract", "left", "right heading", "right"]
+
+
 def test_columns_whose_boxes_touch_are_still_columns() -> None:
     page: dict[str, Box] = {"right": (470, 100, 900, 480), "left low": (50, 300, 480, 480), "left": (50, 100, 480, 290)}
     assert names_in_order(page) == ["left", "left low", "right"]

@@ -64,6 +64,12 @@ def test_a_header_in_the_middle_of_the_page_is_text() -> None:
     assert [r.label for r in compose([Detection("header", 0.7, (90, 30, 510, 80))], [top])] == ["header"]
 
 
+def test_a_header_in_large_print_is_a_heading() -> None:
+    banner = Detection("header", 0.8, (50, 20, 900, 110))
+    regions = compose([banner], [(60, 30, 880, 100), *lines_of(60, 900, 200, 8)])
+    assert [region.label for region in regions] == ["doc_title", "text"]
+
+
 def test_text_over_two_columns_is_split() -> None:
     both = Detection("text", 0.9, (50, 90, 950, 420))
     regions = compose([both], lines_of(60, 470, 100, 10) + lines_of(530, 940, 100, 10))
