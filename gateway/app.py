@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
+from fastapi_offline import FastAPIOffline
 
 from gateway.api import about, files, health, ocr
 from gateway.api.errors import install_errors
@@ -20,7 +21,10 @@ _DESCRIPTION = "Document OCR: documents in, faithful Markdown and JSON out. Fail
 def create_app(settings: Settings, parts: Parts | None = None) -> FastAPI:
     """The application; `parts` are made from the settings unless given. Its lifespan starts and stops them."""
     service = Service(settings, parts or create_parts(settings))
-    app = FastAPI(title="paddleocr-vl-service", version=service_version(), description=_DESCRIPTION, lifespan=_lifespan)
+    # Swagger and ReDoc come with their scripts: the closed networks that this runs in reach no CDN.
+    app = FastAPIOffline(
+        title="paddleocr-vl-service", version=service_version(), description=_DESCRIPTION, lifespan=_lifespan
+    )
     app.state.service = service
     app.add_middleware(BodyLimitMiddleware, limit=int(settings.max_upload_mb * 1_000_000))
     app.add_middleware(RequestMiddleware, metrics=service.metrics)
