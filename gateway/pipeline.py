@@ -176,7 +176,6 @@ class _Work:
         try:
             crop = await asyncio.to_thread(cut_crop, page.pixels, region, task, fit=self._parts.engine.is_scaling)
             call = calls.create_task(self._call(place, crop, task))
-            call.add_done_callback(lambda _call: place.leave())
         except Exception:
             log.exception("cut_failed", page=page.number, bbox=region.bbox)
         finally:

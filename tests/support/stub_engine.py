@@ -77,6 +77,8 @@ class StubEngine:
     answer: Callable[[StubRequest], Reply] = field(default=lambda _request: Reply())
     delay_s: float = 0
     health_status: int = 200
+    health_after: threading.Event | None = None
+    health_asked: int = 0
     canary_status: int = 200
     script: deque[Reply] = field(default_factory=deque)
     requests: list[StubRequest] = field(default_factory=list)
@@ -161,6 +163,8 @@ class StubEngine:
         await runner.cleanup()
 
     async def _health(self, _request: web.Request) -> web.Response:
+        self.health_asked += 1
+        await _until_set(self.health_after)
         return web.Response(status=self.health_status)
 
     async def _models(self, _request: web.Request) -> web.Response:
@@ -186,8 +190,7 @@ class StubEngine:
     async def _delay(self, reply: Reply) -> None:
         if reply.hang:
             await asyncio.Event().wait()
-        while reply.after is not None and not reply.after.is_set():  # noqa: ASYNC110 - set by another thread
-            await asyncio.sleep(0.005)
+        await _until_set(reply.after)
         await asyncio.sleep(reply.delay_s or self.delay_s)
 
     async def _reply(self, http: web.Request, request: StubRequest, reply: Reply) -> web.StreamResponse:
@@ -217,6 +220,11 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+async def _until_set(event: threading.Event | None) -> None:
+    while event is not None and not event.is_set():  # noqa: ASYNC110 - set by another thread
+        await asyncio.sleep(0.005)
 
 
 def parse_request(body: Mapping[str, Any], headers: Mapping[str, str]) -> StubRequest:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -116,6 +117,21 @@ async def test_a_call_that_lost_the_engine_changes_the_state_at_once(
         engine.unreachable("It went away.")
         assert (engine.state, engine.reason) == ("restarting", "It went away.")
         stub.health_status = 200
+        assert await engine.wait_ready(10)
+
+
+async def test_an_answer_from_before_the_loss_does_not_hide_it(
+    stub: StubEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.recognition.engine.POLL_WHILE_READY_S", 60)
+    async with watching(settings_for(stub)) as engine:
+        assert await engine.wait_ready(10)
+        stub.health_after, asked = threading.Event(), stub.health_asked
+        look = asyncio.create_task(engine.recheck())
+        await eventually(lambda: stub.health_asked > asked)
+        engine.unreachable("It went away.")
+        stub.health_after.set()
+        assert not await look
         assert await engine.wait_ready(10)
 
 

@@ -152,7 +152,8 @@ async def test_a_500_of_a_dying_engine_waits_for_the_next_one(stub: StubEngine) 
     assert stub.requests[-1].size == (200, 100)
 
 
-async def test_an_engine_killed_under_a_call_is_waited_for(stub: StubEngine) -> None:
+async def test_an_engine_killed_under_a_call_is_waited_for(stub: StubEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.recognition.engine.POLL_WHILE_READY_S", 60)
     async with recognition_for(stub) as made:
         stub.script.append(Reply(hang=True))
         reading = asyncio.create_task(read(made))
