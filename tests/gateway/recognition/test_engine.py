@@ -165,6 +165,18 @@ async def test_a_busy_engine_is_a_ready_engine(stub: StubEngine) -> None:
         assert engine.state == "ready"
 
 
+@pytest.mark.parametrize(("regions_are_read", "state"), [(True, "ready"), (False, "restarting")])
+async def test_a_late_health_counts_only_where_no_region_is_read(
+    stub: StubEngine, monkeypatch: pytest.MonkeyPatch, regions_are_read: bool, state: str
+) -> None:
+    monkeypatch.setattr("gateway.recognition.probe.POLL_TIMEOUT_S", 0.05)
+    async with watching(settings_for(stub, vlm_canary_interval_s=600 if regions_are_read else 0.01)) as engine:
+        assert await engine.wait_ready(10)
+        stub.health_after, asked = threading.Event(), stub.health_asked
+        await eventually(lambda: stub.health_asked > asked + 5)
+        assert engine.state == state
+
+
 async def test_calls_that_succeed_spare_the_canary(stub: StubEngine) -> None:
     async with watching(settings_for(stub, vlm_canary_interval_s=0.4)) as engine:
         assert await engine.wait_ready(10)
