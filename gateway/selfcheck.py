@@ -13,6 +13,7 @@ from gateway.errors import ServiceError
 from gateway.intake.document import open_document
 from gateway.model import OcrOptions
 from gateway.pipeline import Parts, read_pages
+from gateway.recognition.tasks import PADDLEOCR_VL_DPI
 
 _POLL_S = 0.2
 _FIRST_RETRY_S = 1.0
@@ -70,7 +71,7 @@ async def _read_example(parts: Parts) -> str:
     data = await asyncio.to_thread(files("gateway.assets").joinpath("selfcheck.png").read_bytes)
     deadline = asyncio.get_running_loop().time() + _TIMEOUT_S
     document = await open_document(
-        data, "selfcheck.png", pages=None, dpi=None, pool=parts.pool, settings=parts.settings
+        data, "selfcheck.png", pages=None, dpi=PADDLEOCR_VL_DPI, pool=parts.pool, settings=parts.settings
     )
     try:
         pages = [page async for page in read_pages(parts, document, OcrOptions(images="none"), deadline)]

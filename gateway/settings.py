@@ -59,7 +59,13 @@ class Settings(BaseSettings):
     max_queued_regions: int = Field(2000, ge=1, description="Region calls waiting; a full queue answers 429")
     pages_in_flight: int = Field(4, ge=1, description="Pages of one document that hold pixels at once")
 
-    pdf_dpi: int = Field(144, ge=36, le=600, description="Resolution at which PDF pages are rendered")
+    pdf_dpi: int = Field(
+        0,
+        ge=0,
+        le=600,
+        description="Resolution at which PDF pages are rendered; 0: 200 for the embedded engine, "
+        "which reads small print better so, else 144 as PaddleOCR-VL's own pipeline",
+    )
     render_workers: int = Field(2, ge=1, description="Processes that open documents and render pages")
     render_timeout_s: float = Field(30, gt=0, description="Wall time for one page, or for opening a file")
     render_memory_mb: int = Field(2048, ge=256, description="Address space of one render worker, MB (2^20 bytes)")

@@ -7,6 +7,7 @@ pieces that stand under or right beside each other; it never spans two columns.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,9 @@ from textlines.order import Box, Boxes, Relation, overlap
 SAME_ROW = 0.5  # shared share of the lower piece's height from which two pieces stand in one row
 ROW_GAP = 1.0  # widest gap inside one row of a paragraph, in line heights; a column gutter is wider
 LINE_GAP = 0.8  # widest white space between two rows of one paragraph, in line heights
+WIDE, WIDEST_GAP = 1.3, 1.8  # or this many usual gaps, up to so much, in a text that is set wide throughout
+MORE_THAN_USUAL = 0.45  # white space beyond the usual that starts a new paragraph in running text, in line heights
+USUAL_ROWS = 4  # so many rows tell what is usual
 HEIGHT_RATIO = 0.62  # rows of one paragraph have heights at least this alike
 GUTTER_REACH = 4  # rows above and below that tell whether a gap is a gutter, in line heights
 GUTTER_ROWS = 3  # a gutter has at least so many pieces on each side ...
@@ -42,6 +46,15 @@ def paragraphs(boxes: Sequence[Box]) -> list[list[int]]:
         return []
     array = np.asarray(boxes, dtype=np.float64)
     return _join_short_columns(boxes, _components(_beside(array) | _stacked(array)))
+
+
+def split_paragraphs(boxes: Sequence[Box]) -> list[list[int]]:
+    """Indices of printed rows, top to bottom, parted where the white space between two is wider than usual."""
+    gaps = np.asarray([(below[1] - above[3]) / max(above[3] - above[1], 1) for above, below in pairwise(boxes)])
+    if len(gaps) < USUAL_ROWS:
+        return [list(range(len(boxes)))]
+    starts = (np.flatnonzero(gaps > np.median(gaps) + MORE_THAN_USUAL) + 1).tolist()
+    return [list(range(start, end)) for start, end in pairwise([0, *starts, len(boxes)])]
 
 
 def union(boxes: Sequence[Box]) -> Box:
@@ -91,12 +104,20 @@ def _stacked(array: Boxes) -> Relation:
     middle = (y1 + y2) / 2
     gap = y1[None] - y2[:, None]
     taller = np.maximum(height[:, None], height[None])
-    under = (middle[None] > middle[:, None]) & (gap < LINE_GAP * taller) & (gap > -0.5 * taller)
     aligned = overlap(x1[:, None], x2[:, None], x1[None], x2[None]) > SAME_ROW
-    stacked = under & aligned & _alike(height)
+    below = (middle[None] > middle[:, None]) & (gap > -0.5 * taller) & aligned & _alike(height)
+    stacked = below & (gap < _line_gap(gap / taller, below) * taller)
     spanning_below, spanning_above = _spans_columns(stacked, array), _spans_columns(stacked.T, array)
     result: Relation = stacked & ~spanning_below[:, None] & ~spanning_above[None]
     return result
+
+
+def _line_gap(gaps: Boxes, below: Relation) -> float:
+    """Widest white space between rows of one paragraph, in line heights: more in a text that is set wide throughout."""
+    nearest = np.where(below, gaps, np.inf).min(axis=1)
+    nearest = nearest[np.isfinite(nearest)]
+    usual = float(np.median(nearest)) if len(nearest) >= USUAL_ROWS else 0.0
+    return min(max(LINE_GAP, WIDE * usual), WIDEST_GAP)
 
 
 def _spans_columns(stacked: Relation, array: Boxes) -> NDArray[np.bool_]:

@@ -24,6 +24,7 @@ from gateway.errors import ServiceError
 from gateway.intake.document import open_document
 from gateway.model import Document, DocumentResult
 from gateway.pipeline import read_pages
+from gateway.recognition.tasks import page_dpi
 from gateway.service import Service
 
 router = APIRouter(tags=["ocr"], dependencies=[KeyRequired])
@@ -86,7 +87,12 @@ async def _document(service: Service, upload: Upload, wishes: RequestOptions, de
     try:
         async with asyncio.timeout_at(deadline):
             return await open_document(
-                upload.data, upload.name, pages=wishes.pages, dpi=wishes.dpi, pool=parts.pool, settings=parts.settings
+                upload.data,
+                upload.name,
+                pages=wishes.pages,
+                dpi=wishes.dpi or parts.settings.pdf_dpi or page_dpi(parts.engine.kind),
+                pool=parts.pool,
+                settings=parts.settings,
             )
     except TimeoutError:
         raise ServiceError(504, "deadline_exceeded", "The document was not opened before the deadline.") from None

@@ -17,6 +17,9 @@ _ABSTRACT = re.compile(r"\s*(abstract|摘\s*要|аннотация|рефера�
 _LOCATION = re.compile(r"(?:<\|(?:LOC_\w+|TEXT_START|TEXT_END)\|>)+")
 _FENCED = re.compile(r"(?:\$\$?|\\\[|\\\()(?P<body>.*?)(?:\$\$?|\\\]|\\\))", re.DOTALL)
 _NUMBER = re.compile(r"[\w().,:'*\-–]{1,16}")
+_WORD = re.compile(r"[^\W\d_]{4,}")
+_PROSE_WORDS = 3
+"""So many words without one command are no LaTeX: an engine that knows no formulas gives the text it saw."""
 _LESS_THAN = re.compile(r"<(?=[a-zA-Z/!?])")
 _MATH = re.compile(r"(\$\$.+?\$\$|\$[^$\n]+\$)", re.DOTALL)
 _ENTITY = re.compile(r"&(?=#?\w+;)")
@@ -116,7 +119,8 @@ def _latex(content: str) -> str:
     """The formula without its fence, on one line; empty where it is not one formula."""
     fenced = _FENCED.fullmatch(content.strip())
     latex = " ".join((fenced["body"] if fenced else content).split())
-    return "" if "$" in latex else _LESS_THAN.sub("< ", latex)
+    is_prose = "\\" not in latex and len(_WORD.findall(latex)) >= _PROSE_WORDS
+    return "" if "$" in latex or is_prose else _LESS_THAN.sub("< ", latex)
 
 
 def escape_tags(text: str) -> str:

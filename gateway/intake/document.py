@@ -22,7 +22,7 @@ _MAX_DEATHS = 2  # workers that one document may cost
 
 
 async def open_document(
-    data: bytes, name: str, *, pages: str | None, dpi: int | None, pool: RenderPool, settings: Settings
+    data: bytes, name: str, *, pages: str | None, dpi: int, pool: RenderPool, settings: Settings
 ) -> Document:
     """Opens a file of any supported type. `dpi` is the resolution that PDF pages are rendered at, at most.
 
@@ -31,7 +31,7 @@ async def open_document(
     `password_required`, `unreadable_document`, `document_crashed`, `document_timeout`.
     What concerns one page of several is not raised: `pages()` gives it as a PageFailure.
     """
-    file = SourceFile(uuid.uuid4().hex, data, media_type(data), dpi or settings.pdf_dpi, settings.max_pixels)
+    file = SourceFile(uuid.uuid4().hex, data, media_type(data), dpi, settings.max_pixels)
     try:
         opened = await pool.open(file, pages, settings.max_pages)
         sha256 = await asyncio.to_thread(_sha256, data)

@@ -14,7 +14,8 @@ from itertools import pairwise
 import numpy as np
 
 from gateway.layout.base import Detection
-from gateway.layout.evidence import FORMULA, INSIDE, PICTURE, TABLE, area, holds, inside, plausible, relabelled, shared
+from gateway.layout.evidence import FORMULA, INSIDE, PICTURE, TABLE, area, inside, plausible, relabelled, shared
+from gateway.layout.ownership import line_owners
 from gateway.model import BBox, Polygon, Region
 from textlines.order import reading_order
 from textlines.paragraphs import paragraphs, rows, union
@@ -38,7 +39,7 @@ def compose_regions(detections: Sequence[Detection], lines: Sequence[BBox], *, w
     """Regions of a page of `width` × `height` pixels, in reading order, boxes within the page."""
     believed = (relabelled(detection, lines) for detection in detections)
     chosen = _without_overlaps([detection for detection in believed if plausible(detection, lines, height)])
-    owners = [_owner(line, chosen) for line in lines]
+    owners = line_owners(lines, chosen)
     parts: list[_Part] = []
     for index, detection in enumerate(chosen):
         own = [line for line, owner in zip(lines, owners, strict=True) if owner == index]
@@ -56,12 +57,6 @@ def _without_overlaps(detections: list[Detection]) -> list[Detection]:
         if covered < COVERED * area(detection.box):
             kept.append(detection)
     return kept
-
-
-def _owner(line: BBox, detections: list[Detection]) -> int | None:
-    shares = [shared(line, detection.box) if holds(detection, line) else 0.0 for detection in detections]
-    best = int(np.argmax(shares)) if shares else 0
-    return best if shares and shares[best] > 0 else None
 
 
 def _stands_alone(detection: Detection, lines: Sequence[BBox]) -> bool:

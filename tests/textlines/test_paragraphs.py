@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from tests.textlines.test_order import boxes
 from textlines.order import Box
-from textlines.paragraphs import paragraphs, rows
+from textlines.paragraphs import paragraphs, rows, split_paragraphs
 
 
 def groups(lines: list[Box]) -> list[set[int]]:
@@ -33,6 +33,10 @@ def test_white_space_between_paragraphs_parts_them() -> None:
     assert groups(lines) == [{0, 1, 2}, {3, 4, 5}]
 
 
+def test_a_text_that_is_set_wide_throughout_is_one_paragraph() -> None:
+    assert groups(column(50, 500, 100, 8, pitch=40)) == [set(range(8))]
+
+
 def test_bullets_stay_with_their_text() -> None:
     bullets, texts = [(50, 100 + i * 30, 60, 120 + i * 30) for i in range(4)], column(75, 500, 100, 4)
     assert groups(bullets + texts) == [set(range(8))]
@@ -52,6 +56,12 @@ def test_a_skewed_row_is_one_row() -> None:
     line = [(i * 110, 100 + i * 3, i * 110 + 100, 120 + i * 3) for i in range(6)]
     below = [(i * 110, 130 + i * 3, i * 110 + 100, 150 + i * 3) for i in range(6)]
     assert rows(line + below) == [list(range(6)), list(range(6, 12))]
+
+
+def test_running_text_is_parted_where_the_space_is_wider_than_usual() -> None:
+    rows_of_text = [*column(50, 500, 100, 4, pitch=22), *column(50, 500, 202, 3, pitch=22)]
+    assert split_paragraphs(rows_of_text) == [[0, 1, 2, 3], [4, 5, 6]]
+    assert split_paragraphs(column(50, 500, 100, 7, pitch=40)) == [list(range(7))]
 
 
 @given(st.lists(boxes, max_size=25))

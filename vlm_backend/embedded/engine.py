@@ -13,7 +13,7 @@ from typing import TypeVar
 from textlines.detection import LineDetector, Pixels, TextLine
 from vlm_backend.embedded.languages import load_recognizers
 from vlm_backend.embedded.protocol import ApiError
-from vlm_backend.embedded.reader import Cancelled, CropReader, ReadLine, in_order, joined
+from vlm_backend.embedded.reader import Cancelled, CropReader, ReadLine, in_order, text_of
 from vlm_backend.embedded.recognizers import LineText
 from vlm_backend.embedded.tables import find_grid, otsl, spans, split_at_rules
 from vlm_backend.settings import Settings
@@ -111,7 +111,7 @@ class EmbeddedEngine:
         return answer
 
     async def _text(self, pixels: Pixels, lines: Sequence[TextLine], gone: threading.Event) -> list[LineText]:
-        return joined(in_order(await self._read_lines(pixels, lines, gone)))
+        return text_of(in_order(await self._read_lines(pixels, lines, gone)))
 
     async def _table(self, pixels: Pixels, lines: Sequence[TextLine], gone: threading.Event) -> list[LineText]:
         grid = await self._run(find_grid, pixels, lines)

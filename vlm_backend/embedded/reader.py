@@ -10,7 +10,7 @@ import numpy as np
 
 from textlines.detection import LineDetector, Pixels, Quad, TextLine
 from textlines.order import Box, reading_order
-from textlines.paragraphs import paragraphs, rows, union
+from textlines.paragraphs import paragraphs, rows, split_paragraphs, union
 from vlm_backend.embedded.languages import Recognizers
 from vlm_backend.embedded.recognizers import LineText
 from vlm_backend.embedded.scripts import read_cyrillic
@@ -66,8 +66,8 @@ class CropReader:
         return ReadLine(box, upright)
 
 
-def in_order(lines: Sequence[ReadLine]) -> list[list[ReadLine]]:
-    """Printed rows in reading order, columns one after the other; each row holds its pieces from left to right.
+def in_order(lines: Sequence[ReadLine]) -> list[list[list[ReadLine]]]:
+    """Paragraphs in reading order, columns one after the other; each holds its rows, a row its pieces left to right.
 
     A crop that stands upside down is read from its lower right corner.
     """
@@ -76,9 +76,23 @@ def in_order(lines: Sequence[ReadLine]) -> list[list[ReadLine]]:
         boxes = [(-x2, -y2, -x1, -y1) for x1, y1, x2, y2 in boxes]
     groups = paragraphs(boxes)
     order = reading_order([union([boxes[i] for i in group]) for group in groups])
-    return [
-        [lines[groups[place][i]] for i in row] for place in order for row in rows([boxes[i] for i in groups[place]])
-    ]
+    return [paragraph for place in order for paragraph in _paragraphs(lines, boxes, groups[place])]
+
+
+def _paragraphs(lines: Sequence[ReadLine], boxes: Sequence[Box], group: Sequence[int]) -> list[list[list[ReadLine]]]:
+    """Rows of one column's lines, parted where the column's text starts anew."""
+    table = [[group[i] for i in row] for row in rows([boxes[i] for i in group])]
+    parts = split_paragraphs([union([boxes[i] for i in row]) for row in table])
+    return [[[lines[i] for i in table[row]] for row in part] for part in parts]
+
+
+def text_of(paragraphs: Sequence[Sequence[Sequence[ReadLine]]]) -> list[LineText]:
+    """Texts of paragraphs in one sequence, a blank line between them."""
+    pieces: list[LineText] = []
+    for paragraph in paragraphs:
+        pieces.extend([markup("\n\n")] if pieces else [])
+        pieces.extend(joined(paragraph))
+    return pieces
 
 
 def joined(table: Sequence[Sequence[ReadLine]]) -> list[LineText]:

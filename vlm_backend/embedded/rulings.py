@@ -16,6 +16,8 @@ Mask = NDArray[np.bool_]
 LINE_HEIGHT = 1.6  # height of a line in glyphs; the boxes of detected lines are too loose to measure by
 HORIZONTAL_LENGTH = 3.0  # shortest horizontal rule in line heights: dashes and underlines of a word are shorter
 VERTICAL_LENGTH = 1.0  # shortest vertical rule in line heights: strokes of glyphs are shorter
+THICKEST, CONTRAST = 11, 25  # a rule is a dark line at most so many pixels thick; the edge of a tinted cell is none
+REACH = 0.2  # share of the crop's height (width) that a rule, all its pieces together, must cover to make an edge
 WALL = 0.5  # share of a cell's edge that a rule covers where it is a wall
 
 
@@ -30,22 +32,30 @@ class Rulings:
     def positions(self, vertical: bool) -> list[int]:
         """Places of the rules across their direction, merged where they are closer than half a line, ascending."""
         mask = self.vertical if vertical else self.horizontal
-        length = (VERTICAL_LENGTH if vertical else HORIZONTAL_LENGTH) * self.line_height
-        profile = np.flatnonzero(mask.sum(axis=0 if vertical else 1) >= length)
+        along = 0 if vertical else 1
+        profile = np.flatnonzero(mask.sum(axis=along) >= REACH * mask.shape[along])
         breaks = np.flatnonzero(np.diff(profile) > self.line_height / 2) + 1
         return [round(float(group.mean())) for group in np.split(profile, breaks) if len(group)]
 
     def wall(self, vertical: bool, position: int, start: int, end: int) -> bool:
         """Whether a rule stands at `position` (x of a vertical one) along most of `start` to `end`."""
-        reach = max(2, round(self.line_height / 4))
-        band = slice(max(0, position - reach), position + reach + 1)
+        band = self._band(position)
         edge = self.vertical[start:end, band].any(axis=1) if vertical else self.horizontal[band, start:end].any(axis=0)
         return edge.size > 0 and float(edge.mean()) >= WALL
 
+    def _band(self, position: int) -> slice:
+        """Pixels around an edge in which its rule is looked for."""
+        reach = max(2, round(self.line_height / 4))
+        return slice(max(0, position - reach), position + reach + 1)
+
     def erased(self, pixels: Pixels) -> Pixels:
         """A copy of the crop without its rules, which recognisers take for a `|` or an underline."""
-        drawn = (self.horizontal | self.vertical).astype(np.uint8)
-        wide = cv2.dilate(drawn, np.ones((3, 3), np.uint8)).astype(bool)
+        rules = np.zeros_like(self.vertical)
+        for x in self.positions(vertical=True):
+            rules[:, self._band(x)] |= self.vertical[:, self._band(x)]
+        for y in self.positions(vertical=False):
+            rules[self._band(y)] |= self.horizontal[self._band(y)]
+        wide = cv2.dilate(rules.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(bool)
         result = pixels.copy()
         result[wide] = np.median(pixels.reshape(-1, 3), axis=0)
         return result
@@ -55,7 +65,8 @@ def find_rulings(pixels: Pixels) -> Rulings:
     """Rules of an RGB crop."""
     line_height = LINE_HEIGHT * (glyph_height(pixels) or 10.0)
     gray = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
-    ink = cv2.adaptiveThreshold(gray, 255, cv2.ADAPTIVE_THRESH_MEAN_C, cv2.THRESH_BINARY_INV, 15, 8)
+    thin_and_dark = cv2.morphologyEx(gray, cv2.MORPH_BLACKHAT, np.ones((THICKEST, THICKEST), np.uint8))
+    ink = (thin_and_dark > CONTRAST).astype(np.uint8)
     return Rulings(
         horizontal=_runs(ink, (round(HORIZONTAL_LENGTH * line_height), 1)),
         vertical=_runs(ink, (1, round(VERTICAL_LENGTH * line_height))),

@@ -20,10 +20,15 @@ from vlm_backend.embedded.reader import ReadLine, joined, markup
 from vlm_backend.embedded.recognizers import LineText
 from vlm_backend.embedded.rulings import Rulings, find_rulings
 
-GUTTER_ROWS = 0.15  # share of the rows whose text may cross a column's edge: headings span columns
+GUTTER_ROWS = 0.3  # share of the rows whose text may cross a column's edge: headings span columns
+DRAWN = 0.4  # share of an edge that must be ruled for its gaps to mean joined cells
 BAND_ROWS = 3  # a ruled band is split into so many rows or more ...
 BAND_FILL = 0.8  # ... if each of them fills this share of the columns
 CROSSING = 0.5  # a line spans a column's edge if it reaches this many line heights over it on both sides
+
+
+Cell = tuple[int, int]
+"""Row and column, from 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +98,7 @@ def spans(grid: Grid, boxes: Sequence[Box]) -> list[Span]:
     """Cells of the grid: single ones, and those joined where no rule stands between them or a text crosses the edge."""
     height, width = grid.shape
     cells = [Span(r, c, r + 1, c + 1) for r in range(height) for c in range(width)]
-    for common in [*_unwalled(grid), *(_place(box, grid) for box in boxes)]:
+    for common in [*_unwalled(grid, boxes), *(_place(box, grid) for box in boxes)]:
         touched = [cell for cell in cells if cell.meets(common)]
         if len(touched) > 1:
             cells = _merged(cells, touched)
@@ -140,17 +145,34 @@ def _merged(cells: list[Span], touched: list[Span]) -> list[Span]:
         touched = grown
 
 
-def _unwalled(grid: Grid) -> list[Span]:
-    """Pairs of neighbouring cells with no rule between them, where the table draws its rules."""
+def _unwalled(grid: Grid, boxes: Sequence[Box]) -> list[Span]:
+    """Pairs of neighbouring cells with no rule between them, where the table draws its rules.
+
+    An edge that is drawn nowhere came from white space: there only an empty cell belongs to its neighbour.
+    """
+    filled = {(place.top, place.left) for place in (_centre(box, grid) for box in boxes)}
     height, width = grid.shape
     result = []
-    for row, column in np.ndindex(height, width):
-        top, bottom, left, right = grid.ys[row], grid.ys[row + 1], grid.xs[column], grid.xs[column + 1]
-        if grid.ruled_columns and column + 1 < width and not grid.rulings.wall(True, right, top, bottom):
-            result.append(Span(row, column, row + 1, column + 2))
-        if grid.ruled_rows and row + 1 < height and not grid.rulings.wall(False, bottom, left, right):
-            result.append(Span(row, column, row + 2, column + 1))
+    if grid.ruled_columns:
+        for column in range(1, width):
+            walls = [grid.rulings.wall(True, grid.xs[column], *grid.ys[row : row + 2]) for row in range(height)]
+            pairs = [((row, column - 1), (row, column)) for row in range(height)]
+            result.extend(_joined_pairs(walls, pairs, filled))
+    if grid.ruled_rows:
+        for row in range(1, height):
+            walls = [grid.rulings.wall(False, grid.ys[row], *grid.xs[column : column + 2]) for column in range(width)]
+            pairs = [((row - 1, column), (row, column)) for column in range(width)]
+            result.extend(_joined_pairs(walls, pairs, filled))
     return result
+
+
+def _joined_pairs(walls: list[bool], pairs: list[tuple[Cell, Cell]], filled: set[Cell]) -> list[Span]:
+    drawn = sum(walls) >= DRAWN * len(walls)
+    return [
+        Span(*first, second[0] + 1, second[1] + 1)
+        for wall, (first, second) in zip(walls, pairs, strict=True)
+        if not wall and (drawn or not {first, second} <= filled)
+    ]
 
 
 def _place(box: Box, grid: Grid) -> Span:

@@ -18,7 +18,7 @@ from tests.gateway.intake.files import RED, WHITE, encode, mixed_pdf, noise, pdf
 async def opened(
     pool: RenderPool, settings: Settings, data: bytes, name: str = "a.pdf", pages: str | None = None
 ) -> Document:
-    return await open_document(data, name, pages=pages, dpi=None, pool=pool, settings=settings)
+    return await open_document(data, name, pages=pages, dpi=144, pool=pool, settings=settings)
 
 
 async def pages_of(document: Document) -> list[PageImage | PageFailure]:
@@ -36,7 +36,7 @@ async def test_pdf_to_pages(pool: RenderPool, settings: Settings) -> None:
     assert [page.number for page in pages] == [2, 4]
     for page in pages:
         assert isinstance(page, PageImage)
-        assert (page.width, page.height, page.dpi) == (400, 200, settings.pdf_dpi)
+        assert (page.width, page.height, page.dpi) == (400, 200, 144)
         assert page.pixels.dtype == "uint8"
         assert page.pixels.flags.c_contiguous
         assert tuple(page.pixels[190, 10]) == RED

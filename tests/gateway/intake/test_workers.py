@@ -136,7 +136,7 @@ async def test_a_large_document_for_a_hung_worker_does_not_hold_up_the_event_loo
     async with running(render_timeout_s=1) as (pool, settings):
         workers()[0].suspend()
         data = pdf(pages=1) + b" " * 20_000_000
-        opening = asyncio.create_task(open_document(data, "a", pages=None, dpi=None, pool=pool, settings=settings))
+        opening = asyncio.create_task(open_document(data, "a", pages=None, dpi=144, pool=pool, settings=settings))
         ticks = 0
         while not opening.done():
             await asyncio.sleep(0.02)
@@ -210,7 +210,7 @@ async def test_closed_documents_free_the_workers_memory() -> None:
         empty = worker.memory_info().rss
         filler = b"\n" * 40_000_000
         data = pdf(pages=1) + filler
-        document = await open_document(data, "a", pages=None, dpi=None, pool=pool, settings=settings)
+        document = await open_document(data, "a", pages=None, dpi=144, pool=pool, settings=settings)
         assert worker.memory_info().rss > empty + len(filler) // 2
         await document.close()
         await until(lambda: worker.memory_info().rss < empty + len(filler) // 2)

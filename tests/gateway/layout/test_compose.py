@@ -57,6 +57,20 @@ def test_a_table_with_cells_stays_a_table_in_one_piece() -> None:
     assert [region.label for region in regions] == ["table"]
 
 
+def test_labels_that_the_model_cut_off_a_table_belong_to_it() -> None:
+    values: list[BBox] = [(x, 100 + i * 40, x + 90, 122 + i * 40) for i in range(5) for x in (450, 650)]
+    labels: list[BBox] = [(100, 100 + i * 40, 350, 122 + i * 40) for i in range(5)]
+    regions = compose([Detection("table", 0.9, (440, 90, 760, 310))], values + labels)
+    assert [region.label for region in regions] == ["table"]
+    assert regions[0].bbox[0] <= 100
+
+
+def test_prose_beside_a_table_stays_prose() -> None:
+    values: list[BBox] = [(x, 100 + i * 40, x + 90, 122 + i * 40) for i in range(8) for x in (550, 750)]
+    regions = compose([Detection("table", 0.9, (540, 90, 860, 420))], values + lines_of(80, 480, 80, 12))
+    assert sorted(region.label for region in regions) == ["table", "text"]
+
+
 def test_a_header_in_the_middle_of_the_page_is_text() -> None:
     line: BBox = (100, 600, 500, 630)
     assert [r.label for r in compose([Detection("header", 0.7, (90, 590, 510, 640))], [line])] == ["text"]
