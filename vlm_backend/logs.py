@@ -26,7 +26,7 @@ class LineFormatter(logging.Formatter):
         time = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         level, event = record.levelname.lower(), record.getMessage()
         if self._format == "json":
-            line = {"timestamp": time, "level": level, "logger": "vlm", "event": event, **fields}
+            line = {"ts": time, "level": level, "logger": "vlm", "event": event, **fields}
             return json.dumps(line, ensure_ascii=False, default=str)
         return " ".join([time, f"[{level}]", "vlm:", event, *(f"{name}={value}" for name, value in fields.items())])
 

@@ -6,8 +6,9 @@ import os
 from dataclasses import dataclass
 
 from gateway.recognition.admission import RegionQueue
-from gateway.recognition.client import EngineKind, create_client
+from gateway.recognition.connection import EngineConnection
 from gateway.recognition.engine import EngineMonitor
+from gateway.recognition.failures import EngineKind
 from gateway.recognition.vlm import RegionReader
 from gateway.settings import Settings
 
@@ -26,14 +27,14 @@ class Recognition:
 
 def create_recognition(settings: Settings) -> Recognition:
     """The parts, not yet running. The queue takes more calls at once as soon as the engine says what it is."""
-    client = create_client(settings)
+    connection = EngineConnection(settings)
     queue = RegionQueue(settings, concurrent_regions(settings, None))
 
     def resize_queue(engine: EngineMonitor) -> None:
         queue.turns.limit = concurrent_regions(settings, engine.kind)
 
-    engine = EngineMonitor(settings, client, is_busy=lambda: queue.running > 0, on_ready=resize_queue)
-    return Recognition(queue, engine, RegionReader(settings, client, engine))
+    engine = EngineMonitor(settings, connection, is_busy=lambda: queue.running > 0, on_ready=resize_queue)
+    return Recognition(queue, engine, RegionReader(settings, connection, engine))
 
 
 def concurrent_regions(settings: Settings, kind: EngineKind | None) -> int:

@@ -1,4 +1,4 @@
-"""The connection to the engine, and the few ways in which talking to it can fail."""
+"""Talk to the engine by the OpenAI library. Import it through `gateway.recognition.connection`: it takes a second."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import asyncio
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Literal
 
 import aiohttp
 import httpx2
@@ -20,33 +19,15 @@ from openai import (
 )
 from openai.types.chat import ChatCompletion
 
+from gateway.recognition.failures import EngineFailure, EngineKind, garbled
 from gateway.settings import Settings
 
-EngineKind = Literal["vllm", "embedded", "external"]
-
-FailureKind = Literal["unreachable", "dropped", "late", "busy", "broken", "rejected", "garbled", "away"]
 BUSY_STATUSES = (429, 503)
 MAX_CONNECTIONS = 10_000
 """More than any number of calls in flight: the queue bounds those, a second bound here would only hide waiting."""
 CONNECT_TIMEOUT_S = 5.0
 KEEPALIVE_S = 2.0
 """Less than uvicorn's 5 s, so that nothing is sent on a connection which the engine is just closing."""
-
-
-class EngineFailure(Exception):
-    """A question to the engine that got no answer.
-
-    `unreachable`: no connection; `dropped`: connection lost while it worked; `late`: no answer in time; `busy`: 429 or
-    503; `broken`: another 5xx; `rejected`: another 4xx; `garbled`: an answer that makes no sense; `away`: not
-    asked, for the engine or the time to ask it was gone. `sentence` is for clients: it holds nothing that the engine
-    said. `status` is the HTTP status, where there was one.
-    """
-
-    def __init__(self, kind: FailureKind, sentence: str, status: int | None = None) -> None:
-        super().__init__(sentence)
-        self.kind = kind
-        self.sentence = sentence
-        self.status = status
 
 
 def create_client(settings: Settings) -> AsyncOpenAI:
@@ -76,6 +57,13 @@ def as_engine_failure() -> Iterator[None]:
         raise _status_failure(error.status_code) from error
     except (APIResponseValidationError, json.JSONDecodeError) as error:
         raise garbled() from error
+
+
+async def get(client: AsyncOpenAI, url: str, timeout_s: float) -> bytes:
+    """Body of a path below the base URL, or of a whole URL; raises EngineFailure."""
+    with as_engine_failure():
+        response = await client.get(url, cast_to=httpx2.Response, options={"timeout": within(timeout_s)})
+    return response.content
 
 
 async def ask_chat(
@@ -118,10 +106,6 @@ async def ask_chat(
     if not isinstance(answer, ChatCompletion) or not answer.choices:
         raise garbled()
     return answer
-
-
-def garbled() -> EngineFailure:
-    return EngineFailure("garbled", "The recognition engine gave an answer that could not be understood.")
 
 
 def _connection_failure(error: APIConnectionError) -> EngineFailure:

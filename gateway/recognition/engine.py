@@ -10,10 +10,10 @@ from time import monotonic
 from typing import Literal
 
 import structlog
-from openai import AsyncOpenAI
 
 from gateway.errors import ServiceError
-from gateway.recognition.client import EngineFailure, EngineKind
+from gateway.recognition.connection import EngineConnection
+from gateway.recognition.failures import EngineFailure, EngineKind
 from gateway.recognition.probe import ask_canary, ask_health, ask_model
 from gateway.settings import Settings
 
@@ -43,7 +43,7 @@ class EngineMonitor:
     def __init__(
         self,
         settings: Settings,
-        client: AsyncOpenAI,
+        connection: EngineConnection,
         *,
         is_busy: Callable[[], bool] = lambda: False,
         on_ready: Callable[[EngineMonitor], None] = lambda _engine: None,
@@ -53,7 +53,7 @@ class EngineMonitor:
         self.model: str | None = None
         self.kind: EngineKind | None = None
         self._settings = settings
-        self._client = client
+        self._connection = connection
         self._is_busy = is_busy
         self._on_ready = on_ready
         self._ready = asyncio.Event()
@@ -90,7 +90,7 @@ class EngineMonitor:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         self._watch_task = self._look_task = None
-        await self._client.close()
+        await self._connection.close()
 
     def succeeded(self) -> None:
         """A region call got its answer."""
@@ -142,8 +142,8 @@ class EngineMonitor:
         """One look at the engine, and what follows from it for the state. False: the engine is not well."""
         asked_at = monotonic()
         try:
-            await ask_health(self._client)
-            self.model, self.kind = await ask_model(self._client, self._settings.vlm_model)
+            await ask_health(self._connection)
+            self.model, self.kind = await ask_model(self._connection, self._settings.vlm_model)
             await self._prove_life(self.model, self.kind)
         except EngineFailure as failure:
             return self._look_failed(failure)
@@ -161,7 +161,7 @@ class EngineMonitor:
             return
         patient = self._is_busy() or not self._ready.is_set()
         try:
-            await ask_canary(self._client, model, kind, CANARY_TIMEOUT_BUSY_S if patient else CANARY_TIMEOUT_S)
+            await ask_canary(self._connection, model, kind, CANARY_TIMEOUT_BUSY_S if patient else CANARY_TIMEOUT_S)
         except EngineFailure:
             self._missed_canaries += 1
             if not self._ready.is_set() or self._missed_canaries >= MISSED_CANARIES_MAX:

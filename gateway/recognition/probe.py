@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import httpx2
 import numpy as np
-from openai import AsyncOpenAI
 from pydantic import BaseModel, ValidationError
 
-from gateway.recognition.client import EngineFailure, EngineKind, as_engine_failure, ask_chat, garbled, within
+from gateway.recognition.connection import EngineConnection
 from gateway.recognition.crops import PATCH, encode
+from gateway.recognition.failures import EngineFailure, EngineKind, garbled
 from gateway.recognition.tasks import OCR_PROMPT
 
 KINDS: dict[str | None, EngineKind] = {"vllm": "vllm", "paddleocr-vl-service": "embedded"}
@@ -28,11 +27,11 @@ class _ModelList(BaseModel):
     data: list[_Model]
 
 
-async def ask_health(client: AsyncOpenAI) -> None:
+async def ask_health(engine: EngineConnection) -> None:
     """Raises EngineFailure unless `/health` answers 200, or is a path that this engine does not have."""
-    root = str(client.base_url).rstrip("/").removesuffix("/v1")
+    root = engine.base_url.rstrip("/").removesuffix("/v1")
     try:
-        await _get(client, f"{root}/health")
+        await engine.get(f"{root}/health", POLL_TIMEOUT_S)
     except EngineFailure as failure:
         if failure.kind == "busy":
             raise EngineFailure("busy", "The recognition engine is not ready yet.", failure.status) from failure
@@ -40,11 +39,11 @@ async def ask_health(client: AsyncOpenAI) -> None:
             raise
 
 
-async def ask_model(client: AsyncOpenAI, preferred: str) -> tuple[str, EngineKind]:
+async def ask_model(engine: EngineConnection, preferred: str) -> tuple[str, EngineKind]:
     """Id and kind of the model that the engine serves: the preferred one, if it has it, else its first."""
-    response = await _get(client, "/models")
+    body = await engine.get("/models", POLL_TIMEOUT_S)
     try:
-        models = _ModelList.model_validate_json(response.content).data
+        models = _ModelList.model_validate_json(body).data
     except ValidationError as error:
         raise garbled() from error
     if not models:
@@ -53,15 +52,10 @@ async def ask_model(client: AsyncOpenAI, preferred: str) -> tuple[str, EngineKin
     return model.id, KINDS.get(model.owned_by, "external")
 
 
-async def ask_canary(client: AsyncOpenAI, model: str, kind: EngineKind, timeout_s: float) -> None:
+async def ask_canary(engine: EngineConnection, model: str, kind: EngineKind, timeout_s: float) -> None:
     """Reads one token of a white picture; raises EngineFailure. An engine too busy for it is well."""
     try:
-        await ask_chat(client, model, kind, CANARY_CROP.data_url, OCR_PROMPT, max_tokens=1, timeout_s=timeout_s)
+        await engine.chat(model, kind, CANARY_CROP.data_url, OCR_PROMPT, max_tokens=1, timeout_s=timeout_s)
     except EngineFailure as failure:
         if failure.kind != "busy":
             raise
-
-
-async def _get(client: AsyncOpenAI, path: str) -> httpx2.Response:
-    with as_engine_failure():
-        return await client.get(path, cast_to=httpx2.Response, options={"timeout": within(POLL_TIMEOUT_S)})

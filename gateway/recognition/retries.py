@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from tenacity import AsyncRetrying, retry_if_exception, wait_random_exponential
 
-from gateway.recognition.client import EngineFailure, FailureKind
+from gateway.recognition.failures import EngineFailure, FailureKind
 
 AGAIN_MAX: Mapping[FailureKind, int] = {"unreachable": 100, "dropped": 3, "busy": 8, "late": 1, "broken": 1}
 """Retries of one region by kind of failure; kinds that are not here are final.

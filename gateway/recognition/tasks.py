@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from gateway.assembly.labels import is_formula, is_read
 from gateway.model import OcrOptions, PageImage, Region
-from gateway.recognition.client import EngineKind
+from gateway.recognition.failures import EngineKind
 
 PROMPTS = {
     "table": "Table Recognition:",

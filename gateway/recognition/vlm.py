@@ -5,19 +5,22 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import structlog
-from openai import AsyncOpenAI
-from openai.types.chat import ChatCompletion
-from openai.types.chat.chat_completion_token_logprob import ChatCompletionTokenLogprob
 
 from gateway.model import Reading
-from gateway.recognition.client import EngineFailure, EngineKind, ask_chat, garbled
+from gateway.recognition.connection import EngineConnection
 from gateway.recognition.crops import Crop, shrink
 from gateway.recognition.engine import EngineMonitor
+from gateway.recognition.failures import EngineFailure, EngineKind, garbled
 from gateway.recognition.retries import RetryBudget, attempts
 from gateway.recognition.tasks import RegionTask
 from gateway.settings import Settings
+
+if TYPE_CHECKING:
+    from openai.types.chat import ChatCompletion
+    from openai.types.chat.chat_completion_token_logprob import ChatCompletionTokenLogprob
 
 log = structlog.get_logger(__name__)
 
@@ -25,9 +28,9 @@ log = structlog.get_logger(__name__)
 class RegionReader:
     """Asks the engine about one crop at a time; retries what is worth it and waits for an engine that restarts."""
 
-    def __init__(self, settings: Settings, client: AsyncOpenAI, engine: EngineMonitor) -> None:
+    def __init__(self, settings: Settings, connection: EngineConnection, engine: EngineMonitor) -> None:
         self._settings = settings
-        self._client = client
+        self._connection = connection
         self._engine = engine
         self._budget = RetryBudget()
 
@@ -60,8 +63,7 @@ class RegionReader:
         left_s = deadline - asyncio.get_running_loop().time()
         if left_s <= 0:
             raise EngineFailure("away", "The time for the request was over before the region was read.")
-        answer = await ask_chat(
-            self._client,
+        answer = await self._connection.chat(
             self._engine.model or self._settings.vlm_model,
             self._engine.kind,
             crop.data_url,

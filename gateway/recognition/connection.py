@@ -1,0 +1,72 @@
+"""The one way to the engine, shared by region calls and probes."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from gateway.recognition.failures import EngineKind
+from gateway.settings import Settings
+
+if TYPE_CHECKING:
+    from openai import AsyncOpenAI
+    from openai.types.chat import ChatCompletion
+
+
+class EngineConnection:
+    """Connects at its first use, and imports the OpenAI library then, in a thread: that takes about a second, in which
+    the gateway must already answer its probes."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.base_url = settings.engine_url
+        self._settings = settings
+        self._client: AsyncOpenAI | None = None
+        self._connecting = asyncio.Lock()
+
+    async def chat(
+        self,
+        model: str,
+        kind: EngineKind | None,
+        data_url: str,
+        prompt: str,
+        *,
+        max_tokens: int,
+        timeout_s: float,
+        temperature: float = 0.0,
+        extra_body: Mapping[str, object] | None = None,
+    ) -> ChatCompletion:
+        """One picture and one prompt to the engine; raises EngineFailure. Cancelling closes the connection."""
+        client = await self._connected()
+        from gateway.recognition.client import ask_chat
+
+        return await ask_chat(
+            client,
+            model,
+            kind,
+            data_url,
+            prompt,
+            max_tokens=max_tokens,
+            timeout_s=timeout_s,
+            temperature=temperature,
+            extra_body=extra_body,
+        )
+
+    async def get(self, url: str, timeout_s: float) -> bytes:
+        """Body of a path below the base URL, or of a whole URL; raises EngineFailure."""
+        client = await self._connected()
+        from gateway.recognition.client import get
+
+        return await get(client, url, timeout_s)
+
+    async def close(self) -> None:
+        if self._client is not None:
+            await self._client.close()
+
+    async def _connected(self) -> AsyncOpenAI:
+        async with self._connecting:
+            if self._client is None:
+                library = await asyncio.to_thread(importlib.import_module, "gateway.recognition.client")
+                self._client = library.create_client(self._settings)
+            return self._client
