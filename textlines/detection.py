@@ -18,7 +18,12 @@ Quad = NDArray[np.float32]
 # at 5 px recall is complete on print, below it drops; 8 leaves room for photos and thin fonts.
 GLYPH_HEIGHT = 8
 MIN_LONG_SIDE = 960
-MAX_LONG_SIDE = 2000
+MAX_LONG_SIDE = 2000  # what one look of the model may be; longer strips are looked at in bands
+MAX_SHORT_SIDE = 1414  # a page of usual shape thus fits into one look
+MAX_AREA = 16_000_000  # bounds the work for strips, some 0.4 s of one core for a million pixels
+MIN_SIDE = 32  # thinner images are padded: RapidOCR would enlarge them without end ...
+WIDEST = 8  # ... and put wider ones than this ratio on black, on which white paper looks like a line
+BAND_OVERLAP = 96  # pixels of the scaled image that neighbouring bands share, so that no line is cut in both
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,14 +63,57 @@ class LineDetector:
         """Lines of an RGB image, unordered. The image is scaled so that its glyphs are still `GLYPH_HEIGHT` high, but
         never below `min_long_side` unless it is smaller itself."""
         scale = detection_scale(pixels, min_long_side)
-        small = _resize(pixels, scale)
+        is_tall = pixels.shape[0] >= pixels.shape[1]
+        return [
+            line
+            for band in _bands(max(pixels.shape[:2]), scale)
+            for line in self._in_band(pixels, band, is_tall, scale)
+        ]
+
+    def _in_band(self, pixels: Pixels, band: _Band, is_tall: bool, scale: float) -> list[TextLine]:
+        part = pixels[band.start : band.end] if is_tall else pixels[:, band.start : band.end]
+        small = _padded(_resize(part, scale))
         found = self._detect(np.ascontiguousarray(small[:, :, ::-1]))
         if found.boxes is None:
             return []
-        limits = np.array([pixels.shape[1], pixels.shape[0]], dtype=np.float32)
-        ratio = limits / np.array([small.shape[1], small.shape[0]], dtype=np.float32)
-        quads = np.clip(np.asarray(found.boxes, dtype=np.float32) * ratio, 0, limits)
-        return [TextLine(quad, float(score)) for quad, score in zip(quads, found.scores, strict=True)]
+        across, along = (0, 1) if is_tall else (1, 0)
+        quads = np.asarray(found.boxes, dtype=np.float32) / scale
+        quads[..., across] = quads[..., across].clip(0, part.shape[1 - across])
+        quads[..., along] = (quads[..., along] + band.start).clip(0, max(pixels.shape[:2]))
+        lines = [TextLine(quad, float(score)) for quad, score in zip(quads, found.scores, strict=True)]
+        return [line for line in (_cut(line, band, is_tall) for line in lines) if line is not None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Band:
+    """Part `start` to `end` of the long side; lines found in it count from `first` to `last`."""
+
+    start: int
+    end: int
+    first: int
+    last: int
+
+
+def _bands(length: int, scale: float) -> list[_Band]:
+    step, overlap = int((MAX_LONG_SIDE - BAND_OVERLAP) / scale), round(BAND_OVERLAP / scale)
+    if length * scale <= MAX_LONG_SIDE:
+        return [_Band(0, length, 0, length)]
+    starts = range(0, max(length - overlap, 1), step)
+    return [
+        _Band(start, min(start + step + overlap, length), start and start + overlap // 2, start + step + overlap // 2)
+        if start + step + overlap < length
+        else _Band(start, length, start and start + overlap // 2, length)
+        for start in starts
+    ]
+
+
+def _cut(line: TextLine, band: _Band, is_tall: bool) -> TextLine | None:
+    """The line if it counts in its band: by its middle down a page, piece by piece along a row that goes on and on."""
+    if is_tall:
+        return line if band.first <= line.quad[:, 1].mean() <= band.last else None
+    quad = line.quad.copy()
+    quad[:, 0] = quad[:, 0].clip(band.first, band.last)
+    return TextLine(quad, line.score) if np.ptp(quad[:, 0]) > 1 else None
 
 
 def glyph_height(pixels: Pixels) -> float:
@@ -81,16 +129,26 @@ def glyph_height(pixels: Pixels) -> float:
 
 def detection_scale(pixels: Pixels, min_long_side: int) -> float:
     """Factor for the image before detection: enlarges tiny print up to twice, shrinks large print."""
-    long_side = max(pixels.shape[:2])
+    short_side, long_side = sorted(pixels.shape[:2])
     glyph = glyph_height(pixels)
     wanted = GLYPH_HEIGHT / glyph if glyph else 1.0
     floor = min(1.0, min_long_side / long_side)
-    return float(min(max(wanted, floor), 2.0, MAX_LONG_SIDE / long_side))
+    most = min(2.0, MAX_SHORT_SIDE / short_side, math.sqrt(MAX_AREA / (short_side * long_side)))
+    return float(min(max(wanted, floor), most))
 
 
 def _resize(pixels: Pixels, scale: float) -> Pixels:
     if scale == 1.0:
         return pixels
     interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
-    resized = cv2.resize(pixels, None, fx=scale, fy=scale, interpolation=interpolation)
-    return np.asarray(resized, dtype=np.uint8)
+    height, width = (max(1, round(side * scale)) for side in pixels.shape[:2])
+    return np.asarray(cv2.resize(pixels, (width, height), interpolation=interpolation), dtype=np.uint8)
+
+
+def _padded(pixels: Pixels) -> Pixels:
+    """White added below and on the right of what is thinner than the model takes."""
+    height, width = pixels.shape[:2]
+    missing = max(0, MIN_SIDE - height, math.ceil(width / WIDEST) - height), max(0, MIN_SIDE - width)
+    if not any(missing):
+        return pixels
+    return np.pad(pixels, ((0, missing[0]), (0, missing[1]), (0, 0)), constant_values=255)

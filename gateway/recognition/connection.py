@@ -32,7 +32,7 @@ class EngineConnection:
         data_url: str,
         prompt: str,
         *,
-        max_tokens: int,
+        max_tokens: int | None,
         timeout_s: float,
         temperature: float = 0.0,
         extra_body: Mapping[str, object] | None = None,

@@ -49,13 +49,18 @@ class RegionTask:
     prompt: str = OCR_PROMPT
     min_pixels: int = MIN_PIXELS
     max_pixels: int = MAX_PIXELS
-    max_tokens: int = MAX_TOKENS
+    max_tokens: int | None = None
     temperature: float = 0.0
     repetition_penalty: float | None = None
 
     @property
     def is_spotting(self) -> bool:
         return self.prompt == PROMPTS["spotting"]
+
+
+def token_limit(task: RegionTask, engine: EngineKind | None) -> int | None:
+    """Most tokens of an answer. PP-OCR's are characters and never run away: its limit is the client's."""
+    return task.max_tokens or (None if engine == "embedded" else MAX_TOKENS)
 
 
 def page_dpi(engine: EngineKind | None) -> int:
@@ -73,7 +78,7 @@ def task_for(label: str, options: OcrOptions) -> RegionTask | None:
         prompt=_prompt(label),
         min_pixels=min(least, most),
         max_pixels=most,
-        max_tokens=options.max_tokens or MAX_TOKENS,
+        max_tokens=options.max_tokens,
         temperature=options.temperature or 0.0,
         repetition_penalty=options.repetition_penalty,
     )

@@ -15,7 +15,7 @@ from gateway.recognition.crops import Crop, shrink
 from gateway.recognition.engine import EngineMonitor
 from gateway.recognition.failures import EngineFailure, EngineKind, garbled
 from gateway.recognition.retries import RetryBudget, attempts
-from gateway.recognition.tasks import RegionTask
+from gateway.recognition.tasks import RegionTask, token_limit
 from gateway.settings import Settings
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class RegionReader:
             self._engine.kind,
             crop.data_url,
             task.prompt,
-            max_tokens=task.max_tokens,
+            max_tokens=token_limit(task, self._engine.kind),
             timeout_s=min(left_s, self._settings.vlm_call_timeout_s),
             temperature=task.temperature,
             extra_body=sampling_extras(task, self._engine.kind),

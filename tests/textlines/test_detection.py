@@ -35,6 +35,28 @@ def test_every_line_is_found_where_it_is(detector: LineDetector, size: int) -> N
         assert x2 - x1 > size * 0.4 * len(WORDS)
 
 
+def test_lines_of_a_page_many_times_longer_than_wide_are_all_found(detector: LineDetector) -> None:
+    long = page(24, 200, width=900)
+    assert long.shape[0] > 10 * long.shape[1]
+    middles = sorted((line.box[1] + line.box[3]) / 2 for line in detector(long))
+    assert len(middles) == 200
+    assert all(abs(middle - (50 + row * 48 + 15)) < 12 for row, middle in enumerate(middles))
+
+
+def test_a_row_many_times_longer_than_high_is_covered_to_its_end(detector: LineDetector) -> None:
+    row = np.hstack([page(24, 1)] * 8)
+    covered = np.zeros(row.shape[1], dtype=bool)
+    for line in detector(row):
+        covered[line.box[0] : line.box[2]] = True
+    ink = (row < 128).any(axis=(0, 2))
+    assert (ink & covered).sum() > 0.95 * ink.sum()
+
+
+@pytest.mark.parametrize("shape", [(1, 30000), (30000, 3), (2, 5000), (1, 1), (5, 40)])
+def test_the_thinnest_images_do_no_harm(detector: LineDetector, shape: tuple[int, int]) -> None:
+    assert detector(np.full((*shape, 3), 255, dtype=np.uint8)) == []
+
+
 def test_an_empty_page_has_no_lines(detector: LineDetector) -> None:
     assert detector(np.full((800, 600, 3), 255, dtype=np.uint8)) == []
 

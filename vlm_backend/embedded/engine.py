@@ -111,13 +111,14 @@ class EmbeddedEngine:
         return answer
 
     async def _text(self, pixels: Pixels, lines: Sequence[TextLine], gone: threading.Event) -> list[LineText]:
-        return text_of(in_order(await self._read_lines(pixels, lines, gone)))
+        read = await self._read_lines(pixels, lines, gone)
+        return await self._run(lambda: text_of(in_order(read)))
 
     async def _table(self, pixels: Pixels, lines: Sequence[TextLine], gone: threading.Event) -> list[LineText]:
         grid = await self._run(find_grid, pixels, lines)
         clean = await self._run(grid.rulings.erased, pixels)
         read = await self._read_lines(clean, split_at_rules(lines, grid), gone)
-        return otsl(grid, spans(grid, [line.box for line in read]), read) if read else []
+        return await self._run(lambda: otsl(grid, spans(grid, [line.box for line in read]), read)) if read else []
 
     async def _read_lines(self, pixels: Pixels, lines: Sequence[TextLine], gone: threading.Event) -> list[ReadLine]:
         """Reads the lines, on all cores where this is the only crop in work."""

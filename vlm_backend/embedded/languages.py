@@ -64,12 +64,23 @@ def load_recognizers(settings: Settings) -> Recognizers:
         return _other_script(OTHER_SCRIPTS[language], settings)
     main = PaddleRecognizer({})
     if language != "auto" and language not in CYRILLIC:
-        return Recognizers(main, BUNDLED_MODEL)
+        return Recognizers(main, BUNDLED_MODEL, warnings=_unknown(language))
     try:
         cyrillic, name = _cyrillic(language, settings)
     except ModelMissing as missing:
         return Recognizers(main, BUNDLED_MODEL, warnings=(str(missing),))
     return Recognizers(main, f"{BUNDLED_MODEL}+{name}", cyrillic, sure=language != "auto")
+
+
+def _unknown(language: str) -> tuple[str, ...]:
+    from rapidocr import ModelType, OCRVersion, RapidOCR
+    from rapidocr.utils.typings import TaskType
+
+    bundled = RapidOCR.list_supported_langs(TaskType.REC, OCRVersion.PPOCRV6, ModelType.SMALL)
+    if language in (*bundled, "ja", "zh"):
+        return ()
+    known = ", ".join(["auto", *bundled, *CYRILLIC, *OTHER_SCRIPTS])
+    return (f"EMBEDDED_LANGUAGE={language} is not known, the bundled model reads instead; known are {known}",)
 
 
 def _other_script(script: str, settings: Settings) -> Recognizers:

@@ -18,7 +18,7 @@ from vlm_backend.embedded.scripts import read_cyrillic
 MIN_LONG_SIDE = 320  # crops are small: nothing is gained by looking at them larger than their glyphs need
 MIN_CONFIDENCE = 0.5  # below it a line is noise, RapidOCR's own default
 VERTICAL = 1.5  # a line image this much higher than wide holds vertical text, RapidOCR's own rule
-DOUBTFUL = 0.75  # a line read with less confidence is tried upside down too
+DOUBTFUL = 0.9  # a line read with less confidence is tried upside down too
 
 
 class Cancelled(Exception):
@@ -46,24 +46,38 @@ class CropReader:
 
     def read(self, pixels: Pixels, lines: Sequence[TextLine], cancelled: Callable[[], bool]) -> list[ReadLine]:
         """Texts of the lines, noise left out. Raises `Cancelled` soon after `cancelled()` turns true."""
-        cuts = [cut_line(pixels, line.quad) for line in lines]
-        texts = []
-        for cut in cuts:
+
+        def check() -> None:
             if cancelled():
                 raise Cancelled
-            texts.append(self._recognizers.main(cut))
-        if self._recognizers.cyrillic is not None:
-            texts = read_cyrillic(cuts, texts, self._recognizers.cyrillic, self._recognizers.sure)
-        read = (self._either_way(cut, line.box, text) for cut, line, text in zip(cuts, lines, texts, strict=True))
+
+        cuts = [cut_line(pixels, line.quad) for line in lines]
+        main = self._texts(cuts, check)
+        texts = self._with_cyrillic(cuts, main, check)
+        # A line that proved to be Cyrillic stands upright; the main model's view of it turned would be worth nothing.
+        doubtful = [index for index, text in enumerate(texts) if text is main[index] and text.confidence < DOUBTFUL]
+        turned = self._texts([np.ascontiguousarray(cuts[index][::-1, ::-1]) for index in doubtful], check)
+        upside_down = {
+            i: text for i, text in zip(doubtful, turned, strict=True) if text.confidence > texts[i].confidence
+        }
+        read = (
+            ReadLine(line.box, upside_down.get(index, texts[index]), index in upside_down)
+            for index, line in enumerate(lines)
+        )
         return [line for line in read if line.text.text and line.text.confidence >= MIN_CONFIDENCE]
 
-    def _either_way(self, cut: Pixels, box: Box, upright: LineText) -> ReadLine:
-        """The better of both readings where the line may stand upside down."""
-        if upright.confidence < DOUBTFUL:
-            turned = self._recognizers.main(np.ascontiguousarray(cut[::-1, ::-1]))
-            if turned.confidence > upright.confidence:
-                return ReadLine(box, turned, upside_down=True)
-        return ReadLine(box, upright)
+    def _texts(self, cuts: Sequence[Pixels], check: Callable[[], None]) -> list[LineText]:
+        texts = []
+        for cut in cuts:
+            check()
+            texts.append(self._recognizers.main(cut))
+        return texts
+
+    def _with_cyrillic(
+        self, cuts: Sequence[Pixels], texts: list[LineText], check: Callable[[], None]
+    ) -> list[LineText]:
+        cyrillic = self._recognizers.cyrillic
+        return texts if cyrillic is None else read_cyrillic(cuts, texts, cyrillic, self._recognizers.sure, check)
 
 
 def in_order(lines: Sequence[ReadLine]) -> list[list[list[ReadLine]]]:

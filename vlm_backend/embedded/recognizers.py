@@ -72,6 +72,9 @@ def _trimmed(text: str, confidences: tuple[float, ...], score: float) -> LineTex
     return LineText(text[start:end], confidences[start:end])
 
 
+MAX_WIDTH = 32_000  # Tesseract refuses images of 2^15 pixels and more
+
+
 class TesseractRecognizer:
     """Tesseract's LSTM models (`tessdata` folder, Debian's `tesseract-ocr-rus` for one), one API object a thread."""
 
@@ -84,7 +87,7 @@ class TesseractRecognizer:
         from PIL import Image
 
         api = self._api()
-        api.SetImage(Image.fromarray(_with_border(line)))
+        api.SetImage(Image.fromarray(_with_border(line[:, :MAX_WIDTH])))
         text = api.GetUTF8Text().strip().replace("\n", " ")
         confidence = max(0, api.MeanTextConf()) / 100
         return LineText(text, (confidence,) * len(text))

@@ -5,28 +5,37 @@ PP-OCRv6 has no Cyrillic letters: of a Russian line it gives punctuation and dig
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from textlines.detection import Pixels
 from vlm_backend.embedded.recognizers import LineRecognizer, LineText
 
 SPARSE = 0.6  # letters and digits per line height of width; Chinese print has about 1, Latin about 2
 DOUBTFUL = 0.99  # among Cyrillic lines, words like "Copr" (Сорт) are read as Latin look-alikes, with less than this
-ACCEPTED = 0.6  # least confidence of a Cyrillic reading
+ACCEPTED = 0.5  # least confidence of a Cyrillic reading
 EVIDENCE = 0.3  # share of a crop's lines with letters that must be Cyrillic before look-alikes are doubted
 
 
 def read_cyrillic(
-    lines: Sequence[Pixels], texts: Sequence[LineText], recognizer: LineRecognizer, sure: bool
+    lines: Sequence[Pixels],
+    texts: Sequence[LineText],
+    recognizer: LineRecognizer,
+    sure: bool,
+    check: Callable[[], None],
 ) -> list[LineText]:
-    """`texts` of a crop's `lines`, with those replaced that turn out to be Cyrillic."""
+    """`texts` of a crop's `lines`, with those replaced that turn out to be Cyrillic.
+
+    `check` is called before each reading, and may raise to end it all.
+    """
     result = list(texts)
     for index in (i for i, line in enumerate(lines) if _is_sparse(line, texts[i])):
+        check()
         result[index] = _better(result[index], recognizer(lines[index]))
     found = sum(_is_cyrillic(text.text) for text in result)
     worded = sum(_has_letters(text) for text in result)
     if found and (sure or found >= EVIDENCE * worded):
         for index in (i for i, text in enumerate(result) if text is texts[i] and _may_be_look_alike(text)):
+            check()
             result[index] = _better(result[index], recognizer(lines[index]))
     return result
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
+from numpy.typing import NDArray
 
 from textlines.detection import Pixels, TextLine
 from textlines.order import Box
@@ -24,6 +25,7 @@ GUTTER_ROWS = 0.3  # share of the rows whose text may cross a column's edge: hea
 DRAWN = 0.4  # share of an edge that must be ruled for its gaps to mean joined cells
 BAND_ROWS = 3  # a ruled band is split into so many rows or more ...
 BAND_FILL = 0.8  # ... if each of them fills this share of the columns
+CELLS_A_LINE, LEAST_CELLS = 10, 200  # a grid has at most so many cells for each line of text, and so many besides
 CROSSING = 0.5  # a line spans a column's edge if it reaches this many line heights over it on both sides
 
 
@@ -75,6 +77,8 @@ def find_grid(pixels: Pixels, lines: Sequence[TextLine]) -> Grid:
     rulings = find_rulings(pixels)
     xs, ys = rulings.positions(vertical=True), rulings.positions(vertical=False)
     ruled_columns, ruled_rows = len(xs) >= 3, len(ys) >= 3 and len(xs) >= 2
+    if ruled_columns and (len(xs) - 1) * (len(ys) - 1) > CELLS_A_LINE * len(lines) + LEAST_CELLS:
+        ruled_columns = ruled_rows = False  # graph paper or hatching, not a table's rules
     if not ruled_columns:
         xs = _column_edges(boxes, rulings.line_height)
     ys = _split_bands(ys, xs, boxes) if ruled_rows else _row_edges(boxes)
@@ -98,10 +102,11 @@ def spans(grid: Grid, boxes: Sequence[Box]) -> list[Span]:
     """Cells of the grid: single ones, and those joined where no rule stands between them or a text crosses the edge."""
     height, width = grid.shape
     cells = [Span(r, c, r + 1, c + 1) for r in range(height) for c in range(width)]
-    for common in [*_unwalled(grid, boxes), *(_place(box, grid) for box in boxes)]:
-        touched = [cell for cell in cells if cell.meets(common)]
-        if len(touched) > 1:
-            cells = _merged(cells, touched)
+    for common in {*_unwalled(grid, boxes), *(_place(box, grid) for box in boxes)}:
+        if common.bottom - common.top > 1 or common.right - common.left > 1:
+            touched = [cell for cell in cells if cell.meets(common)]
+            if len(touched) > 1:
+                cells = _merged(cells, touched)
     return cells
 
 
@@ -110,20 +115,31 @@ def otsl(grid: Grid, cells: Sequence[Span], lines: Sequence[ReadLine]) -> list[L
 
     Each line goes into the cell that holds its centre; rows of one cell are joined by line breaks.
     """
-    content = {cell: _in_cell([line for line in lines if cell.meets(_centre(line.box, grid))]) for cell in cells}
-    height, width = grid.shape
+    owners = _owners(grid.shape, cells)
+    held: dict[int, list[ReadLine]] = {}
+    for line in lines:
+        place = _centre(line.box, grid)
+        held.setdefault(int(owners[place.top, place.left]), []).append(line)
     pieces: list[LineText] = []
-    for row in range(height):
-        for column in range(width):
-            pieces.extend(_cell(row, column, cells, content))
-        pieces.append(markup("<nl>"))
+    for row, column in np.ndindex(*grid.shape):
+        index = int(owners[row, column])
+        pieces.extend(_cell(row, column, cells[index], held.get(index, [])))
+        if column + 1 == grid.shape[1]:
+            pieces.append(markup("<nl>"))
     return pieces
 
 
-def _cell(row: int, column: int, cells: Sequence[Span], content: dict[Span, list[LineText]]) -> list[LineText]:
-    cell = next(cell for cell in cells if cell.meets(Span(row, column, row + 1, column + 1)))
+def _owners(shape: tuple[int, int], cells: Sequence[Span]) -> NDArray[np.intp]:
+    """Index of the cell at each place of the grid."""
+    owners = np.zeros(shape, dtype=np.intp)
+    for index, cell in enumerate(cells):
+        owners[cell.top : cell.bottom, cell.left : cell.right] = index
+    return owners
+
+
+def _cell(row: int, column: int, cell: Span, lines: list[ReadLine]) -> list[LineText]:
     if (row, column) == (cell.top, cell.left):
-        return [markup("<fcel>"), *content[cell]] if content[cell] else [markup("<ecel>")]
+        return [markup("<fcel>"), *_in_cell(lines)] if lines else [markup("<ecel>")]
     if row == cell.top:
         return [markup("<lcel>")]
     return [markup("<ucel>" if column == cell.left else "<xcel>")]
@@ -232,7 +248,7 @@ def _split_bands(ys: list[int], xs: Sequence[int], boxes: Sequence[Box]) -> list
 def _closed(edges: Sequence[int], starts: Sequence[int], ends: Sequence[int], line_height: float) -> tuple[int, ...]:
     """Edges with an outer one added on each side where text stands outside of them."""
     first, last = min(starts), max(ends)
-    inner = list(edges) or [first]
+    inner = sorted(set(edges)) or [first]
     if inner[0] - first > line_height / 2:
         inner.insert(0, first)
     if last - inner[-1] > line_height / 2 or len(inner) == 1:

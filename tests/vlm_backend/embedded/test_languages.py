@@ -74,6 +74,13 @@ def test_without_a_cyrillic_model_a_warning_names_the_remedy(tmp_path: Path, lan
     assert "apt-get install tesseract-ocr-rus" in loaded.warnings[0]
 
 
+def test_an_unknown_language_is_named_with_those_that_are_known(tmp_path: Path) -> None:
+    loaded = load_recognizers(settings(tmp_path, "klingon"))
+    assert len(loaded.warnings) == 1
+    assert "EMBEDDED_LANGUAGE=klingon" in loaded.warnings[0]
+    assert " ru" in loaded.warnings[0]
+
+
 @pytest.mark.usefixtures("no_tessdata")
 def test_a_script_without_its_model_falls_back_with_a_warning(tmp_path: Path) -> None:
     loaded = load_recognizers(settings(tmp_path, "ko"))

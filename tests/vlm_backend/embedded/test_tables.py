@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import cv2
+import numpy as np
 import pytest
 from openai import OpenAI
 
@@ -36,7 +38,12 @@ def test_a_table_without_rules_has_its_rows_and_columns(client: OpenAI) -> None:
     assert {row.count("cel>") for row in rows} == {1 + max(cell.col for cell in truth.cells)}
 
 
-def test_a_crop_without_any_text_gives_no_table(client: OpenAI) -> None:
-    import numpy as np
+def test_graph_paper_is_no_grid_of_cells(client: OpenAI) -> None:
+    paper = np.full((1000, 1000, 3), 255, dtype=np.uint8)
+    paper[::20] = paper[:, ::20] = 60
+    cv2.putText(paper, "Harbour plan", (200, 510), cv2.FONT_HERSHEY_SIMPLEX, 2, (0, 0, 0), 4)
+    assert text_of(ask(client, paper, "Table Recognition:")).count("<nl>") <= 3
 
+
+def test_a_crop_without_any_text_gives_no_table(client: OpenAI) -> None:
     assert text_of(ask(client, np.full((200, 300, 3), 255, dtype=np.uint8), "Table Recognition:")) == ""
