@@ -41,7 +41,7 @@ def score_table(scores: Scores) -> str:
 
 
 def main() -> None:
-    with running_service() as service:
+    with running_service(VLM_ENGINE="embedded") as service:
         samples, examples = sample_scores(service), example_scores(service)
     worst = max(distance for _, distance, _ in samples)
     write_report(

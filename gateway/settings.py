@@ -23,7 +23,9 @@ class Settings(BaseSettings):
     log_format: Literal["json", "console"] = Field("json", description="`json`: one object a line; `console`: for eyes")
 
     vlm_engine: Literal["auto", "vllm", "embedded", "external"] = Field(
-        "auto", description="Engine of the VLM tier; `external` is any OpenAI-compatible server at `VLM_BASE_URL`"
+        "auto",
+        description="Engine of the VLM tier; `external` is any OpenAI-compatible server at `VLM_BASE_URL`; `vllm` "
+        "cannot be hosted by this version yet",
     )
     vlm_model: str = Field(
         "PaddlePaddle/PaddleOCR-VL-1.6", description="Hub name or local folder of the model that vLLM serves"

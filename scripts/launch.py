@@ -21,6 +21,7 @@ from pydantic import ValidationError
 from pydantic_settings import BaseSettings
 
 from gateway.settings import Settings as GatewaySettings
+from vlm_backend.__main__ import CANNOT_HOST_VLLM
 from vlm_backend.settings import Settings as VlmSettings
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -69,6 +70,14 @@ def listening_problem(host: str, port: int, name: str) -> str | None:
 
 def hosts_vlm(gateway: GatewaySettings) -> bool:
     return gateway.vlm_engine != "external"
+
+
+def engine_problems(gateway: GatewaySettings) -> Iterator[str]:
+    """What no restart would mend: an engine that can't be hosted, or one whose address is not known."""
+    if gateway.vlm_engine == "vllm":
+        yield CANNOT_HOST_VLLM
+    if gateway.vlm_engine == "external" and not gateway.vlm_base_url:
+        yield "VLM_ENGINE=external needs VLM_BASE_URL, the OpenAI base URL (with /v1) of the engine."
 
 
 def port_problems(gateway: GatewaySettings) -> Iterator[str]:
@@ -154,7 +163,7 @@ def checked_settings() -> GatewaySettings:
     problems = setting_problems(GatewaySettings, VlmSettings)
     if not problems:
         gateway = GatewaySettings()
-        problems = list(port_problems(gateway))
+        problems = [*engine_problems(gateway), *port_problems(gateway)]
     for problem in problems:
         say(problem)
     if problems:

@@ -13,7 +13,7 @@ Engine = Literal["vllm", "embedded", "external"]
 
 CANNOT_HOST_VLLM = (
     "VLM_ENGINE=vllm: this version cannot host vLLM; use VLM_ENGINE=embedded, or VLM_ENGINE=external with VLM_BASE_URL "
-    "for a vLLM that runs elsewhere.\n"
+    "for a vLLM that runs elsewhere."
 )
 NOTHING_TO_HOST = "VLM_ENGINE=external: the engine runs elsewhere, there is nothing to start here.\n"
 
@@ -33,7 +33,7 @@ def main() -> None:
     settings = checked_settings()
     engine, reason = choose_engine(settings)
     if engine == "vllm":
-        sys.stderr.write(CANNOT_HOST_VLLM)
+        sys.stderr.write(f"{CANNOT_HOST_VLLM}\n")
         sys.exit(CONFIGURATION_ERROR)
     if engine == "external":
         sys.stderr.write(NOTHING_TO_HOST)

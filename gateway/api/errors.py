@@ -89,6 +89,10 @@ async def _on_invalid_request(request: Request, error: Exception) -> Response:
     return problem_response(found, request_id_of(request))
 
 
+def shutting_down() -> ServiceError:
+    return ServiceError(503, "shutting_down", "The service is shutting down.", retry_after_s=5)
+
+
 def internal_error() -> ServiceError:
     return ServiceError(500, "internal_error", "The service failed on this request; its log has the details.")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
 import uuid
@@ -11,7 +12,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from gateway.api.errors import internal_error, problem_response
+from gateway.api.errors import internal_error, problem, problem_response, shutting_down
 from gateway.errors import ServiceError
 from gateway.metrics import Metrics
 
@@ -39,9 +40,13 @@ class RequestMiddleware:
                 await self.app(scope, receive, answer.send)
             except ClientDisconnect:
                 answer.status = 499
+            except asyncio.CancelledError:
+                # Only uvicorn cancels requests: those that outlast the grace of a shutdown.
+                log.warning("request cut off by the shutdown")
+                await answer.fail(scope, receive, shutting_down())
             except Exception:
                 log.exception("unexpected error")
-                await answer.fail(scope, receive)
+                await answer.fail(scope, receive, internal_error())
             finally:
                 self._record(scope, answer.status, time.perf_counter() - started)
 
@@ -59,6 +64,7 @@ class _Answer:
         self._send = send
         self._request_id = request_id
         self._started = False
+        self._is_stream = False
         self.status = 499
 
     async def send(self, message: Message) -> None:
@@ -66,14 +72,18 @@ class _Answer:
             self._started = True
             self.status = message["status"]
             headers = MutableHeaders(scope=message)
+            self._is_stream = headers.get("content-type", "").startswith("text/event-stream")
             headers["X-Request-ID"] = self._request_id
             headers.setdefault("X-Content-Type-Options", "nosniff")
         await self._send(message)
 
-    async def fail(self, scope: Scope, receive: Receive) -> None:
-        """Answers 500 without a trace, if nothing was sent yet."""
+    async def fail(self, scope: Scope, receive: Receive, error: ServiceError) -> None:
+        """Answers with a problem if nothing was sent yet; a stream of events ends with one."""
         if not self._started:
-            await problem_response(internal_error(), self._request_id)(scope, receive, self.send)
+            await problem_response(error, self._request_id)(scope, receive, self.send)
+        elif self._is_stream:
+            event = f"event: error\ndata: {problem(error, self._request_id).model_dump_json()}\n\n"
+            await self._send({"type": "http.response.body", "body": event.encode(), "more_body": False})
 
 
 QUIET_ROUTES = frozenset(

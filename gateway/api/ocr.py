@@ -14,7 +14,7 @@ from gateway.api.answers import answer
 from gateway.api.auth import KeyRequired
 from gateway.api.description import OCR_DESCRIPTION, OCR_REQUEST, OCR_RESPONSES
 from gateway.api.disconnect import until_gone
-from gateway.api.errors import request_id_of
+from gateway.api.errors import request_id_of, shutting_down
 from gateway.api.feed import page_feed
 from gateway.api.options import RequestOptions, parse_options
 from gateway.api.reading import DocumentReading
@@ -59,7 +59,7 @@ async def ocr(request: Request, held: Annotated[AsyncExitStack, Depends(_resourc
 def _admit(service: Service, held: AsyncExitStack) -> None:
     """Refuses before the body is read what can't be served anyway."""
     if service.draining:
-        raise ServiceError(503, "shutting_down", "The service is shutting down.", retry_after_s=5)
+        raise shutting_down()
     held.enter_context(service.parts.queue.admit())
     service.parts.engine.require_serving()
 

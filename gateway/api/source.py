@@ -113,7 +113,7 @@ def _decoded(value: object) -> bytes:
     if not isinstance(value, str):
         raise ServiceError(400, "invalid_base64", "`source.base64` must be a string.")
     try:
-        data = base64.b64decode(_payload(value.strip()), validate=True)
+        data = base64.b64decode("".join(_payload(value).split()), validate=True)
     except (binascii.Error, ValueError) as error:
         raise ServiceError(400, "invalid_base64", f"`source.base64` can't be decoded: {error}.") from None
     if not data:
@@ -123,6 +123,7 @@ def _decoded(value: object) -> bytes:
 
 def _payload(value: str) -> str:
     """What follows the head of a `data:` URL; any other value as it is."""
+    value = value.lstrip()
     if value[:5].lower() != "data:":
         return value
     head, comma, payload = value.partition(",")

@@ -138,6 +138,9 @@ class RegionQueue:
             raise self._full(f"{self._documents} documents are in work, the most this service takes at once")
         if self.waiting >= self.room.limit:
             raise self._full(f"{self.waiting} regions wait for the recognition engine, the most that may")
+        # Each document in work is one call at least, also while its first page is still on its way to the queue.
+        if self._documents >= self.room.limit + self.turns.limit:
+            raise self._full(f"{self._documents} documents are in work, as many as calls may run and wait")
         self._documents += 1
         try:
             yield

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -84,3 +85,34 @@ def test_past_the_deadline_the_work_is_dropped(tmp_path: Path, png: bytes, tiff:
         assert [name for name, _ in events] == ["meta", "page", "error"]
         assert events[-1][1]["code"] == "deadline_exceeded"
         eventually(lambda: served.engine.running == 0, "an idle engine")
+
+
+@pytest.mark.parametrize("stream", ["false", "true"])
+def test_what_outlasts_the_grace_of_a_shutdown_is_told_so(tmp_path: Path, tiff: bytes, stream: str) -> None:
+    answers: list[httpx.Response] = []
+    with gateway(tmp_path) as ending:
+        ending.layout.delay_s = lambda number: 0.0 if number == 1 else 60.0
+        url = f"{ending.url}/ocr?stream={stream}"
+        post = threading.Thread(target=lambda: answers.append(httpx.post(url, files={"file": tiff}, timeout=60)))
+        post.start()
+        eventually(lambda: ending.service.parts.queue.documents == 1, "work on the document")
+        time.sleep(1)  # the first page is out, the second one will not be
+    post.join(30)
+    (answer,) = answers
+    if stream == "false":
+        assert_problem(answer, 503, "shutting_down")
+    else:
+        assert [name for name, _ in events_of(answer.text)] == ["meta", "page", "error"]
+        assert "shutting_down" in answer.text
+
+
+def test_a_burst_is_admitted_only_as_far_as_the_queue_reaches(tmp_path: Path, png: bytes) -> None:
+    with gateway(tmp_path, max_queued_regions=1, max_concurrent_regions=1) as small, ThreadPoolExecutor(10) as pool:
+        small.engine.answer = lambda _request: Reply("slow", delay_s=0.3)
+        answers = list(
+            threads.map(lambda _: httpx.post(f"{small.url}/ocr", files={"file": png}, timeout=60), range(10))
+        )
+    statuses = [answer.status_code for answer in answers]
+    assert set(statuses) == {200, 429}
+    assert statuses.count(200) <= 4
+    assert all("retry-after" in answer.headers for answer in answers if answer.status_code == 429)

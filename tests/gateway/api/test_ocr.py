@@ -43,6 +43,8 @@ def test_json_with_base64_and_bare_bytes_are_read_the_same(served: Gateway, png:
     wishes = {"format": "text"}
     assert served.post(json={"source": {"base64": text}, **wishes}).text == expected
     assert served.post(json={"source": {"base64": f"data:image/png;base64,{text}"}, **wishes}).text == expected
+    lines = base64.encodebytes(png).decode()
+    assert served.post(json={"source": {"base64": lines}, **wishes}).text == expected
     for kind in ("image/png", "application/octet-stream"):
         answer = served.post(content=png, params=wishes, headers={"content-type": kind})
         assert (answer.status_code, answer.text) == (200, expected)
