@@ -66,7 +66,7 @@ class RequestOptions(BaseModel):
         f"default `{','.join(sorted(_DEFAULTS.ignore_labels))}`; empty: leave out nothing",
         examples=["header,footer,number"],
     )
-    merge_blocks: bool = Field(True, description="Read a paragraph that a column or figure divides as one")
+    merge_blocks: bool = Field(True, description="Accepted for PaddleOCR-VL's clients; no effect in this version")
 
     @field_validator("ignore_labels")
     @classmethod

@@ -109,9 +109,7 @@ def test_what_outlasts_the_grace_of_a_shutdown_is_told_so(tmp_path: Path, tiff: 
 def test_a_burst_is_admitted_only_as_far_as_the_queue_reaches(tmp_path: Path, png: bytes) -> None:
     with gateway(tmp_path, max_queued_regions=1, max_concurrent_regions=1) as small, ThreadPoolExecutor(10) as pool:
         small.engine.answer = lambda _request: Reply("slow", delay_s=0.3)
-        answers = list(
-            threads.map(lambda _: httpx.post(f"{small.url}/ocr", files={"file": png}, timeout=60), range(10))
-        )
+        answers = list(pool.map(lambda _: httpx.post(f"{small.url}/ocr", files={"file": png}, timeout=60), range(10)))
     statuses = [answer.status_code for answer in answers]
     assert set(statuses) == {200, 429}
     assert statuses.count(200) <= 4
