@@ -98,7 +98,8 @@ def test_a_tier_that_ignores_the_signal_goes_with_its_own_children(tmp_path: Pat
 
 def test_an_external_engine_leaves_the_vlm_tier_out(tmp_path: Path, tiers: dict[str, str]) -> None:
     log = tmp_path / "log"
-    with launched(log, LAUNCH, **tiers, VLM_ENGINE="external") as service:
+    engine = {"VLM_ENGINE": "external", "VLM_BASE_URL": "http://127.0.0.1:1/v1"}
+    with launched(log, LAUNCH, **tiers, **engine) as service:
         wait_until(lambda: "gateway entered RUNNING" in log.read_text(), "the gateway")
         assert len(children(service)) == 1
     assert "'vlm'" not in log.read_text()
