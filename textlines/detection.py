@@ -17,6 +17,7 @@ Quad = NDArray[np.float32]
 # Glyph height, in pixels of the scaled image, at which DB still finds every line. Measured on nine OmniDocBench pages:
 # at 5 px recall is complete on print, below it drops; 8 leaves room for photos and thin fonts.
 GLYPH_HEIGHT = 8
+LEAST_GLYPH = 5  # no print is legible below this many pixels
 MIN_LONG_SIDE = 960
 MAX_LONG_SIDE = 2000  # what one look of the model may be; longer strips are looked at in bands
 MAX_SHORT_SIDE = 1414  # a page of usual shape thus fits into one look
@@ -62,6 +63,8 @@ class LineDetector:
     def __call__(self, pixels: Pixels, min_long_side: int = MIN_LONG_SIDE) -> list[TextLine]:
         """Lines of an RGB image, unordered. The image is scaled so that its glyphs are still `GLYPH_HEIGHT` high, but
         never below `min_long_side` unless it is smaller itself."""
+        if min(pixels.shape[:2]) < LEAST_GLYPH:
+            return []
         scale = detection_scale(pixels, min_long_side)
         is_tall = pixels.shape[0] >= pixels.shape[1]
         return [
@@ -123,7 +126,9 @@ def glyph_height(pixels: Pixels) -> float:
     _, _, stats, _ = cv2.connectedComponentsWithStats(ink, connectivity=8)
     width, height, area = (stats[1:, column] for column in (cv2.CC_STAT_WIDTH, cv2.CC_STAT_HEIGHT, cv2.CC_STAT_AREA))
     rows, columns = gray.shape
-    glyphs = height[(height >= 5) & (width >= 2) & (area >= 12) & (height < max(rows / 4, 40)) & (width < columns / 2)]
+    glyphs = height[
+        (height >= LEAST_GLYPH) & (width >= 2) & (area >= 12) & (height < max(rows / 4, 40)) & (width < columns / 2)
+    ]
     return float(np.percentile(glyphs, 75)) if len(glyphs) else 0.0
 
 
