@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import uvicorn
 from fastapi import FastAPI
 
 from gateway.app import create_app
 from gateway.pipeline import create_parts
 from gateway.service import Service
 from gateway.settings import Settings
+from tests.support.asgi import serving
 from tests.support.fakes import FakeLayout, text_regions
 from tests.support.stub_engine import Reply, StubEngine, free_port
 
@@ -82,24 +81,9 @@ def gateway(
     )
     layout = FakeLayout(text_regions(2))
     app = create_app(settings, replace(create_parts(settings), layout=layout))
-    with _serving(app, settings) as url, httpx.Client(base_url=url, timeout=30) as client, engine:
+    with serving(app, settings.host, settings.port) as url, httpx.Client(base_url=url, timeout=30) as client, engine:
         running = Gateway(url, app, engine, layout, client)
         if engine_up and await_ready:
             eventually(lambda: client.get("/readyz").status_code == 200, "readiness")
         running.reset()
         yield running
-
-
-@contextmanager
-def _serving(app: FastAPI, settings: Settings) -> Iterator[str]:
-    config = uvicorn.Config(app, host=settings.host, port=settings.port, log_config=None, timeout_graceful_shutdown=2)
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, name="gateway", daemon=True)
-    thread.start()
-    try:
-        eventually(lambda: server.started or not thread.is_alive(), "the start")
-        yield f"http://{settings.host}:{settings.port}"
-    finally:
-        server.should_exit = True
-        thread.join(30)
-        assert not thread.is_alive(), "the gateway did not stop"

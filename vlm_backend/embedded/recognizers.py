@@ -8,10 +8,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
-Pixels = NDArray[np.uint8]
-"""RGB, shape (height, width, 3)."""
+from textlines.detection import Pixels
 
 
 @dataclass(frozen=True, slots=True)

@@ -95,7 +95,7 @@ async def test_a_bug_is_logged_with_its_trace_and_answered_without(client: httpx
 
 async def test_the_standard_librarys_loggers_write_the_same_lines(logged: StringIO) -> None:
     with structlog.contextvars.bound_contextvars(request_id="r-2"):
-        logging.getLogger("some.library").warning("disk %s\nfull", "a")
+        logging.getLogger("some.package").warning("disk %s\nfull", "a")
     (line,) = logged.getvalue().splitlines()
     found = json.loads(line)
     assert (found["event"], found["level"], found["request_id"]) == ("disk a\nfull", "warning", "r-2")
