@@ -24,21 +24,33 @@ class Settings(BaseSettings):
 
     vlm_engine: Literal["auto", "vllm", "embedded", "external"] = Field(
         "auto",
-        description="Engine of the VLM tier; `external` is any OpenAI-compatible server at `VLM_BASE_URL`; `vllm` "
-        "cannot be hosted by this version yet",
+        description="Engine of the VLM tier. `auto`: vLLM where it is installed and a GPU is usable, else the embedded "
+        "engine; `external`: any OpenAI-compatible server at `VLM_BASE_URL`",
     )
     vlm_model: str = Field(
         "PaddlePaddle/PaddleOCR-VL-1.6", description="Hub name or local folder of the model that vLLM serves"
     )
     vlm_port: int = Field(8118, ge=1, le=65535, description="Loopback port of the VLM tier in this container")
+    vlm_max_pixels: int = Field(
+        28 * 28 * 2048,
+        ge=28 * 28 * 144,
+        description="Most pixels of a picture that vLLM reads; larger ones are scaled. vLLM reserves GPU memory for it",
+    )
     vlm_base_url: str | None = Field(None, description="OpenAI base URL (with `/v1`) of an external engine")
     vlm_api_key: str | None = Field(None, description="Key for the external engine")
     vlm_call_timeout_s: float = Field(
         180, gt=0, description="How long one region call may take; the request's deadline may end it sooner"
     )
     vlm_restart_grace_s: float = Field(
-        30, ge=0, description="How long calls wait for an engine that was ready and went away, before they fail"
+        0,
+        ge=0,
+        description="How long calls wait for an engine that was ready and went away, before they fail; 0: 30 s, and "
+        "300 s for vLLM, which loads for minutes",
     )
+    vlm_frozen_after_s: float = Field(
+        60, gt=0, description="An engine of this container that has made no step for so long though asked is killed"
+    )
+    vlm_warm_up: bool = Field(True, description="Ask vLLM about pictures of real sizes before the service is ready")
     vlm_canary_interval_s: float = Field(
         15, gt=0, description="A one-token canary asks the engine if no call has succeeded for this long"
     )

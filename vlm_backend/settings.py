@@ -24,13 +24,65 @@ class Settings(BaseSettings):
 
     vlm_engine: Literal["auto", "vllm", "embedded", "external"] = Field(
         "auto",
-        description="Engine of the VLM tier; `external` is any OpenAI-compatible server at `VLM_BASE_URL`; `vllm` "
-        "cannot be hosted by this version yet",
+        description="Engine of the VLM tier. `auto`: vLLM where it is installed and a GPU is usable, else the embedded "
+        "engine; `external`: any OpenAI-compatible server at `VLM_BASE_URL`",
     )
     vlm_model: str = Field(
         "PaddlePaddle/PaddleOCR-VL-1.6", description="Hub name or local folder of the model that vLLM serves"
     )
     vlm_port: int = Field(8118, ge=1, le=65535, description="Loopback port of the VLM tier in this container")
+    vlm_max_pixels: int = Field(
+        28 * 28 * 2048,
+        ge=28 * 28 * 144,
+        description="Most pixels of a picture that vLLM reads; larger ones are scaled. vLLM reserves GPU memory for it",
+    )
+    temp_dir: Path = Field(Path("var/temp"), description="Folder for temporary files; `/app/temp` in the image")
+
+    vllm_python: Path | None = Field(
+        None, description="Interpreter of the environment that vLLM is installed in; default: that of `make vllm`"
+    )
+    vlm_model_dir: Path = Field(
+        Path("var/models"),
+        description="Folder that `make fetch-models` puts weights into; `VLM_MODEL` is taken from there, offline",
+    )
+    vlm_served_names: str = Field(
+        "", description="Comma-separated names of the model in OpenAI's API; default: its hub name and PaddleX's name"
+    )
+    vlm_chat_template: str = Field(
+        "auto", description="`auto`: the one of the model's version; `v1`, `v1.5` (1.6 has the same), or a file"
+    )
+    vlm_max_model_len: int = Field(
+        0, ge=0, description="Context, tokens; 0: 16384, less on a card below 6 GiB. A page's region needs at most 6300"
+    )
+    vlm_max_batched_tokens: int = Field(
+        0,
+        ge=0,
+        description="Tokens of one vLLM step; 0: by the card's memory, at most 16384. It bounds the pictures at once",
+    )
+    vlm_max_sequences: int = Field(
+        0, ge=0, description="Regions that vLLM reads at once; 0: by the card's memory, at most 256"
+    )
+    vlm_queued_requests: int = Field(
+        1024, ge=1, description="Requests in vLLM, waiting or running; more answer 503. A second fence behind the queue"
+    )
+    vlm_gpu_memory_share: float = Field(
+        0, ge=0, lt=1, description="Share of the GPU's memory that vLLM takes; 0: what is free now, at most 0.9"
+    )
+    vlm_data_parallel: int = Field(1, ge=1, description="Copies of the model, one a GPU")
+    vlm_dtype: Literal["auto", "bfloat16", "float16", "float32"] = Field(
+        "auto",
+        description="Numbers the model computes with; `auto`: bfloat16, float16 on older cards, float32 on a CPU",
+    )
+    vlm_stream_interval: int = Field(
+        8, ge=1, description="Tokens in one piece of a streamed answer; 1 is smoother and costs a core at full load"
+    )
+    vlm_shutdown_timeout_s: int = Field(
+        3, ge=0, description="How long vLLM finishes requests when it is told to stop, which is after the gateway"
+    )
+    vlm_trust_remote_code: bool = Field(
+        False, description="Run code that comes with the weights; PaddleOCR-VL needs none with this vLLM"
+    )
+    vlm_extra_arguments: str = Field("", description="More arguments for vLLM, as in a shell; they win over all others")
 
     embedded_language: str = Field(
         "auto",

@@ -14,7 +14,7 @@ import structlog
 from gateway.errors import ServiceError
 from gateway.recognition.connection import EngineConnection
 from gateway.recognition.failures import EngineFailure, EngineKind
-from gateway.recognition.probe import ask_canary, ask_health, ask_model
+from gateway.recognition.probe import ServedModel, ask_canary, ask_health, ask_models
 from gateway.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -50,6 +50,8 @@ class EngineMonitor:
     ) -> None:
         self.reason: str | None = "The recognition engine has not answered yet."
         """Why the state is not `ready`, one sentence."""
+        self.models: tuple[ServedModel, ...] = ()
+        """What the engine serves; region calls go to `model`, one of them."""
         self.model: str | None = None
         self.kind: EngineKind | None = None
         self._settings = settings
@@ -143,8 +145,10 @@ class EngineMonitor:
         asked_at = monotonic()
         try:
             await ask_health(self._connection)
-            self.model, self.kind = await ask_model(self._connection, self._settings.vlm_model)
-            await self._prove_life(self.model, self.kind)
+            self.models = await ask_models(self._connection)
+            served = self._preferred()
+            self.model, self.kind = served.id, served.kind
+            await self._prove_life(served.id, served.kind)
         except EngineFailure as failure:
             return self._look_failed(failure)
         except Exception:
@@ -154,6 +158,10 @@ class EngineMonitor:
         if not self._ready.is_set() and self._last_loss < asked_at:
             self._came_back()
         return self._ready.is_set()
+
+    def _preferred(self) -> ServedModel:
+        """The model of the settings, if the engine has it, else its first."""
+        return next((model for model in self.models if model.id == self._settings.vlm_model), self.models[0])
 
     async def _prove_life(self, model: str, kind: EngineKind) -> None:
         """A canary, where no region call shows that the engine works; a ready engine may miss one."""

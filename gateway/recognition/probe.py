@@ -18,13 +18,21 @@ CANARY_CROP = encode(np.full((PATCH, PATCH, 3), 255, dtype=np.uint8))
 """The smallest picture that PaddleOCR-VL takes."""
 
 
-class _Model(BaseModel):
+class ServedModel(BaseModel):
+    """One name under which the engine offers its model, as in its `/v1/models`. `created`: Unix time, seconds."""
+
     id: str
     owned_by: str | None = None
+    created: int = 0
+    max_model_len: int | None = None
+
+    @property
+    def kind(self) -> EngineKind:
+        return KINDS.get(self.owned_by, "external")
 
 
 class _ModelList(BaseModel):
-    data: list[_Model]
+    data: list[ServedModel]
 
 
 async def ask_health(engine: EngineConnection) -> None:
@@ -39,8 +47,8 @@ async def ask_health(engine: EngineConnection) -> None:
             raise
 
 
-async def ask_model(engine: EngineConnection, preferred: str) -> tuple[str, EngineKind]:
-    """Id and kind of the model that the engine serves: the preferred one, if it has it, else its first."""
+async def ask_models(engine: EngineConnection) -> tuple[ServedModel, ...]:
+    """The models that the engine serves, at least one; raises EngineFailure."""
     body = await engine.get("/models", POLL_TIMEOUT_S)
     try:
         models = _ModelList.model_validate_json(body).data
@@ -48,8 +56,7 @@ async def ask_model(engine: EngineConnection, preferred: str) -> tuple[str, Engi
         raise garbled() from error
     if not models:
         raise EngineFailure("garbled", "The recognition engine serves no model.")
-    model = next((model for model in models if model.id == preferred), models[0])
-    return model.id, KINDS.get(model.owned_by, "external")
+    return tuple(models)
 
 
 async def ask_canary(engine: EngineConnection, model: str, kind: EngineKind, timeout_s: float) -> None:
