@@ -21,7 +21,6 @@ from pydantic import ValidationError
 from pydantic_settings import BaseSettings
 
 from gateway.settings import Settings as GatewaySettings
-from vlm_backend.__main__ import CANNOT_HOST_VLLM
 from vlm_backend.settings import Settings as VlmSettings
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -73,9 +72,7 @@ def hosts_vlm(gateway: GatewaySettings) -> bool:
 
 
 def engine_problems(gateway: GatewaySettings) -> Iterator[str]:
-    """What no restart would mend: an engine that can't be hosted, or one whose address is not known."""
-    if gateway.vlm_engine == "vllm":
-        yield CANNOT_HOST_VLLM
+    """What no restart would mend: an engine elsewhere whose address is not known."""
     if gateway.vlm_engine == "external" and not gateway.vlm_base_url:
         yield "VLM_ENGINE=external needs VLM_BASE_URL, the OpenAI base URL (with /v1) of the engine."
 

@@ -54,13 +54,9 @@ def test_each_bad_setting_of_either_tier_gets_one_sentence() -> None:
         assert sum(name in line for line in lines) == 1
 
 
-def test_an_engine_that_cant_be_had_is_refused_before_anything_starts() -> None:
+def test_an_engine_elsewhere_needs_an_address() -> None:
     ports = {"PORT": str(free_port()), "VLM_PORT": str(free_port())}
-    for names, sentence in (
-        ({"VLM_ENGINE": "external", "VLM_BASE_URL": ""}, "VLM_ENGINE=external needs VLM_BASE_URL"),
-        ({"VLM_ENGINE": "vllm"}, "VLM_ENGINE=vllm: this version cannot host vLLM"),
-    ):
-        done = launch(**ports, **names)
-        assert done.returncode != 0
-        assert sentence in done.stderr
-        assert len(done.stderr.splitlines()) == 1
+    done = launch(**ports, VLM_ENGINE="external", VLM_BASE_URL="")
+    assert done.returncode != 0
+    assert "VLM_ENGINE=external needs VLM_BASE_URL" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
