@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def vllm_python() -> Path:
-    """`VLLM_PYTHON`, or that of `make vllm-cpu`. Without vLLM there the test is skipped; with REQUIRE_VLLM=1 it fails."""
+    """`VLLM_PYTHON`, or that of `make vllm-cpu`. Without vLLM the test is skipped; with REQUIRE_VLLM=1 it fails."""
     python = Path(os.environ.get("VLLM_PYTHON") or ROOT / ".venv-vllm" / "bin" / "python")
     return python if has_vllm(python) else missing(python)
 
