@@ -7,9 +7,14 @@ import json
 import logging
 import sys
 from datetime import UTC, datetime
-from typing import Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from vlm_backend.settings import Settings
 
 LogFormat = Literal["json", "console"]
+_FOREIGN = ("vllm", "uvicorn", "uvicorn.error")
 
 
 class LineFormatter(logging.Formatter):
@@ -35,6 +40,25 @@ def configure_logging(level: str, log_format: LogFormat) -> None:
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(LineFormatter(log_format))
     logging.basicConfig(level=level, handlers=[handler], force=True)
+
+
+def write_configuration(target: Path, settings: Settings) -> Path | None:
+    """Puts a file of `logging.config.dictConfig` there that makes another program's lines look like ours; None where
+    nothing can be written: its lines keep their own look."""
+    loggers = {name: {"handlers": ["stdout"], "level": settings.log_level, "propagate": False} for name in _FOREIGN}
+    configuration = {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {"line": {"()": "vlm_backend.logs.LineFormatter", "log_format": settings.log_format}},
+        "handlers": {"stdout": {"class": "logging.StreamHandler", "formatter": "line", "stream": "ext://sys.stdout"}},
+        "loggers": loggers,
+    }
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(json.dumps(configuration), encoding="utf-8")
+    except OSError:
+        return None
+    return target
 
 
 def log(message: str, *, level: int = logging.INFO, **fields: object) -> None:

@@ -1,0 +1,156 @@
+"""vLLM's command line and environment, made from our settings. What each choice prevents stands beside it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from vlm_backend.driver import Driver, Gpu
+from vlm_backend.installation import Installation
+from vlm_backend.logs import write_configuration
+from vlm_backend.model import chat_template, served_names, source
+from vlm_backend.settings import Settings
+from vlm_backend.sizes import memory_share, sizes_for
+from vlm_backend.weights import locate
+
+SERVER = "vllm.entrypoints.openai.api_server"
+MIN_PIXELS = 28 * 28 * 144
+"""PaddleOCR-VL's pipeline's; the checkpoint's own is larger and would blow up what the gateway has already sized."""
+NOWHERE = "nowhere.invalid"
+"""The one host that pictures may be fetched from: a name that cannot exist (RFC 2606), so vLLM fetches nothing."""
+LEAST_CAPABILITY_OF_BFLOAT16 = (8, 0)
+
+
+def command(settings: Settings, installation: Installation, driver: Driver) -> list[str]:
+    """The whole command; what `VLM_EXTRA_ARGUMENTS` says comes last and wins."""
+    gpu = _gpu(installation, driver)
+    arguments = [*_model(settings), *_limits(settings, gpu), *_server(settings), *_device(settings, gpu)]
+    return [str(installation.python), "-m", SERVER, *arguments, *shlex.split(settings.vlm_extra_arguments)]
+
+
+def environment(settings: Settings, inherited: Mapping[str, str]) -> dict[str, str]:
+    """The environment vLLM gets: the inherited one, without what would open or break it.
+
+    Each cache lies below HOME unless a variable of its own says otherwise, so a HOME that can be written is enough.
+    """
+    named = {name: value for name, value in inherited.items() if name not in _UNWANTED}
+    named |= _CLOSED
+    home = named.get("HOME") or os.path.expanduser("~")
+    if not _is_writable(Path(home)):
+        named["HOME"] = str(settings.temp_dir.absolute() / "home")
+    for name, value in _defaults(settings):
+        named.setdefault(name, value)
+    return named
+
+
+_UNWANTED = frozenset({"VLLM_PYTHON", "VLLM_SERVER_DEV_MODE", "VLLM_DEBUG_LOG_API_SERVER_RESPONSE", "PYTHONPATH"})
+"""The first is ours and vLLM warns of it; the second opens routes that run code, the third logs documents; the last
+mixes another environment's packages, its NCCL too, into vLLM's."""
+_CLOSED = {
+    "VLLM_NO_USAGE_STATS": "1",
+    "DO_NOT_TRACK": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "VLLM_MEDIA_URL_ALLOW_REDIRECTS": "0",
+    "VLLM_MAX_IMAGE_PIXELS": "20000000",
+    "VLLM_MAX_N_SEQUENCES": "1",
+}
+
+
+def _defaults(settings: Settings) -> Iterator[tuple[str, str]]:
+    """What is set unless the environment says otherwise."""
+    # A user id without a name, as platforms hand them out, makes getpass.getuser() fail, and torch asks it.
+    yield "USER", "vlm"
+    yield "LOGNAME", "vlm"
+    if locate(settings):
+        yield "HF_HUB_OFFLINE", "1"
+    # Binding threads to cores fails in containers that see only some; the cache's default is half of the memory.
+    yield "VLLM_CPU_OMP_THREADS_BIND", "nobind"
+    yield "VLLM_CPU_KVCACHE_SPACE", "1"
+    yield "OMP_NUM_THREADS", str(len(os.sched_getaffinity(0)))
+
+
+def _model(settings: Settings) -> Iterator[str]:
+    yield from ("--model", source(settings))
+    yield from ("--served-model-name", *served_names(settings))
+    if template := chat_template(settings):
+        yield from ("--chat-template", str(template.absolute()))
+    yield from ("--chat-template-content-format", "openai")
+    # A model's own sampling defaults would change answers behind the client's back.
+    yield from ("--generation-config", "vllm")
+    if settings.vlm_trust_remote_code:
+        yield "--trust-remote-code"
+
+
+def _limits(settings: Settings, gpu: Gpu | None) -> Iterator[str]:
+    sizes = sizes_for(settings, gpu)
+    yield from ("--max-model-len", str(sizes.max_model_len))
+    yield from ("--max-num-batched-tokens", str(sizes.max_batched_tokens))
+    yield from ("--max-num-seqs", str(sizes.max_sequences))
+    yield from ("--max-num-queued-reqs", str(settings.vlm_queued_requests))
+    # No two crops are alike, and no prompt is longer than a few words: both caches cost memory for nothing.
+    yield "--no-enable-prefix-caching"
+    yield from ("--mm-processor-cache-gb", "0")
+    # Memory is reserved at the start for the most and the largest pictures; the defaults are 999 of 2.8 Mpx.
+    yield from ("--limit-mm-per-prompt", json.dumps({"image": 1, "video": 0}))
+    yield from ("--mm-processor-kwargs", json.dumps(_pixel_limits(settings)))
+
+
+def _pixel_limits(settings: Settings) -> dict[str, object]:
+    if settings.vlm_trust_remote_code:
+        return {"min_pixels": MIN_PIXELS, "max_pixels": settings.vlm_max_pixels}
+    return {"size": {"shortest_edge": MIN_PIXELS, "longest_edge": settings.vlm_max_pixels}}
+
+
+def _server(settings: Settings) -> Iterator[str]:
+    yield from ("--host", "127.0.0.1", "--port", str(settings.vlm_port))
+    yield from ("--allowed-media-domains", NOWHERE)
+    # With the default of 0, requests in flight at SIGTERM hang until their clients give up.
+    yield from ("--shutdown-timeout", str(settings.vlm_shutdown_timeout_s))
+    yield from ("--stream-interval", str(settings.vlm_stream_interval))
+    yield from ("--enable-request-id-headers", "--disable-fastapi-docs", "--disable-uvicorn-access-log")
+    yield from ("--uvicorn-log-level", "warning")
+    yield from _logging(settings)
+
+
+def _logging(settings: Settings) -> Iterator[str]:
+    if not (Path.cwd() / "vlm_backend" / "logs.py").is_file():
+        return  # the formatter could not be imported in vLLM's environment, and vLLM would not start
+    if logs := write_configuration(settings.temp_dir / f"vllm-logs-{settings.vlm_port}.json", settings):
+        yield from ("--logging-config.pylogging_config_file", str(logs.absolute()))
+
+
+def _device(settings: Settings, gpu: Gpu | None) -> Iterator[str]:
+    yield from ("--dtype", _dtype(settings, gpu))
+    if gpu is None:
+        yield "--enforce-eager"
+        return
+    yield from ("--gpu-memory-utilization", str(memory_share(settings, gpu)))
+    if settings.vlm_data_parallel > 1:
+        yield from ("--data-parallel-size", str(settings.vlm_data_parallel))
+
+
+def _dtype(settings: Settings, gpu: Gpu | None) -> str:
+    if settings.vlm_dtype != "auto":
+        return settings.vlm_dtype
+    if gpu is None:
+        return "float32"
+    return "bfloat16" if gpu.capability >= LEAST_CAPABILITY_OF_BFLOAT16 else "float16"
+
+
+def _gpu(installation: Installation, driver: Driver) -> Gpu | None:
+    """The card that bounds the sizes: the one with the least free memory; none for a CPU build."""
+    if installation.build == "cpu" or not driver.gpus:
+        return None
+    return min(driver.gpus, key=lambda gpu: gpu.free_mib)
+
+
+def _is_writable(folder: Path) -> bool:
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            return True
+    except OSError:
+        return False
