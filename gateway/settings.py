@@ -60,7 +60,13 @@ class Settings(BaseSettings):
 
     api_keys: str = Field("", description="Comma-separated keys; empty: no key is asked for")
 
-    max_upload_mb: float = Field(100, gt=0, description="Largest request body, MB (10^6 bytes)")
+    max_upload_mb: float = Field(100, gt=0, description="Largest request body or file fetched by URL, MB (10^6 bytes)")
+    url_fetch: Literal["public", "off", "any"] = Field(
+        "public",
+        description="Which URLs of pictures and documents the gateway fetches. `public`: ports 80 and 443 of public "
+        "addresses; `off`: none; `any`: private networks and other ports too, for closed networks",
+    )
+    url_fetch_timeout_s: float = Field(20, gt=0, description="How long fetching a URL may take, redirects included")
     max_pages: int = Field(1000, ge=1, description="Most pages read from one document")
     max_pixels: int = Field(
         60_000_000, ge=10_000, description="Most pixels of one image; PDF pages are rendered smaller to stay below"

@@ -1,0 +1,190 @@
+"""Files that clients name by URL. The gateway fetches them itself, under rules that keep it out of private networks.
+
+The address is looked up once, checked, and connected to, so that a name that changes its answer (DNS rebinding) gains
+nothing; each redirect goes through the same. Imports aiohttp: import this module where it is needed, not at start.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from ipaddress import ip_address
+
+import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
+from yarl import URL
+
+from gateway.errors import ServiceError
+from gateway.intake.addresses import IPAddress, is_public, is_unicast
+from gateway.settings import Settings
+
+Lookup = Callable[[str, int], Awaitable[Sequence[str]]]
+
+_MAX_REDIRECTS = 3
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_CHUNK_BYTES = 2**16
+_HEADERS = {"User-Agent": "paddleocr-vl-service", "Accept": "*/*", "Accept-Encoding": "identity"}
+"""Nothing of the client's own request; uncompressed, so that the size that is counted is the size that is kept."""
+_LOOKUPS = ThreadPoolExecutor(8, thread_name_prefix="lookup")
+"""Of their own: a name server that hangs must not hold the threads that encode pictures."""
+
+
+@dataclass(frozen=True, slots=True)
+class FetchRules:
+    """What may be fetched. `ports` None: any."""
+
+    is_allowed: Callable[[IPAddress], bool]
+    ports: frozenset[int] | None
+    max_bytes: int
+    timeout_s: float
+
+
+def rules_of(settings: Settings) -> FetchRules:
+    """The rules of `URL_FETCH`; raises ServiceError 400 `url_not_allowed` where it is `off`."""
+    if settings.url_fetch == "off":
+        raise _not_allowed("this service fetches no URLs (URL_FETCH=off); send the bytes themselves")
+    size, wait = int(settings.max_upload_mb * 1_000_000), settings.url_fetch_timeout_s
+    if settings.url_fetch == "any":
+        return FetchRules(is_unicast, None, size, wait)
+    return FetchRules(is_public, frozenset({80, 443}), size, wait)
+
+
+async def look_up(host: str, port: int) -> Sequence[str]:
+    """All addresses of a name, from the system's resolver; raises OSError, UnicodeError."""
+    found = await asyncio.get_running_loop().run_in_executor(
+        _LOOKUPS, lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    )
+    return [str(sockaddr[0]) for *_, sockaddr in found]
+
+
+async def fetch(url: str, rules: FetchRules, lookup: Lookup = look_up) -> bytes:
+    """The bytes behind a URL, whatever they are.
+
+    Raises ServiceError: 400 `url_not_allowed`, `url_unreachable`; 413 `url_too_large`; 504 `url_timeout`. What they say
+    holds nothing of the URL: its query may be a secret.
+    """
+    try:
+        async with asyncio.timeout(rules.timeout_s):
+            return await _followed(_parsed(url), rules, lookup)
+    except TimeoutError:
+        raise ServiceError(
+            504, "url_timeout", f"The URL's server did not deliver within {rules.timeout_s:g} s (URL_FETCH_TIMEOUT_S)."
+        ) from None
+    except aiohttp.InvalidURL:
+        raise _not_allowed("it is not a valid one") from None
+    except (aiohttp.ClientError, OSError, ValueError) as error:
+        raise _unreachable(f"the connection failed ({type(error).__name__})") from error
+
+
+async def _followed(url: URL, rules: FetchRules, lookup: Lookup) -> bytes:
+    for _ in range(_MAX_REDIRECTS + 1):
+        answer = await _one_hop(url, rules, lookup)
+        if isinstance(answer, bytes):
+            return answer
+        url = answer
+    raise _unreachable(f"it redirects more than {_MAX_REDIRECTS} times")
+
+
+async def _one_hop(url: URL, rules: FetchRules, lookup: Lookup) -> bytes | URL:
+    """The body, or where it has moved to."""
+    addresses = await _checked_addresses(url, rules, lookup)
+    connector = aiohttp.TCPConnector(resolver=_Known(addresses), use_dns_cache=False, force_close=True)
+    async with (
+        aiohttp.ClientSession(
+            connector=connector, cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False, trust_env=False
+        ) as session,
+        session.get(url, headers=_HEADERS, allow_redirects=False) as response,
+    ):
+        if response.status in _REDIRECTS:
+            return _parsed(response.headers.get("Location", ""), base=url)
+        if response.status != 200:
+            raise _unreachable(f"its server answered HTTP {response.status}")
+        return await _body(response, rules.max_bytes)
+
+
+async def _body(response: aiohttp.ClientResponse, limit: int) -> bytes:
+    """Counted as it comes: the announced length may be missing or a lie."""
+    body = bytearray()
+    if (response.content_length or 0) > limit:
+        raise _too_large(limit)
+    async for chunk in response.content.iter_chunked(_CHUNK_BYTES):
+        body += chunk
+        if len(body) > limit:
+            raise _too_large(limit)
+    return bytes(body)
+
+
+def _parsed(text: str, base: URL | None = None) -> URL:
+    """The URL as aiohttp itself understands it, so that what is checked is what is connected to."""
+    try:
+        url = base.join(URL(text)) if base else URL(text)
+        usable = url.scheme in ("http", "https") and bool(url.raw_host) and url.port is not None
+    except (ValueError, TypeError):
+        raise _not_allowed("it is not a valid one") from None
+    if not usable:
+        raise _not_allowed("only http and https URLs of a host are fetched")
+    if url.raw_user is not None or url.raw_password is not None:
+        raise _not_allowed("it holds a user name or password")
+    return url
+
+
+async def _checked_addresses(url: URL, rules: FetchRules, lookup: Lookup) -> list[str]:
+    """Addresses of the URL's host, each of them allowed: one private among public ones is a trap."""
+    host, port = url.raw_host or "", url.port or 0
+    if rules.ports is not None and port not in rules.ports:
+        raise _not_allowed(f"only the ports {' and '.join(map(str, sorted(rules.ports)))} are fetched from")
+    try:
+        found = [host] if _is_literal(host) else await lookup(host, port)
+    except (OSError, UnicodeError):
+        raise _unreachable("its host is not known") from None
+    if not found or not all(rules.is_allowed(ip_address(address)) for address in found):
+        raise _not_allowed("its host has an address that this service does not fetch from (URL_FETCH)")
+    return list(found)
+
+
+def _is_literal(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+class _Known(AbstractResolver):
+    """Gives the addresses that were checked, whatever the name resolves to by now."""
+
+    def __init__(self, addresses: Sequence[str]) -> None:
+        self._addresses = addresses
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        return [
+            ResolveResult(
+                hostname=host,
+                host=address,
+                port=port,
+                family=socket.AF_INET6 if ":" in address else socket.AF_INET,
+                proto=0,
+                flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
+            )
+            for address in self._addresses
+        ]
+
+    async def close(self) -> None:
+        return None
+
+
+def _not_allowed(why: str) -> ServiceError:
+    return ServiceError(400, "url_not_allowed", f"The URL is not fetched: {why}.")
+
+
+def _unreachable(why: str) -> ServiceError:
+    return ServiceError(400, "url_unreachable", f"The URL could not be fetched: {why}.")
+
+
+def _too_large(limit: int) -> ServiceError:
+    return ServiceError(413, "url_too_large", f"The URL's file is larger than {limit / 1e6:g} MB (MAX_UPLOAD_MB).")
