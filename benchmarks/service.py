@@ -53,7 +53,10 @@ class Service:
         """Largest resident memory so far of each tier (with its child processes), MB of 10^6 bytes."""
         peaks = {}
         for process in psutil.Process(self.supervisor).children():
-            name = "vlm" if any("vlm_backend" in part for part in process.cmdline()) else "gateway"
+            command = process.cmdline()
+            name = "vlm" if any("vlm_backend" in part for part in command) else "gateway"
+            if "scripts.guardian" in command:
+                continue
             peaks[name] = sum(peak_memory(p.pid) for p in [process, *process.children(recursive=True)])
         return peaks
 

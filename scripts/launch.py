@@ -1,12 +1,13 @@
 """Checks what can be checked before the service starts, then becomes supervisord.
 
 Everything that a person can put right (a setting, a port, a folder) is said here in one sentence, before two programs
-that restart and restart bury it in their logs. Belongs to neither tier: it alone may read both settings tables.
+that restart and restart bury it in their logs. Belongs to neither tier and may read both settings tables.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import errno
 import os
 import socket
@@ -21,6 +22,9 @@ from pydantic import ValidationError
 from pydantic_settings import BaseSettings
 
 from gateway.settings import Settings as GatewaySettings
+from scripts.private_folder import VARIABLE
+from scripts.settings import Settings as StartSettings
+from scripts.supervision import ExitCode, supervision_file
 from vlm_backend.settings import Settings as VlmSettings
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -104,12 +108,19 @@ def warn_of_folders(gateway: GatewaySettings) -> None:
             )
 
 
-def pidfile(gateway: GatewaySettings) -> Path:
-    """In TEMP_DIR, or in a private folder of the system's, because a guessable name in a shared one can be a trap."""
-    folder = gateway.temp_dir
-    if folder_problem(folder):
-        folder = Path(tempfile.mkdtemp(prefix="paddleocr-vl-service-"))
-    return folder.absolute() / f"supervisord-{gateway.port}.pid"
+def make_private_folder(gateway: GatewaySettings) -> Path:
+    """In the system's folder for temporary files or, should that not be writable, in TEMP_DIR."""
+    for parent in (None, gateway.temp_dir.absolute()):
+        with contextlib.suppress(OSError):
+            return Path(tempfile.mkdtemp(prefix="paddleocr-vl-service-", dir=parent))
+    say("no folder for temporary files can be written; name one with TMPDIR or TEMP_DIR.")
+    sys.exit(ExitCode.CONFIGURATION_ERROR)
+
+
+def forget_last_run(gateway: GatewaySettings) -> None:
+    """What supervision said of a service before this one is no news of this one."""
+    with contextlib.suppress(OSError):
+        supervision_file(gateway.temp_dir, gateway.port).unlink()
 
 
 def can_be_reopened(descriptor: int) -> bool:
@@ -135,37 +146,41 @@ def relay_stdout() -> None:
     os.close(writer)
 
 
-def environment(gateway: GatewaySettings, console: bool) -> dict[str, str]:
+def environment(gateway: GatewaySettings, start: StartSettings, console: bool) -> dict[str, str]:
     """What `supervisord.conf` expands and the programs inherit. Each tier may have an interpreter of its own."""
     named = dict(os.environ)
     named.setdefault("GATEWAY_PYTHON", sys.executable)
     named.setdefault("VLM_PYTHON", sys.executable)
+    named["GUARDIAN_PYTHON"] = sys.executable
     named["VLM_AUTOSTART"] = "true" if hosts_vlm(gateway) else "false"
+    named["VLM_STARTING_S"] = str(start.vlm_starting_s)
+    named["START_TRIES"] = str(start.start_tries)
     named["PYTHONUNBUFFERED"] = "1"
     if console and "log_format" not in gateway.model_fields_set:
         named["LOG_FORMAT"] = "console"
     return named
 
 
-def supervisord_command(pid: Path) -> list[str]:
-    command = [sys.executable, "-m", "supervisor.supervisord", "-n", "-c", str(CONFIGURATION), "-j", str(pid)]
+def supervisor_command(folder: Path) -> list[str]:
+    command = [sys.executable, "-m", "scripts.supervise", "-n", "-c", str(CONFIGURATION)]
+    command += ["-j", str(folder / "supervisord.pid")]
     if os.getuid() == 0:
         # Saying so is the only way to keep supervisord from a warning about root at each start.
         command += ["-u", "root"]
     return command
 
 
-def checked_settings() -> GatewaySettings:
+def checked_settings() -> tuple[GatewaySettings, StartSettings]:
     """The settings, once nothing that would keep the service from starting is left; else says what is and exits."""
-    problems = setting_problems(GatewaySettings, VlmSettings)
+    problems = setting_problems(GatewaySettings, VlmSettings, StartSettings)
     if not problems:
         gateway = GatewaySettings()
         problems = [*engine_problems(gateway), *port_problems(gateway)]
     for problem in problems:
         say(problem)
     if problems:
-        sys.exit(2)
-    return gateway
+        sys.exit(ExitCode.CONFIGURATION_ERROR)
+    return gateway, StartSettings()
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -173,10 +188,12 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--console", action="store_true", help="log for eyes unless LOG_FORMAT says otherwise")
     options = parser.parse_args(arguments)
     os.chdir(ROOT)
-    gateway = checked_settings()
+    gateway, start = checked_settings()
     warn_of_folders(gateway)
-    named = environment(gateway, options.console or sys.stdout.isatty())
-    command = supervisord_command(pidfile(gateway))
+    forget_last_run(gateway)
+    folder = make_private_folder(gateway)
+    named = environment(gateway, start, options.console or sys.stdout.isatty()) | {VARIABLE: str(folder)}
+    command = supervisor_command(folder)
     if not can_be_reopened(1):
         relay_stdout()
     os.execve(command[0], command, named)

@@ -1,4 +1,4 @@
-"""Writes docs/settings.md from the settings tables of both tiers, so that code and documentation cannot differ.
+"""Writes docs/settings.md from all settings tables, so that code and documentation cannot differ.
 
 python -m scripts.settings_doc
 """
@@ -14,6 +14,7 @@ from annotated_types import Ge, Gt, Le, Lt
 from pydantic.fields import FieldInfo
 
 from gateway.settings import Settings as GatewaySettings
+from scripts.settings import Settings as StartSettings
 from vlm_backend.settings import Settings as VlmSettings
 
 TARGET = Path(__file__).resolve().parent.parent / "docs" / "settings.md"
@@ -21,7 +22,7 @@ TARGET = Path(__file__).resolve().parent.parent / "docs" / "settings.md"
 PREFACE = """\
 # Settings
 
-<!-- Written by `make docs` from gateway/settings.py and vlm_backend/settings.py; edit those. -->
+<!-- Written by `make docs` from gateway/settings.py, vlm_backend/settings.py and scripts/settings.py; edit those. -->
 
 Every setting is an environment variable. A file `.env` in the folder of the checkout is read too; the environment wins
 over it. An empty value means the default. `make run PORT=9000` and `PORT=9000 make run` do the same.
@@ -30,13 +31,14 @@ Relative paths are taken from the folder of the checkout. A value that is not ac
 that names the setting.
 """
 
-LAUNCHER = """\
+START_SCRIPT = """\
 ## Start script
 
-Read by `make run` alone, from the environment and not from `.env`.
+`PYTHON`, `GATEWAY_PYTHON` and `VLM_PYTHON` are read from the environment alone, not from `.env`.
 
-| name | default | values | meaning |
-|---|---|---|---|
+"""
+
+INTERPRETERS = """\
 | `PYTHON` | newest of 3.11 to 3.14 | path | Interpreter that the environments are made with |
 | `GATEWAY_PYTHON` | that of `.venv` | path | Interpreter that runs the gateway |
 | `VLM_PYTHON` | that of `.venv` | path | Interpreter that runs the VLM tier |
@@ -88,7 +90,7 @@ def document_text() -> str:
         ("VLM tier", {name: vlm[name] for name in vlm if name not in shared}),
     )
     tables = [f"## {title}\n\n{table_text(fields)}" for title, fields in sections if fields]
-    return "\n".join([PREFACE, *tables, LAUNCHER])
+    return "\n".join([PREFACE, *tables, START_SCRIPT + table_text(StartSettings.model_fields) + INTERPRETERS])
 
 
 if __name__ == "__main__":

@@ -20,9 +20,10 @@ _FOREIGN = ("vllm", "uvicorn", "uvicorn.error")
 class LineFormatter(logging.Formatter):
     """`logger.info("event", extra={"fields": {...}})` becomes one line; a trace is one field of it."""
 
-    def __init__(self, log_format: LogFormat) -> None:
+    def __init__(self, log_format: LogFormat, logger: str = "vlm") -> None:
         super().__init__()
         self._format = log_format
+        self._logger = logger
 
     def format(self, record: logging.LogRecord) -> str:
         fields = dict(getattr(record, "fields", {}))
@@ -31,9 +32,10 @@ class LineFormatter(logging.Formatter):
         time = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         level, event = record.levelname.lower(), record.getMessage()
         if self._format == "json":
-            line = {"ts": time, "level": level, "logger": "vlm", "event": event, **fields}
+            line = {"ts": time, "level": level, "logger": self._logger, "event": event, **fields}
             return json.dumps(line, ensure_ascii=False, default=str)
-        return " ".join([time, f"[{level}]", "vlm:", event, *(f"{name}={value}" for name, value in fields.items())])
+        pairs = (f"{name}={value}" for name, value in fields.items())
+        return " ".join([time, f"[{level}]", f"{self._logger}:", event, *pairs])
 
 
 def configure_logging(level: str, log_format: LogFormat) -> None:

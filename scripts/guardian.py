@@ -1,0 +1,216 @@
+"""Listens to supervisord and gives up programs that can't be kept running, which supervisord alone does not: a program
+that is `FATAL` leaves it running with nothing to do, and one that dies after its start time is restarted for ever.
+
+With `ON_FATAL=exit` the service then ends: the other program is stopped in order, `scripts.supervise` returns the code
+of `scripts.supervision.ExitCode`. With `ON_FATAL=stay` the rest goes on. What is known stands in
+`TEMP_DIR/supervision-<PORT>.json` all the while (`scripts.supervision` describes it).
+
+An event listener of supervisord's: standard output carries the protocol and nothing else.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TextIO
+
+from gateway.settings import Settings as GatewaySettings
+from scripts.private_folder import PrivateFolder, private_folder
+from scripts.settings import Settings
+from scripts.supervision import TITLES, ExitCode, Supervision, supervision_file
+from vlm_backend.logs import LineFormatter
+from vlm_backend.settings import Settings as VlmSettings
+from vlm_backend.status import status_file
+
+Address = tuple[str, int]
+Fields = Mapping[str, str]
+
+STATE_EVENT = "PROCESS_STATE_"
+RUNNING = "SUPERVISOR_STATE_CHANGE_RUNNING"
+STOPPING = "SUPERVISOR_STATE_CHANGE_STOPPING"
+"""The guardian ends at this one: supervisord calls a program FATAL too that it only ceases to start from now on."""
+
+logger = logging.getLogger("guardian")
+
+
+def log(level: int, event: str, **fields: object) -> None:
+    logger.log(level, event, extra={"fields": fields})
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """`name` as in supervisord's manual, `serial` its number in this supervisord's life."""
+
+    name: str
+    serial: int
+    fields: Fields
+
+
+def fields_of(line: str) -> dict[str, str]:
+    """`a:1 b:2` as a mapping; what is no pair is left out."""
+    pairs = (part.partition(":") for part in line.split())
+    return {name: value for name, separator, value in pairs if separator}
+
+
+def events(source: TextIO, answers: TextIO) -> Iterator[Event]:
+    """What supervisord tells, until it is gone; each event counts as done when the next one is asked for."""
+    while True:
+        answers.write("READY\n")
+        answers.flush()
+        line = source.readline()
+        if not line:
+            return
+        header = fields_of(line)
+        payload = source.read(int(header.get("len", 0)))
+        yield Event(header.get("eventname", ""), int(header.get("serial", -1)), fields_of(payload))
+        answers.write("RESULT 2\nOK")
+        answers.flush()
+
+
+def replace_file(target: Path, text: str) -> None:
+    """In one step. A folder that can't be written costs the file, nothing else."""
+    draft = target.with_name(f".{target.name}.new")
+    with contextlib.suppress(OSError):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        draft.write_text(text, encoding="utf-8")
+        draft.replace(target)
+
+
+def is_listening(address: Address) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection(address, timeout=1):
+        return True
+    return False
+
+
+def recalled(folder: PrivateFolder, settings: Settings) -> Supervision:
+    """What a guardian before this one knew, should it have been killed."""
+    with contextlib.suppress(OSError, ValueError):
+        return Supervision.model_validate_json(folder.supervision.read_text(encoding="utf-8"))
+    return Supervision(on_fatal=settings.on_fatal, start_tries=settings.start_tries)
+
+
+@dataclass(slots=True)
+class Guardian:
+    """`published` and `refusal` are files of this run, `addresses` where each program listens once it has loaded."""
+
+    folder: PrivateFolder
+    published: Path
+    refusal: Path
+    addresses: Mapping[str, Address]
+    end_service: Callable[[], None]
+    supervision: Supervision
+    has_ended_service: bool = field(default=False)
+
+    def handle(self, event: Event, now: float) -> None:
+        if 0 <= event.serial <= self.supervision.serial:
+            return  # told again, because the guardian before this one was killed over it
+        self.supervision.serial = event.serial
+        if event.name == RUNNING:
+            self._begin_anew()
+        elif event.name.startswith(STATE_EVENT) and event.fields.get("processname") in TITLES:
+            self._follow(event.fields, event.name.removeprefix(STATE_EVENT).lower(), now)
+        elif event.name == "TICK_5":
+            self._look_who_serves(now)
+        if event.name != "TICK_5":
+            self._publish()
+
+    def _begin_anew(self) -> None:
+        """At the start, and after SIGHUP, by which people make supervisord start everything again."""
+        self.supervision.programs.clear()
+        for name in TITLES:
+            self.folder.given_up(name).unlink(missing_ok=True)
+
+    def _follow(self, fields: Fields, state: str, now: float) -> None:
+        name = fields["processname"]
+        self.supervision.program(name).enter(state, now)
+        code = self.supervision.failure(name, state, int(fields.get("tries", 0)))
+        if code and not self.has_ended_service:
+            self._give_up(name, ExitCode.CONFIGURATION_ERROR if self._was_refused(name) else code, now)
+        if state == "fatal":
+            self.folder.end_for_good(name)
+
+    def _was_refused(self, name: str) -> bool:
+        """Whether the VLM tier's last process ended because it saw that it could not work."""
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            status = json.loads(self.refusal.read_text(encoding="utf-8"))
+            return name == "vlm" and status.get("state") == "refused" and status.get("pid") == self.folder.pid(name)
+        return False
+
+    def _give_up(self, name: str, code: ExitCode, now: float) -> None:
+        sentence = self.supervision.sentence(name, code, now)
+        self.supervision.programs[name].give_up(code, sentence)
+        stays = self.supervision.on_fatal == "stay"
+        consequence = "the rest of the service stays up" if stays else "the service ends"
+        log(logging.ERROR, sentence, program=name, code=int(code), on_fatal=self.supervision.on_fatal, so=consequence)
+        if stays:
+            self._keep_down(name)
+        else:
+            replace_file(self.folder.exit_code, str(int(code)))
+            self.has_ended_service = True
+            self.end_service()
+
+    def _keep_down(self, name: str) -> None:
+        """supervisord may have started it again by now; from the next start on it finds the note and ends at once."""
+        self.folder.given_up(name).touch()
+        self.folder.kill_group(name)
+
+    def _look_who_serves(self, now: float) -> None:
+        for name, program in self.supervision.programs.items():
+            if program.state in ("starting", "running") and not program.served:
+                program.served = is_listening(self.addresses[name])
+                if program.served:
+                    program.forget_old_ends(now)
+                    self._publish()
+
+    def _publish(self) -> None:
+        text = self.supervision.model_dump_json()
+        replace_file(self.folder.supervision, text)
+        replace_file(self.published, text)
+
+
+def listen(guardian: Guardian, source: TextIO, answers: TextIO) -> None:
+    """Until supervisord stops or is gone. Nothing else ends this: an unwatched service is worse than an event lost."""
+    for event in events(source, answers):
+        try:
+            guardian.handle(event, time.time())
+        except Exception:
+            logger.exception("an event could not be handled", extra={"fields": {"name": event.name}})
+        if event.name == STOPPING:
+            return
+
+
+def configure_logging(settings: GatewaySettings) -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(LineFormatter(settings.log_format, "guardian"))
+    logging.basicConfig(level=settings.log_level, handlers=[handler], force=True)
+
+
+def main() -> None:
+    supervisor = os.getppid()
+    gateway, vlm = GatewaySettings(), VlmSettings()
+    configure_logging(gateway)
+    folder = private_folder()
+    guardian = Guardian(
+        folder=folder,
+        published=supervision_file(gateway.temp_dir, gateway.port),
+        refusal=status_file(vlm),
+        addresses={"vlm": ("127.0.0.1", gateway.vlm_port), "gateway": (gateway.host, gateway.port)},
+        end_service=lambda: os.kill(supervisor, signal.SIGTERM),
+        supervision=recalled(folder, Settings()),
+    )
+    answers = sys.stdout
+    with contextlib.redirect_stdout(sys.stderr):
+        listen(guardian, sys.stdin, answers)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,118 @@
+"""What is known of each program under supervisord, and when one is given up. No input or output here.
+
+The guardian publishes a `Supervision` as `TEMP_DIR/supervision-<PORT>.json`, replaced in one step. The tiers share no
+code with it, so its fields are the contract (`gateway/recognition/tier.py` reads them):
+
+    {"on_fatal": "stay", "start_tries": 5,
+     "programs": {"vlm": {"state": "fatal", "since": 1763890000.1, "ends": [1763889950.3, 1763889980.7],
+                          "served": false, "gave_up": true, "exit_code": 70,
+                          "sentence": "The VLM tier is given up: …"}}}
+
+Times are Unix times in seconds. `programs` holds `vlm` and `gateway` from their first start on; an engine that is not
+hosted here never appears. The file is written anew at each change and once a minute.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from enum import IntEnum
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, Field
+
+WINDOW_S = 600
+"""Ends of a program that are further apart make no crash loop."""
+
+TITLES: Mapping[str, str] = {"vlm": "VLM tier", "gateway": "gateway"}
+
+
+def supervision_file(temp_dir: Path, port: int) -> Path:
+    """port: the gateway's."""
+    return temp_dir / f"supervision-{port}.json"
+
+
+class ExitCode(IntEnum):
+    """How the service ends when supervision ends it; `sysexits.h` has the first and the last."""
+
+    FATAL = 70
+    CRASH_LOOP = 71
+    CONFIGURATION_ERROR = 78
+
+
+class Program(BaseModel):
+    """`state`: supervisord's word in small letters, since `since`. `ends`: when the program ended by itself or was
+    killed, for as long as that counts. `served`: the process of now, or the last one, has listened at its port.
+    `gave_up`: it is not started again; `exit_code` and `sentence` say why."""
+
+    state: str = "unknown"
+    since: float = 0
+    ends: list[float] = Field(default_factory=list)
+    served: bool = False
+    gave_up: bool = False
+    exit_code: ExitCode | None = None
+    sentence: str | None = None
+
+    def enter(self, state: str, now: float) -> None:
+        self.state, self.since = state, now
+        if state == "starting":
+            self.served = False
+        elif state in ("backoff", "exited") and not self.gave_up:
+            self._end(now)
+
+    def _end(self, now: float) -> None:
+        # One that dies after minutes of loading, and loads and dies again, is in a loop however slow it is.
+        if self.served:
+            self.forget_old_ends(now)
+        self.ends.append(now)
+
+    def forget_old_ends(self, now: float) -> None:
+        self.ends = [end for end in self.ends if now - end < WINDOW_S]
+
+    def give_up(self, code: ExitCode, sentence: str) -> None:
+        self.gave_up, self.exit_code, self.sentence = True, code, sentence
+
+
+class Supervision(BaseModel):
+    """`serial`: number of the last event that this knows of."""
+
+    on_fatal: Literal["exit", "stay"]
+    start_tries: int
+    programs: dict[str, Program] = Field(default_factory=dict)
+    serial: int = -1
+
+    def program(self, name: str) -> Program:
+        return self.programs.setdefault(name, Program())
+
+    def failure(self, name: str, state: str, starts_failed: int) -> ExitCode | None:
+        """Why the program has to be given up, now that it entered `state`; None if it need not be.
+
+        starts_failed: supervisord's count of starts in a row that failed.
+        """
+        program = self.programs[name]
+        if program.gave_up:
+            return None
+        if state == "fatal":
+            return ExitCode.FATAL
+        # After one failed start too many supervisord says `fatal` next, which is the better name for it.
+        if state in ("backoff", "exited") and len(program.ends) > self.start_tries >= starts_failed:
+            return ExitCode.CRASH_LOOP
+        return None
+
+    def sentence(self, name: str, code: ExitCode, now: float) -> str:
+        """What happened, for people."""
+        ends = self.programs[name].ends
+        happened = {
+            ExitCode.FATAL: f"{self.start_tries + 1} starts in a row failed"
+            if self.start_tries
+            else "its start failed",
+            ExitCode.CRASH_LOOP: f"it ended {len(ends)} times within {_duration(now - min(ends, default=now))}",
+            ExitCode.CONFIGURATION_ERROR: "it cannot work with these settings on this machine "
+            "(`python -m vlm_backend doctor` says why)",
+        }
+        return f"The {TITLES[name]} is given up: {happened[code]}."
+
+
+def _duration(seconds: float) -> str:
+    return f"{math.ceil(seconds / 60)} minutes" if seconds > 120 else f"{math.ceil(seconds)} s"
