@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, aclosing
-from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request
 from starlette.responses import Response, StreamingResponse
 
 from gateway.api.answers import answer
 from gateway.api.auth import KeyRequired
 from gateway.api.description import OCR_DESCRIPTION, OCR_REQUEST, OCR_RESPONSES
 from gateway.api.disconnect import until_gone
-from gateway.api.errors import request_id_of, shutting_down
+from gateway.api.entry import Held, admit, received
+from gateway.api.errors import request_id_of
 from gateway.api.feed import page_feed
 from gateway.api.options import RequestOptions, parse_options
 from gateway.api.reading import DocumentReading
@@ -26,14 +25,9 @@ from gateway.model import Document, DocumentResult
 from gateway.pipeline import read_pages
 from gateway.recognition.tasks import page_dpi
 from gateway.service import Service
+from gateway.settings import Settings
 
 router = APIRouter(tags=["ocr"], dependencies=[KeyRequired])
-
-
-async def _resources() -> AsyncIterator[AsyncExitStack]:
-    """What a request holds until its response is sent, a stream's last event included."""
-    async with AsyncExitStack() as stack:
-        yield stack
 
 
 @router.post(
@@ -44,32 +38,16 @@ async def _resources() -> AsyncIterator[AsyncExitStack]:
     responses=OCR_RESPONSES,
     openapi_extra=OCR_REQUEST,
 )
-async def ocr(request: Request, held: Annotated[AsyncExitStack, Depends(_resources)]) -> Response:
+async def ocr(request: Request, held: Held) -> Response:
     service: Service = request.app.state.service
     deadline = asyncio.get_running_loop().time() + service.settings.request_timeout_s
-    _admit(service, held)
-    upload = await _received(request, deadline)
+    admit(service, held)
+    upload = await received(read_upload(request), deadline)
     wishes = parse_options([*request.query_params.multi_items(), *upload.options], request.headers.get("accept", ""))
     reading = await until_gone(request.receive, _opened(service, upload, wishes, deadline, held))
     if wishes.stream:
         return await _streamed(request, reading, held)
     return await answer(reading, await until_gone(request.receive, reading.read_all()))
-
-
-def _admit(service: Service, held: AsyncExitStack) -> None:
-    """Refuses before the body is read what can't be served anyway."""
-    if service.draining:
-        raise shutting_down()
-    held.enter_context(service.parts.queue.admit())
-    service.parts.engine.require_serving()
-
-
-async def _received(request: Request, deadline: float) -> Upload:
-    try:
-        async with asyncio.timeout_at(deadline):
-            return await read_upload(request)
-    except TimeoutError:
-        raise ServiceError(408, "body_timeout", "The request body did not arrive before the deadline.") from None
 
 
 async def _opened(
@@ -87,7 +65,7 @@ async def _document(service: Service, upload: Upload, wishes: RequestOptions, de
     try:
         async with asyncio.timeout_at(deadline):
             return await open_document(
-                upload.data,
+                await _bytes(upload, service.settings),
                 upload.name,
                 pages=wishes.pages,
                 dpi=wishes.dpi or parts.settings.pdf_dpi or page_dpi(parts.engine.kind),
@@ -96,6 +74,14 @@ async def _document(service: Service, upload: Upload, wishes: RequestOptions, de
             )
     except TimeoutError:
         raise ServiceError(504, "deadline_exceeded", "The document was not opened before the deadline.") from None
+
+
+async def _bytes(upload: Upload, settings: Settings) -> bytes:
+    if upload.url is None:
+        return upload.data
+    from gateway.intake.fetch import fetch, rules_of
+
+    return await fetch(upload.url, rules_of(settings))
 
 
 async def _streamed(request: Request, reading: DocumentReading, held: AsyncExitStack) -> Response:

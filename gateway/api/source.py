@@ -6,8 +6,10 @@ import asyncio
 import base64
 import binascii
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
+from urllib.parse import unquote, urlsplit
 
 import pydantic_core
 from fastapi import Request
@@ -24,11 +26,15 @@ _RAW_TYPES = ("", "application/pdf", "application/octet-stream")
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """A document as it came, and the options that came in the same body, not yet validated."""
+    """A document as it came, and the options that came in the same body, not yet validated.
+
+    `url`: where the document is, if it did not come itself; `data` is empty then.
+    """
 
     data: bytes
     name: str
     options: Sequence[Pair] = ()
+    url: str | None = None
 
 
 async def read_upload(request: Request) -> Upload:
@@ -92,21 +98,25 @@ def _from_json(body: bytes) -> Upload:
     if not isinstance(content, dict):
         raise ServiceError(400, "invalid_json", "The body must be a JSON object with `source`.")
     source = content.pop("source", None)
-    data = _sourced(source)
-    return Upload(data, _name(source), list(content.items()))
+    options = list(content.items())
+    if _kind(source) == "url":
+        return Upload(b"", _name(source) or _last_part(source["url"]), options, source["url"])
+    return Upload(_decoded(source["base64"]), _name(source), options)
 
 
-def _sourced(source: object) -> bytes:
+def _kind(source: Any) -> Literal["base64", "url"]:  # noqa: ANN401 - whatever JSON can hold
     given = [kind for kind in _KINDS if isinstance(source, Mapping) and source.get(kind) is not None]
-    if not isinstance(source, Mapping) or not given:
-        raise ServiceError(400, "no_source", '`source` must be an object with `base64`: {"source": {"base64": "…"}}.')
+    if not given:
+        raise ServiceError(
+            400, "no_source", '`source` must be an object with `base64` or `url`: {"source": {"base64": "…"}}.'
+        )
     if len(given) > 1:
         raise ServiceError(400, "ambiguous_source", f"`source` holds {' and '.join(given)}; one document at a time.")
-    if given[0] != "base64":
-        raise ServiceError(
-            501, "source_not_supported", f"A `{given[0]}` source is not supported yet; send the document as base64."
-        )
-    return _decoded(source["base64"])
+    if given[0] == "s3":
+        raise ServiceError(501, "source_not_supported", "An `s3` source is not supported yet; send the document.")
+    if given[0] == "url" and not isinstance(source["url"], str):
+        raise ServiceError(400, "url_not_allowed", "`source.url` must be a string.")
+    return "url" if given[0] == "url" else "base64"
 
 
 def _decoded(value: object) -> bytes:
@@ -135,6 +145,12 @@ def _payload(value: str) -> str:
 def _name(source: Mapping[str, Any]) -> str:
     name = source.get("name")
     return name if isinstance(name, str) else ""
+
+
+def _last_part(url: str) -> str:
+    with suppress(ValueError):
+        return unquote(urlsplit(url).path.rpartition("/")[2])
+    return ""
 
 
 def _present(data: bytes) -> bytes:

@@ -1,0 +1,42 @@
+"""How a request that costs something comes in: refused before its body is read, or given a place that it holds."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import AsyncExitStack
+from typing import Annotated, Any, TypeAlias, TypeVar
+
+from fastapi import Depends
+
+from gateway.api.errors import shutting_down
+from gateway.errors import ServiceError
+from gateway.service import Service
+
+T = TypeVar("T")
+
+
+async def _resources() -> AsyncIterator[AsyncExitStack]:
+    async with AsyncExitStack() as stack:
+        yield stack
+
+
+Held: TypeAlias = Annotated[AsyncExitStack, Depends(_resources)]
+"""What a request holds until its response is sent, a stream's last event included."""
+
+
+def admit(service: Service, held: AsyncExitStack) -> None:
+    """Refuses before the body is read what can't be served anyway."""
+    if service.draining:
+        raise shutting_down()
+    held.enter_context(service.parts.queue.admit())
+    service.parts.engine.require_serving()
+
+
+async def received(body: Coroutine[Any, Any, T], deadline: float) -> T:
+    """The body, read; raises ServiceError 408 `body_timeout`."""
+    try:
+        async with asyncio.timeout_at(deadline):
+            return await body
+    except TimeoutError:
+        raise ServiceError(408, "body_timeout", "The request body did not arrive before the deadline.") from None
