@@ -34,6 +34,11 @@ class Torch:
     cuda: str | None
     hip: str | None
 
+    @property
+    def cuda_version(self) -> tuple[int, int] | None:
+        major, _, minor = (self.cuda or "").partition(".")
+        return (int(major), int(minor.partition(".")[0] or 0)) if major.isdigit() else None
+
 
 @dataclass(frozen=True, slots=True)
 class Installation:

@@ -39,6 +39,11 @@ def chat_template(settings: Settings) -> Path | None:
     return _TEMPLATES / f"{wished}.jinja" if wished in ("v1", "v1.5") else Path(wished)
 
 
+def is_known(settings: Settings) -> bool:
+    """Whether the model's name says which PaddleOCR-VL it is."""
+    return _NAME.fullmatch(_base_name(settings)) is not None
+
+
 def _template_by_name(settings: Settings) -> Path | None:
     found = _NAME.fullmatch(_base_name(settings))
     if found:

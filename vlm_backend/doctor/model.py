@@ -1,0 +1,78 @@
+"""The model: its weights and its chat template."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from vlm_backend.doctor.facts import Facts
+from vlm_backend.doctor.report import Finding, fail, ok, warn
+from vlm_backend.model import chat_template, is_known
+from vlm_backend.settings import Settings
+from vlm_backend.weights import problems, shards
+
+DEFAULT_WEIGHTS_MIB = 1940
+"""PaddleOCR-VL (0.9B) in 16 bits: vLLM's log says 1.8939 GiB."""
+MIB = 1024 * 1024
+DOWNLOAD_GB = 2
+"""Weights, tokenizer and configuration, rounded up."""
+FETCH = "Run `make fetch-models` where the network is, and keep or mount VLM_MODEL_DIR"
+
+
+def weights_mib(settings: Settings, folder: Path | None) -> float:
+    """Memory the weights take: their files' size, which is in 16 bits, twice that for VLM_DTYPE=float32."""
+    sizes = [(folder / name).stat().st_size for name in shards(folder)] if folder else []
+    mib = sum(sizes) / MIB if sizes else DEFAULT_WEIGHTS_MIB
+    return 2 * mib if settings.vlm_dtype == "float32" else mib
+
+
+def is_offline(environment: Mapping[str, str]) -> bool:
+    """huggingface_hub may not use the network."""
+    names = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
+    return any(environment.get(name, "").strip().upper() in ("1", "ON", "YES", "TRUE") for name in names)
+
+
+def check_weights(facts: Facts) -> Finding:
+    model, folder = facts.settings.vlm_model, facts.weights
+    if folder is None:
+        return _absent(model, is_offline(facts.environment))
+    if not folder.is_dir():
+        return fail(
+            f"VLM_MODEL={model} is a folder that does not exist.", "Correct the path, or mount the folder there."
+        )
+    found = problems(folder)
+    if found:
+        return fail(" ".join(found), f"Fetch the model again: remove {folder} and run `make fetch-models`.")
+    return ok(f"{model} is complete in {folder} ({weights_mib(facts.settings, folder) / 1024:.1f} GiB).")
+
+
+def _absent(model: str, offline: bool) -> Finding:
+    if offline:
+        return fail(
+            f"{model} is not on this machine, and HF_HUB_OFFLINE=1 forbids to download it.",
+            f"{FETCH}; or unset HF_HUB_OFFLINE.",
+        )
+    return warn(
+        f"{model} is not on this machine: vLLM downloads about {DOWNLOAD_GB} GB at its start, which takes minutes and "
+        "needs the network.",
+        f"{FETCH}.",
+    )
+
+
+def check_chat_template(facts: Facts) -> Finding:
+    template, wished = chat_template(facts.settings), facts.settings.vlm_chat_template
+    if template is None:
+        return ok("The template that lies with the weights is used.")
+    if not os.access(template, os.R_OK) or not template.is_file():
+        return fail(
+            f"VLM_CHAT_TEMPLATE={wished}: there is no file {template.absolute()} that can be read.",
+            "Set it to `auto`, `v1`, `v1.5` or an existing file.",
+        )
+    if wished == "auto" and not is_known(facts.settings):
+        return warn(
+            f"VLM_MODEL={facts.settings.vlm_model} does not tell which PaddleOCR-VL it is, and no template lies with it, "
+            "so that of 1.5 and 1.6 is taken.",
+            "Set VLM_CHAT_TEMPLATE=v1 for the first version, v1.5 for later ones; a wrong one makes reading worse.",
+        )
+    return ok(f"{'That of the model version' if wished == 'auto' else wished}: {template}.")
