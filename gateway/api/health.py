@@ -27,7 +27,8 @@ class FolderHealth(BaseModel):
 
 
 class VlmHealth(BaseModel):
-    state: str
+    state: Literal["starting", "ready", "restarting", "down"]
+    state_s: int = Field(description="Seconds in this state; while it starts, since the gateway's start")
     model: str | None
     engine: str | None
     reason: str | None = Field(description="Why it is not ready")
@@ -138,7 +139,13 @@ async def metrics(request: Request) -> Response:
 
 
 def _vlm(engine: EngineMonitor) -> VlmHealth:
-    return VlmHealth(state=engine.state, model=engine.model, engine=engine.kind, reason=engine.reason)
+    return VlmHealth(
+        state=engine.state,
+        state_s=int(engine.state_s),
+        model=engine.model,
+        engine=engine.kind,
+        reason=engine.reason,
+    )
 
 
 def _probe(reasons: list[str]) -> Response:

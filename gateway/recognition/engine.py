@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from time import monotonic
 from typing import Literal
 
@@ -14,7 +14,10 @@ import structlog
 from gateway.errors import ServiceError
 from gateway.recognition.connection import EngineConnection
 from gateway.recognition.failures import EngineFailure, EngineKind
-from gateway.recognition.probe import ServedModel, ask_canary, ask_health, ask_models
+from gateway.recognition.probe import ServedModel, ask_canary, ask_health, ask_models, ask_steps
+from gateway.recognition.pulse import Pulse
+from gateway.recognition.tier import kill_tier, read_tier
+from gateway.recognition.warmup import warm_up
 from gateway.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -29,15 +32,23 @@ CANARY_TIMEOUT_S = 10.0
 CANARY_TIMEOUT_BUSY_S = 60.0
 """For an engine that is at work on other calls, or warms up."""
 MISSED_CANARIES_MAX = 2
-RETRY_AFTER_S = {"starting": 5, "down": 30}
+ADMITTED_WHILE_AWAY_S = 30.0
+"""New documents wait so long with the others for an engine that restarts; then they had better go elsewhere."""
+GRACE_S: Mapping[EngineKind | None, float] = {"vllm": 300.0}
+USUAL_GRACE_S = 30.0
+"""`VLM_RESTART_GRACE_S` of 0, by kind: vLLM loads weights and captures graphs for one to four minutes."""
+RETRY_AFTER_S = {"starting": 5, "restarting": 15, "down": 30}
 
 
 class EngineMonitor:
     """Asks the engine how it is in the background, and hears from real calls how they fared.
 
-    States: `starting`: never ready yet; `ready`; `restarting`: was ready and is away for less than
-    `settings.vlm_restart_grace_s`, calls wait for it; `down`: away for longer. `is_busy` says whether region calls run,
-    so that the canary is patient; `on_ready` hears each time that the engine becomes ready.
+    States: `starting`: never ready yet; `ready`; `restarting`: was ready and is away for less than `grace_s`, calls
+    wait for it; `down`: away for longer, or known not to come by itself. `is_busy` says whether region calls run, so
+    that the canary is patient; `on_ready` hears each time that the engine becomes ready.
+
+    An engine of this container that is asked and makes no step for `settings.vlm_frozen_after_s` is killed, which is
+    how supervisord comes to start it again.
     """
 
     def __init__(
@@ -60,7 +71,10 @@ class EngineMonitor:
         self._on_ready = on_ready
         self._ready = asyncio.Event()
         self._wake = asyncio.Event()
-        self._away_since: float | None = None
+        self._since = monotonic()
+        self._was_ready = False
+        self._is_lost = False
+        self._pulse = Pulse()
         self._last_loss = -math.inf
         self._last_success = -math.inf
         self._late_polls = 0
@@ -72,9 +86,21 @@ class EngineMonitor:
     def state(self) -> EngineState:
         if self._ready.is_set():
             return "ready"
-        if self._away_since is None:
+        if self._is_lost:
+            return "down"
+        if not self._was_ready:
             return "starting"
         return "restarting" if self._grace_left_s() > 0 else "down"
+
+    @property
+    def state_s(self) -> float:
+        """Seconds since the engine became ready, or went away, or since the start."""
+        return monotonic() - self._since
+
+    @property
+    def grace_s(self) -> float:
+        """How long calls wait for an engine that went away."""
+        return self._settings.vlm_restart_grace_s or GRACE_S.get(self.kind, USUAL_GRACE_S)
 
     @property
     def is_scaling(self) -> bool:
@@ -98,6 +124,7 @@ class EngineMonitor:
         """A region call got its answer."""
         self._last_success = monotonic()
         self._missed_canaries = 0
+        self._pulse.beat()
 
     def unreachable(self, reason: str) -> None:
         """A region call found the engine gone: the state changes at once, and the engine is looked at."""
@@ -108,7 +135,7 @@ class EngineMonitor:
 
     async def wait_ready(self, timeout_s: float) -> bool:
         """Waits for an engine that starts or restarts; False when it stays away, at once when it is down."""
-        if self._away_since is not None:
+        if self._was_ready or self._is_lost:
             timeout_s = min(timeout_s, self._grace_left_s())
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(max(timeout_s, 0)):
@@ -123,14 +150,14 @@ class EngineMonitor:
 
     def require_serving(self) -> None:
         """Raises ServiceError 503 `vlm_unavailable` where a new document could not be read."""
-        retry_after_s = RETRY_AFTER_S.get(self.state)
-        if retry_after_s is not None:
+        state = self.state
+        retry_after_s = RETRY_AFTER_S.get(state)
+        if retry_after_s is not None and not (state == "restarting" and self.state_s < ADMITTED_WHILE_AWAY_S):
             detail = self.reason or "The recognition engine is away."
             raise ServiceError(503, "vlm_unavailable", detail, retry_after_s=retry_after_s)
 
     def _grace_left_s(self) -> float:
-        since = math.inf if self._away_since is None else self._away_since
-        return since + self._settings.vlm_restart_grace_s - monotonic()
+        return 0.0 if self._is_lost else self.grace_s - self.state_s
 
     async def _watch(self) -> None:
         while True:
@@ -149,8 +176,9 @@ class EngineMonitor:
             served = self._preferred()
             self.model, self.kind = served.id, served.kind
             await self._prove_life(served.id, served.kind)
+            await self._warm_up(served.id, served.kind)
         except EngineFailure as failure:
-            return self._look_failed(failure)
+            return await self._look_failed(failure)
         except Exception:
             log.exception("engine_look_failed")
             return False
@@ -167,30 +195,69 @@ class EngineMonitor:
         """A canary, where no region call shows that the engine works; a ready engine may miss one."""
         if self._ready.is_set() and not self._canary_is_due():
             return
-        patient = self._is_busy() or not self._ready.is_set()
+        self._pulse.count(await ask_steps(self._connection))
         try:
-            await ask_canary(self._connection, model, kind, CANARY_TIMEOUT_BUSY_S if patient else CANARY_TIMEOUT_S)
+            await ask_canary(self._connection, model, kind, self._patience_s())
         except EngineFailure:
+            if self._ready.is_set() and self._pulse.count(await ask_steps(self._connection)):
+                return  # it is slow, but at work
             self._missed_canaries += 1
             if not self._ready.is_set() or self._missed_canaries >= MISSED_CANARIES_MAX:
                 raise
         else:
             self.succeeded()
 
-    def _look_failed(self, failure: EngineFailure) -> bool:
+    def _patience_s(self) -> float:
+        if self._ready.is_set():
+            return CANARY_TIMEOUT_BUSY_S if self._is_busy() and not self._pulse.is_counted else CANARY_TIMEOUT_S
+        # Of an engine that went away without a word, the canary is to be back when the verdict is due.
+        return max(CANARY_TIMEOUT_S, self._pulse.left_s(self._settings.vlm_frozen_after_s))
+
+    async def _warm_up(self, model: str, kind: EngineKind) -> None:
+        if self._ready.is_set() or kind != "vllm" or not self._settings.vlm_warm_up:
+            return
+        self.reason = "The recognition engine is warming up."
+        await warm_up(self._connection, model, kind)
+        self.succeeded()
+
+    async def _look_failed(self, failure: EngineFailure) -> bool:
         if failure.kind == "late" and self._ready.is_set() and self._missed_canaries < MISSED_CANARIES_MAX:
             self._late_polls += 1
             if self._late_polls < LATE_POLLS_MAX or not self._canary_is_due():
                 return True
         self._went_away(failure.sentence)
+        if failure.kind == "late":
+            await self._end_if_frozen()
+        else:
+            self._pulse.restart()
+            await self._explain(failure)
         return False
+
+    async def _end_if_frozen(self) -> None:
+        if self._pulse.left_s(self._settings.vlm_frozen_after_s) > 0:
+            return
+        still_s = self._pulse.still_s
+        if await asyncio.to_thread(kill_tier, self._settings):
+            self._pulse.restart()
+            self.reason = f"The recognition engine was frozen for {still_s:.0f} s and has been killed; it starts again."
+            log.error("engine_killed", reason=self.reason)
+
+    async def _explain(self, failure: EngineFailure) -> None:
+        """Puts what the tier says of itself in the place of what can be seen from outside."""
+        if failure.kind != "unreachable":
+            return
+        report = await asyncio.to_thread(read_tier, self._settings)
+        self._is_lost = report.is_lost
+        self.reason = report.reason or failure.sentence
 
     def _canary_is_due(self) -> bool:
         return monotonic() - self._last_success >= self._settings.vlm_canary_interval_s
 
     def _came_back(self) -> None:
         self.reason = None
-        self._away_since = None
+        self._is_lost = False
+        self._was_ready = True
+        self._since = monotonic()
         self._on_ready(self)
         self._ready.set()
         log.info("engine_ready", model=self.model, kind=self.kind)
@@ -199,5 +266,5 @@ class EngineMonitor:
         self.reason = reason
         if self._ready.is_set():
             self._ready.clear()
-            self._away_since = monotonic()
+            self._since = monotonic()
             log.warning("engine_away", reason=reason)

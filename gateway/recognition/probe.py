@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 from pydantic import BaseModel, ValidationError
 
@@ -14,6 +16,8 @@ KINDS: dict[str | None, EngineKind] = {"vllm": "vllm", "paddleocr-vl-service": "
 """`owned_by` in `/v1/models` to the engine's kind; any other owner is `external`."""
 NO_HEALTH_STATUSES = (404, 405, 501)
 POLL_TIMEOUT_S = 2.0
+_STEPS = re.compile(r"^(?:vllm:iteration_tokens_total_count|embedded_lines_total)(?:\{[^}]*\})? ([0-9.eE+]+)$", re.M)
+"""vLLM's steps of one batch, and the lines that the embedded engine has found."""
 CANARY_CROP = encode(np.full((PATCH, PATCH, 3), 255, dtype=np.uint8))
 """The smallest picture that PaddleOCR-VL takes."""
 
@@ -37,9 +41,8 @@ class _ModelList(BaseModel):
 
 async def ask_health(engine: EngineConnection) -> None:
     """Raises EngineFailure unless `/health` answers 200, or is a path that this engine does not have."""
-    root = engine.base_url.rstrip("/").removesuffix("/v1")
     try:
-        await engine.get(f"{root}/health", POLL_TIMEOUT_S)
+        await engine.get(f"{root_url(engine)}/health", POLL_TIMEOUT_S)
     except EngineFailure as failure:
         if failure.kind == "busy":
             raise EngineFailure("busy", "The recognition engine is not ready yet.", failure.status) from failure
@@ -57,6 +60,23 @@ async def ask_models(engine: EngineConnection) -> tuple[ServedModel, ...]:
     if not models:
         raise EngineFailure("garbled", "The recognition engine serves no model.")
     return tuple(models)
+
+
+async def ask_steps(engine: EngineConnection) -> float | None:
+    """How many steps the engine has made since its start; None where it does not count any. Never raises.
+
+    A frozen engine still answers its health, and its gauges stand at zero; only a counter that stands still tells.
+    """
+    try:
+        text = (await engine.get(f"{root_url(engine)}/metrics", POLL_TIMEOUT_S)).decode(errors="replace")
+    except EngineFailure:
+        return None
+    counts = [float(value) for value in _STEPS.findall(text)]
+    return sum(counts) if counts else None
+
+
+def root_url(engine: EngineConnection) -> str:
+    return engine.base_url.rstrip("/").removesuffix("/v1")
 
 
 async def ask_canary(engine: EngineConnection, model: str, kind: EngineKind, timeout_s: float) -> None:

@@ -58,7 +58,7 @@ class RegionReader:
 
     async def _ask(self, crop: Crop, task: RegionTask, deadline: float) -> Reading:
         left_s = deadline - asyncio.get_running_loop().time()
-        if not await self._engine.wait_ready(min(self._settings.vlm_restart_grace_s, left_s)):
+        if not await self._engine.wait_ready(min(self._engine.grace_s, left_s)):
             raise EngineFailure("away", self._engine.reason or "The recognition engine was not there in time.")
         left_s = deadline - asyncio.get_running_loop().time()
         if left_s <= 0:

@@ -16,8 +16,8 @@ from tests.support.stub_engine import StubEngine
 
 
 def settings_for(stub: StubEngine, **changes: object) -> Settings:
-    """Settings that lead to the stub; nothing of the machine's environment file."""
-    return Settings.model_validate({"vlm_engine": "auto", "vlm_port": stub.port, **changes})
+    """Settings that lead to the stub, with no warm-up among the requests it records."""
+    return Settings.model_validate({"vlm_engine": "auto", "vlm_port": stub.port, "vlm_warm_up": False, **changes})
 
 
 @asynccontextmanager
@@ -40,7 +40,7 @@ async def parts_for(
     layout = layout or FakeLayout(text_regions(2) if regions is None else regions)
     settings = settings_for(stub, **changes)
     async with recognition_for(stub, **changes) as made:
-        yield Parts(settings, RenderPool(settings), layout, made.queue, made.engine, made.reader)
+        yield Parts(settings, RenderPool(settings), layout, made.queue, made.engine, made.reader, made.chat)
 
 
 async def eventually(holds: Callable[[], bool], within_s: float = 10) -> None:

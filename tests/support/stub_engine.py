@@ -5,9 +5,9 @@
         ...
         assert stub.requests[0].prompt == "OCR:"
 
-It serves `/v1/chat/completions` (streaming too), `/v1/models` and `/health`. A call takes the first reply of `script`;
-when that is empty, what `answer(request)` says; by default an echo of the prompt. `kill()` drops every connection as
-`kill -9` would, `start()` comes back on the same port. Canaries (calls for one token) are counted, never scripted.
+It serves `/v1/chat/completions` (streaming too), `/v1/models`, `/health` and `/metrics`. A call takes the first reply
+of `script`; when that is empty, what `answer(request)` says; by default an echo of the prompt. `kill()` drops every
+connection as `kill -9` would, `start()` comes back on the same port. Canaries (calls for one token) are counted, never scripted.
 """
 
 from __future__ import annotations
@@ -80,6 +80,9 @@ class StubEngine:
     health_after: threading.Event | None = None
     health_asked: int = 0
     canary_status: int = 200
+    canary_hangs: bool = False
+    steps: int | None = None
+    """What `/metrics` says of vLLM's steps; None: there is no such path."""
     script: deque[Reply] = field(default_factory=deque)
     requests: list[StubRequest] = field(default_factory=list)
     canaries: int = 0
@@ -147,6 +150,7 @@ class StubEngine:
         app.router.add_post("/v1/chat/completions", self._chat)
         app.router.add_get("/v1/models", self._models)
         app.router.add_get("/health", self._health)
+        app.router.add_get("/metrics", self._metrics)
         runner = self._runner = web.AppRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=0)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", self.port).start()
@@ -167,6 +171,11 @@ class StubEngine:
         await _until_set(self.health_after)
         return web.Response(status=self.health_status)
 
+    async def _metrics(self, _request: web.Request) -> web.Response:
+        if self.steps is None:
+            return web.Response(status=404)
+        return web.Response(text=f'vllm:iteration_tokens_total_count{{engine="0"}} {self.steps}.0\n')
+
     async def _models(self, _request: web.Request) -> web.Response:
         common = {"object": "model", "created": 0, "owned_by": OWNERS[self.kind]}
         models = [{"id": name, **common} for name in (self.model, *self.more_models)]
@@ -176,6 +185,7 @@ class StubEngine:
         request = parse_request(await http.json(), http.headers)
         if request.is_canary:
             self.canaries += 1
+            await self._delay(Reply(hang=self.canary_hangs))
             return _completion(self.model, request, Reply(status=self.canary_status, text="", finish_reason="length"))
         self.requests.append(request)
         reply = self.script.popleft() if self.script else self.answer(request)

@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 from aiohttp import web
@@ -13,7 +14,9 @@ from gateway.recognition import concurrent_regions, create_recognition
 from gateway.recognition.engine import EngineMonitor
 from gateway.settings import Settings
 from tests.support.parts import eventually, recognition_for, settings_for
-from tests.support.stub_engine import StubEngine, free_port
+from tests.support.stub_engine import Reply, StubEngine, free_port
+from vlm_backend.settings import Settings as TierSettings
+from vlm_backend.status import Failure, TierStatus, start_ticks, write_status
 
 
 @asynccontextmanager
@@ -209,3 +212,114 @@ async def test_the_model_of_the_settings_is_taken_where_a_server_has_several(stu
     async with watching(settings_for(stub, vlm_model="wanted")) as engine:
         assert await engine.wait_ready(10)
         assert engine.model == "wanted"
+
+
+@asynccontextmanager
+async def stand_in(settings: Settings) -> AsyncIterator[asyncio.subprocess.Process]:
+    """A process that the tier's status file names as the engine."""
+    process = await asyncio.create_subprocess_exec("sleep", "600", start_new_session=True)
+    told = TierStatus("starting", "vllm", "", pid=process.pid, start_ticks=start_ticks(process.pid))
+    write_status(TierSettings.model_validate({"vlm_port": settings.vlm_port, "temp_dir": settings.temp_dir}), told)
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
+def frozen_soon(stub: StubEngine, folder: Path, frozen_after_s: float) -> Settings:
+    return settings_for(stub, temp_dir=folder, vlm_canary_interval_s=0.05, vlm_frozen_after_s=frozen_after_s)
+
+
+async def test_an_engine_that_answers_its_health_and_makes_no_step_is_killed(
+    stub: StubEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.recognition.engine.CANARY_TIMEOUT_S", 0.1)
+    stub.steps = 7
+    settings = frozen_soon(stub, tmp_path, 0.6)
+    async with stand_in(settings) as process, watching(settings) as engine:
+        assert await engine.wait_ready(10)
+        stub.canary_hangs = True
+        await asyncio.wait_for(process.wait(), 10)
+        assert process.returncode == -9
+        await eventually(lambda: "frozen" in (engine.reason or ""))
+        stub.canary_hangs = False
+        await eventually(lambda: engine.state == "ready")
+
+
+async def test_an_engine_that_is_slow_but_makes_steps_is_left_alone(
+    stub: StubEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.recognition.engine.CANARY_TIMEOUT_S", 0.1)
+    stub.steps = 7
+    settings = frozen_soon(stub, tmp_path, 0.3)
+    async with stand_in(settings) as process, watching(settings) as engine:
+        assert await engine.wait_ready(10)
+        stub.canary_hangs, asked = True, stub.canaries
+        for _ in range(100):
+            stub.steps += 1
+            await asyncio.sleep(0.01)
+        assert stub.canaries > asked + 3
+        assert (engine.state, process.returncode) == ("ready", None)
+
+
+async def test_vllm_is_warmed_up_with_each_prompt_at_real_sizes_before_it_is_ready() -> None:
+    with StubEngine(kind="vllm") as stub:
+        stub.answer = lambda request: Reply(after=may_read)
+        may_read = threading.Event()
+        async with watching(settings_for(stub, vlm_warm_up=True)) as engine:
+            assert not await engine.wait_ready(0.5)
+            may_read.set()
+            assert await engine.wait_ready(20)
+        areas = {request.prompt: request.size[0] * request.size[1] for request in stub.requests}
+    assert set(areas) == {
+        "OCR:",
+        "Table Recognition:",
+        "Formula Recognition:",
+        "Chart Recognition:",
+        "Seal Recognition:",
+        "Spotting:",
+    }
+    assert all(28 * 28 * 144 <= area <= 28 * 28 * 2048 for area in areas.values())
+    assert areas["Spotting:"] > 28 * 28 * 1280
+
+
+async def test_an_engine_that_breaks_at_its_warm_up_is_not_ready() -> None:
+    with StubEngine(kind="vllm") as stub:
+        stub.answer = lambda request: Reply(status=500)
+        async with watching(settings_for(stub, vlm_warm_up=True)) as engine:
+            await eventually(lambda: len(stub.requests) > 1)
+            assert not await engine.wait_ready(0.2)
+            stub.answer = lambda request: Reply()
+            assert await engine.wait_ready(20)
+
+
+async def test_why_the_tier_cannot_start_is_told_and_nothing_waits_for_it(tmp_path: Path) -> None:
+    settings = Settings.model_validate({"vlm_port": free_port(), "temp_dir": tmp_path})
+    failure = Failure("driver", "There is no GPU.", "Get one.")
+    tier = TierSettings.model_validate({"vlm_port": settings.vlm_port, "temp_dir": tmp_path})
+    write_status(tier, TierStatus("refused", "vllm", "", [failure]))
+    async with watching(settings) as engine:
+        await eventually(lambda: engine.state == "down")
+        assert not await engine.wait_ready(60)
+        with pytest.raises(ServiceError, match=r"There is no GPU\. Get one\."):
+            engine.require_serving()
+
+
+async def test_vllm_may_be_away_for_minutes_but_new_documents_are_turned_away_sooner(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("gateway.recognition.engine.ADMITTED_WHILE_AWAY_S", 0.2)
+    with StubEngine(kind="vllm") as stub:
+        async with watching(settings_for(stub)) as engine:
+            assert await engine.wait_ready(10)
+            stub.kill()
+            await eventually(lambda: engine.state == "restarting")
+            in_work = asyncio.create_task(engine.wait_ready(30))
+            await asyncio.sleep(0.3)
+            with pytest.raises(ServiceError) as refused:
+                engine.require_serving()
+            assert (refused.value.status, engine.state) == (503, "restarting")
+            stub.start()
+            assert await in_work

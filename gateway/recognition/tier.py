@@ -1,0 +1,118 @@
+"""What the VLM tier of this container says of itself, for the time when its API does not answer.
+
+Two small files in TEMP_DIR, written by programs that share no code with the gateway: `vlm-<VLM_PORT>.json` by the tier
+(fields: `vlm_backend/status.py`), `supervision-<PORT>.json` by the guardian (fields: `scripts/supervision.py`). A file
+that is missing or odd means that nothing is known.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Literal, TypeVar
+
+import structlog
+from pydantic import BaseModel, Field, ValidationError
+
+from gateway.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+
+class Failure(BaseModel):
+    """One thing that keeps the engine from starting, and what to do about it; both sentences."""
+
+    check: str
+    detail: str
+    remedy: str = ""
+
+
+class TierStatus(BaseModel):
+    """`starting`: the process `pid` is the engine, loading or at work; `refused`: it ended because it can't work."""
+
+    state: Literal["starting", "refused"]
+    engine: str
+    pid: int
+    start_ticks: int | None = None
+    started: float
+    failures: list[Failure] = Field(default_factory=list)
+
+
+class SupervisedProgram(BaseModel):
+    gave_up: bool = False
+    sentence: str | None = None
+
+
+class Supervision(BaseModel):
+    programs: dict[str, SupervisedProgram] = Field(default_factory=dict)
+
+
+class TierReport(BaseModel):
+    """What both files say together. `reason`: a sentence or two for clients; `is_lost`: it won't start by itself."""
+
+    reason: str | None = None
+    is_lost: bool = False
+
+
+Known = TypeVar("Known", bound=BaseModel)
+
+
+def read_tier(settings: Settings) -> TierReport:
+    """What is known of the tier now; nothing for an engine that runs elsewhere. Reads two files; never raises."""
+    if settings.vlm_engine == "external":
+        return TierReport()
+    status = _read(status_file(settings), TierStatus)
+    supervision = _read(settings.temp_dir / f"supervision-{settings.port}.json", Supervision)
+    program = supervision.programs.get("vlm") if supervision else None
+    refusal = _refusal(status) if status and status.state == "refused" else None
+    if program and program.gave_up:
+        told = filter(None, (program.sentence or "The VLM tier is given up.", refusal))
+        return TierReport(reason=" ".join(told), is_lost=True)
+    if refusal or status is None:
+        return TierReport(reason=refusal, is_lost=refusal is not None)
+    if not is_alive(status):
+        return TierReport(reason="The recognition engine's process has ended; it is started again.")
+    loading_s = max(time.time() - status.started, 0)
+    return TierReport(reason=f"The recognition engine ({status.engine}) is loading, {loading_s:.0f} s so far.")
+
+
+def kill_tier(settings: Settings) -> bool:
+    """Ends the tier's processes at once, so that they are started again; False where there are none to be sure of."""
+    status = _read(status_file(settings), TierStatus) if settings.vlm_engine != "external" else None
+    if status is None or status.start_ticks is None or not is_alive(status):
+        return False
+    try:
+        # The engine's own children, one of which may be the frozen one, are in the group that it leads.
+        leads_group = os.getpgid(status.pid) == status.pid
+        os.killpg(status.pid, signal.SIGKILL) if leads_group else os.kill(status.pid, signal.SIGKILL)
+    except OSError as error:
+        log.warning("engine_not_killed", pid=status.pid, reason=error.strerror)
+        return False
+    return True
+
+
+def status_file(settings: Settings) -> Path:
+    return settings.temp_dir / f"vlm-{settings.vlm_port}.json"
+
+
+def is_alive(status: TierStatus) -> bool:
+    """Whether the process is still the one that wrote the file: another may have its number by now."""
+    try:
+        fields = Path(f"/proc/{status.pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+    except OSError:
+        return False
+    return fields[0] != "Z" and status.start_ticks == int(fields[19])
+
+
+def _refusal(status: TierStatus) -> str:
+    told = [f"{failure.detail} {failure.remedy}".strip() for failure in status.failures]
+    return " ".join([f"The VLM tier ({status.engine}) cannot start:", *told])
+
+
+def _read(file: Path, model: type[Known]) -> Known | None:
+    try:
+        return model.model_validate_json(file.read_bytes())
+    except (OSError, ValidationError):
+        return None
