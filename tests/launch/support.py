@@ -16,7 +16,20 @@ import psutil
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-FOREIGN = ("LOG_FORMAT", "LOG_LEVEL", "PORT", "HOST", "VLM_ENGINE", "VLM_PORT", "MAKEFLAGS", "MAKELEVEL", "MFLAGS")
+FOREIGN = (
+    "ON_FATAL",
+    "START_TRIES",
+    "VLM_STARTING_S",
+    "LOG_FORMAT",
+    "LOG_LEVEL",
+    "PORT",
+    "HOST",
+    "VLM_ENGINE",
+    "VLM_PORT",
+    "MAKEFLAGS",
+    "MAKELEVEL",
+    "MFLAGS",
+)
 
 
 def environment(**names: str) -> dict[str, str]:

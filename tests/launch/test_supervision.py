@@ -14,6 +14,9 @@ import psutil
 import pytest
 from supervisor.options import ServerOptions
 
+from gateway.settings import Settings as GatewaySettings
+from scripts import launch
+from scripts.settings import Settings as StartSettings
 from tests.launch.support import ROOT, end, environment, family, free_port, is_running, launched, program, wait_until
 
 LAUNCH = [sys.executable, "-m", "scripts.launch"]
@@ -29,6 +32,7 @@ def tiers(tmp_path: Path) -> dict[str, str]:
         "OUTPUT_DIR": str(tmp_path / "output"),
         "GATEWAY_PYTHON": program(tmp_path / "a gateway", ENDLESS),
         "VLM_PYTHON": program(tmp_path / "a vlm", ENDLESS),
+        "VLM_STARTING_S": "1",
     }
 
 
@@ -37,15 +41,14 @@ def children(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
 
 
 def test_configuration_starts_the_vlm_first_and_stops_within_the_grace(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("GATEWAY_PYTHON", "VLM_PYTHON"):
-        monkeypatch.setenv(name, sys.executable)
-    monkeypatch.setenv("VLM_AUTOSTART", "true")
+    for name, value in launch.environment(GatewaySettings(), StartSettings(), console=False).items():
+        monkeypatch.setenv(name, value)
     options = ServerOptions()
     options.realize(["-c", str(ROOT / "supervisord.conf")])
-    programs = [group.process_configs[0] for group in sorted(options.process_group_configs)]
-    assert [program.name for program in programs] == ["vlm", "gateway"]
-    assert all(program.killasgroup and not program.stopasgroup for program in programs)
-    assert sum(program.stopwaitsecs for program in programs) < 30
+    configured = [group.process_configs[0] for group in sorted(options.process_group_configs)]
+    assert [program.name for program in configured] == ["guardian", "vlm", "gateway"]
+    assert all(program.killasgroup and not program.stopasgroup for program in configured[1:])
+    assert sum(program.stopwaitsecs for program in configured) < 30
     assert not options.server_configs
 
 
@@ -53,7 +56,7 @@ def test_both_tiers_start_and_share_one_log(tmp_path: Path, tiers: dict[str, str
     log = tmp_path / "log"
     with launched(log, LAUNCH, **tiers) as service:
         wait_until(lambda: len(children(service)) == 2, "both tiers")
-        wait_until(lambda: log.read_text().count("RUNNING state") == 2, "supervisord's word")
+        wait_until(lambda: log.read_text().count("RUNNING state") == 3, "supervisord's word")
     lines = log.read_text().splitlines()
     assert {"gateway says ", "vlm_backend says "} <= {line for line in lines if "says" in line}
     assert not list(tmp_path.glob("temp/tmp*"))
@@ -63,7 +66,7 @@ def test_both_tiers_start_and_share_one_log(tmp_path: Path, tiers: dict[str, str
 def test_a_killed_tier_comes_back(tmp_path: Path, tiers: dict[str, str], tier: str) -> None:
     log = tmp_path / "log"
     with launched(log, LAUNCH, **tiers) as service:
-        wait_until(lambda: log.read_text().count("RUNNING state") == 2, "both tiers")
+        wait_until(lambda: log.read_text().count("RUNNING state") == 3, "both tiers")
         before = children(service)
         victim = next(child for child in before if f"spawned: '{tier}' with pid {child.pid}" in log.read_text())
         victim.kill()
@@ -78,7 +81,7 @@ def test_a_signal_stops_everything(tmp_path: Path, tiers: dict[str, str], number
         wait_until(lambda: len(children(service)) == 2, "both tiers")
         everyone = family(service)
         service.send_signal(number)
-        service.wait(30)
+        assert service.wait(30) == 0
         wait_until(lambda: not any(map(is_running, everyone)), "the end of all processes")
     text = log.read_text()
     assert text.index("stopped: gateway") < text.index("stopped: vlm")

@@ -1,0 +1,194 @@
+"""Programs that can't be kept running, under the real supervisord: how the service ends, or stays."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from tests.launch.support import ROOT, environment, free_port, is_running, launched, program, wait_until
+
+LAUNCH = [sys.executable, "-m", "scripts.launch"]
+ENDLESS = "exec sleep 1000"
+
+
+@pytest.fixture
+def names(tmp_path: Path) -> dict[str, str]:
+    """Settings under which both tiers run and run, and few failures are enough."""
+    return {
+        "PORT": str(free_port()),
+        "VLM_PORT": str(free_port()),
+        "TEMP_DIR": str(tmp_path / "temp"),
+        "OUTPUT_DIR": str(tmp_path / "output"),
+        "GATEWAY_PYTHON": program(tmp_path / "gateway", ENDLESS),
+        "VLM_PYTHON": program(tmp_path / "vlm", ENDLESS),
+        "START_TRIES": "1",
+        "VLM_STARTING_S": "1",
+    }
+
+
+def supervision(names: dict[str, str]) -> dict[str, Any]:
+    """What the gateway can read of each program."""
+    try:
+        text = Path(names["TEMP_DIR"], f"supervision-{names['PORT']}.json").read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return {}
+    programs: dict[str, Any] = json.loads(text)["programs"]
+    return programs
+
+
+def has_given_up(names: dict[str, str], tier: str) -> bool:
+    return bool(supervision(names).get(tier, {}).get("gave_up"))
+
+
+def tier_process(service: subprocess.Popen[bytes], log: Path, tier: str) -> psutil.Process | None:
+    """The process that supervisord started as `tier` last, if it runs."""
+    words = [line.split() for line in log.read_text().splitlines() if f"spawned: '{tier}'" in line]
+    running = {child.pid: child for child in psutil.Process(service.pid).children()}
+    return running.get(int(words[-1][-1])) if words else None
+
+
+def started_again(service: subprocess.Popen[bytes], log: Path, tier: str, before: psutil.Process) -> bool:
+    process = tier_process(service, log, tier)
+    return process is not None and process.pid != before.pid
+
+
+def test_a_tier_that_cant_start_ends_the_service_with_70(tmp_path: Path, names: dict[str, str]) -> None:
+    log = tmp_path / "log"
+    names["VLM_PYTHON"] = program(tmp_path / "dying", "exit 1")
+    names["GATEWAY_PYTHON"] = program(tmp_path / "draining", "trap 'echo drained; exit 0' TERM\nsleep 1000 &\nwait")
+    # A refusal of a service before this one says nothing about this one.
+    (tmp_path / "temp").mkdir()
+    (tmp_path / "temp" / f"vlm-{names['VLM_PORT']}.json").write_text('{"state": "refused", "pid": 1}')
+    with launched(log, LAUNCH, **names) as service:
+        assert service.wait(30) == 70
+    text = log.read_text()
+    assert text.count("spawned: 'vlm'") == 2
+    assert text.index("The VLM tier is given up") < text.index("drained") < text.index("stopped: gateway")
+
+
+def test_a_gateway_that_cant_start_stops_the_vlm_tier_too_and_make_names_the_code(
+    tmp_path: Path, names: dict[str, str]
+) -> None:
+    makefile = tmp_path / "Makefile"
+    makefile.write_text(f"run:\n\t@exec {sys.executable} -m scripts.launch\n", encoding="utf-8")
+    names |= {"GATEWAY_PYTHON": str(tmp_path / "missing"), "START_TRIES": "0"}
+    done = subprocess.run(
+        ["make", "-f", str(makefile), "run"],
+        cwd=ROOT,
+        env=environment(**names),
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert done.returncode != 0
+    assert "stopped: vlm" in done.stdout
+    assert "Error 70" in done.stderr
+
+
+def test_a_refusal_of_the_vlm_tier_ends_the_service_with_78(tmp_path: Path, names: dict[str, str]) -> None:
+    body = 'echo "{\\"state\\": \\"refused\\", \\"pid\\": $$}" >"$TEMP_DIR/vlm-$VLM_PORT.json"\nexit 78'
+    names["VLM_PYTHON"] = program(tmp_path / "refusing", body)
+    with launched(tmp_path / "log", LAUNCH, **names) as service:
+        assert service.wait(30) == 78
+    assert "doctor" in supervision(names)["vlm"]["sentence"]
+
+
+def test_a_tier_that_starts_well_and_dies_again_and_again_ends_the_service_with_71(
+    tmp_path: Path, names: dict[str, str]
+) -> None:
+    names["VLM_PYTHON"] = program(tmp_path / "fragile", "sleep 1.3")
+    with launched(tmp_path / "log", LAUNCH, **names) as service:
+        assert service.wait(30) == 71
+
+
+def test_the_rest_stays_up_and_can_say_why(tmp_path: Path, names: dict[str, str]) -> None:
+    log = tmp_path / "log"
+    names |= {"VLM_PYTHON": program(tmp_path / "dying", "exit 1"), "ON_FATAL": "stay"}
+    with launched(log, LAUNCH, **names) as service:
+        wait_until(lambda: has_given_up(names, "vlm"), "the guardian's verdict", log=log)
+        vlm = supervision(names)["vlm"]
+        assert (vlm["state"], vlm["exit_code"], len(vlm["ends"])) == ("fatal", 70, 2)
+        assert "The VLM tier is given up" in vlm["sentence"]
+        assert tier_process(service, log, "gateway")
+        assert not supervision(names)["gateway"]["gave_up"]
+        service.terminate()
+        assert service.wait(30) == 0
+
+
+def test_a_crash_loop_stops_though_the_rest_stays_up_and_no_folder_is_writable(
+    tmp_path: Path, names: dict[str, str]
+) -> None:
+    log, runs = tmp_path / "log", tmp_path / "runs"
+    names["VLM_PYTHON"] = program(tmp_path / "fragile", f"echo run >>{runs}\nsleep 1.3")
+    names |= {"ON_FATAL": "stay", "TEMP_DIR": "/dev/null/temp"}
+    with launched(log, LAUNCH, **names) as service:
+        wait_until(lambda: "gave up: vlm entered FATAL" in log.read_text(), "the end of the tries", log=log)
+        # One run may have begun before the verdict; from then on the program itself is not run.
+        assert runs.read_text().count("run") <= 3
+        assert tier_process(service, log, "gateway")
+        service.terminate()
+        assert service.wait(30) == 0
+
+
+def test_a_stop_while_a_tier_waits_for_its_next_try_is_no_failure(tmp_path: Path, names: dict[str, str]) -> None:
+    log = tmp_path / "log"
+    names |= {"VLM_PYTHON": program(tmp_path / "dying", "exit 1"), "START_TRIES": "20"}
+    with launched(log, LAUNCH, **names) as service:
+        # After the third failure there are three seconds to hit.
+        wait_until(lambda: log.read_text().count("exited: vlm") == 3, "the third try", log=log)
+        service.terminate()
+        assert service.wait(30) == 0
+    assert not has_given_up(names, "vlm")
+
+
+def test_a_killed_guardian_comes_back_and_remembers(tmp_path: Path, names: dict[str, str]) -> None:
+    log = tmp_path / "log"
+    with launched(log, LAUNCH, **names) as service:
+        wait_until(lambda: log.read_text().count("RUNNING state") == 3, "all programs", log=log)
+        first = tier_process(service, log, "vlm")
+        guardian = tier_process(service, log, "guardian")
+        assert first
+        assert guardian
+        first.kill()
+        wait_until(lambda: len(supervision(names)["vlm"]["ends"]) == 1, "the guardian's notice", log=log)
+        guardian.kill()
+        wait_until(lambda: started_again(service, log, "guardian", guardian), "a new guardian", log=log)
+        second = tier_process(service, log, "vlm")
+        assert second
+        second.kill()
+        assert service.wait(30) == 71
+
+
+@pytest.mark.parametrize("kill", [os.killpg, os.kill], ids=["the group", "the leader alone"])
+def test_a_kill_is_one_end_and_leaves_nothing_behind(
+    tmp_path: Path, names: dict[str, str], kill: Callable[[int, int], None]
+) -> None:
+    log = tmp_path / "log"
+    names |= {"VLM_PYTHON": program(tmp_path / "with workers", "sleep 1000 &\nsleep 1000 &\nwait"), "START_TRIES": "5"}
+
+    def group() -> list[psutil.Process]:
+        leader = tier_process(service, log, "vlm")
+        return [leader, *leader.children()] if leader else []
+
+    with launched(log, LAUNCH, **names) as service:
+        wait_until(lambda: len(group()) == 3, "a leader and its workers", log=log)
+        killed = group()
+        kill(killed[0].pid, signal.SIGKILL)
+        wait_until(lambda: not any(map(is_running, killed)), "the end of the group", log=log)
+        wait_until(lambda: len(group()) == 3 and group()[0] not in killed, "the tier's return", log=log)
+        wait_until(lambda: len(supervision(names)["vlm"]["ends"]) == 1, "the guardian's notice", log=log)
+        returned = group()
+        service.terminate()
+        assert service.wait(30) == 0
+        wait_until(lambda: not any(map(is_running, returned)), "the end of all workers")
+    assert len(supervision(names)["vlm"]["ends"]) == 1

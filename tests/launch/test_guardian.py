@@ -1,0 +1,142 @@
+"""The guardian by itself: what it makes of what supervisord tells, and how it speaks."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from scripts.guardian import Event, Guardian
+from scripts.private_folder import VARIABLE, PrivateFolder
+from scripts.supervision import Supervision
+from tests.launch.support import ROOT, environment, free_port
+
+MINUTE = 60
+
+
+class Story:
+    """Tells a guardian what happens to the VLM tier, with a clock of its own."""
+
+    def __init__(self, folder: Path, port: int) -> None:
+        self.has_ended = False
+        self.now = 1_000_000.0
+        self.guardian = Guardian(
+            folder=PrivateFolder(folder),
+            published=folder / "published.json",
+            refusal=folder / "refusal.json",
+            addresses={"vlm": ("127.0.0.1", port)},
+            end_service=self.end,
+            supervision=Supervision(on_fatal="exit", start_tries=2),
+        )
+
+    def end(self) -> None:
+        self.has_ended = True
+
+    def tell(self, name: str, **fields: str) -> None:
+        self.guardian.handle(Event(name, -1, fields), self.now)
+
+    def live(self, seconds: float) -> None:
+        """The tier starts, lives so long and dies."""
+        self.tell("PROCESS_STATE_STARTING", processname="vlm", tries="0")
+        self.tell("PROCESS_STATE_RUNNING", processname="vlm", pid="1")
+        self.now += seconds
+        self.tell("TICK_5")
+        self.tell("PROCESS_STATE_EXITED", processname="vlm", expected="1", pid="1")
+
+
+def test_an_engine_that_loads_for_long_and_never_serves_is_given_up(tmp_path: Path) -> None:
+    story = Story(tmp_path, free_port())
+    for _ in range(3):
+        assert not story.has_ended
+        story.live(15 * MINUTE)
+    assert story.has_ended
+
+
+def test_an_engine_that_serves_for_a_while_is_always_started_again(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as engine:
+        story = Story(tmp_path, engine.getsockname()[1])
+        for _ in range(20):
+            story.live(6 * MINUTE)
+        assert not story.has_ended
+        for _ in range(2):
+            story.live(2 * MINUTE)
+        assert story.has_ended
+
+
+def test_failed_starts_and_short_lives_in_turn_are_a_loop_too(tmp_path: Path) -> None:
+    story = Story(tmp_path, free_port())
+    story.live(MINUTE)
+    story.tell("PROCESS_STATE_STARTING", processname="vlm", tries="0")
+    story.tell("PROCESS_STATE_BACKOFF", processname="vlm", tries="1")
+    assert not story.has_ended
+    story.live(MINUTE)
+    assert story.has_ended
+
+
+def envelope(name: str, payload: str, serial: int) -> str:
+    return (
+        f"ver:3.0 server:supervisor serial:{serial} pool:guardian poolserial:{serial} "
+        f"eventname:{name} len:{len(payload)}\n{payload}"
+    )
+
+
+@pytest.fixture
+def names(tmp_path: Path) -> dict[str, str]:
+    folder = tmp_path / "private"
+    folder.mkdir()
+    return {
+        VARIABLE: str(folder),
+        "TEMP_DIR": str(tmp_path / "temp"),
+        "PORT": "1",
+        "ON_FATAL": "stay",
+        "LOG_FORMAT": "json",
+    }
+
+
+def told(names: dict[str, str], *events: tuple[str, str]) -> subprocess.CompletedProcess[str]:
+    """The guardian's process after it was told `events` and supervisord was gone."""
+    return subprocess.run(
+        [sys.executable, "-m", "scripts.guardian"],
+        cwd=ROOT,
+        env=environment(**names),
+        input="".join(envelope(*event, serial) for serial, event in enumerate(events)),
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+
+def test_odd_events_are_answered_and_the_next_one_counts(tmp_path: Path, names: dict[str, str]) -> None:
+    events = [
+        ("PROCESS_STATE_BACKOFF", "processname:vlm groupname:vlm from_state:STARTING tries:many"),
+        ("PROCESS_STATE_FATAL", "processname:stranger groupname:stranger from_state:BACKOFF"),
+        ("PROCESS_STATE_EXITED", "no pairs: at all : :"),
+        ("PROCESS_STATE_NEW_IN_A_LATER_VERSION", ""),
+        ("REMOTE_COMMUNICATION", "type:x\nübermut"),
+        ("PROCESS_STATE_FATAL", "processname:vlm groupname:vlm from_state:BACKOFF"),
+    ]
+    done = told(names, *events)
+    assert done.stdout == "READY\n" + "RESULT 2\nOKREADY\n" * len(events)
+    assert done.returncode == 0
+    published = json.loads((tmp_path / "temp" / "supervision-1.json").read_text())
+    assert published["programs"]["vlm"]["gave_up"]
+    lines = [json.loads(line) for line in done.stderr.splitlines()]
+    assert [line["level"] for line in lines] == ["error", "error"]
+    assert "ValueError" in lines[0]["exception"]
+    assert "The VLM tier is given up" in lines[1]["event"]
+
+
+def test_a_program_not_started_any_more_because_of_a_stop_has_not_failed(tmp_path: Path, names: dict[str, str]) -> None:
+    done = told(
+        names | {"ON_FATAL": "exit"},
+        ("SUPERVISOR_STATE_CHANGE_STOPPING", ""),
+        ("PROCESS_STATE_FATAL", "processname:vlm groupname:vlm from_state:BACKOFF"),
+    )
+    assert done.returncode == 0
+    assert os.listdir(names[VARIABLE]) == ["supervision.json"]
