@@ -10,6 +10,9 @@ from vlm_backend.installation import Installation, find_installation
 from vlm_backend.settings import Settings
 
 
+NOT_ASKED = Driver(None, (), "The driver was not asked.")
+
+
 @dataclass(frozen=True, slots=True)
 class Choice:
     """`why` is a sentence for the log. `driver` and `installation` are what was found on the way to it."""
@@ -17,7 +20,7 @@ class Choice:
     engine: Literal["vllm", "embedded"]
     why: str
     installation: Installation | None = None
-    driver: Driver = Driver(None, (), "The driver was not asked.")
+    driver: Driver = NOT_ASKED
 
 
 def choose_engine(settings: Settings) -> Choice:
@@ -30,7 +33,7 @@ def choose_engine(settings: Settings) -> Choice:
     if installation is None:
         return Choice("embedded", "VLM_ENGINE=auto, and vLLM is not installed (`make vllm` installs it)")
     if installation.build == "cpu":
-        return Choice("embedded", "VLM_ENGINE=auto, and the vLLM that is installed is a build for the CPU", installation)
+        return Choice("embedded", "VLM_ENGINE=auto, and the vLLM that is installed is a CPU build", installation)
     driver = probe_driver()
     if driver.reason:
         return Choice("embedded", f"VLM_ENGINE=auto, and no GPU can be used: {driver.reason}", installation, driver)

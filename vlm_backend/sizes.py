@@ -19,9 +19,9 @@ LARGEST_SHARE = 0.9
 class Sizes:
     """Tokens of context, tokens of one step, sequences at once.
 
-    One token of context costs 18,432 bytes of key-value cache in bfloat16 (2 x 18 layers x 2 heads x 128 x 2 bytes), and
-    vLLM refuses to start unless one whole context fits. The tokens of one step bound the pictures that the vision tower
-    sees at once, for which vLLM reserves memory at its start.
+    One token of context costs 18,432 bytes of key-value cache in bfloat16 (2 x 18 layers x 2 heads x 128 x 2 bytes),
+    and vLLM refuses to start unless one whole context fits. The tokens of one step bound the pictures that the vision
+    tower sees at once, for which vLLM reserves memory at its start.
     """
 
     max_model_len: int

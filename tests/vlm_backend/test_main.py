@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from tests.support.stub_engine import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -20,18 +25,19 @@ def folder(tmp_path: Path) -> Path:
     (package / "embedded").mkdir(parents=True)
     for module in (ROOT / "vlm_backend").glob("*.py"):
         (package / module.name).write_bytes(module.read_bytes())
+    shutil.copytree(ROOT / "vlm_backend" / "doctor", package / "doctor", ignore=shutil.ignore_patterns("__pycache__"))
     (package / "embedded" / "__init__.py").touch()
     (package / "embedded" / "__main__.py").write_text("import os\nprint(os.getpid())\nraise SystemExit(7)\n")
     return tmp_path
 
 
-def start(folder: Path, **names: str) -> tuple[int, int, str, str]:
+def start(folder: Path, *arguments: str, **names: str) -> tuple[int, int, str, str]:
     """Process id, exit code, stdout and stderr of the tier."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("VLM_", "LOG_"))}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("VLM_", "VLLM_", "LOG_"))}
     process = subprocess.Popen(
-        [sys.executable, "-m", "vlm_backend"],
+        [sys.executable, "-m", "vlm_backend", *arguments],
         cwd=folder,
-        env=environment | names,
+        env=kept | {"VLM_PORT": str(free_port()), "TEMP_DIR": str(folder / "temp")} | names,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -40,33 +46,66 @@ def start(folder: Path, **names: str) -> tuple[int, int, str, str]:
     return process.pid, process.returncode, out, err
 
 
+def status(folder: Path, port: int) -> dict[str, Any]:
+    told: dict[str, Any] = json.loads((folder / "temp" / f"vlm-{port}.json").read_text(encoding="utf-8"))
+    return told
+
+
 @pytest.mark.parametrize("engine", ["auto", "embedded"])
 def test_the_embedded_engine_takes_the_place_of_the_process(folder: Path, engine: str) -> None:
-    pid, code, out, _ = start(folder, VLM_ENGINE=engine, VLM_PORT="9118")
-    line, engine_pid = out.splitlines()
+    port = free_port()
+    pid, code, out, _ = start(folder, VLM_ENGINE=engine, VLM_PORT=str(port), VLLM_PYTHON="/nowhere/python")
+    *lines, engine_pid = out.splitlines()
     assert int(engine_pid) == pid
     assert code == 7
-    said = json.loads(line)
-    assert (said["engine"], said["port"], said["level"]) == ("embedded", 9118, "info")
-    assert f"VLM_ENGINE={engine}" in said["reason"]
+    chosen = json.loads(lines[0])
+    assert (chosen["engine"], chosen["level"]) == ("embedded", "info")
+    assert f"VLM_ENGINE={engine}" in chosen["why"]
+    assert (status(folder, port)["pid"], status(folder, port)["state"]) == (pid, "starting")
 
 
-def test_the_log_line_is_for_eyes_where_asked(folder: Path) -> None:
+def test_auto_says_why_it_is_not_vllm(folder: Path) -> None:
+    _, _, out, _ = start(folder, VLLM_PYTHON="/nowhere/python")
+    assert "vLLM is not installed" in json.loads(out.splitlines()[0])["why"]
+
+
+def test_log_lines_are_for_eyes_where_asked(folder: Path) -> None:
     _, _, out, _ = start(folder, LOG_FORMAT="console")
     assert "engine=embedded" in out.splitlines()[0]
-    assert "{" not in out
+    assert "{" not in out.splitlines()[0]
 
 
-def test_the_log_line_respects_the_level(folder: Path) -> None:
-    _, _, out, _ = start(folder, LOG_LEVEL="WARNING")
+def test_log_lines_respect_the_level(folder: Path) -> None:
+    _, _, out, _ = start(folder, LOG_LEVEL="ERROR")
     assert len(out.splitlines()) == 1
 
 
-def test_vllm_is_refused_in_one_sentence_with_the_code_for_bad_configuration(folder: Path) -> None:
-    _, code, out, err = start(folder, VLM_ENGINE="vllm")
-    assert code == 78
-    assert out == ""
-    assert err.startswith("VLM_ENGINE=vllm")
+def test_vllm_that_cannot_start_is_refused_with_the_reason_in_log_and_file(folder: Path) -> None:
+    port = free_port()
+    names = {"VLM_ENGINE": "vllm", "VLLM_PYTHON": "/nowhere/python"}
+    pid, code, out, err = start(folder, VLM_PORT=str(port), **names)
+    assert (code, err) == (78, "")
+    told = status(folder, port)
+    assert (told["pid"], told["state"], told["engine"]) == (pid, "refused", "vllm")
+    reasons = {failure["check"]: failure for failure in told["failures"]}
+    assert "/nowhere/python" in reasons["vllm"]["detail"]
+    assert "make vllm" in reasons["vllm"]["remedy"]
+    errors = [line for line in map(json.loads, out.splitlines()) if line["level"] == "error"]
+    assert any(line.get("check") == "vllm" for line in errors)
+
+
+def test_a_taken_port_keeps_the_embedded_engine_from_starting_too(folder: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        _, code, _, _ = start(folder, VLM_ENGINE="embedded", VLM_PORT=str(port))
+        assert code == 78
+        assert str(port) in status(folder, port)["failures"][0]["detail"]
+
+
+def test_an_unknown_command_is_one_sentence(folder: Path) -> None:
+    _, code, out, err = start(folder, "dokter")
+    assert (code, out) == (1, "")
+    assert "doctor" in err
     assert len(err.splitlines()) == 1
 
 
