@@ -8,14 +8,18 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 
-from gateway.api import about, files, health, ocr
+from gateway.api import about, files, health, models, ocr
+from gateway.api.chat import routes as chat
 from gateway.api.errors import install_errors
 from gateway.api.middleware import BodyLimitMiddleware, RequestMiddleware
 from gateway.pipeline import Parts, create_parts
 from gateway.service import Service, service_version
 from gateway.settings import Settings
 
-_DESCRIPTION = "Document OCR: documents in, faithful Markdown and JSON out. Failures are `application/problem+json`."
+_DESCRIPTION = (
+    "Document OCR: documents in, faithful Markdown and JSON out. Failures are `application/problem+json`; "
+    "below `/v1/`, which is OpenAI's API, they come in OpenAI's shape."
+)
 
 
 def create_app(settings: Settings, parts: Parts | None = None) -> FastAPI:
@@ -29,7 +33,7 @@ def create_app(settings: Settings, parts: Parts | None = None) -> FastAPI:
     app.add_middleware(BodyLimitMiddleware, limit=int(settings.max_upload_mb * 1_000_000))
     app.add_middleware(RequestMiddleware, metrics=service.metrics)
     install_errors(app)
-    for family in (about, health, ocr, files):
+    for family in (about, health, ocr, files, models, chat):
         app.include_router(family.router)
     return app
 

@@ -1,4 +1,4 @@
-"""Errors that a client may see. Each carries a stable `code`; `gateway.api.errors` turns them into problem+json."""
+"""Errors that a client may see. Each carries a stable `code`; `gateway.api.errors` turns them into the shape that the path speaks."""
 
 from __future__ import annotations
 
@@ -7,12 +7,16 @@ class ServiceError(Exception):
     """A failure with a name that clients can rely on.
 
     `status` is the HTTP status, `code` a stable snake_case name, `detail` one sentence for a person that says what is
-    wrong and which part of the request it concerns. `retry_after_s` becomes the `Retry-After` header.
+    wrong and which part of the request it concerns. `retry_after_s` becomes the `Retry-After` header. `param` is the
+    field of an OpenAI request that is at fault, like `messages[0].content`.
     """
 
-    def __init__(self, status: int, code: str, detail: str, *, retry_after_s: int | None = None) -> None:
+    def __init__(
+        self, status: int, code: str, detail: str, *, retry_after_s: int | None = None, param: str | None = None
+    ) -> None:
         super().__init__(detail)
         self.status = status
         self.code = code
         self.detail = detail
         self.retry_after_s = retry_after_s
+        self.param = param

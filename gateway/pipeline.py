@@ -26,6 +26,7 @@ from gateway.layout.base import LayoutDetector
 from gateway.model import Document, OcrOptions, PageFailure, PageImage, PageResult, Reading, Region, Usage
 from gateway.recognition import create_recognition
 from gateway.recognition.admission import INTERACTIVE, Place, Priority, RegionQueue
+from gateway.recognition.chat import ChatCaller
 from gateway.recognition.crops import Crop, cut_crop, cut_picture
 from gateway.recognition.engine import EngineMonitor
 from gateway.recognition.tasks import RegionTask, task_for, whole_page
@@ -42,7 +43,7 @@ PageSource = PageImage | PageFailure
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What reading a document takes; made once for the process."""
+    """What reading a document, and chat, take; made once for the process."""
 
     settings: Settings
     pool: RenderPool
@@ -50,6 +51,7 @@ class Parts:
     queue: RegionQueue
     engine: EngineMonitor
     reader: RegionReader
+    chat: ChatCaller
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +69,8 @@ class ReadPage:
 def create_parts(settings: Settings) -> Parts:
     """The parts that the settings ask for, not yet started."""
     made = create_recognition(settings)
-    return Parts(settings, RenderPool(settings), create_layout(settings), made.queue, made.engine, made.reader)
+    pool, layout = RenderPool(settings), create_layout(settings)
+    return Parts(settings, pool, layout, made.queue, made.engine, made.reader, made.chat)
 
 
 async def read_pages(

@@ -1,4 +1,6 @@
-"""Every failure as RFC 9457 `application/problem+json` with a stable `code` and the request's id."""
+"""Every failure as RFC 9457 `application/problem+json` with a stable `code` and the request's id; below `/v1/`, which
+speaks OpenAI's API, in OpenAI's shape.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,9 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.types import Scope
 
+from gateway.api.chat.errors import openai_error, openai_error_event, openai_status, speaks_openai
 from gateway.errors import ServiceError
 
 MEDIA_TYPE = "application/problem+json"
@@ -42,18 +46,25 @@ def problem(error: ServiceError, request_id: str) -> Problem:
     )
 
 
-def problem_response(error: ServiceError, request_id: str, headers: Mapping[str, str] | None = None) -> Response:
+def error_response(scope: Scope, error: ServiceError, headers: Mapping[str, str] | None = None) -> Response:
     retry = {} if error.retry_after_s is None else {"Retry-After": str(error.retry_after_s)}
-    return Response(
-        problem(error, request_id).model_dump_json(),
-        error.status,
-        headers={**(headers or {}), **retry},
-        media_type=MEDIA_TYPE,
-    )
+    headers = {**(headers or {}), **retry}
+    if speaks_openai(scope["path"]):
+        shown = openai_error(error)
+        return Response(shown.model_dump_json(), openai_status(error), headers=headers, media_type="application/json")
+    shown_problem = problem(error, _request_id(scope))
+    return Response(shown_problem.model_dump_json(), error.status, headers=headers, media_type=MEDIA_TYPE)
+
+
+def error_event(scope: Scope, error: ServiceError) -> bytes:
+    """The failure as the end of a stream of events, whose status is long sent."""
+    if speaks_openai(scope["path"]):
+        return openai_error_event(error)
+    return f"event: error\ndata: {problem(error, _request_id(scope)).model_dump_json()}\n\n".encode()
 
 
 def request_id_of(request: Request) -> str:
-    return str(request.scope.get("request_id", ""))
+    return _request_id(request.scope)
 
 
 def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
@@ -72,21 +83,21 @@ async def _on_service_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, ServiceError)
     if error.status >= 500:
         log.warning("request failed", code=error.code, detail=error.detail)
-    return problem_response(error, request_id_of(request))
+    return error_response(request.scope, error)
 
 
 async def _on_http_exception(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     code = _CODES.get(error.status_code, "http_error")
     found = ServiceError(error.status_code, code, str(error.detail))
-    return problem_response(found, request_id_of(request), error.headers)
+    return error_response(request.scope, found, error.headers)
 
 
 async def _on_invalid_request(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
     found = ServiceError(422, "invalid_option", f"`{first['loc'][-1]}`: {first['msg']}.")
-    return problem_response(found, request_id_of(request))
+    return error_response(request.scope, found)
 
 
 def shutting_down() -> ServiceError:
@@ -95,6 +106,10 @@ def shutting_down() -> ServiceError:
 
 def internal_error() -> ServiceError:
     return ServiceError(500, "internal_error", "The service failed on this request; its log has the details.")
+
+
+def _request_id(scope: Scope) -> str:
+    return str(scope.get("request_id", ""))
 
 
 def _title(status: int) -> str:

@@ -12,7 +12,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from gateway.api.errors import internal_error, problem, problem_response, shutting_down
+from gateway.api.errors import error_event, error_response, internal_error, shutting_down
 from gateway.errors import ServiceError
 from gateway.metrics import Metrics
 
@@ -78,12 +78,11 @@ class _Answer:
         await self._send(message)
 
     async def fail(self, scope: Scope, receive: Receive, error: ServiceError) -> None:
-        """Answers with a problem if nothing was sent yet; a stream of events ends with one."""
+        """Answers with the error if nothing was sent yet; a stream of events ends with it."""
         if not self._started:
-            await problem_response(error, self._request_id)(scope, receive, self.send)
+            await error_response(scope, error)(scope, receive, self.send)
         elif self._is_stream:
-            event = f"event: error\ndata: {problem(error, self._request_id).model_dump_json()}\n\n"
-            await self._send({"type": "http.response.body", "body": event.encode(), "more_body": False})
+            await self._send({"type": "http.response.body", "body": error_event(scope, error), "more_body": False})
 
 
 QUIET_ROUTES = frozenset(
@@ -103,7 +102,7 @@ class BodyLimitMiddleware:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
         elif _announced(scope) > self.limit:
-            await problem_response(self._too_large(), scope["request_id"])(scope, receive, send)
+            await error_response(scope, self._too_large())(scope, receive, send)
         else:
             await self.app(scope, self._counted(receive), send)
 

@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass
 
 from gateway.recognition.admission import RegionQueue
+from gateway.recognition.chat import ChatCaller
 from gateway.recognition.connection import EngineConnection
 from gateway.recognition.engine import EngineMonitor
 from gateway.recognition.failures import EngineKind
@@ -23,6 +24,7 @@ class Recognition:
     queue: RegionQueue
     engine: EngineMonitor
     reader: RegionReader
+    chat: ChatCaller
 
 
 def create_recognition(settings: Settings) -> Recognition:
@@ -34,7 +36,7 @@ def create_recognition(settings: Settings) -> Recognition:
         queue.turns.limit = concurrent_regions(settings, engine.kind)
 
     engine = EngineMonitor(settings, connection, is_busy=lambda: queue.running > 0, on_ready=resize_queue)
-    return Recognition(queue, engine, RegionReader(settings, connection, engine))
+    return Recognition(queue, engine, RegionReader(settings, connection, engine), ChatCaller(connection, engine))
 
 
 def concurrent_regions(settings: Settings, kind: EngineKind | None) -> int:

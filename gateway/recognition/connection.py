@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from openai import AsyncOpenAI
     from openai.types.chat import ChatCompletion
 
+    from gateway.recognition.rawchat import RawAnswer
+
 
 class EngineConnection:
     """Connects at its first use, and imports the OpenAI library then, in a thread: that takes about a second, in which
@@ -52,6 +54,13 @@ class EngineConnection:
             temperature=temperature,
             extra_body=extra_body,
         )
+
+    async def open_chat(self, body: bytes, timeout_s: float) -> RawAnswer:
+        """The engine's answer to a whole chat request, begun; the caller closes it. Raises EngineFailure."""
+        client = await self._connected()
+        from gateway.recognition.rawchat import open_answer
+
+        return await open_answer(client, body, timeout_s)
 
     async def get(self, url: str, timeout_s: float) -> bytes:
         """Body of a path below the base URL, or of a whole URL; raises EngineFailure."""

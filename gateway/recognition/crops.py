@@ -119,9 +119,14 @@ def _outline_mask(polygon: Polygon, box: BBox) -> Pixels:
 def _fitted(pixels: Pixels, task: RegionTask) -> Pixels:
     height, width = pixels.shape[:2]
     if task.is_spotting and max(width, height) < SPOTTING_ENLARGED_BELOW:
-        width, height = 2 * width, 2 * height
-        pixels = _as_pixels(cv2.resize(pixels, (width, height), interpolation=cv2.INTER_LANCZOS4))
-    size = fitted_size(width, height, task.min_pixels, task.max_pixels)
+        pixels = _as_pixels(cv2.resize(pixels, (2 * width, 2 * height), interpolation=cv2.INTER_LANCZOS4))
+    return fit(pixels, task.min_pixels, task.max_pixels)
+
+
+def fit(pixels: Pixels, min_pixels: int, max_pixels: int) -> Pixels:
+    """The picture in the size that PaddleOCR-VL's processor would scale it to."""
+    height, width = pixels.shape[:2]
+    size = fitted_size(width, height, min_pixels, max_pixels)
     if size == (width, height):
         return pixels
     smaller = size[0] * size[1] < width * height

@@ -27,3 +27,13 @@ class EngineFailure(Exception):
 
 def garbled() -> EngineFailure:
     return EngineFailure("garbled", "The recognition engine gave an answer that could not be understood.")
+
+
+class RequestRejected(EngineFailure):
+    """The engine refused what the client asked for. `reason`: `context`: more tokens than it takes; `model`: a name it
+    does not serve; `other`. `field` is the field of the request that it named, if it named one."""
+
+    def __init__(self, reason: Literal["context", "model", "other"], field: str | None = None) -> None:
+        super().__init__("rejected", "The recognition engine rejected the request.", 400)
+        self.reason = reason
+        self.field = field

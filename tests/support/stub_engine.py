@@ -7,7 +7,8 @@
 
 It serves `/v1/chat/completions` (streaming too), `/v1/models`, `/health` and `/metrics`. A call takes the first reply
 of `script`; when that is empty, what `answer(request)` says; by default an echo of the prompt. `kill()` drops every
-connection as `kill -9` would, `start()` comes back on the same port. Canaries (calls for one token) are counted, never scripted.
+connection as `kill -9` would, `start()` comes back on the same port. Canaries (calls for one token) are counted, never
+scripted.
 """
 
 from __future__ import annotations
@@ -18,18 +19,20 @@ import json
 import socket
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from io import BytesIO
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from aiohttp import web
 from PIL import Image
 
 OWNERS = {"vllm": "vllm", "embedded": "paddleocr-vl-service", "external": "someone-else"}
 LARGEST_BODY = 200_000_000
+SECRET = "secret internals of the engine"
+"""The engine's own words about an error; no client may see them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +68,14 @@ class Reply:
     logprobs: tuple[float, ...] = (-0.1, -0.1)
     raw: str | None = None
     content_type: str = "application/json"
+    param: str | None = None
+    """The field that an error names; its message is `text`."""
     after: threading.Event | None = None
     """The call waits until this event is set."""
+    events: int | None = None
+    """A stream ends after so many events of text: broken off, or as `then` says."""
+    then: Literal["drop", "error", "hang"] = "drop"
+    events_delay_s: float = 0
 
 
 @dataclass
@@ -74,6 +83,7 @@ class StubEngine:
     kind: str = "embedded"
     model: str = "stub-model"
     more_models: tuple[str, ...] = ()
+    max_model_len: int | None = None
     answer: Callable[[StubRequest], Reply] = field(default=lambda _request: Reply())
     delay_s: float = 0
     health_status: int = 200
@@ -88,6 +98,8 @@ class StubEngine:
     canaries: int = 0
     running: int = 0
     most_running: int = 0
+    aborted: int = 0
+    """Calls whose client hung up before the end."""
     port: int = 0
     _loop: asyncio.AbstractEventLoop | None = None
     _thread: threading.Thread | None = None
@@ -177,7 +189,7 @@ class StubEngine:
         return web.Response(text=f'vllm:iteration_tokens_total_count{{engine="0"}} {self.steps}.0\n')
 
     async def _models(self, _request: web.Request) -> web.Response:
-        common = {"object": "model", "created": 0, "owned_by": OWNERS[self.kind]}
+        common = {"object": "model", "created": 17, "owned_by": OWNERS[self.kind], "max_model_len": self.max_model_len}
         models = [{"id": name, **common} for name in (self.model, *self.more_models)]
         return web.json_response({"object": "list", "data": models})
 
@@ -194,6 +206,9 @@ class StubEngine:
         try:
             await self._delay(reply)
             return await self._reply(http, request, reply)
+        except (asyncio.CancelledError, ConnectionError):
+            self.aborted += 1
+            raise
         finally:
             self.running -= 1
 
@@ -215,15 +230,46 @@ class StubEngine:
     async def _stream(self, http: web.Request, request: StubRequest, reply: Reply) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         await response.prepare(http)
-        words = _text(request, reply).split(" ")
-        deltas: list[tuple[dict[str, str], str | None]] = [({"content": word + " "}, None) for word in words[:-1]]
-        deltas += [({"content": words[-1]}, None), ({}, reply.finish_reason)]
-        for delta, finish_reason in deltas:
-            choice = {"index": 0, "delta": delta, "finish_reason": finish_reason}
-            chunk = {"id": "stub", "object": "chat.completion.chunk", "created": 0, "model": self.model}
-            await response.write(b"data: " + json.dumps(chunk | {"choices": [choice]}).encode() + b"\n\n")
+        for number, chunk in enumerate(_chunks(self.model, request, reply)):
+            if number - 1 == reply.events:
+                return await self._break_off(http, response, reply)
+            await response.write(_event(chunk))
+            await asyncio.sleep(reply.events_delay_s)
         await response.write(b"data: [DONE]\n\n")
         return response
+
+    async def _break_off(self, http: web.Request, response: web.StreamResponse, reply: Reply) -> web.StreamResponse:
+        if reply.then == "hang":
+            await asyncio.Event().wait()
+        if reply.then == "drop" and http.transport is not None:
+            http.transport.abort()
+        else:
+            await response.write(_event({"error": {"message": SECRET, "type": "InternalServerError", "code": 500}}))
+            await response.write(b"data: [DONE]\n\n")
+        return response
+
+
+def _event(data: Mapping[str, Any]) -> bytes:
+    return b"data: " + json.dumps(data).encode() + b"\n\n"
+
+
+def _chunks(model: str, request: StubRequest, reply: Reply) -> Iterator[dict[str, Any]]:
+    """A role, the words, the finish reason, and the usage where it is asked for, as vLLM sends them."""
+    head = {"id": "stub", "object": "chat.completion.chunk", "created": 0, "model": model}
+
+    def chunk(delta: dict[str, str], finish_reason: str | None = None) -> dict[str, Any]:
+        logprobs = _logprobs(request, (-0.1,)) if delta.get("content") else None
+        choice = {"index": 0, "delta": delta, "logprobs": logprobs, "finish_reason": finish_reason}
+        return head | {"choices": [choice]}
+
+    words = _text(request, reply).split(" ")
+    yield chunk({"role": "assistant", "content": ""})
+    for word in words[:-1]:
+        yield chunk({"content": word + " "})
+    yield chunk({"content": words[-1]})
+    yield chunk({}, reply.finish_reason)
+    if (request.body.get("stream_options") or {}).get("include_usage"):
+        yield head | {"choices": [], "usage": _usage(len(words))}
 
 
 def free_port() -> int:
@@ -255,17 +301,25 @@ def _text(request: StubRequest, reply: Reply) -> str:
 
 def _completion(model: str, request: StubRequest, reply: Reply) -> web.Response:
     if reply.status != 200:
-        error = {"message": "secret internals of the engine", "type": "stub", "code": reply.status}
+        error = {"message": reply.text or SECRET, "type": "stub", "param": reply.param, "code": reply.status}
         return web.json_response({"error": error}, status=reply.status)
-    tokens: list[dict[str, Any]] = [
-        {"token": "x", "logprob": value, "bytes": None, "top_logprobs": []} for value in reply.logprobs
-    ]
     choice = {
         "index": 0,
         "message": {"role": "assistant", "content": _text(request, reply)},
         "finish_reason": reply.finish_reason,
-        "logprobs": {"content": tokens} if request.body.get("logprobs") else None,
+        "logprobs": _logprobs(request, reply.logprobs),
     }
-    usage = {"prompt_tokens": 10, "completion_tokens": len(tokens), "total_tokens": 10 + len(tokens)}
+    usage = _usage(len(reply.logprobs))
     answer = {"id": "stub", "object": "chat.completion", "created": 0, "model": model, "usage": usage}
     return web.json_response(answer | {"choices": [choice]})
+
+
+def _logprobs(request: StubRequest, values: Sequence[float]) -> dict[str, Any] | None:
+    if not request.body.get("logprobs"):
+        return None
+    others = [{"token": "y", "logprob": -9.0, "bytes": None}] * request.body.get("top_logprobs", 0)
+    return {"content": [{"token": "x", "logprob": value, "bytes": None, "top_logprobs": others} for value in values]}
+
+
+def _usage(completion_tokens: int) -> dict[str, int]:
+    return {"prompt_tokens": 10, "completion_tokens": completion_tokens, "total_tokens": 10 + completion_tokens}
