@@ -1,0 +1,50 @@
+"""One service with the real vLLM for all tests here: `VLM_ENGINE=vllm`, started as `make run` starts it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.launch.support import launched
+from tests.support.vllm import ROOT, vllm_python
+from tests.vllm.lessons import Lesson, write_lessons
+from tests.vllm.service import MODEL, VllmService, settings
+
+SCHOOL_S = 300
+LAUNCH = [sys.executable, "-m", "scripts.launch"]
+
+
+@pytest.fixture(scope="session")
+def school(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    vllm_python()
+    return tmp_path_factory.mktemp("school")
+
+
+@pytest.fixture(scope="session")
+def lessons(school: Path) -> list[Lesson]:
+    return write_lessons(school)
+
+
+@pytest.fixture(scope="session")
+def checkpoint(school: Path, lessons: list[Lesson]) -> Path:
+    """A folder with a tiny PaddleOCR-VL that knows the lessons by heart."""
+    folder = school / MODEL
+    program = ROOT / "tests" / "vllm" / "checkpoint.py"
+    command = [vllm_python(), program, school / "lessons.json", folder]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=SCHOOL_S, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return folder
+
+
+@pytest.fixture(scope="session")
+def service(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[VllmService]:
+    folder = tmp_path_factory.mktemp("vllm")
+    names = settings(folder, checkpoint)
+    with launched(folder / "log", LAUNCH, **names) as process:
+        running = VllmService(process, f"http://127.0.0.1:{names['PORT']}", int(names["VLM_PORT"]), folder / "log")
+        running.wait_until_ready()
+        yield running

@@ -1,0 +1,86 @@
+"""The running service with the real vLLM, as tests see it."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import openai
+import psutil
+
+from tests.launch.support import free_port, wait_until
+from tests.support.vllm import vllm_python
+
+MODEL = "PaddleOCR-VL-1.6"
+READY_S = 240
+FROZEN_AFTER_S = 6
+
+
+def settings(folder: Path, checkpoint: Path) -> dict[str, str]:
+    """The environment of the service. A frozen engine is found sooner than by default: a test waits for it."""
+    return {
+        "PORT": str(free_port()),
+        "VLM_PORT": str(free_port()),
+        "HOST": "127.0.0.1",
+        "TEMP_DIR": str(folder / "temp"),
+        "OUTPUT_DIR": str(folder / "output"),
+        "VLM_ENGINE": "vllm",
+        "VLLM_PYTHON": str(vllm_python()),
+        "VLM_MODEL": str(checkpoint),
+        "VLM_CANARY_INTERVAL_S": "2",
+        "VLM_FROZEN_AFTER_S": str(FROZEN_AFTER_S),
+        "LOG_FORMAT": "json",
+    }
+
+
+@dataclass
+class VllmService:
+    process: subprocess.Popen[bytes]
+    url: str
+    vlm_port: int
+    log: Path
+
+    @property
+    def openai(self) -> openai.OpenAI:
+        return openai.OpenAI(base_url=f"{self.url}/v1", api_key="none", max_retries=0, timeout=120)
+
+    @property
+    def openai_async(self) -> openai.AsyncOpenAI:
+        return openai.AsyncOpenAI(base_url=f"{self.url}/v1", api_key="none", max_retries=0, timeout=120)
+
+    def is_ready(self) -> bool:
+        try:
+            return httpx.get(f"{self.url}/readyz", timeout=5).status_code == 200
+        except httpx.TransportError:
+            return False
+
+    def wait_until_ready(self) -> None:
+        wait_until(self.is_ready, "readiness", READY_S, self.log)
+
+    def health(self) -> dict[str, Any]:
+        body: dict[str, Any] = httpx.get(f"{self.url}/health", timeout=5).json()
+        return body
+
+    def read(self, document: Path, **options: str) -> httpx.Response:
+        files = {"file": (document.name, document.read_bytes())}
+        return httpx.post(f"{self.url}/ocr", files=files, data=options, timeout=300)
+
+    def running_requests(self) -> float:
+        """What vLLM itself says is in its hands."""
+        text = httpx.get(f"http://127.0.0.1:{self.vlm_port}/metrics", timeout=10).text
+        counts = re.findall(r"^vllm:num_requests_(?:running|waiting)\{[^}]*\} ([0-9.]+)$", text, re.M)
+        return sum(map(float, counts))
+
+    def api_server(self) -> psutil.Process:
+        """vLLM's leading process, which the tier has become."""
+        children = psutil.Process(self.process.pid).children(recursive=True)
+        return next(child for child in children if any("api_server" in word for word in child.cmdline()))
+
+    def engine_core(self) -> psutil.Process:
+        """The process that computes."""
+        children = self.api_server().children(recursive=True)
+        return max(children, key=lambda child: child.memory_info().rss)

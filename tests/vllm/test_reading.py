@@ -1,0 +1,183 @@
+"""Documents and chat through the real vLLM, answered word for word."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+import httpx
+import openai
+import pytest
+from openai.types.chat import ChatCompletionMessageParam
+
+from examples.truth import load_truth
+from tests.vllm.lessons import EXAMPLE, Lesson
+from tests.vllm.service import MODEL, VllmService
+
+pytestmark = pytest.mark.service
+
+CENTRED = '<div style="text-align: center;">{}</div>'
+STYLED_TABLE = "<table border=1 style='margin: auto; word-wrap: break-word;'>"
+
+
+def example_markdown() -> str:
+    """The example's truth in the form of PaddleOCR-VL's Markdown."""
+    text, caption, table, note = load_truth()[EXAMPLE.name].pages[0].blocks
+    styled = table.html.replace("<table>", STYLED_TABLE)
+    return "\n\n".join([text.text, CENTRED.format(caption.text), styled, note.text]) + "\n"
+
+
+def question(lesson: Lesson) -> list[ChatCompletionMessageParam]:
+    data = base64.b64encode(Path(lesson.picture).read_bytes()).decode()
+    return [
+        {
+            "role": "user",
+            "content": [
+                {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{data}"}},
+                {"type": "text", "text": lesson.prompt},
+            ],
+        }
+    ]
+
+
+def table_lesson(lessons: Iterable[Lesson]) -> Lesson:
+    return next(lesson for lesson in lessons if lesson.prompt == "Table Recognition:")
+
+
+def test_the_example_comes_back_as_its_exact_markdown_table_included(service: VllmService) -> None:
+    answer = service.read(EXAMPLE, format="markdown")
+    assert answer.status_code == 200, answer.text
+    assert answer.text == example_markdown()
+
+
+def test_the_answer_says_what_read_it_and_what_it_cost(service: VllmService) -> None:
+    answer = service.read(EXAMPLE).json()
+    assert (answer["status"], answer["engine"], answer["model"]) == ("ok", "vllm", MODEL)
+    assert all(block["status"] == "ok" for block in answer["pages"][0]["blocks"])
+    assert all(block["confidence"] > 0.9 for block in answer["pages"][0]["blocks"])
+    assert answer["usage"]["prompt_tokens"] > 4 * 144
+    assert answer["usage"]["completion_tokens"] > len(example_markdown()) / 2
+
+
+def test_vllm_sees_each_picture_at_the_size_that_the_gateway_made(service: VllmService, lessons: list[Lesson]) -> None:
+    """The server's own pixel limits, or a second resize, would change the number of picture tokens."""
+    width, height = png_size(Path(lessons[0].picture))
+    answer = service.openai.chat.completions.create(model=MODEL, messages=question(lessons[0]), max_tokens=1)
+    special, plain = 3, f"User: {lessons[0].prompt}\nAssistant:\n"
+    assert answer.usage
+    assert answer.usage.prompt_tokens == width * height // 784 + special + len(plain)
+
+
+def test_chat_answers_like_openai_with_usage_and_logprobs(service: VllmService, lessons: list[Lesson]) -> None:
+    lesson = table_lesson(lessons)
+    answer = service.openai.chat.completions.create(
+        model=MODEL, messages=question(lesson), temperature=0, logprobs=True, top_logprobs=2
+    )
+    choice = answer.choices[0]
+    assert (choice.message.content, choice.finish_reason) == (lesson.answer, "stop")
+    assert answer.usage
+    assert answer.usage.completion_tokens == len(lesson.answer.encode()) + 1
+    assert choice.logprobs
+    assert choice.logprobs.content
+    assert "".join(token.token for token in choice.logprobs.content[:10]) == lesson.answer[:10]
+    assert len(choice.logprobs.content[0].top_logprobs) == 2
+
+
+def test_chat_streams_the_same_text(service: VllmService, lessons: list[Lesson]) -> None:
+    lesson = table_lesson(lessons)
+    stream = service.openai.chat.completions.create(
+        model=MODEL, messages=question(lesson), temperature=0, stream=True, stream_options={"include_usage": True}
+    )
+    chunks = list(stream)
+    assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices) == lesson.answer
+    assert len(chunks) > 5
+    assert chunks[-1].usage
+    assert chunks[-1].usage.completion_tokens == len(lesson.answer.encode()) + 1
+
+
+def test_the_models_are_those_of_the_engine(service: VllmService) -> None:
+    names = [model.id for model in service.openai.models.list()]
+    assert names == [MODEL, f"{MODEL}-0.9B"]
+    assert service.openai.models.retrieve(f"{MODEL}-0.9B").owned_by == "vllm"
+
+
+def test_paddlexs_name_of_the_model_works_too(service: VllmService, lessons: list[Lesson]) -> None:
+    answer = service.openai.chat.completions.create(model=f"{MODEL}-0.9B", messages=question(lessons[0]), temperature=0)
+    assert answer.choices[0].message.content == lessons[0].answer
+
+
+async def test_thirty_two_callers_at_once_get_their_own_answers(service: VllmService, lessons: list[Lesson]) -> None:
+    client = service.openai_async
+
+    async def ask(lesson: Lesson) -> str | None:
+        answer = await client.chat.completions.create(model=MODEL, messages=question(lesson), temperature=0)
+        text: str | None = answer.choices[0].message.content
+        return text
+
+    async def read() -> str:
+        async with httpx.AsyncClient(timeout=300) as http:
+            files = {"file": (EXAMPLE.name, EXAMPLE.read_bytes())}
+            return (await http.post(f"{service.url}/ocr?format=markdown", files=files)).text
+
+    asked = [lessons[number % len(lessons)] for number in range(28)]
+    answers, documents = await asyncio.gather(
+        asyncio.gather(*map(ask, asked)), asyncio.gather(*(read() for _ in range(4)))
+    )
+    assert answers == [lesson.answer for lesson in asked]
+    assert set(documents) == {example_markdown()}
+
+
+def test_an_unknown_model_is_not_found(service: VllmService, lessons: list[Lesson]) -> None:
+    with pytest.raises(openai.NotFoundError) as refused:
+        service.openai.chat.completions.create(model="gpt-9", messages=question(lessons[0]))
+    assert refused.value.code == "model_not_found"
+    assert "gpt-9" in refused.value.message
+
+
+def test_a_prompt_beyond_the_context_is_refused_by_name(service: VllmService) -> None:
+    with pytest.raises(openai.BadRequestError) as refused:
+        service.openai.chat.completions.create(model=MODEL, messages=[{"role": "user", "content": "long " * 20_000}])
+    assert refused.value.code == "context_length_exceeded"
+    assert "16384" in refused.value.message
+
+
+def test_a_reading_that_was_cut_off_says_so(service: VllmService) -> None:
+    answer = service.read(EXAMPLE, max_tokens="5").json()
+    assert answer["status"] == "partial"
+    assert {block["status"] for block in answer["pages"][0]["blocks"]} == {"truncated"}
+    assert answer["warnings"]
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_a_client_that_leaves_frees_the_engine_within_a_second(service: VllmService, stream: bool) -> None:
+    """Random bytes never end by themselves before some hundred tokens."""
+    body = {
+        "model": MODEL,
+        "messages": [{"role": "user", "content": "go on and on"}],
+        "temperature": 2,
+        "max_tokens": 4000,
+        "stream": stream,
+    }
+    with httpx.Client(timeout=30) as client:
+        request = client.build_request("POST", f"{service.url}/v1/chat/completions", json=body)
+        if stream:
+            response = client.send(request, stream=True)
+            next(response.iter_bytes())
+            assert service.running_requests() == 1
+            response.close()
+        else:
+            with pytest.raises(httpx.ReadTimeout):
+                httpx.post(request.url, json=body, timeout=1.5)
+    left_at = time.monotonic()
+    while service.running_requests():
+        assert time.monotonic() < left_at + 5
+        time.sleep(0.05)
+    assert time.monotonic() - left_at < 1
+
+
+def png_size(picture: Path) -> tuple[int, int]:
+    head = picture.read_bytes()[16:24]
+    return int.from_bytes(head[:4], "big"), int.from_bytes(head[4:], "big")
