@@ -12,6 +12,7 @@ import structlog
 from gateway.model import Reading
 from gateway.recognition.connection import EngineConnection
 from gateway.recognition.crops import Crop, shrink
+from gateway.recognition.diagnosis import diagnosed
 from gateway.recognition.engine import EngineMonitor
 from gateway.recognition.failures import EngineFailure, EngineKind, garbled
 from gateway.recognition.retries import RetryBudget, attempts
@@ -50,10 +51,10 @@ class RegionReader:
                 try:
                     return await self._ask(crop, task, deadline)
                 except EngineFailure as failure:
-                    diagnosed = await self._diagnosed(failure)
-                    if diagnosed.kind == "broken":
+                    told = await diagnosed(self._engine, failure)
+                    if told.kind == "broken":
                         crop = await asyncio.to_thread(shrink, crop)
-                    raise diagnosed from failure
+                    raise told from failure
         raise AssertionError("tenacity leaves its loop by return or raise only")
 
     async def _ask(self, crop: Crop, task: RegionTask, deadline: float) -> Reading:
@@ -76,14 +77,6 @@ class RegionReader:
         self._engine.succeeded()
         self._budget.earn()
         return reading_of(answer, task)
-
-    async def _diagnosed(self, failure: EngineFailure) -> EngineFailure:
-        """Tells the monitor of a lost engine. A vLLM whose core has just died answers 500 before it ends: lost, too."""
-        if failure.kind == "broken" and not await self._engine.recheck():
-            failure = EngineFailure("dropped", failure.sentence, failure.status)
-        if failure.kind in ("unreachable", "dropped"):
-            self._engine.unreachable(failure.sentence)
-        return failure
 
 
 def sampling_extras(task: RegionTask, kind: EngineKind | None) -> dict[str, object]:
