@@ -30,10 +30,10 @@ def locate(settings: Settings) -> Path | None:
     A folder named as such is returned even where it does not exist: nothing else can be meant.
     """
     named = Path(settings.vlm_model).expanduser()
-    if named.is_dir() or settings.vlm_model.startswith(("/", ".", "~")):
+    if os.path.isdir(named) or settings.vlm_model.startswith(("/", ".", "~")):
         return named
     fetched = model_folder(settings)
-    return fetched if fetched.is_dir() else cached_snapshot(settings.vlm_model)
+    return fetched if os.path.isdir(fetched) else cached_snapshot(settings.vlm_model)
 
 
 def model_folder(settings: Settings) -> Path:
@@ -49,7 +49,7 @@ def cached_snapshot(model: str) -> Path | None:
     except (OSError, UnicodeDecodeError):
         return None
     snapshot = repository / "snapshots" / revision
-    return snapshot if revision and snapshot.is_dir() else None
+    return snapshot if revision and os.path.isdir(snapshot) else None
 
 
 def hub_cache() -> Path:
@@ -68,9 +68,9 @@ def expanded(folder: str) -> Path:
 
 def problems(folder: Path) -> list[str]:
     """One sentence for each thing that keeps vLLM from loading the model in `folder`; empty where it is complete."""
-    if not folder.is_dir():
-        return [f"{folder} is not a folder."]
     try:
+        if not folder.is_dir():
+            return [f"{folder} is not a folder."]
         return [*missing_files(folder), *damaged_json(folder), *weight_problems(folder)]
     except OSError as error:
         return [f"{folder} cannot be read: {error}."]

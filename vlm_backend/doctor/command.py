@@ -72,7 +72,7 @@ def _lines(check: Check, mark: str, width: int) -> list[str]:
 
 
 def _folded(text: str, first: str, others: str) -> list[str]:
-    width = min(shutil.get_terminal_size().columns, WIDEST)
+    width = min(shutil.get_terminal_size((WIDEST, 0)).columns, WIDEST)
     return textwrap.wrap(
         text,
         width=max(width, len(others) + 30),

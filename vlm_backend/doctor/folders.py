@@ -50,8 +50,18 @@ def write_error(folder: Path) -> OSError | None:
 
 
 def existing(folder: Path) -> Path:
-    """`folder`, or the nearest one above it that exists."""
-    return next(place for place in (folder.absolute(), *folder.absolute().parents) if os.path.lexists(place))
+    """`folder`, or the nearest one above it that exists. One that may not be looked at counts as existing."""
+    return next(place for place in (folder.absolute(), *folder.absolute().parents) if not _is_missing(place))
+
+
+def _is_missing(place: Path) -> bool:
+    try:
+        place.lstat()
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def check_temp_dir(facts: Facts) -> Finding:
@@ -81,7 +91,7 @@ def vllm_cache(environment: Mapping[str, str], home: Path) -> Path:
 
 def download_folder(facts: Facts) -> Path:
     """The Hugging Face cache, below the HOME that vLLM gets."""
-    ours, folder = Path.home(), hub_cache()
+    ours, folder = Path(os.path.expanduser("~")), hub_cache()
     if folder.is_relative_to(ours):
         return Path(facts.environment.get("HOME", ours)) / folder.relative_to(ours)
     return folder

@@ -22,8 +22,9 @@ FETCH = "Run `make fetch-models` where the network is, and keep or mount VLM_MOD
 
 def weights_mib(settings: Settings, folder: Path | None) -> float:
     """Memory the weights take: their files' size, which is in 16 bits, twice that for VLM_DTYPE=float32."""
-    sizes = [(folder / name).stat().st_size for name in shards(folder)] if folder else []
-    mib = sum(sizes) / MIB if sizes else DEFAULT_WEIGHTS_MIB
+    files = [folder / name for name in shards(folder)] if folder else []
+    size = sum(file.stat().st_size for file in files if file.is_file())
+    mib = size / MIB if size else DEFAULT_WEIGHTS_MIB
     return 2 * mib if settings.vlm_dtype == "float32" else mib
 
 
@@ -37,11 +38,12 @@ def check_weights(facts: Facts) -> Finding:
     model, folder = facts.settings.vlm_model, facts.weights
     if folder is None:
         return _absent(model, is_offline(facts.environment))
-    if not folder.is_dir():
-        return fail(
-            f"VLM_MODEL={model} is a folder that does not exist.", "Correct the path, or mount the folder there."
-        )
     found = problems(folder)
+    if found and not os.path.isdir(folder):
+        return fail(
+            f"VLM_MODEL={model}: {' '.join(found)}",
+            f"Correct the path, or mount the folder there so that this user (uid {os.getuid()}) can read it.",
+        )
     if found:
         return fail(" ".join(found), f"Fetch the model again: remove {folder} and run `make fetch-models`.")
     return ok(f"{model} is complete in {folder} ({weights_mib(facts.settings, folder) / 1024:.1f} GiB).")
@@ -71,8 +73,8 @@ def check_chat_template(facts: Facts) -> Finding:
         )
     if wished == "auto" and not is_known(facts.settings):
         return warn(
-            f"VLM_MODEL={facts.settings.vlm_model} does not tell which PaddleOCR-VL it is, and no template lies with it, "
-            "so that of 1.5 and 1.6 is taken.",
+            f"VLM_MODEL={facts.settings.vlm_model} does not tell which PaddleOCR-VL it is, and no template lies with "
+            "it, so that of 1.5 and 1.6 is taken.",
             "Set VLM_CHAT_TEMPLATE=v1 for the first version, v1.5 for later ones; a wrong one makes reading worse.",
         )
     return ok(f"{'That of the model version' if wished == 'auto' else wished}: {template}.")

