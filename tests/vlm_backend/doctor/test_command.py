@@ -14,13 +14,12 @@ import pytest
 from tests.vlm_backend.doctor.conftest import Machine
 
 ROOT = Path(__file__).resolve().parents[3]
-PROGRAM = "import sys; from vlm_backend.doctor import main; sys.exit(main(sys.argv[1:]))"
 
 
 def run(machine: Machine, *arguments: str, **names: str) -> subprocess.CompletedProcess[str]:
     settings = {name.upper(): str(value) for name, value in machine.settings.items()}
     return subprocess.run(
-        [sys.executable, "-c", PROGRAM, *arguments],
+        [sys.executable, "-m", "vlm_backend", "doctor", *arguments],
         cwd=ROOT,
         env={**os.environ, **settings, "PYTHONIOENCODING": "utf-8", "COLUMNS": "100", **names},
         capture_output=True,
@@ -91,7 +90,7 @@ def test_words_take_the_place_of_signs_that_stdout_cannot_carry(bare: Machine) -
 def test_a_stdout_that_takes_nothing_changes_nothing(bare: Machine, redirection: str) -> None:
     settings = {name.upper(): str(value) for name, value in bare.settings.items()}
     done = subprocess.run(
-        ["bash", "-c", f'set -o pipefail; "{sys.executable}" -c "{PROGRAM}" {redirection}'],
+        ["bash", "-c", f'set -o pipefail; "{sys.executable}" -m vlm_backend doctor {redirection}'],
         cwd=ROOT,
         env={**os.environ, **settings},
         capture_output=True,
