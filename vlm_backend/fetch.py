@@ -324,8 +324,10 @@ def progress(total: int) -> Iterator[Callable[[int], None]]:
     if not sys.stderr.isatty():
         yield percent_lines(total)
         return
+    from huggingface_hub.utils import disable_progress_bars
     from tqdm import tqdm
 
+    disable_progress_bars()
     with tqdm(total=total, unit="B", unit_scale=True) as bar:
         yield lambda done: bar.update(done - bar.n) and None
 
