@@ -26,6 +26,7 @@ def names(tmp_path: Path) -> dict[str, str]:
     return {
         "PORT": str(free_port()),
         "VLM_PORT": str(free_port()),
+        "TMPDIR": str(tmp_path),
         "TEMP_DIR": str(tmp_path / "temp"),
         "OUTPUT_DIR": str(tmp_path / "output"),
         "GATEWAY_PYTHON": program(tmp_path / "gateway", ENDLESS),

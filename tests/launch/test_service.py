@@ -51,6 +51,7 @@ def settings(folder: Path) -> dict[str, str]:
         "PORT": str(free_port()),
         "VLM_PORT": str(free_port()),
         "HOST": "127.0.0.1",
+        "TMPDIR": str(folder),
         "TEMP_DIR": str(folder / "temp"),
         "OUTPUT_DIR": str(folder / "output"),
     }
