@@ -1,4 +1,4 @@
-"""Errors that a client may see. Each carries a stable `code`; `gateway.api.errors` turns them into the shape that the path speaks."""
+"""Errors that a client may see. Each has a stable `code`; `gateway.api.errors` gives them the shape a path speaks."""
 
 from __future__ import annotations
 

@@ -45,6 +45,7 @@ class Gateway:
         self.engine.script.clear()
         self.engine.answer = lambda _request: Reply("line one\nline two")
         self.engine.requests.clear()
+        self.engine.aborted = 0
         self.layout.regions = text_regions(2)
         self.layout.by_page = {}
         self.layout.delay_s = lambda _number: 0.0
@@ -61,12 +62,13 @@ def eventually(condition: Any, what: str, within_s: float = 20) -> None:  # noqa
 def gateway(
     folder: Path,
     *,
+    engine: StubEngine | None = None,
     engine_up: bool = True,
     await_ready: bool = True,
     **names: Any,  # noqa: ANN401 - settings
 ) -> Iterator[Gateway]:
     """A gateway, stopped at the end. Without its engine it never gets ready."""
-    engine = StubEngine(answer=lambda _request: Reply("line one\nline two"))
+    engine = engine or StubEngine()
     engine.start() if engine_up else None
     settings = Settings(
         _env_file=None,

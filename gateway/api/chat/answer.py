@@ -12,6 +12,7 @@ from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from gateway.api.chat.errors import DONE, openai_error_event
+from gateway.api.chat.request import ChatRequest
 from gateway.api.errors import internal_error
 from gateway.errors import ServiceError
 from gateway.pipeline import Parts
@@ -114,9 +115,8 @@ def _rejected(failure: RequestRejected, parts: Parts) -> ServiceError:
         )
     if failure.reason == "model":
         return ServiceError(404, "model_not_found", "The engine does not serve this model any more.", param="model")
-    return ServiceError(
-        400, "request_rejected", "The recognition engine does not take this request.", param=failure.field
-    )
+    field = failure.field if failure.field in ChatRequest.model_fields else None
+    return ServiceError(400, "request_rejected", "The recognition engine does not take this request.", param=field)
 
 
 def _late() -> ServiceError:
