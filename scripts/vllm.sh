@@ -25,7 +25,7 @@ check_platform() {
 
 make_cuda() {
     check_platform
-    sh scripts/venv.sh -b 14 -c vlm_backend.install_check -s "5 GB" "$folder" "$lock-cuda.txt"
+    sh scripts/venv.sh -b 14 -c vlm_backend.install_check -s "4 to 6 GB" "$folder" "$lock-cuda.txt"
 }
 
 make_cpu() {
