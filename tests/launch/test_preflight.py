@@ -19,7 +19,7 @@ def taken() -> Iterator[int]:
 
 def test_a_port_in_use_is_named_with_a_way_out(taken: int) -> None:
     done = launch(PORT=str(taken), VLM_PORT=str(free_port()))
-    assert done.returncode != 0
+    assert done.returncode == 78
     assert f"port {taken} (PORT) is already in use" in done.stderr
     assert "make run PORT=" in done.stderr
     assert len(done.stderr.splitlines()) == 1
@@ -47,7 +47,7 @@ def test_a_host_that_is_none_is_named() -> None:
 
 def test_each_bad_setting_of_either_tier_gets_one_sentence() -> None:
     done = launch(PORT="eighty", LOG_LEVEL="loud", EMBEDDED_QUEUE="0")
-    assert done.returncode != 0
+    assert done.returncode == 78
     lines = done.stderr.splitlines()
     assert len(lines) == 3
     for name in ("PORT=eighty", "LOG_LEVEL=loud", "EMBEDDED_QUEUE=0"):
