@@ -25,7 +25,7 @@ from gateway.layout import create_layout
 from gateway.layout.base import LayoutDetector
 from gateway.model import Document, OcrOptions, PageFailure, PageImage, PageResult, Reading, Region, Usage
 from gateway.recognition import create_recognition
-from gateway.recognition.admission import INTERACTIVE, Place, Priority, RegionQueue
+from gateway.recognition.admission import INTERACTIVE, Caller, Place, RegionQueue
 from gateway.recognition.chat import ChatCaller
 from gateway.recognition.crops import Crop, cut_crop, cut_picture
 from gateway.recognition.engine import EngineMonitor
@@ -109,7 +109,7 @@ class _Work:
         self._document = document
         self._options = options
         self._deadline = deadline
-        self._urgency = urgency
+        self._caller = Caller(urgency)
 
     async def read_document(self) -> None:
         """Starts a task for each page as soon as there is room for its pixels; ends when all have ended."""
@@ -174,7 +174,7 @@ class _Work:
         task = task_for(region.label, self._options)
         if task is None:
             return _settled(Reading(status="skipped"))
-        place = await self._parts.queue.place(Priority(self._urgency, page.number))
+        place = await self._parts.queue.place(self._caller, page.number)
         call: asyncio.Future[Reading] | None = None
         try:
             crop = await asyncio.to_thread(cut_crop, page.pixels, region, task, fit=self._parts.engine.is_scaling)

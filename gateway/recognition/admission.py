@@ -1,4 +1,4 @@
-"""The one queue of region calls over all documents: bounded, prioritised, safe to cancel at any point."""
+"""The one queue of engine calls over all documents and chats: bounded, fair, safe to cancel at any point."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ import heapq
 import itertools
 import math
 import random
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from time import monotonic
-from typing import NamedTuple
 
 from gateway.errors import ServiceError
 from gateway.settings import Settings
@@ -25,21 +24,46 @@ UNKNOWN_RETRY_AFTER_S = 5
 JITTER = 0.2
 
 
-class Priority(NamedTuple):
-    """Lower goes first: interactive before batch, then earlier pages; equals in order of arrival."""
+class Caller:
+    """One document, or one chat request: the queue is fair between callers of one urgency, whatever each asks for."""
 
-    urgency: int = INTERACTIVE
-    page: int = 1
+    def __init__(self, urgency: int = INTERACTIVE) -> None:
+        self.urgency = urgency
 
 
-class PrioritySemaphore:
-    """A semaphore that wakes its waiters by priority and whose limit may change while it is held."""
+class _Line:
+    """The calls of one caller that wait, earlier pages first, equals in order of arrival."""
+
+    def __init__(self) -> None:
+        self._waiters: list[tuple[int, int, asyncio.Future[None]]] = []
+
+    def join(self, page: int, order: int, waiter: asyncio.Future[None]) -> None:
+        heapq.heappush(self._waiters, (page, order, waiter))
+
+    def next(self) -> asyncio.Future[None] | None:
+        """Takes the next that has not given up; None if there is none."""
+        while self._waiters:
+            waiter = heapq.heappop(self._waiters)[2]
+            if not waiter.done():
+                return waiter
+        return None
+
+
+class FairSemaphore:
+    """A semaphore whose limit may change while it is held, and whose waiters go by urgency, then in turn by caller.
+
+    Callers take turns as in start-time fair queueing (Goyal, Vin, Chen 1996): each has a tag that grows by one a turn,
+    the least goes next, and one that comes anew begins at the tag of the present turn. So whoever asks for little waits
+    for one round, however much others have asked for before.
+    """
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._held = 0
         self._order = itertools.count()
-        self._waiters: list[tuple[Priority, int, asyncio.Future[None]]] = []
+        self._lines: dict[Caller, _Line] = {}
+        self._turns: list[tuple[int, int, int, Caller]] = []
+        self._now: defaultdict[int, int] = defaultdict(int)
 
     @property
     def held(self) -> int:
@@ -54,9 +78,12 @@ class PrioritySemaphore:
         self._limit = limit
         self._wake()
 
-    async def acquire(self, priority: Priority) -> None:
+    async def acquire(self, caller: Caller, page: int) -> None:
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        heapq.heappush(self._waiters, (priority, next(self._order), waiter))
+        if caller not in self._lines:
+            self._lines[caller] = _Line()
+            self._take_turn(caller, self._now[caller.urgency])
+        self._lines[caller].join(page, next(self._order), waiter)
         self._wake()
         try:
             await waiter
@@ -69,20 +96,29 @@ class PrioritySemaphore:
         self._held -= 1
         self._wake()
 
+    def _take_turn(self, caller: Caller, tag: int) -> None:
+        heapq.heappush(self._turns, (caller.urgency, tag, next(self._order), caller))
+
     def _wake(self) -> None:
-        while self._waiters and self._held < self._limit:
-            waiter = heapq.heappop(self._waiters)[2]
-            if not waiter.done():
-                self._held += 1
-                waiter.set_result(None)
+        while self._turns and self._held < self._limit:
+            urgency, tag, _, caller = heapq.heappop(self._turns)
+            waiter = self._lines[caller].next()
+            if waiter is None:
+                del self._lines[caller]
+                continue
+            self._now[urgency] = tag
+            self._take_turn(caller, tag + 1)
+            self._held += 1
+            waiter.set_result(None)
 
 
 class Place:
     """A place in the queue: it counts as waiting until its turn begins or it is left. Leaving twice does nothing."""
 
-    def __init__(self, queue: RegionQueue, priority: Priority) -> None:
+    def __init__(self, queue: RegionQueue, caller: Caller, page: int) -> None:
         self._queue = queue
-        self._priority = priority
+        self._caller = caller
+        self._page = page
         self._held = True
 
     def leave(self) -> None:
@@ -94,7 +130,7 @@ class Place:
     async def turn(self) -> AsyncIterator[None]:
         """Waits until the call may run; within, it counts as running."""
         try:
-            await self._queue.turns.acquire(self._priority)
+            await self._queue.turns.acquire(self._caller, self._page)
         finally:
             self.leave()
         try:
@@ -111,8 +147,8 @@ class RegionQueue:
     """
 
     def __init__(self, settings: Settings, limit: int) -> None:
-        self.room = PrioritySemaphore(settings.max_queued_regions)
-        self.turns = PrioritySemaphore(limit)
+        self.room = FairSemaphore(settings.max_queued_regions)
+        self.turns = FairSemaphore(limit)
         self._max_documents = settings.max_documents
         self._documents = 0
         self._completions: deque[float] = deque()
@@ -147,15 +183,15 @@ class RegionQueue:
         finally:
             self._documents -= 1
 
-    async def place(self, priority: Priority) -> Place:
-        """Waits for room in the queue and takes it. The caller sees to it that the place is left."""
-        await self.room.acquire(priority)
-        return Place(self, priority)
+    async def place(self, caller: Caller, page: int = 1) -> Place:
+        """Waits for room in the queue and takes it. Whoever gets the place sees to it that it is left."""
+        await self.room.acquire(caller, page)
+        return Place(self, caller, page)
 
     @asynccontextmanager
-    async def slot(self, priority: Priority) -> AsyncIterator[None]:
+    async def slot(self, caller: Caller, page: int = 1) -> AsyncIterator[None]:
         """Waits for room, then for the turn: one call that needs no preparation between the two."""
-        place = await self.place(priority)
+        place = await self.place(caller, page)
         async with place.turn():
             yield
 

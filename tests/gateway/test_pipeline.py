@@ -12,7 +12,7 @@ from PIL import Image
 from gateway.errors import ServiceError
 from gateway.model import OcrOptions, PageFailure, PageImage, Region
 from gateway.pipeline import PAGES_AHEAD, Parts, ReadPage, read_pages
-from gateway.recognition.admission import BATCH, Priority
+from gateway.recognition.admission import BATCH, Caller
 from tests.support.fakes import FakeDocument, FakeLayout, blank, text_regions
 from tests.support.parts import eventually, parts_for
 from tests.support.stub_engine import Reply, StubEngine, StubRequest
@@ -313,5 +313,5 @@ async def test_a_full_queue_refuses_a_new_document_and_spares_those_in_work(stub
             gate.set()
             assert [page.result.status for page in await reading] == ["ok", "ok"]
         with parts.queue.admit():
-            async with parts.queue.slot(Priority()):
+            async with parts.queue.slot(Caller()):
                 assert parts.queue.running == 1

@@ -133,7 +133,6 @@ class Lessons:
     mask: torch.Tensor
 
 
-@torch.no_grad()
 def prepare(lessons: list[dict[str, str]], processor: Any, model: PaddleOCRVLForConditionalGeneration) -> Lessons:  # noqa: ANN401 - untyped library
     """Sees the pictures once: the vision tower stays as it was made, which tells any two pictures apart."""
     rows = []
@@ -148,7 +147,8 @@ def prepare(lessons: list[dict[str, str]], processor: Any, model: PaddleOCRVLFor
         kinds = torch.cat([inputs["mm_token_type_ids"], torch.zeros_like(answer)], dim=1)
         grid = inputs["image_grid_thw"]
         positions, _ = model.model.get_rope_index(tokens, image_grid_thw=grid, mm_token_type_ids=kinds)
-        features = torch.cat(model.model.get_image_features(inputs["pixel_values"], grid).pooler_output)
+        with torch.no_grad():
+            features = torch.cat(model.model.get_image_features(inputs["pixel_values"], grid).pooler_output)
         pictures = torch.zeros(tokens.shape[1], features.shape[1])
         pictures[tokens[0] == model.config.image_token_id] = features
         labels = tokens[0].clone()

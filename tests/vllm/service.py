@@ -45,11 +45,11 @@ class VllmService:
     log: Path
 
     @property
-    def openai(self) -> openai.OpenAI:
+    def client(self) -> openai.OpenAI:
         return openai.OpenAI(base_url=f"{self.url}/v1", api_key="none", max_retries=0, timeout=120)
 
     @property
-    def openai_async(self) -> openai.AsyncOpenAI:
+    def async_client(self) -> openai.AsyncOpenAI:
         return openai.AsyncOpenAI(base_url=f"{self.url}/v1", api_key="none", max_retries=0, timeout=120)
 
     def is_ready(self) -> bool:

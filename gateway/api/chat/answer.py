@@ -16,7 +16,7 @@ from gateway.api.chat.request import ChatRequest
 from gateway.api.errors import internal_error
 from gateway.errors import ServiceError
 from gateway.pipeline import Parts
-from gateway.recognition.admission import Priority
+from gateway.recognition.admission import Caller
 from gateway.recognition.failures import EngineFailure, RequestRejected
 
 LAST_WORDS_S = 5.0
@@ -29,7 +29,7 @@ log = structlog.get_logger(__name__)
 async def whole_answer(parts: Parts, body: bytes, deadline: float) -> bytes:
     """Waits for its turn, then for the engine. Raises ServiceError."""
     try:
-        async with asyncio.timeout_at(deadline), parts.queue.slot(Priority()):
+        async with asyncio.timeout_at(deadline), parts.queue.slot(Caller()):
             return await parts.chat.answer(body, deadline)
     except TimeoutError:
         raise _late() from None
@@ -39,7 +39,7 @@ async def whole_answer(parts: Parts, body: bytes, deadline: float) -> bytes:
 
 async def engine_events(parts: Parts, body: bytes, deadline: float) -> AsyncGenerator[bytes, None]:
     """The engine's events, in one turn. Closing stops the engine's work. Raises ServiceError."""
-    async with parts.queue.slot(Priority()), aclosing(parts.chat.events(body, deadline)) as events:
+    async with parts.queue.slot(Caller()), aclosing(parts.chat.events(body, deadline)) as events:
         while True:
             try:
                 event = await anext(events)

@@ -7,11 +7,11 @@ from contextlib import ExitStack
 import pytest
 
 from gateway.errors import ServiceError
-from gateway.recognition.admission import BATCH, INTERACTIVE, Priority, RegionQueue
+from gateway.recognition.admission import BATCH, Caller, RegionQueue
 from gateway.settings import Settings
 from tests.support.parts import eventually
 
-FIRST = Priority()
+ANYBODY = Caller()
 
 
 def queue_of(limit: int = 1, **changes: object) -> RegionQueue:
@@ -27,13 +27,13 @@ class Calls:
         self.gates: dict[str, asyncio.Event] = {}
         self.tasks: dict[str, asyncio.Task[None]] = {}
 
-    async def begin(self, name: str, priority: Priority = FIRST) -> None:
+    async def begin(self, name: str, caller: Caller = ANYBODY, page: int = 1) -> None:
         self.gates[name] = asyncio.Event()
-        self.tasks[name] = asyncio.create_task(self._hold(name, priority))
+        self.tasks[name] = asyncio.create_task(self._hold(name, caller, page))
         await asyncio.sleep(0)
 
-    async def _hold(self, name: str, priority: Priority) -> None:
-        async with self.queue.slot(priority):
+    async def _hold(self, name: str, caller: Caller, page: int) -> None:
+        async with self.queue.slot(caller, page):
             self.order.append(name)
             await self.gates[name].wait()
 
@@ -45,13 +45,45 @@ class Calls:
 
 async def test_interactive_goes_first_then_earlier_pages_then_first_come() -> None:
     calls = Calls(queue_of(limit=1))
-    await calls.begin("running")
-    await calls.begin("batch page 1", Priority(BATCH, 1))
-    await calls.begin("page 2", Priority(INTERACTIVE, 2))
-    await calls.begin("page 1", Priority(INTERACTIVE, 1))
-    await calls.begin("page 1 again", Priority(INTERACTIVE, 1))
+    document = Caller()
+    await calls.begin("running", document)
+    await calls.begin("batch page 1", Caller(BATCH), 1)
+    await calls.begin("page 2", document, 2)
+    await calls.begin("page 1", document, 1)
+    await calls.begin("page 1 again", document, 1)
     await calls.finish_all()
     assert calls.order == ["running", "page 1", "page 1 again", "page 2", "batch page 1"]
+
+
+async def test_who_asks_for_little_waits_for_one_round_however_much_others_have_asked_for() -> None:
+    calls = Calls(queue_of(limit=1))
+    large, larger = Caller(), Caller()
+    await calls.begin("running", large)
+    for number in range(5):
+        await calls.begin(f"large {number}", large)
+        await calls.begin(f"larger {number}", larger)
+    await calls.begin("chat", Caller())
+    await calls.finish_all()
+    assert calls.order.index("chat") <= 3
+    assert [name.split()[0] for name in calls.order if name not in ("running", "chat")] in (
+        ["large", "larger"] * 5,
+        ["larger", "large"] * 5,
+    )
+
+
+async def test_who_comes_late_is_owed_nothing_for_the_time_before() -> None:
+    calls = Calls(queue_of(limit=1))
+    early, late = Caller(), Caller()
+    await calls.begin("early 0", early)
+    for number in range(1, 7):
+        await calls.begin(f"early {number}", early)
+    for number in range(3):
+        calls.gates[f"early {number}"].set()
+        await calls.tasks[f"early {number}"]
+    for number in range(3):
+        await calls.begin(f"late {number}", late)
+    await calls.finish_all()
+    assert set(calls.order[4:6]) == {"late 0", "early 4"}
 
 
 async def test_no_more_run_than_the_limit_and_a_new_limit_counts_at_once() -> None:
@@ -73,9 +105,9 @@ async def test_no_more_run_than_the_limit_and_a_new_limit_counts_at_once() -> No
 async def test_room_is_bounded_and_given_by_priority() -> None:
     calls = Calls(queue_of(limit=1, max_queued_regions=1))
     await calls.begin("running")
-    await calls.begin("waiting", Priority(page=5))
-    await calls.begin("outside", Priority(page=3))
-    await calls.begin("outside, urgent", Priority(page=1))
+    await calls.begin("waiting", page=5)
+    await calls.begin("outside", page=3)
+    await calls.begin("outside, urgent", page=1)
     assert calls.queue.waiting == 1
     await calls.finish_all()
     assert calls.order == ["running", "waiting", "outside, urgent", "outside"]
@@ -112,7 +144,7 @@ async def test_no_cancellation_at_any_moment_leaks() -> None:
     chance = random.Random(7)
 
     async def call(page: int) -> None:
-        async with queue.slot(Priority(page=page)):
+        async with queue.slot(Caller() if page % 3 else ANYBODY, page):
             await asyncio.sleep(chance.choice((0, 0, 0.001)))
 
     for _ in range(50):
@@ -126,7 +158,7 @@ async def test_no_cancellation_at_any_moment_leaks() -> None:
 
 async def test_a_place_left_twice_frees_one_place() -> None:
     queue = queue_of()
-    first, second = await queue.place(Priority()), await queue.place(Priority())
+    first, second = await queue.place(Caller()), await queue.place(Caller())
     first.leave()
     first.leave()
     assert queue.waiting == 1
@@ -136,7 +168,7 @@ async def test_a_place_left_twice_frees_one_place() -> None:
 
 async def test_a_full_queue_turns_documents_away_and_says_when_to_come_back() -> None:
     queue = queue_of(max_queued_regions=2)
-    places = [await queue.place(Priority()) for _ in range(2)]
+    places = [await queue.place(Caller()) for _ in range(2)]
     with pytest.raises(ServiceError) as refused, queue.admit():
         pass
     assert (refused.value.status, refused.value.code) == (429, "queue_full")
@@ -162,11 +194,11 @@ async def test_too_many_documents_are_turned_away_until_one_ends() -> None:
 async def test_the_time_to_come_back_grows_with_the_queue() -> None:
     queue = queue_of(limit=1)
     for _ in range(30):
-        async with queue.slot(Priority()):
+        async with queue.slot(Caller()):
             pass
-    few = [await queue.place(Priority()) for _ in range(3)]
+    few = [await queue.place(Caller()) for _ in range(3)]
     short = queue.retry_after_s()
-    many = [await queue.place(Priority()) for _ in range(60)]
+    many = [await queue.place(Caller()) for _ in range(60)]
     assert 1 <= short < queue.retry_after_s()
     for place in few + many:
         place.leave()
