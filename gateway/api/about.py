@@ -13,7 +13,15 @@ from gateway.service import Service
 router = APIRouter(tags=["about"])
 
 _NAME = "paddleocr-vl-service"
-_LINKS = {"ocr": "/ocr", "health": "/health", "docs": "/docs", "redoc": "/redoc", "openapi": "/openapi.json"}
+_LINKS = {
+    "ocr": "/ocr",
+    "chat": "/v1/chat/completions",
+    "models": "/v1/models",
+    "health": "/health",
+    "docs": "/docs",
+    "redoc": "/redoc",
+    "openapi": "/openapi.json",
+}
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 _PAGE = """<!doctype html>
 <html lang="en">

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from gateway.api.chat.request import ChatRequest
 from gateway.api.options import RequestOptions
 from gateway.assembly.labels import LABELS
 from gateway.model import Block, DocumentInfo, DocumentResult, PageResult, Timings, Usage
@@ -47,6 +48,12 @@ def test_every_option_is_documented_and_exists() -> None:
     table = API.split("### Options")[1].split("\n### ")[0]
     cells = re.findall(r"^\| (`.+?) \|", table, re.MULTILINE)
     assert set(re.findall(r"`([a-z_]+)`", " ".join(cells))) == set(RequestOptions.model_fields)
+
+
+def test_every_chat_field_is_documented_and_exists() -> None:
+    table = API.split("### Chat fields")[1].split("\n\n", 2)[1]
+    cells = re.findall(r"^\| (`.+?) \|", table, re.MULTILINE)
+    assert set(re.findall(r"`([a-z_]+)`", " ".join(cells))) == set(ChatRequest.model_fields)
 
 
 def test_every_label_is_documented() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from gateway.api.chat.request import ChatRequest
 from gateway.api.options import RequestOptions
 from tests.support.server import Gateway
 
@@ -23,6 +24,21 @@ def test_openapi_describes_the_whole_of_ocr(served: Gateway) -> None:
     for status in ("400", "401", "413", "415", "422", "429", "503", "504"):
         schema = operation["responses"][status]["content"]["application/problem+json"]["schema"]
         assert {"type", "title", "status", "detail", "code", "request_id"} <= set(schema["properties"])
+
+
+def test_openapi_describes_the_whole_of_chat(served: Gateway) -> None:
+    document: dict[str, Any] = served.client.get("/openapi.json").json()
+    operation = document["paths"]["/v1/chat/completions"]["post"]
+    content = operation["requestBody"]["content"]["application/json"]
+    assert set(content["schema"]["properties"]) == set(ChatRequest.model_fields)
+    assert ChatRequest.model_validate(content["example"])
+    answer = operation["responses"]["200"]["content"]["application/json"]
+    completion = document["components"]["schemas"][answer["schema"]["$ref"].rpartition("/")[2]]
+    assert set(completion["required"]) <= set(answer["example"])
+    for status in ("400", "401", "404", "413", "429", "502", "503", "504"):
+        schema = operation["responses"][status]["content"]["application/json"]["schema"]
+        assert set(schema["properties"]["error"]["properties"]) == {"message", "type", "param", "code"}
+    assert {"/v1/models", "/v1/models/{id}"} <= set(document["paths"])
 
 
 def test_every_reference_in_openapi_resolves(served: Gateway) -> None:
