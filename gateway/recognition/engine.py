@@ -144,7 +144,11 @@ class EngineMonitor:
 
     async def recheck(self) -> bool:
         """Asks the engine now whether it is well; callers at the same time share one answer."""
-        if self._look_task is None or self._look_task.done():
+        begun = self._look_task
+        if begun is not None and not begun.done():
+            # It may have found the engine well before the caller found it broken.
+            await asyncio.wait([begun])
+        if self._look_task is None or self._look_task is begun:
             self._look_task = asyncio.create_task(self._look(), name="engine-look")
         return await asyncio.shield(self._look_task)
 

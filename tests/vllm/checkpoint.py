@@ -2,10 +2,10 @@
 
     python tests/vllm/checkpoint.py LESSONS FOLDER
 
-LESSONS is a JSON list of {"picture": PNG file, "prompt", "answer"}. FOLDER gets a complete checkpoint, in the form of
-the one on the hub: architecture, processor and special tokens are PaddleOCR-VL's, only small. The pictures come as the
-gateway sends them, so vLLM, given one of them and its prompt, answers with the text it was taught: it has the right
-weights, template, picture and position of every patch, or it could not.
+LESSONS is a JSON list of {"picture": PNG file, "prompt", "answer", "ends": whether the end belongs to it}. FOLDER gets
+a complete checkpoint, in the form of the one on the hub: architecture, processor and special tokens are PaddleOCR-VL's,
+only small. The pictures come as the gateway sends them, so vLLM, given one of them and its prompt, answers with the
+text it was taught: it has the right weights, template, picture and position of every patch, or it could not.
 """
 
 from __future__ import annotations
@@ -73,6 +73,7 @@ def make_tokenizer() -> PreTrainedTokenizerFast:
     tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=[], unk_token="<unk>"))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
     tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.add_special_tokens([AddedToken(token, normalized=False, special=True) for token in SPECIAL_TOKENS])
     tokenizer.add_tokens([AddedToken(token, normalized=False, special=False) for token in TABLE_TOKENS])
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
@@ -82,7 +83,6 @@ def make_tokenizer() -> PreTrainedTokenizerFast:
         pad_token="<unk>",
         cls_token="<|begin_of_sentence|>",
         extra_special_tokens={"image_token": "<|IMAGE_PLACEHOLDER|>"},
-        additional_special_tokens=list(SPECIAL_TOKENS[4:]),
         model_max_length=131_072,
     )
 
@@ -133,7 +133,7 @@ class Lessons:
     mask: torch.Tensor
 
 
-def prepare(lessons: list[dict[str, str]], processor: Any, model: PaddleOCRVLForConditionalGeneration) -> Lessons:  # noqa: ANN401 - untyped library
+def prepare(lessons: list[dict[str, Any]], processor: Any, model: PaddleOCRVLForConditionalGeneration) -> Lessons:  # noqa: ANN401 - untyped library
     """Sees the pictures once: the vision tower stays as it was made, which tells any two pictures apart."""
     rows = []
     for lesson in lessons:
@@ -142,7 +142,8 @@ def prepare(lessons: list[dict[str, str]], processor: Any, model: PaddleOCRVLFor
         head = "<|begin_of_sentence|>User: <|IMAGE_START|><|IMAGE_PLACEHOLDER|><|IMAGE_END|>"
         question = f"{head}{lesson['prompt']}\nAssistant:\n"
         inputs = processor(images=[image], text=[question], return_tensors="pt", size=TEACHING_PIXELS)
-        answer = processor.tokenizer(lesson["answer"] + "</s>", return_tensors="pt", add_special_tokens=False).input_ids
+        text = lesson["answer"] + ("</s>" if lesson["ends"] else "")
+        answer = processor.tokenizer(text, return_tensors="pt", add_special_tokens=False).input_ids
         tokens = torch.cat([inputs["input_ids"], answer], dim=1)
         kinds = torch.cat([inputs["mm_token_type_ids"], torch.zeros_like(answer)], dim=1)
         grid = inputs["image_grid_thw"]

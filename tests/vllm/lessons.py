@@ -34,6 +34,11 @@ class Lesson:
     picture: str
     prompt: str
     answer: str
+    ends: bool = True
+
+
+ENDLESS_PROMPT = "Sing:"
+"""What it is answered has no end: for tests that need a call to be at work for long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +59,8 @@ def write_lessons(folder: Path) -> list[Lesson]:
         picture = folder / f"{number}.png"
         picture.write_bytes(question.crop.png)
         lessons.append(Lesson(str(picture), question.prompt, answer))
-    (folder / "lessons.json").write_text(json.dumps([asdict(lesson) for lesson in lessons]), encoding="utf-8")
+    taught = [*lessons, Lesson(lessons[-1].picture, ENDLESS_PROMPT, "la " * 60, ends=False)]
+    (folder / "lessons.json").write_text(json.dumps([asdict(lesson) for lesson in taught]), encoding="utf-8")
     return lessons
 
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import openai
 import psutil
 
 from tests.launch.support import free_port, wait_until
@@ -45,12 +44,8 @@ class VllmService:
     log: Path
 
     @property
-    def client(self) -> openai.OpenAI:
-        return openai.OpenAI(base_url=f"{self.url}/v1", api_key="none", max_retries=0, timeout=120)
-
-    @property
-    def async_client(self) -> openai.AsyncOpenAI:
-        return openai.AsyncOpenAI(base_url=f"{self.url}/v1", api_key="none", max_retries=0, timeout=120)
+    def base_url(self) -> str:
+        return f"{self.url}/v1"
 
     def is_ready(self) -> bool:
         try:

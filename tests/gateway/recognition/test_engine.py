@@ -138,6 +138,23 @@ async def test_an_answer_from_before_the_loss_does_not_hide_it(
         assert await engine.wait_ready(10)
 
 
+async def test_a_look_that_began_before_the_question_is_not_its_answer(
+    stub: StubEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.recognition.engine.POLL_WHILE_READY_S", 60)
+    async with watching(settings_for(stub)) as engine:
+        assert await engine.wait_ready(10)
+        stub.health_after, asked = threading.Event(), stub.health_asked
+        earlier = asyncio.create_task(engine.recheck())
+        await eventually(lambda: stub.health_asked > asked)
+        question = asyncio.create_task(engine.recheck())
+        await asyncio.sleep(0)
+        stub.health_after.set()
+        assert await earlier
+        stub.health_status = 503
+        assert not await question
+
+
 async def test_an_engine_that_answers_its_health_but_reads_nothing_is_not_ready(stub: StubEngine) -> None:
     async with watching(settings_for(stub, vlm_canary_interval_s=0.01)) as engine:
         assert await engine.wait_ready(10)
