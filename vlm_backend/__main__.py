@@ -10,16 +10,15 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Sequence
 from typing import NoReturn
 
 from vlm_backend.choice import Choice, choose_engine
-from vlm_backend.doctor import Check, examine
+from vlm_backend.doctor import Report, examine
 from vlm_backend.doctor import main as doctor
 from vlm_backend.fetch import main as fetch_models
 from vlm_backend.logs import configure_logging, log
-from vlm_backend.settings import CONFIGURATION_ERROR, Settings, checked_settings
-from vlm_backend.status import Failure, TierStatus, write_status
+from vlm_backend.settings import CONFIGURATION_ERROR, TEMPORARY_FAILURE, Settings, checked_settings
+from vlm_backend.status import Failure, State, TierStatus, write_status
 from vlm_backend.vllm import command, environment
 
 NOTHING_TO_HOST = "VLM_ENGINE=external: the engine runs elsewhere, there is nothing to start here.\n"
@@ -28,22 +27,37 @@ LEVELS = {"ok": logging.DEBUG, "warn": logging.WARNING, "fail": logging.ERROR}
 
 def start(settings: Settings) -> NoReturn:
     """Becomes the engine, unless the doctor knows that it could not work: then says why and ends."""
-    choice = choose_engine(settings)
-    log("engine chosen", engine=choice.engine, why=choice.why)
-    report = examine(settings, choice.engine)
-    for check in report.checks:
-        log("doctor", level=LEVELS[check.status], check=check.name, detail=check.detail, remedy=check.remedy)
+    choice, report = examined_choice(settings)
     if report.failures:
-        refuse(settings, choice, report.failures)
+        refuse(settings, choice, report)
     write_status(settings, TierStatus("starting", choice.engine, choice.why))
     become(settings, choice)
 
 
-def refuse(settings: Settings, choice: Choice, failures: Sequence[Check]) -> NoReturn:
-    told = [Failure(check.name, check.detail, check.remedy or "") for check in failures]
-    write_status(settings, TierStatus("refused", choice.engine, choice.why, told))
-    log("engine cannot start", level=logging.ERROR, engine=choice.engine, failures=len(told))
-    sys.exit(CONFIGURATION_ERROR)
+def examined_choice(settings: Settings) -> tuple[Choice, Report]:
+    """The engine of this machine; with `auto`, not a vLLM that this machine can't run whatever its settings."""
+    choice = choose_engine(settings)
+    report = examine(settings, choice.engine)
+    tell(choice, report)
+    if settings.vlm_engine == "auto" and choice.engine == "vllm" and report.unusable:
+        choice = Choice("embedded", f"VLM_ENGINE=auto, and vLLM cannot work here: {report.unusable[0].detail}")
+        report = examine(settings, choice.engine)
+        tell(choice, report)
+    return choice, report
+
+
+def tell(choice: Choice, report: Report) -> None:
+    log("engine chosen", engine=choice.engine, why=choice.why)
+    for check in report.checks:
+        log("doctor", level=LEVELS[check.status], check=check.name, detail=check.detail, remedy=check.remedy)
+
+
+def refuse(settings: Settings, choice: Choice, report: Report) -> NoReturn:
+    told = [Failure(check.name, check.detail, check.remedy or "") for check in report.failures]
+    state: State = "postponed" if report.can_pass else "refused"
+    write_status(settings, TierStatus(state, choice.engine, choice.why, told))
+    log("engine cannot start", level=logging.ERROR, engine=choice.engine, failures=len(told), state=state)
+    sys.exit(TEMPORARY_FAILURE if report.can_pass else CONFIGURATION_ERROR)
 
 
 def become(settings: Settings, choice: Choice) -> NoReturn:

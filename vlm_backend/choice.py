@@ -9,7 +9,6 @@ from vlm_backend.driver import Driver, probe_driver
 from vlm_backend.installation import Installation, find_installation
 from vlm_backend.settings import Settings
 
-
 NOT_ASKED = Driver(None, (), "The driver was not asked.")
 
 

@@ -14,6 +14,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 CONFIGURATION_ERROR = 78
 """`EX_CONFIG` of sysexits.h: starting again with the same settings cannot help."""
+TEMPORARY_FAILURE = 75
+"""`EX_TEMPFAIL` of sysexits.h: starting again later may help."""
 
 
 class Settings(BaseSettings):

@@ -17,6 +17,8 @@ from typing import Literal
 
 from vlm_backend.settings import Settings
 
+State = Literal["starting", "refused", "postponed"]
+
 
 @dataclass(frozen=True, slots=True)
 class Failure:
@@ -29,11 +31,12 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class TierStatus:
-    """`state`: `starting` (the process has become the engine, or is about to) or `refused` (it has ended because it
-    could not work). `pid` and `start_ticks` (field 22 of /proc/PID/stat) name the process; it leads its process group.
+    """`state`: `starting` (the process has become the engine, or is about to), `refused` (it has ended because it
+    could not work) or `postponed` (it has ended, and what it lacks may be there at its next start). `pid` and
+    `start_ticks` (field 22 of /proc/PID/stat) name the process; it leads its process group.
     `started` is Unix time, seconds."""
 
-    state: Literal["starting", "refused"]
+    state: State
     engine: str
     why: str
     failures: Sequence[Failure] = ()

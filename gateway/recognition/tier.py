@@ -30,9 +30,10 @@ class Failure(BaseModel):
 
 
 class TierStatus(BaseModel):
-    """`starting`: the process `pid` is the engine, loading or at work; `refused`: it ended because it can't work."""
+    """`starting`: the process `pid` is the engine, loading or at work; `refused`: it ended because it can't work;
+    `postponed`: it ended, and may work at its next start."""
 
-    state: Literal["starting", "refused"]
+    state: Literal["starting", "refused", "postponed"]
     engine: str
     pid: int
     start_ticks: int | None = None
@@ -66,12 +67,12 @@ def read_tier(settings: Settings) -> TierReport:
     status = _read(status_file(settings), TierStatus)
     supervision = _read(settings.temp_dir / f"supervision-{settings.port}.json", Supervision)
     program = supervision.programs.get("vlm") if supervision else None
-    refusal = _refusal(status) if status and status.state == "refused" else None
+    refusal = _refusal(status) if status and status.state != "starting" else None
     if program and program.gave_up:
         told = filter(None, (program.sentence or "The VLM tier is given up.", refusal))
         return TierReport(reason=" ".join(told), is_lost=True)
     if refusal or status is None:
-        return TierReport(reason=refusal, is_lost=refusal is not None)
+        return TierReport(reason=refusal, is_lost=status is not None and status.state == "refused")
     if not is_alive(status):
         return TierReport(reason="The recognition engine's process has ended; it is started again.")
     loading_s = max(time.time() - status.started, 0)

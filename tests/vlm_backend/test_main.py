@@ -14,6 +14,12 @@ from typing import Any
 import pytest
 
 from tests.support.stub_engine import free_port
+from vlm_backend.__main__ import examined_choice
+from vlm_backend.choice import Choice
+from vlm_backend.doctor import Check, Report
+from vlm_backend.driver import Driver, Gpu
+from vlm_backend.installation import Installation
+from vlm_backend.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -94,11 +100,11 @@ def test_vllm_that_cannot_start_is_refused_with_the_reason_in_log_and_file(folde
     assert any(line.get("check") == "vllm" for line in errors)
 
 
-def test_a_taken_port_keeps_the_embedded_engine_from_starting_too(folder: Path) -> None:
+def test_a_taken_port_keeps_the_engine_from_starting_for_now(folder: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         _, code, _, _ = start(folder, VLM_ENGINE="embedded", VLM_PORT=str(port))
-        assert code == 78
+        assert (code, status(folder, port)["state"]) == (75, "postponed")
         assert str(port) in status(folder, port)["failures"][0]["detail"]
 
 
@@ -131,3 +137,25 @@ def test_the_tier_never_imports_the_gateway() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+CARD = Driver((13, 0), (Gpu("NVIDIA H100", 81_559, 81_000, (9, 0)),), None)
+
+
+@pytest.mark.parametrize(
+    ("failing", "engine"), [("nccl", "embedded"), ("gpu", "embedded"), ("weights", "vllm"), ("gpu-memory", "vllm")]
+)
+def test_auto_leaves_vllm_only_where_the_machine_cannot_run_it(
+    monkeypatch: pytest.MonkeyPatch, failing: str, engine: str
+) -> None:
+    """Missing weights would else be read as a slow service instead of a mistake."""
+    installation = Installation(Path("/venv/bin/python"), "0.32.0", "cuda")
+    chosen = Choice("vllm", "there is a GPU", installation, CARD)
+    failed = Report((Check(failing, "fail", "It is broken.", None),))
+    monkeypatch.setattr("vlm_backend.__main__.choose_engine", lambda _settings: chosen)
+    monkeypatch.setattr(
+        "vlm_backend.__main__.examine", lambda _settings, engine: failed if engine == "vllm" else Report(())
+    )
+    choice, _ = examined_choice(Settings.model_validate({"vlm_engine": "auto"}))
+    assert choice.engine == engine
+    assert engine == "vllm" or "It is broken." in choice.why

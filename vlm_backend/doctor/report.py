@@ -11,6 +11,10 @@ PASSING = frozenset({"gpu-memory", "port", "disk", "temp-dir", "cache"})
 """Checks whose failure may end by itself: a process ends, a disk is cleared."""
 
 
+MACHINE = frozenset({"vllm", "driver", "gpu", "torch", "nccl-files", "nccl"})
+"""Checks of what the machine and its libraries are, which no other setting would mend."""
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """`detail`: what is, as a sentence; `remedy`: what to do about it, None where nothing is to be done."""
@@ -41,6 +45,11 @@ class Report:
     @property
     def warnings(self) -> tuple[Check, ...]:
         return tuple(check for check in self.checks if check.status == "warn")
+
+    @property
+    def unusable(self) -> tuple[Check, ...]:
+        """Failures of the machine itself."""
+        return tuple(check for check in self.failures if check.name in MACHINE)
 
     @property
     def is_ok(self) -> bool:

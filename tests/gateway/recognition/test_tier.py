@@ -74,6 +74,14 @@ def test_a_refusal_is_told_with_its_remedy_and_no_hope(settings: Settings) -> No
     assert "There is no libcuda.so.1. Start the container with --gpus all." in (report.reason or "")
 
 
+def test_what_may_pass_is_told_and_waited_for(settings: Settings) -> None:
+    failure = Failure("gpu-memory", "Another process holds the card.", "Wait for it.")
+    tell(settings, TierStatus("postponed", "vllm", "because", [failure]))
+    report = read_tier(settings)
+    assert not report.is_lost
+    assert "Another process holds the card. Wait for it." in (report.reason or "")
+
+
 def test_an_engine_that_was_given_up_is_lost_in_the_words_of_the_guardian(settings: Settings) -> None:
     tell(settings, started(os.getpid()))
     told = {"programs": {"vlm": {"gave_up": True, "sentence": "It ended 6 times in 10 minutes."}}}
