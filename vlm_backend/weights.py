@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -68,10 +68,19 @@ def expanded(folder: str) -> Path:
 
 def problems(folder: Path) -> list[str]:
     """One sentence for each thing that keeps vLLM from loading the model in `folder`; empty where it is complete."""
+    return _told(folder, missing_files, damaged_json, weight_problems)
+
+
+def file_problems(folder: Path) -> list[str]:
+    """The same, but for the weights."""
+    return _told(folder, missing_files, damaged_json)
+
+
+def _told(folder: Path, *searches: Callable[[Path], Iterator[str]]) -> list[str]:
     try:
         if not folder.is_dir():
             return [f"{folder} is not a folder."]
-        return [*missing_files(folder), *damaged_json(folder), *weight_problems(folder)]
+        return [problem for search in searches for problem in search(folder)]
     except OSError as error:
         return [f"{folder} cannot be read: {error}."]
 

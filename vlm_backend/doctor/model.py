@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
 
 from vlm_backend.doctor.facts import Facts
 from vlm_backend.doctor.report import Finding, fail, ok, warn
 from vlm_backend.model import chat_template, is_known
 from vlm_backend.settings import Settings
-from vlm_backend.weights import model_folder, problems, shards
+from vlm_backend.weights import file_problems, model_folder, problems, shards
 
 DEFAULT_WEIGHTS_MIB = 1940
 """PaddleOCR-VL (0.9B) in 16 bits: vLLM's log says 1.8939 GiB."""
@@ -34,11 +36,21 @@ def is_offline(environment: Mapping[str, str]) -> bool:
     return any(environment.get(name, "").strip().upper() in ("1", "ON", "YES", "TRUE") for name in names)
 
 
+def loads_no_weights(settings: Settings) -> bool:
+    """`--load-format dummy` is asked for: vLLM makes weights up, as measurements of its speed want it."""
+    try:
+        words = shlex.split(settings.vlm_extra_arguments)
+    except ValueError:
+        return False
+    return "--load-format=dummy" in words or ("--load-format", "dummy") in pairwise(words)
+
+
 def check_weights(facts: Facts) -> Finding:
     model, folder = facts.settings.vlm_model, facts.weights
     if folder is None:
         return _absent(model, is_offline(facts.environment))
-    found = problems(folder)
+    is_dummy = loads_no_weights(facts.settings)
+    found = file_problems(folder) if is_dummy else problems(folder)
     if found and not os.path.isdir(folder):
         return fail(
             f"VLM_MODEL={model}: {' '.join(found)}",
@@ -47,6 +59,11 @@ def check_weights(facts: Facts) -> Finding:
     if found:
         again = "run `make fetch-models`" if folder == model_folder(facts.settings) else "copy it from where it came"
         return fail(" ".join(found), f"Put into {folder} what is missing or damaged: {again}.")
+    if is_dummy:
+        return warn(
+            "VLM_EXTRA_ARGUMENTS has `--load-format dummy`: vLLM makes weights up, and what it answers means nothing.",
+            "Take it out, unless it is only speed that you measure.",
+        )
     return ok(f"{model} is complete in {folder} ({weights_mib(facts.settings, folder) / 1024:.1f} GiB).")
 
 

@@ -19,6 +19,16 @@ def test_truncated_weights_are_named(cpu_machine: Machine) -> None:
     assert "make fetch-models" in check.remedy
 
 
+@pytest.mark.parametrize("arguments", ["--load-format dummy", "--seed 1 --load-format=dummy"])
+def test_weights_that_are_made_up_need_no_file_and_are_a_warning(cpu_machine: Machine, arguments: str) -> None:
+    (cpu_machine.model / "model.safetensors").unlink()
+    check = cpu_machine.check("weights", vlm_extra_arguments=arguments)
+    assert check.status == "warn"
+    assert "means nothing" in check.detail
+    (cpu_machine.model / "tokenizer.json").unlink()
+    assert cpu_machine.check("weights", vlm_extra_arguments=arguments).status == "fail"
+
+
 def test_absent_weights_are_downloaded_unless_that_is_forbidden(
     cpu_machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
