@@ -168,6 +168,19 @@ def test_control_tokens_of_the_model_are_refused(served: Gateway, text: str) -> 
     assert "control token" in error["message"]
 
 
+@pytest.mark.parametrize("pieces", [("<|IMAGE_", "START|>"), ("x<", "/s>"), ("＜|IMAGE", "_END|＞")])
+def test_control_tokens_in_pieces_are_refused_too(served: Gateway, pieces: tuple[str, str]) -> None:
+    content = [{"type": "text", "text": pieces[0]}, IMAGE, {"type": "text", "text": pieces[1]}]
+    assert "control token" in refused(served, messages=[{"role": "user", "content": content}])["message"]
+    answer = [{"type": "text", "text": piece} for piece in pieces]
+    assert "control token" in refused(served, messages=[{"role": "assistant", "content": answer}, *MESSAGES])["message"]
+
+
+def test_a_long_run_of_accents_holds_nobody_up(served: Gateway) -> None:
+    # Python would normalise this for a minute, in which no other request would be answered.
+    asked(served, messages=about(PICTURE, "a" + "\u0300\u0316" * 150_000))
+
+
 @pytest.mark.parametrize("text", ["a < b | c > d", "<table><td>1</td></table>", "<nl>", "|>", "x<|y", "<strong>"])
 def test_other_angle_brackets_are_text(served: Gateway, text: str) -> None:
     asked(served, messages=about(PICTURE, text))
