@@ -27,7 +27,7 @@ LEAST_CAPABILITY_OF_BFLOAT16 = (8, 0)
 
 def command(settings: Settings, installation: Installation, driver: Driver) -> list[str]:
     """The whole command; what `VLM_EXTRA_ARGUMENTS` says comes last and wins."""
-    gpu = _gpu(installation, driver)
+    gpu = _gpu(settings, installation, driver)
     arguments = [*_model(settings), *_limits(settings, gpu), *_server(settings), *_device(settings, gpu)]
     return [str(installation.python), "-m", SERVER, *arguments, *shlex.split(settings.vlm_extra_arguments)]
 
@@ -141,11 +141,12 @@ def _dtype(settings: Settings, gpu: Gpu | None) -> str:
     return "bfloat16" if gpu.capability >= LEAST_CAPABILITY_OF_BFLOAT16 else "float16"
 
 
-def _gpu(installation: Installation, driver: Driver) -> Gpu | None:
-    """The card that bounds the sizes: the one with the least free memory; none for a CPU build."""
+def _gpu(settings: Settings, installation: Installation, driver: Driver) -> Gpu | None:
+    """The card that bounds the sizes: of those that get a copy of the model, which are the driver's first, the one with
+    the least free memory; none for a CPU build."""
     if installation.build == "cpu" or not driver.gpus:
         return None
-    return min(driver.gpus, key=lambda gpu: gpu.free_mib)
+    return min(driver.gpus[: settings.vlm_data_parallel], key=lambda gpu: gpu.free_mib)
 
 
 def _is_writable(folder: Path) -> bool:

@@ -86,6 +86,13 @@ def test_copies_of_the_model_only_where_asked_for(tmp_path: Path) -> None:
     assert value(line(tmp_path, vlm_data_parallel=4), "--data-parallel-size") == "4"
 
 
+def test_what_others_do_on_cards_that_get_no_copy_does_not_matter(tmp_path: Path) -> None:
+    free, full = Gpu("free", 80_000, 78_000, (9, 0)), Gpu("full", 80_000, 10_000, (9, 0))
+    driver = Driver((13, 0), (free, full), None)
+    assert float(value(line(tmp_path, driver=driver), "--gpu-memory-utilization")) > 0.8
+    assert float(value(line(tmp_path, driver=driver, vlm_data_parallel=2), "--gpu-memory-utilization")) < 0.2
+
+
 def test_what_would_open_or_break_vllm_is_not_passed_on(tmp_path: Path) -> None:
     inherited = {
         "VLLM_SERVER_DEV_MODE": "1",
