@@ -47,9 +47,12 @@ def environment(settings: Settings, inherited: Mapping[str, str]) -> dict[str, s
     return named
 
 
-_UNWANTED = frozenset({"VLLM_PYTHON", "VLLM_SERVER_DEV_MODE", "VLLM_DEBUG_LOG_API_SERVER_RESPONSE", "PYTHONPATH"})
-"""The first is ours and vLLM warns of it; the second opens routes that run code, the third logs documents; the last
-mixes another environment's packages, its NCCL too, into vLLM's."""
+_UNWANTED = frozenset(
+    {"VLLM_PYTHON", "VLLM_SERVER_DEV_MODE", "VLLM_DEBUG_LOG_API_SERVER_RESPONSE", "PYTHONPATH", "VLLM_PORT"}
+)
+"""The first is ours and vLLM warns of it; the second opens routes that run code, the third logs documents; the fourth
+mixes another environment's packages, its NCCL too, into vLLM's; the last is a URL where Kubernetes has a service of the
+name vllm, and vLLM does not start with that."""
 _CLOSED = {
     "VLLM_NO_USAGE_STATS": "1",
     "DO_NOT_TRACK": "1",

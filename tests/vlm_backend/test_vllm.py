@@ -97,12 +97,13 @@ def test_what_would_open_or_break_vllm_is_not_passed_on(tmp_path: Path) -> None:
     inherited = {
         "VLLM_SERVER_DEV_MODE": "1",
         "PYTHONPATH": "/other/site-packages",
+        "VLLM_PORT": "tcp://10.0.0.7:8000",
         "PATH": "/bin",
         "HOME": str(tmp_path),
     }
     named = environment(settings(tmp_path), inherited)
     assert named["PATH"] == "/bin"
-    assert not {"VLLM_SERVER_DEV_MODE", "PYTHONPATH"} & set(named)
+    assert not {"VLLM_SERVER_DEV_MODE", "PYTHONPATH", "VLLM_PORT"} & set(named)
     assert (named["VLLM_NO_USAGE_STATS"], named["VLLM_MEDIA_URL_ALLOW_REDIRECTS"]) == ("1", "0")
 
 
