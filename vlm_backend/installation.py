@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 import re
 import sys
 from collections.abc import Iterator
@@ -69,7 +70,7 @@ def search(settings: Settings) -> Installation | NotInstalled:
     if settings.vllm_python:
         return installed_in(settings.vllm_python.absolute(), "VLLM_PYTHON=")
     for interpreter in (OWN_ENVIRONMENT, Path(sys.executable)):
-        if interpreter.exists() and isinstance(found := installed_in(interpreter), Installation):
+        if os.path.exists(interpreter) and isinstance(found := installed_in(interpreter), Installation):
             return found
     return NotInstalled(f"vLLM is in neither {OWN_ENVIRONMENT.parents[1]} nor the environment of {sys.executable}.")
 
@@ -87,10 +88,10 @@ def installed_in(interpreter: Path, origin: str = "") -> Installation | NotInsta
 
 
 def _search_path(interpreter: Path, named: str) -> tuple[Path, ...] | NotInstalled:
-    if not interpreter.exists():
-        return NotInstalled(f"{named} does not exist.")
     try:
         outcome = ask([str(interpreter), "-I", "-c", PATHS], ANSWER_S)
+    except FileNotFoundError:
+        return NotInstalled(f"{named} does not exist.")
     except OSError as error:
         return NotInstalled(f"{named} cannot be run: {error.strerror or error}.")
     if outcome.code != 0:

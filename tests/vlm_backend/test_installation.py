@@ -83,6 +83,7 @@ def test_why_there_is_none_is_said(environment: PythonEnvironment, tmp_path: Pat
         (environment.python, "has no vLLM"),
         (broken, "the disk is gone"),
         (plain, "cannot be run"),
+        (tmp_path / ("x" * 300), "cannot be run"),
         (Path("/bin/true"), "is no Python interpreter"),
     ):
         settings = Settings(vllm_python=python)
