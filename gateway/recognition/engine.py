@@ -203,8 +203,9 @@ class EngineMonitor:
         try:
             await ask_canary(self._connection, model, kind, self._patience_s())
         except EngineFailure:
-            if self._ready.is_set() and self._pulse.count(await ask_steps(self._connection)):
-                return  # it is slow, but at work
+            is_at_work = self._pulse.count(await ask_steps(self._connection))
+            if is_at_work and self._ready.is_set():
+                return
             self._missed_canaries += 1
             if not self._ready.is_set() or self._missed_canaries >= MISSED_CANARIES_MAX:
                 raise

@@ -35,8 +35,10 @@ class Pulse:
         self._has_beaten = True
 
     def count(self, steps: float | None) -> bool:
-        """Notes the counter; whether it has moved since the last time, which is a beat. None: there is no counter."""
-        moved = steps is not None and self._steps is not None and steps != self._steps
+        """Notes the counter; whether it has moved since it was last read, which is a beat. None: it can't be read."""
+        if steps is None:
+            return False
+        moved = self._steps is not None and steps != self._steps
         self._steps = steps
         if moved:
             self.beat()

@@ -46,7 +46,7 @@ async def test_a_ready_engine_says_what_it_is(kind: str) -> None:
 
 async def test_an_engine_that_was_never_there_is_starting_and_serves_nobody() -> None:
     async with watching(Settings.model_validate({"vlm_port": free_port()})) as engine:
-        assert not await engine.wait_ready(0.2)
+        await eventually(lambda: "could not be reached" in (engine.reason or ""))
         assert engine.state == "starting"
         with pytest.raises(ServiceError) as refused:
             engine.require_serving()
@@ -58,8 +58,8 @@ async def test_an_engine_that_was_never_there_is_starting_and_serves_nobody() ->
 async def test_an_engine_that_loads_becomes_ready_by_itself(stub: StubEngine) -> None:
     stub.health_status = 503
     async with watching(settings_for(stub)) as engine:
-        assert not await engine.wait_ready(0.3)
-        assert engine.reason == "The recognition engine is not ready yet."
+        await eventually(lambda: engine.reason == "The recognition engine is not ready yet.")
+        assert engine.state == "starting"
         stub.health_status = 200
         assert await engine.wait_ready(10)
 
@@ -81,8 +81,8 @@ async def test_a_server_that_lists_no_models_is_not_ready() -> None:
     port = free_port()
     await web.TCPSite(runner, "127.0.0.1", port).start()
     async with watching(Settings.model_validate({"vlm_port": port})) as engine:
-        assert not await engine.wait_ready(0.3)
-        assert engine.reason == "The recognition engine serves no model."
+        await eventually(lambda: engine.reason == "The recognition engine serves no model.")
+        assert engine.state == "starting"
     await runner.cleanup()
 
 
@@ -279,6 +279,22 @@ async def test_an_engine_that_is_slow_but_makes_steps_is_left_alone(
             await asyncio.sleep(0.01)
         assert stub.canaries > asked + 3
         assert (engine.state, process.returncode) == ("ready", None)
+
+
+async def test_an_engine_that_went_away_and_makes_steps_is_left_alone_too(
+    stub: StubEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.recognition.engine.CANARY_TIMEOUT_S", 0.1)
+    stub.steps = 7
+    settings = frozen_soon(stub, tmp_path, 0.3)
+    async with stand_in(settings) as process, watching(settings) as engine:
+        assert await engine.wait_ready(10)
+        stub.canary_hangs, asked = True, stub.canaries
+        engine.unreachable("It went away.")
+        while stub.canaries < asked + 4:
+            stub.steps += 1
+            await asyncio.sleep(0.01)
+        assert process.returncode is None
 
 
 async def test_vllm_is_warmed_up_with_each_prompt_at_real_sizes_before_it_is_ready() -> None:
