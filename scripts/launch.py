@@ -26,6 +26,7 @@ from scripts.private_folder import VARIABLE
 from scripts.settings import Settings as StartSettings
 from scripts.supervision import ExitCode, supervision_file
 from vlm_backend.settings import Settings as VlmSettings
+from vlm_backend.status import status_file
 
 ROOT = Path(__file__).resolve().parent.parent
 CONFIGURATION = ROOT / "supervisord.conf"
@@ -117,10 +118,11 @@ def make_private_folder(gateway: GatewaySettings) -> Path:
     sys.exit(ExitCode.CONFIGURATION_ERROR)
 
 
-def forget_last_run(gateway: GatewaySettings) -> None:
-    """What supervision said of a service before this one is no news of this one."""
-    with contextlib.suppress(OSError):
-        supervision_file(gateway.temp_dir, gateway.port).unlink()
+def forget_last_run(gateway: GatewaySettings, vlm: VlmSettings) -> None:
+    """What supervision and the VLM tier said in a service before this one is no news of this one."""
+    for file in (supervision_file(gateway.temp_dir, gateway.port), status_file(vlm)):
+        with contextlib.suppress(OSError):
+            file.unlink()
 
 
 def can_be_reopened(descriptor: int) -> bool:
@@ -190,7 +192,7 @@ def main(arguments: list[str] | None = None) -> None:
     os.chdir(ROOT)
     gateway, start = checked_settings()
     warn_of_folders(gateway)
-    forget_last_run(gateway)
+    forget_last_run(gateway, VlmSettings())
     folder = make_private_folder(gateway)
     named = environment(gateway, start, options.console or sys.stdout.isatty()) | {VARIABLE: str(folder)}
     command = supervisor_command(folder)

@@ -1,0 +1,24 @@
+"""What a service before this one left in TEMP_DIR."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from gateway.recognition.tier import read_tier
+from gateway.settings import Settings as GatewaySettings
+from scripts.launch import forget_last_run
+from scripts.supervision import Supervision, supervision_file
+from vlm_backend.settings import Settings as VlmSettings
+from vlm_backend.status import Failure, TierStatus, write_status
+
+
+def test_the_failures_of_the_last_run_are_not_told_of_this_one(tmp_path: Path) -> None:
+    gateway = GatewaySettings.model_validate({"temp_dir": tmp_path})
+    vlm = VlmSettings.model_validate({"temp_dir": tmp_path})
+    supervision = Supervision(on_fatal="exit", start_tries=2)
+    supervision.program("vlm").gave_up = True
+    supervision_file(tmp_path, gateway.port).write_text(supervision.model_dump_json())
+    write_status(vlm, TierStatus("refused", "vllm", "", [Failure("driver", "There is no GPU.", "Get one.")]))
+    assert read_tier(gateway).is_lost
+    forget_last_run(gateway, vlm)
+    assert (read_tier(gateway).is_lost, read_tier(gateway).reason) == (False, None)
