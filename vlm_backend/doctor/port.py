@@ -67,18 +67,17 @@ def _listening_inodes(port: int) -> set[str]:
 
 def _taken(port: int, error: OSError, holder: int | None) -> Finding:
     if error.errno == errno.EADDRINUSE:
-        by = f" by process {holder} ({_command(holder)})" if holder else ""
+        by = f" by process {holder} ({_name(holder)})" if holder else ""
         return fail(f"VLM_PORT={port} is taken{by}.", "End that program, or set VLM_PORT to another port.")
     if error.errno == errno.EACCES:
         return fail(f"VLM_PORT={port} needs root.", "Set VLM_PORT to a port above 1023.")
     return fail(f"Nothing can listen at {ADDRESS}:{port}: {error.strerror}.", "Set VLM_PORT to another port.")
 
 
-def _command(pid: int) -> str:
-    """The first words of its command line."""
+def _name(pid: int) -> str:
+    """Its arguments are left out: they may hold a secret, and what is said here stands in `/health`."""
     with contextlib.suppress(OSError):
-        words = Path(f"/proc/{pid}/cmdline").read_bytes().rstrip(b"\0").split(b"\0")
-        return b" ".join(words[:4]).decode(errors="replace")
+        return Path(f"/proc/{pid}/comm").read_text(encoding="utf-8", errors="replace").strip()
     return "name unknown"
 
 
