@@ -11,7 +11,7 @@ from fastapi_offline import FastAPIOffline
 from gateway.api import about, files, health, models, ocr
 from gateway.api.chat import routes as chat
 from gateway.api.errors import install_errors
-from gateway.api.middleware import BodyLimitMiddleware, RequestMiddleware
+from gateway.api.middleware import BodyLimitMiddleware, HeadMiddleware, RequestMiddleware
 from gateway.pipeline import Parts, create_parts
 from gateway.service import Service, service_version
 from gateway.settings import Settings
@@ -31,6 +31,7 @@ def create_app(settings: Settings, parts: Parts | None = None) -> FastAPI:
     )
     app.state.service = service
     app.add_middleware(BodyLimitMiddleware, limit=int(settings.max_upload_mb * 1_000_000))
+    app.add_middleware(HeadMiddleware)
     app.add_middleware(RequestMiddleware, metrics=service.metrics)
     install_errors(app)
     for family in (about, health, ocr, files, models, chat):

@@ -1,4 +1,4 @@
-"""What every request passes through: its id, its log line and count, and the limit on its body."""
+"""What every request passes through: its id, its log line and count, HEAD for GET, and the limit on its body."""
 
 from __future__ import annotations
 
@@ -89,6 +89,21 @@ QUIET_ROUTES = frozenset(
     {"/health", "/livez", "/readyz", "/startupz", "/ping", "/v1/health/live", "/v1/health/ready", "/metrics"}
 )
 """Asked every few seconds by platforms; their log lines would bury the others."""
+
+
+class HeadMiddleware:
+    """Answers HEAD wherever GET is answered, as `wget --spider` and load balancers ask; uvicorn drops the body."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] != "HEAD":
+            await self.app(scope, receive, send)
+            return
+        asked = {**scope, "method": "GET"}
+        await self.app(asked, receive, send)
+        scope["route"] = asked.get("route")
 
 
 class BodyLimitMiddleware:

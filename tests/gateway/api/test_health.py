@@ -27,6 +27,22 @@ def test_probes_of_a_ready_service(served: Gateway, path: str) -> None:
     assert served.client.get(path).status_code == 200
 
 
+@pytest.mark.parametrize("path", ["/", "/health", "/livez", "/readyz", "/startupz", "/ping", "/v1/models"])
+def test_head_is_get_without_the_body(served: Gateway, path: str) -> None:
+    answer, full = served.client.head(path), served.client.get(path)
+    assert (answer.status_code, answer.content) == (200, b"")
+    assert answer.headers["content-type"] == full.headers["content-type"]
+
+
+def test_head_of_a_service_that_is_not_ready(served: Gateway) -> None:
+    served.service.draining = True
+    try:
+        assert served.client.head("/readyz").status_code == 503
+        assert served.client.head("/ocr").status_code == 405
+    finally:
+        served.service.draining = False
+
+
 def test_draining_is_not_ready_but_alive(served: Gateway) -> None:
     served.service.draining = True
     try:
