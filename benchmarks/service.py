@@ -12,10 +12,9 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.error
 import urllib.request
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +28,7 @@ START_S = 120
 @dataclass(frozen=True, slots=True)
 class Service:
     url: str
+    vlm_port: int
     supervisor: int
 
     def ocr(self, file: Path, **options: str) -> dict[str, Any]:
@@ -51,19 +51,31 @@ class Service:
 
     def peak_memory_mb(self) -> dict[str, float]:
         """Largest resident memory so far of each tier (with its child processes), MB of 10^6 bytes."""
-        peaks = {}
+        return {name: sum(peak_memory(process.pid) for process in tier) for name, tier in self.tiers().items()}
+
+    def tiers(self) -> dict[str, list[psutil.Process]]:
+        """The processes of `gateway` and `vlm`, child processes included."""
+        found = {}
         for process in psutil.Process(self.supervisor).children():
             command = process.cmdline()
-            name = "vlm" if any("vlm_backend" in part for part in command) else "gateway"
-            if "scripts.guardian" in command:
-                continue
-            peaks[name] = sum(peak_memory(p.pid) for p in [process, *process.children(recursive=True)])
-        return peaks
+            if "scripts.guardian" not in command:
+                is_vlm = any("vlm_backend" in part or "vllm.entrypoints" in part for part in command)
+                name = "vlm" if is_vlm else "gateway"
+                found[name] = [process, *process.children(recursive=True)]
+        return found
+
+
+def is_ready(url: str) -> bool:
+    with contextlib.suppress(OSError), urllib.request.urlopen(f"{url}/readyz"):
+        return True
+    return False
 
 
 @contextlib.contextmanager
-def running_service(**environment: str) -> Iterator[Service]:
-    """The service, ready to serve; stopped at the end."""
+def running_service(
+    ready: Callable[[str], bool] = is_ready, start_s: float = START_S, **environment: str
+) -> Iterator[Service]:
+    """The service once its URL is `ready`, which it must be after `start_s`; stopped at the end."""
     port, vlm_port = free_port(), free_port()
     with tempfile.TemporaryDirectory() as folder:
         settings = {
@@ -75,8 +87,8 @@ def running_service(**environment: str) -> Iterator[Service]:
         )
         try:
             url = f"http://127.0.0.1:{port}"
-            _wait_ready(url, process)
-            yield Service(url, process.pid)
+            _wait_until(lambda: ready(url), start_s, process)
+            yield Service(url, vlm_port, process.pid)
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait(60)
@@ -97,12 +109,12 @@ def free_port() -> int:
         return port
 
 
-def _wait_ready(url: str, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + START_S
+def _wait_until(ready: Callable[[], bool], start_s: float, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + start_s
     while time.monotonic() < deadline:
         if process.poll() is not None:
             sys.exit(f"the service ended with code {process.returncode} before it was ready")
-        with contextlib.suppress(OSError, urllib.error.HTTPError), urllib.request.urlopen(f"{url}/readyz"):
+        if ready():
             return
         time.sleep(0.2)
-    sys.exit(f"the service was not ready after {START_S} s")
+    sys.exit(f"the service was not ready after {start_s:.0f} s")

@@ -66,10 +66,15 @@ of other kernels."""
 IGNORED = -100
 
 
-def make_tokenizer() -> PreTrainedTokenizerFast:
-    """One token a byte, and the special tokens: no text is beyond it, and none has to be learnt from."""
+def make_tokenizer(size: int = 0) -> PreTrainedTokenizerFast:
+    """One token a byte, and the special tokens: no text is beyond it, and none has to be learnt from.
+
+    Where that are fewer than `size`, there are others too, which no text becomes and a model can answer.
+    """
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    vocabulary = {token: index for index, token in enumerate((*SPECIAL_TOKENS, *alphabet))}
+    own = (*SPECIAL_TOKENS, *alphabet)
+    others = (f"x{number}" for number in range(len(own) + len(TABLE_TOKENS), size))
+    vocabulary = {token: index for index, token in enumerate((*own, *others))}
     tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=[], unk_token="<unk>"))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
     tokenizer.decoder = decoders.ByteLevel()
@@ -119,6 +124,10 @@ def make_config(tokenizer: PreTrainedTokenizerFast) -> PaddleOCRVLConfig:
         vision_end_token_id=ident("<|IMAGE_END|>"),
         architectures=["PaddleOCRVLForConditionalGeneration"],
     )
+
+
+def make_processor(tokenizer: PreTrainedTokenizerFast) -> PaddleOCRVLProcessor:
+    return PaddleOCRVLProcessor(PaddleOCRVLImageProcessorPil(**PIXEL_VALUES), tokenizer)
 
 
 @dataclass(frozen=True)
@@ -192,10 +201,10 @@ def token_losses(model: PaddleOCRVLForConditionalGeneration, lessons: Lessons) -
     return torch.nn.functional.cross_entropy(logits, lessons.labels[:, 1:][asked], reduction="none")
 
 
-def save(model: PaddleOCRVLForConditionalGeneration, processor: Any, folder: Path) -> None:  # noqa: ANN401
-    model.generation_config = GenerationConfig(eos_token_id=model.config.text_config.eos_token_id, do_sample=False)
-    model.save_pretrained(folder)
-    processor.save_pretrained(folder)
+def save_settings(tokenizer: PreTrainedTokenizerFast, config: PaddleOCRVLConfig, folder: Path) -> None:
+    """All of a checkpoint but weights and configuration."""
+    GenerationConfig(eos_token_id=config.text_config.eos_token_id, do_sample=False).save_pretrained(folder)
+    make_processor(tokenizer).save_pretrained(folder)
     (folder / "preprocessor_config.json").write_text(json.dumps(HUB_PICTURES), encoding="utf-8")
     (folder / "processor_config.json").unlink(missing_ok=True)
 
@@ -205,10 +214,10 @@ def main() -> None:
     folder = Path(sys.argv[2])
     torch.manual_seed(0)
     tokenizer = make_tokenizer()
-    processor = PaddleOCRVLProcessor(PaddleOCRVLImageProcessorPil(**PIXEL_VALUES), tokenizer)
     model = PaddleOCRVLForConditionalGeneration(make_config(tokenizer))
-    surety = teach(model, prepare(lessons, processor, model))
-    save(model, processor, folder)
+    surety = teach(model, prepare(lessons, make_processor(tokenizer), model))
+    model.save_pretrained(folder)
+    save_settings(tokenizer, model.config, folder)
     sys.exit(0 if surety > SURE else f"the lessons were not learnt: the least sure token has {surety:.3f}")
 
 
