@@ -19,7 +19,7 @@ from vlm_backend.fetch import main as fetch_models
 from vlm_backend.logs import configure_logging, log
 from vlm_backend.settings import CONFIGURATION_ERROR, TEMPORARY_FAILURE, Settings, checked_settings
 from vlm_backend.status import Failure, State, TierStatus, write_status
-from vlm_backend.vllm import command, environment
+from vlm_backend.vllm import command, environment, sequences
 
 NOTHING_TO_HOST = "VLM_ENGINE=external: the engine runs elsewhere, there is nothing to start here.\n"
 LEVELS = {"ok": logging.DEBUG, "warn": logging.WARNING, "fail": logging.ERROR}
@@ -30,13 +30,22 @@ def start(settings: Settings) -> NoReturn:
     choice, report = examined_choice(settings)
     if report.failures:
         refuse(settings, choice, report)
-    write_status(settings, TierStatus("starting", choice.engine, choice.why))
+    write_status(settings, starting(settings, choice))
     become(settings, choice)
+
+
+def starting(settings: Settings, choice: Choice) -> TierStatus:
+    at_once = None
+    if choice.engine == "vllm" and choice.installation:
+        at_once = sequences(settings, choice.installation, choice.driver)
+    return TierStatus("starting", choice.engine, choice.why, sequences=at_once)
 
 
 def examined_choice(settings: Settings) -> tuple[Choice, Report]:
     """The engine of this machine; with `auto`, not a vLLM that this machine can't run whatever its settings."""
     choice = choose_engine(settings)
+    # The doctor may need minutes where torch lies on a slow disk.
+    write_status(settings, starting(settings, choice))
     report = examine(settings, choice.engine)
     tell(choice, report)
     if settings.vlm_engine == "auto" and choice.engine == "vllm" and report.unusable:
@@ -64,7 +73,8 @@ def become(settings: Settings, choice: Choice) -> NoReturn:
     line, named = [sys.executable, "-m", "vlm_backend.embedded"], dict(os.environ)
     if choice.engine == "vllm":
         assert choice.installation is not None, "the doctor lets no vLLM start that is not installed"
-        line, named = command(settings, choice.installation, choice.driver), environment(settings, os.environ)
+        line = command(settings, choice.installation, choice.driver)
+        named = environment(settings, os.environ, choice.installation.build)
     log("starting engine", engine=choice.engine, port=settings.vlm_port, command=line)
     os.execve(line[0], line, named)
 

@@ -79,7 +79,10 @@ class Settings(BaseSettings):
         8, ge=1, description="Tokens in one piece of a streamed answer; 1 is smoother and costs a core at full load"
     )
     vlm_shutdown_timeout_s: int = Field(
-        3, ge=0, description="How long vLLM finishes requests when it is told to stop, which is after the gateway"
+        3,
+        ge=0,
+        description="How long vLLM finishes requests when it is told to stop, which is after the gateway; supervisord "
+        "ends it after 5 s",
     )
     vlm_trust_remote_code: bool = Field(
         False, description="Run code that comes with the weights; PaddleOCR-VL needs none with this vLLM"

@@ -34,12 +34,13 @@ class TierStatus:
     """`state`: `starting` (the process has become the engine, or is about to), `refused` (it has ended because it
     could not work) or `postponed` (it has ended, and what it lacks may be there at its next start). `pid` and
     `start_ticks` (field 22 of /proc/PID/stat) name the process; it leads its process group.
-    `started` is Unix time, seconds."""
+    `started` is Unix time, seconds. `sequences`: how many requests the engine works on at once, where that is known."""
 
     state: State
     engine: str
     why: str
     failures: Sequence[Failure] = ()
+    sequences: int | None = None
     pid: int = field(default_factory=os.getpid)
     start_ticks: int | None = field(default_factory=lambda: start_ticks(os.getpid()))
     started: float = field(default_factory=time.time)

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from vlm_backend.driver import Driver, Gpu
-from vlm_backend.installation import Installation
+from vlm_backend.installation import Build, Installation
 from vlm_backend.logs import write_configuration
 from vlm_backend.model import chat_template, served_names, source
 from vlm_backend.settings import Settings
@@ -27,12 +27,12 @@ LEAST_CAPABILITY_OF_BFLOAT16 = (8, 0)
 
 def command(settings: Settings, installation: Installation, driver: Driver) -> list[str]:
     """The whole command; what `VLM_EXTRA_ARGUMENTS` says comes last and wins."""
-    gpu = _gpu(settings, installation, driver)
+    gpu = working_gpu(settings, installation, driver)
     arguments = [*_model(settings), *_limits(settings, gpu), *_server(settings), *_device(settings, gpu)]
     return [str(installation.python), "-m", SERVER, *arguments, *shlex.split(settings.vlm_extra_arguments)]
 
 
-def environment(settings: Settings, inherited: Mapping[str, str]) -> dict[str, str]:
+def environment(settings: Settings, inherited: Mapping[str, str], build: Build | None) -> dict[str, str]:
     """The environment vLLM gets: the inherited one, without what would open or break it.
 
     Each cache lies below HOME unless a variable of its own says otherwise, so a HOME that can be written is enough.
@@ -42,17 +42,35 @@ def environment(settings: Settings, inherited: Mapping[str, str]) -> dict[str, s
     home = named.get("HOME") or os.path.expanduser("~")
     if not _is_writable(Path(home)):
         named["HOME"] = str(settings.temp_dir.absolute() / "home")
-    for name, value in _defaults(settings):
+    for name, value in _defaults(settings, build):
         named.setdefault(name, value)
     return named
 
 
+def sequences(settings: Settings, installation: Installation, driver: Driver) -> int:
+    """How many requests vLLM works on at once, over all copies of the model."""
+    gpu = working_gpu(settings, installation, driver)
+    return sizes_for(settings, gpu).max_sequences * (settings.vlm_data_parallel if gpu else 1)
+
+
+def working_gpu(settings: Settings, installation: Installation, driver: Driver) -> Gpu | None:
+    """The card that bounds the sizes: of those that get a copy of the model, which are the driver's first, the one with
+    the least free memory; none for a CPU build."""
+    if installation.build == "cpu" or not driver.gpus:
+        return None
+    return min(driver.gpus[: settings.vlm_data_parallel], key=lambda gpu: gpu.free_mib)
+
+
 _UNWANTED = frozenset(
-    {"VLLM_PYTHON", "VLLM_SERVER_DEV_MODE", "VLLM_DEBUG_LOG_API_SERVER_RESPONSE", "PYTHONPATH", "VLLM_PORT"}
+    {
+        "VLLM_PYTHON",  # ours; vLLM warns of it
+        "VLLM_SERVER_DEV_MODE",  # opens routes that run code
+        "VLLM_DEBUG_LOG_API_SERVER_RESPONSE",  # logs documents
+        "PYTHONPATH",  # mixes another environment's packages, its NCCL too, into vLLM's
+        "VLLM_PORT",  # a URL where Kubernetes has a service of the name vllm; vLLM does not start with that
+        "VLLM_API_KEY",  # vLLM would ask the gateway for it; nobody else can reach it
+    }
 )
-"""The first is ours and vLLM warns of it; the second opens routes that run code, the third logs documents; the fourth
-mixes another environment's packages, its NCCL too, into vLLM's; the last is a URL where Kubernetes has a service of the
-name vllm, and vLLM does not start with that."""
 _CLOSED = {
     "VLLM_NO_USAGE_STATS": "1",
     "DO_NOT_TRACK": "1",
@@ -63,13 +81,15 @@ _CLOSED = {
 }
 
 
-def _defaults(settings: Settings) -> Iterator[tuple[str, str]]:
+def _defaults(settings: Settings, build: Build | None) -> Iterator[tuple[str, str]]:
     """What is set unless the environment says otherwise."""
     # A user id without a name, as platforms hand them out, makes getpass.getuser() fail, and torch asks it.
     yield "USER", "vlm"
     yield "LOGNAME", "vlm"
     if locate(settings):
         yield "HF_HUB_OFFLINE", "1"
+    if build != "cpu":
+        return  # beside a GPU, threads of OpenMP would only spin: vLLM itself sees to it that there is one
     # Binding threads to cores fails in containers that see only some; the cache's default is half of the memory.
     yield "VLLM_CPU_OMP_THREADS_BIND", "nobind"
     yield "VLLM_CPU_KVCACHE_SPACE", "1"
@@ -142,14 +162,6 @@ def _dtype(settings: Settings, gpu: Gpu | None) -> str:
     if gpu is None:
         return "float32"
     return "bfloat16" if gpu.capability >= LEAST_CAPABILITY_OF_BFLOAT16 else "float16"
-
-
-def _gpu(settings: Settings, installation: Installation, driver: Driver) -> Gpu | None:
-    """The card that bounds the sizes: of those that get a copy of the model, which are the driver's first, the one with
-    the least free memory; none for a CPU build."""
-    if installation.build == "cpu" or not driver.gpus:
-        return None
-    return min(driver.gpus[: settings.vlm_data_parallel], key=lambda gpu: gpu.free_mib)
 
 
 def _is_writable(folder: Path) -> bool:

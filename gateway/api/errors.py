@@ -47,8 +47,7 @@ def problem(error: ServiceError, request_id: str) -> Problem:
 
 
 def error_response(scope: Scope, error: ServiceError, headers: Mapping[str, str] | None = None) -> Response:
-    retry = {} if error.retry_after_s is None else {"Retry-After": str(error.retry_after_s)}
-    headers = {**(headers or {}), **retry}
+    headers = {**(headers or {}), **_advice(error)}
     if speaks_openai(scope["path"]):
         shown = openai_error(error)
         return Response(shown.model_dump_json(), openai_status(error), headers=headers, media_type="application/json")
@@ -106,6 +105,13 @@ def shutting_down() -> ServiceError:
 
 def internal_error() -> ServiceError:
     return ServiceError(500, "internal_error", "The service failed on this request; its log has the details.")
+
+
+def _advice(error: ServiceError) -> Mapping[str, str]:
+    """What the client may do about it, as HTTP has it in headers."""
+    if error.retry_after_s is not None:
+        return {"Retry-After": str(error.retry_after_s)}
+    return {"WWW-Authenticate": "Bearer"} if error.status == 401 else {}
 
 
 def _request_id(scope: Scope) -> str:

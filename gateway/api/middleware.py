@@ -57,6 +57,10 @@ class RequestMiddleware:
         write("request", method=scope["method"], path=scope["path"][:200], status=status, ms=int(seconds * 1000))
 
 
+STALLED_AFTER_S = 60.0
+"""How long a client may take no byte of a stream."""
+
+
 class _Answer:
     """One response on its way out: adds the request id, remembers the status."""
 
@@ -75,7 +79,18 @@ class _Answer:
             self._is_stream = headers.get("content-type", "").startswith("text/event-stream")
             headers["X-Request-ID"] = self._request_id
             headers.setdefault("X-Content-Type-Options", "nosniff")
-        await self._send(message)
+        if self._is_stream:
+            await self._send_in_time(message)
+        else:
+            await self._send(message)
+
+    async def _send_in_time(self, message: Message) -> None:
+        """Who has stopped reading a stream has left: the stream holds a turn of the engine, or a document's place."""
+        try:
+            async with asyncio.timeout(STALLED_AFTER_S):
+                await self._send(message)
+        except TimeoutError:
+            raise ClientDisconnect from None
 
     async def fail(self, scope: Scope, receive: Receive, error: ServiceError) -> None:
         """Answers with the error if nothing was sent yet; a stream of events ends with it."""

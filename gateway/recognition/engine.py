@@ -65,6 +65,8 @@ class EngineMonitor:
         """What the engine serves; region calls go to `model`, one of them."""
         self.model: str | None = None
         self.kind: EngineKind | None = None
+        self.sequences: int | None = None
+        """How many calls it works on at once, where the tier of this container says so."""
         self._settings = settings
         self._connection = connection
         self._is_busy = is_busy
@@ -188,6 +190,7 @@ class EngineMonitor:
             return False
         self._late_polls = 0
         if not self._ready.is_set() and self._last_loss < asked_at:
+            self.sequences = (await asyncio.to_thread(read_tier, self._settings)).sequences
             self._came_back()
         return self._ready.is_set()
 
@@ -222,8 +225,8 @@ class EngineMonitor:
         if self._ready.is_set() or kind != "vllm" or not self._settings.vlm_warm_up:
             return
         self.reason = "The recognition engine is warming up."
-        await warm_up(self._connection, model, kind)
-        self.succeeded()
+        if await warm_up(self._connection, model, kind):
+            self.succeeded()
 
     async def _look_failed(self, failure: EngineFailure) -> bool:
         if failure.kind == "late" and self._ready.is_set() and self._missed_canaries < MISSED_CANARIES_MAX:

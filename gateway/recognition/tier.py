@@ -38,6 +38,7 @@ class TierStatus(BaseModel):
     pid: int
     start_ticks: int | None = None
     started: float
+    sequences: int | None = None
     failures: list[Failure] = Field(default_factory=list)
 
 
@@ -51,10 +52,12 @@ class Supervision(BaseModel):
 
 
 class TierReport(BaseModel):
-    """What both files say together. `reason`: a sentence or two for clients; `is_lost`: it won't start by itself."""
+    """What both files say together. `reason`: a sentence or two for clients, for as long as the engine does not answer;
+    `is_lost`: it won't start by itself; `sequences`: requests that it works on at once."""
 
     reason: str | None = None
     is_lost: bool = False
+    sequences: int | None = None
 
 
 Known = TypeVar("Known", bound=BaseModel)
@@ -76,7 +79,8 @@ def read_tier(settings: Settings) -> TierReport:
     if not is_alive(status):
         return TierReport(reason="The recognition engine's process has ended; it is started again.")
     loading_s = max(time.time() - status.started, 0)
-    return TierReport(reason=f"The recognition engine ({status.engine}) is loading, {loading_s:.0f} s so far.")
+    reason = f"The recognition engine ({status.engine}) is loading, {loading_s:.0f} s so far."
+    return TierReport(reason=reason, sequences=status.sequences)
 
 
 def kill_tier(settings: Settings) -> bool:

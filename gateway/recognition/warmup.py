@@ -43,18 +43,23 @@ assert FULL[0] * FULL[1] <= MAX_PIXELS
 assert SPOTTING[0] * SPOTTING[1] <= SPOTTING_MAX_PIXELS
 
 
-async def warm_up(engine: EngineConnection, model: str, kind: EngineKind) -> None:
-    """Asks about one picture, then about all at once, as a page does. Raises EngineFailure where the engine breaks."""
+async def warm_up(engine: EngineConnection, model: str, kind: EngineKind) -> bool:
+    """Asks about one picture, then about all at once, as a page does. False: it was too slow to answer them all.
+
+    Raises EngineFailure where the engine breaks, or does not even answer the first.
+    """
     started = monotonic()
     crops = await asyncio.to_thread(lambda: [(prompt, _printed(size)) for prompt, size in QUESTIONS])
+    await _ask(engine, model, kind, *crops[0])
     try:
-        async with asyncio.timeout(LONGEST_S):
-            await _ask(engine, model, kind, *crops[0])
-            await asyncio.gather(*(_ask(engine, model, kind, prompt, crop) for prompt, crop in crops))
-    except TimeoutError:
+        await asyncio.gather(*(_ask(engine, model, kind, prompt, crop) for prompt, crop in crops))
+    except EngineFailure as failure:
+        if failure.kind != "late":
+            raise
         log.warning("warm_up_unfinished", seconds=round(monotonic() - started, 1))
-    else:
-        log.info("warm_up", pictures=len(crops) + 1, seconds=round(monotonic() - started, 1))
+        return False
+    log.info("warm_up", pictures=len(crops) + 1, seconds=round(monotonic() - started, 1))
+    return True
 
 
 async def _ask(engine: EngineConnection, model: str, kind: EngineKind, prompt: str, crop: Crop) -> None:
@@ -62,7 +67,7 @@ async def _ask(engine: EngineConnection, model: str, kind: EngineKind, prompt: s
         await engine.chat(model, kind, crop.data_url, prompt, max_tokens=TOKENS, timeout_s=LONGEST_S)
     except EngineFailure as failure:
         # A picture too large for a small context is no reason to keep the others from being read.
-        if failure.kind not in ("busy", "late", "rejected"):
+        if failure.kind not in ("busy", "rejected"):
             raise
 
 

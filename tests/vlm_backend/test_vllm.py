@@ -101,19 +101,25 @@ def test_what_would_open_or_break_vllm_is_not_passed_on(tmp_path: Path) -> None:
         "PATH": "/bin",
         "HOME": str(tmp_path),
     }
-    named = environment(settings(tmp_path), inherited)
+    named = environment(settings(tmp_path), inherited, "cuda")
     assert named["PATH"] == "/bin"
     assert not {"VLLM_SERVER_DEV_MODE", "PYTHONPATH", "VLLM_PORT"} & set(named)
     assert (named["VLLM_NO_USAGE_STATS"], named["VLLM_MEDIA_URL_ALLOW_REDIRECTS"]) == ("1", "0")
 
 
 def test_a_user_without_name_or_home_gets_both(tmp_path: Path) -> None:
-    named = environment(settings(tmp_path), {"HOME": "/proc/nowhere"})
+    named = environment(settings(tmp_path), {"HOME": "/proc/nowhere"}, "cuda")
     assert named["USER"]
     assert named["LOGNAME"]
     assert Path(named["HOME"]).is_relative_to(tmp_path)
 
 
 def test_a_home_and_choices_of_the_users_are_kept(tmp_path: Path) -> None:
-    named = environment(settings(tmp_path), {"HOME": str(tmp_path), "USER": "ada", "OMP_NUM_THREADS": "3"})
+    named = environment(settings(tmp_path), {"HOME": str(tmp_path), "USER": "ada", "OMP_NUM_THREADS": "3"}, "cpu")
     assert (named["HOME"], named["USER"], named["OMP_NUM_THREADS"]) == (str(tmp_path), "ada", "3")
+
+
+def test_threads_are_counted_for_a_cpu_only(tmp_path: Path) -> None:
+    """Beside a GPU vLLM keeps torch at one thread, unless this variable is there."""
+    assert "OMP_NUM_THREADS" not in environment(settings(tmp_path), {"HOME": str(tmp_path)}, "cuda")
+    assert int(environment(settings(tmp_path), {"HOME": str(tmp_path)}, "cpu")["OMP_NUM_THREADS"]) >= 1

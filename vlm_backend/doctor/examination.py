@@ -20,6 +20,7 @@ CHECKS: Mapping[Engine, Mapping[str, Examine]] = {
         "vllm": vllm.check_vllm,
         "driver": gpu.check_driver,
         "gpu": gpu.check_gpu,
+        "gpu-settings": gpu.check_gpu_settings,
         "gpu-memory": gpu.check_gpu_memory,
         "torch": torch.check_torch,
         "nccl-files": nccl.check_files,

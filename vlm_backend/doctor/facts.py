@@ -25,7 +25,7 @@ class Facts:
     @cached_property
     def environment(self) -> Mapping[str, str]:
         """What vLLM will find in its environment."""
-        return environment(self.settings, self._inherited)
+        return environment(self.settings, self._inherited, self.installation.build if self.installation else None)
 
     @cached_property
     def search(self) -> Installation | NotInstalled:

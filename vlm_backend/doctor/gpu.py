@@ -34,34 +34,45 @@ def check_driver(facts: Facts) -> Finding:
 
 
 def check_gpu(facts: Facts) -> Finding | None:
-    """Whether the cards are many and young enough."""
+    """Whether the cards are young enough."""
     gpus = _used(facts)
     if not gpus:
         return None
-    wanted = facts.settings.vlm_data_parallel
-    if len(gpus) < wanted:
-        return fail(f"VLM_DATA_PARALLEL={wanted} needs as many GPUs; {len(gpus)} can be seen.", "Set it to fewer.")
-    oldest = min(gpus, key=lambda gpu: gpu.capability)
-    what = f"{oldest.name} has compute capability {_dotted(oldest.capability)}"
-    least = _least_capability(facts)
+    oldest, least = _oldest(gpus), _least_capability(facts)
     if oldest.capability < least:
         return fail(
-            f"{what}; this vLLM's torch needs {_dotted(least)}.",
+            f"{_capability(oldest)}; this vLLM's torch needs {_dotted(least)}.",
             "Use a card of that generation (T4 or newer), or VLM_ENGINE=embedded.",
         )
-    if oldest.capability < BFLOAT16_CAPABILITY:
-        return _old_card(what, facts.settings.vlm_dtype)
-    return ok(f"{what}.")
+    return ok(f"{_capability(oldest)}.")
 
 
-def _old_card(what: str, dtype: str) -> Finding:
+def check_gpu_settings(facts: Facts) -> Finding | None:
+    """Whether the settings ask for what the cards have."""
+    gpus = _used(facts)
+    if not gpus:
+        return None
+    wanted, dtype = facts.settings.vlm_data_parallel, facts.settings.vlm_dtype
+    if len(gpus) < wanted:
+        return fail(f"VLM_DATA_PARALLEL={wanted} needs as many GPUs; {len(gpus)} can be seen.", "Set it to fewer.")
+    oldest = _oldest(gpus)
+    if oldest.capability >= BFLOAT16_CAPABILITY:
+        return ok("The settings ask for nothing that the cards don't have.")
     if dtype == "bfloat16":
-        return fail(f"{what}, and VLM_DTYPE=bfloat16 needs 8.0.", "Set VLM_DTYPE=float16.")
+        return fail(f"{_capability(oldest)}, and VLM_DTYPE=bfloat16 needs 8.0.", "Set VLM_DTYPE=float16.")
     return warn(
-        f"{what}: it has no bfloat16, which the model was made with.",
+        f"{_capability(oldest)}: it has no bfloat16, which the model was made with.",
         f"Nothing has to be done: VLM_DTYPE={dtype if dtype != 'auto' else 'float16'} is used, and reading is slower. "
         "Compare some results.",
     )
+
+
+def _oldest(gpus: tuple[Gpu, ...]) -> Gpu:
+    return min(gpus, key=lambda gpu: gpu.capability)
+
+
+def _capability(gpu: Gpu) -> str:
+    return f"{gpu.name} has compute capability {_dotted(gpu.capability)}"
 
 
 def check_gpu_memory(facts: Facts) -> Finding | None:

@@ -49,6 +49,11 @@ def test_anything_else_does_not(guarded: Gateway, png: bytes, headers: dict[str,
     assert "first-key" not in str(problem)
 
 
+@pytest.mark.parametrize("path", ["/ocr", "/v1/chat/completions"])
+def test_a_refusal_says_how_to_send_a_key(guarded: Gateway, path: str) -> None:
+    assert guarded.client.post(path).headers["www-authenticate"] == "Bearer"
+
+
 def test_only_health_and_documentation_are_open(guarded: Gateway) -> None:
     paths = guarded.client.get("/openapi.json").json()["paths"]
     assert {"/ocr", "/metrics"} <= set(paths)

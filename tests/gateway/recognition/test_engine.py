@@ -218,9 +218,39 @@ async def test_the_queue_widens_when_the_engine_turns_out_to_be_vllm() -> None:
         await made.engine.close()
 
 
+@pytest.mark.parametrize("sequences", [16, 256])
+async def test_vllm_is_given_a_little_more_than_it_works_on_at_once(tmp_path: Path, sequences: int) -> None:
+    with StubEngine(kind="vllm") as stub:
+        settings = settings_for(stub, temp_dir=tmp_path)
+        tier = TierSettings.model_validate({"vlm_port": settings.vlm_port, "temp_dir": tmp_path})
+        write_status(tier, TierStatus("starting", "vllm", "", sequences=sequences))
+        made = create_recognition(settings)
+        await made.engine.start()
+        assert await made.engine.wait_ready(10)
+        assert sequences < made.queue.turns.limit < 1.5 * sequences
+        await made.engine.close()
+
+
+async def test_an_engine_that_never_answers_its_warm_up_is_not_ready(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.recognition.warmup.LONGEST_S", 0.1)
+    with StubEngine(kind="vllm") as stub:
+        stub.answer = lambda request: Reply(hang=True)
+        async with watching(settings_for(stub, vlm_warm_up=True)) as engine:
+            await eventually(lambda: len(stub.requests) > 1)
+            assert engine.state != "ready"
+
+
+async def test_an_engine_too_slow_for_its_warm_up_gets_ready_at_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.recognition.warmup.LONGEST_S", 0.3)
+    with StubEngine(kind="vllm") as stub:
+        stub.answer = lambda request: Reply(hang=len(stub.requests) > 1)
+        async with watching(settings_for(stub, vlm_warm_up=True)) as engine:
+            assert await engine.wait_ready(20)
+
+
 def test_the_setting_for_concurrent_regions_is_obeyed() -> None:
     settings = Settings.model_validate({"max_concurrent_regions": 7})
-    assert {concurrent_regions(settings, kind) for kind in ("vllm", "embedded", "external", None)} == {7}
+    assert {concurrent_regions(settings, kind, 64) for kind in ("vllm", "embedded", "external", None)} == {7}
 
 
 async def test_the_model_of_the_settings_is_taken_where_a_server_has_several(stub: StubEngine) -> None:

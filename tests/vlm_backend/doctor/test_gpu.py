@@ -50,26 +50,34 @@ def test_a_share_too_small_for_the_model_fails(gpu_machine: Machine) -> None:
 
 
 @pytest.mark.parametrize(
-    ("capability", "dtype", "status", "words"),
+    ("name", "capability", "dtype", "status", "words"),
     [
-        ("90", "auto", "ok", "9.0"),
-        ("75", "auto", "warn", "VLM_DTYPE=float16"),
-        ("75", "bfloat16", "fail", "VLM_DTYPE=float16"),
-        ("70", "auto", "fail", "7.5"),
-        ("61", "float16", "fail", "6.1"),
+        ("gpu", "90", "auto", "ok", "9.0"),
+        ("gpu", "75", "bfloat16", "ok", "7.5"),
+        ("gpu", "70", "auto", "fail", "7.5"),
+        ("gpu", "61", "float16", "fail", "6.1"),
+        ("gpu-settings", "90", "bfloat16", "ok", ""),
+        ("gpu-settings", "75", "auto", "warn", "VLM_DTYPE=float16"),
+        ("gpu-settings", "75", "bfloat16", "fail", "VLM_DTYPE=float16"),
     ],
 )
 def test_old_cards(
-    gpu_machine: Machine, monkeypatch: pytest.MonkeyPatch, capability: str, dtype: str, status: str, words: str
+    gpu_machine: Machine,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    capability: str,
+    dtype: str,
+    status: str,
+    words: str,
 ) -> None:
     monkeypatch.setenv("STUB_CAPABILITY", capability)
-    check = gpu_machine.check("gpu", vlm_dtype=dtype)
+    check = gpu_machine.check(name, vlm_dtype=dtype)
     assert check.status == status
     assert words in f"{check.detail} {check.remedy}"
 
 
 def test_more_copies_than_cards_fail(gpu_machine: Machine) -> None:
-    check = gpu_machine.check("gpu", vlm_data_parallel=2)
+    check = gpu_machine.check("gpu-settings", vlm_data_parallel=2)
     assert check.status == "fail"
     assert "VLM_DATA_PARALLEL=2" in check.detail
 
