@@ -7,9 +7,6 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 import structlog
-from starlette.requests import ClientDisconnect
-from starlette.responses import StreamingResponse
-from starlette.types import Receive, Scope, Send
 
 from gateway.api.chat.errors import DONE, openai_error_event
 from gateway.api.chat.request import ChatRequest
@@ -19,8 +16,6 @@ from gateway.pipeline import Parts
 from gateway.recognition.admission import Caller
 from gateway.recognition.failures import EngineFailure, RequestRejected
 
-LAST_WORDS_S = 5.0
-"""How long beyond its deadline a stream may take to tell that it is over."""
 _RETRY_AFTER_S = 5
 
 log = structlog.get_logger(__name__)
@@ -75,22 +70,6 @@ async def event_stream(
     except Exception:
         log.exception("unexpected error")
         yield openai_error_event(internal_error())
-
-
-class EventResponse(StreamingResponse):
-    """Ends with its deadline also where the client has stopped to read, which no wait for the engine would notice."""
-
-    def __init__(self, events: AsyncGenerator[bytes, None], deadline: float) -> None:
-        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-        super().__init__(events, headers=headers, media_type="text/event-stream")
-        self._deadline = deadline
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        try:
-            async with asyncio.timeout_at(self._deadline + LAST_WORDS_S):
-                await super().__call__(scope, receive, send)
-        except TimeoutError:
-            raise ClientDisconnect from None
 
 
 def _refused(failure: EngineFailure, parts: Parts) -> ServiceError:

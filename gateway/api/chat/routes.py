@@ -6,10 +6,10 @@ import asyncio
 from contextlib import AsyncExitStack, aclosing
 
 from fastapi import APIRouter, Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 
 from gateway.api.auth import KeyRequired
-from gateway.api.chat.answer import EventResponse, engine_events, event_stream, next_event, whole_answer
+from gateway.api.chat.answer import engine_events, event_stream, next_event, whole_answer
 from gateway.api.chat.body import engine_body
 from gateway.api.chat.description import CHAT_DESCRIPTION, CHAT_REQUEST, CHAT_RESPONSES
 from gateway.api.chat.parsing import image_of, parse_chat
@@ -59,7 +59,8 @@ async def _answer(parts: Parts, chat: ChatRequest, deadline: float, held: AsyncE
     events = await held.enter_async_context(aclosing(engine_events(parts, body, deadline)))
     first = await next_event(events, deadline)
     stream = await held.enter_async_context(aclosing(event_stream(first, events, deadline)))
-    return EventResponse(stream, deadline)
+    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+    return StreamingResponse(stream, headers=headers, media_type="text/event-stream")
 
 
 async def _engine_request(parts: Parts, chat: ChatRequest, deadline: float) -> bytes:

@@ -249,12 +249,13 @@ def test_without_an_engine(tmp_path: Path) -> None:
             assert answer.headers["retry-after"]
 
 
-def test_a_client_that_stops_reading_does_not_keep_the_engine(hasty: Gateway) -> None:
-    hasty.engine.script.append(Reply(("x" * 1_000_000 + " ") * 60))
+def test_a_client_that_stops_reading_does_not_keep_the_engine(served: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.api.middleware.STALLED_AFTER_S", 0.5)
+    served.engine.script.append(Reply(("x" * 1_000_000 + " ") * 60))
     body = json.dumps({**BODY, "stream": True}).encode()
-    head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n"
-    with socket.create_connection(("127.0.0.1", int(hasty.url.rpartition(":")[2]))) as client:
+    head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nX-API-Key: {KEY}\r\nContent-Length: {len(body)}\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", int(served.url.rpartition(":")[2]))) as client:
         client.sendall(head.encode() + body)
         assert client.recv(12) == b"HTTP/1.1 200"
-        eventually(lambda: hasty.engine.running == 0, "an idle engine")
-        eventually(lambda: hasty.service.parts.queue.running == 0, "an empty queue")
+        eventually(lambda: served.engine.running == 0, "an idle engine")
+        eventually(lambda: served.service.parts.queue.running == 0, "an empty queue")
