@@ -121,8 +121,15 @@ class HeadMiddleware:
         scope["route"] = asked.get("route")
 
 
+BODY_STALLED_AFTER_S = 30.0
+"""How long a body may pause; gaps of mobile networks are shorter."""
+
+
 class BodyLimitMiddleware:
-    """Refuses a body above `limit` bytes, by its announced length before reading, else as soon as it has grown."""
+    """Refuses a body above `limit` bytes, by its announced length before reading, else as soon as it has grown.
+
+    One that stops arriving is refused too: it would hold a document's place until its deadline.
+    """
 
     def __init__(self, app: ASGIApp, limit: int) -> None:
         self.app = app
@@ -137,11 +144,13 @@ class BodyLimitMiddleware:
             await self.app(scope, self._counted(receive), send)
 
     def _counted(self, receive: Receive) -> Receive:
-        size = 0
+        size, is_whole = 0, False
 
         async def counted() -> Message:
-            nonlocal size
-            message = await receive()
+            nonlocal size, is_whole
+            # Afterwards receiving is waiting for the client to leave.
+            message = await (receive() if is_whole else _in_time(receive))
+            is_whole = not message.get("more_body", False)
             size += len(message.get("body", b""))
             if size > self.limit:
                 raise self._too_large()
@@ -153,6 +162,16 @@ class BodyLimitMiddleware:
         return ServiceError(
             413, "body_too_large", f"The request body is larger than {self.limit / 1e6:g} MB (MAX_UPLOAD_MB)."
         )
+
+
+async def _in_time(receive: Receive) -> Message:
+    try:
+        async with asyncio.timeout(BODY_STALLED_AFTER_S):
+            return await receive()
+    except TimeoutError:
+        raise ServiceError(
+            408, "body_timeout", f"The request body stopped arriving: nothing came for {BODY_STALLED_AFTER_S:g} s."
+        ) from None
 
 
 def _request_id(scope: Scope) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 from collections.abc import AsyncIterator, Iterator
@@ -100,6 +101,17 @@ async def test_the_standard_librarys_loggers_write_the_same_lines(logged: String
     found = json.loads(line)
     assert (found["event"], found["level"], found["request_id"]) == ("disk a\nfull", "warning", "r-2")
     assert found["ts"].endswith("Z")
+
+
+async def test_a_body_that_stops_arriving_is_refused(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def stalled() -> AsyncIterator[bytes]:
+        yield b"12345"
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr("gateway.api.middleware.BODY_STALLED_AFTER_S", 0.05)
+    assert_problem(await client.post("/size", content=stalled()), 408, "body_timeout")
 
 
 async def test_a_body_is_measured_by_its_announced_and_by_its_real_length(client: httpx.AsyncClient) -> None:
