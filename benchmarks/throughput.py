@@ -12,12 +12,17 @@ CpuSeconds = Mapping[str, float]
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One repetition of one way: all calls, from the first sent to the last answered."""
+    """One repetition of one way: all calls, from the first sent to the last answered. `others_s` is the CPU time of
+    everything else on the machine."""
 
     calls: int
     tokens: int
     wall_s: float
     cpu_s: CpuSeconds
+    others_s: float = 0.0
+
+    def __str__(self) -> str:
+        return f"{self.calls_a_second:.1f} calls/s, others took {self.foreign_cores:.2f} cores"
 
     @property
     def calls_a_second(self) -> float:
@@ -30,6 +35,10 @@ class Sample:
     @property
     def busy_cores(self) -> float:
         return sum(self.cpu_s.values()) / self.wall_s
+
+    @property
+    def foreign_cores(self) -> float:
+        return self.others_s / self.wall_s
 
     def cpu_ms_a_call(self, who: str) -> float:
         return 1000 * self.cpu_s[who] / self.calls
@@ -56,7 +65,8 @@ def middle_cpu_ms(samples: Sequence[Sample], who: str) -> float:
 
 
 def rows(samples: Mapping[str, Sequence[Sample]], baseline: str) -> list[list[str]]:
-    """A line a way: calls/s, tokens/s, ratio to the baseline, CPU ms a call by who spent it, busy cores; medians."""
+    """A line a way: calls/s, tokens/s, ratio to the baseline, CPU ms a call by who spent it, busy cores; medians.
+    Last the most cores that others took."""
     return [[way, *_cells(taken, samples[baseline])] for way, taken in samples.items()]
 
 
@@ -67,4 +77,5 @@ def _cells(taken: Sequence[Sample], baseline: Sequence[Sample]) -> list[str]:
         "1" if taken is baseline else str(ratio(taken, baseline)),
         *(f"{middle_cpu_ms(taken, who):.1f}" for who in ("client", "gateway", "vlm")),
         f"{median(sample.busy_cores for sample in taken):.2f}",
+        f"{max(sample.foreign_cores for sample in taken):.2f}",
     ]

@@ -8,7 +8,9 @@ from benchmarks.throughput import Sample, middle_cpu_ms, ratio, rows
 
 
 def sample(wall_s: float, gateway_s: float = 0) -> Sample:
-    return Sample(calls=100, tokens=5000, wall_s=wall_s, cpu_s={"client": 1, "gateway": gateway_s, "vlm": 6})
+    return Sample(
+        calls=100, tokens=5000, wall_s=wall_s, cpu_s={"client": 1, "gateway": gateway_s, "vlm": 6}, others_s=1
+    )
 
 
 def test_a_ratio_compares_each_repetition_with_its_own_baseline() -> None:
@@ -25,6 +27,6 @@ def test_cpu_time_is_told_in_milliseconds_a_call_and_one_odd_repetition_does_not
 def test_a_row_has_rates_ratio_cpu_time_and_busy_cores() -> None:
     straight, through = [sample(5), sample(5)], [sample(10, 0.5), sample(10, 0.5)]
     assert rows({"straight": straight, "through": through}, "straight") == [
-        ["straight", "20.0", "1000", "1", "10.0", "0.0", "60.0", "1.40"],
-        ["through", "10.0", "500", "0.500 (0.500 to 0.500)", "10.0", "5.0", "60.0", "0.75"],
+        ["straight", "20.0", "1000", "1", "10.0", "0.0", "60.0", "1.40", "0.20"],
+        ["through", "10.0", "500", "0.500 (0.500 to 0.500)", "10.0", "5.0", "60.0", "0.75", "0.10"],
     ]
