@@ -130,6 +130,7 @@ class Service:
     def _watch_queue(self) -> None:
         queue, metrics = self.parts.queue, self.metrics
         metrics.watch("ocr_documents_in_work", "Documents in work", lambda: queue.documents)
+        metrics.watch("ocr_chats_in_work", "Chat requests in work", lambda: queue.chats)
         metrics.watch("ocr_regions_waiting", "Region calls that wait", lambda: queue.waiting)
         metrics.watch("ocr_regions_running", "Region calls at the engine", lambda: queue.running)
 

@@ -73,6 +73,7 @@ class Settings(BaseSettings):
     )
     request_timeout_s: float = Field(600, gt=0, description="Deadline of one request, from its first byte")
     max_documents: int = Field(64, ge=1, description="Documents in work at once; more answer 429")
+    max_chats: int = Field(256, ge=1, description="Chat requests in work at once; more answer 429")
     max_concurrent_regions: int = Field(
         0, ge=0, description="Region calls in flight to the engine; 0: as the engine's kind suggests"
     )

@@ -20,6 +20,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TextIO
 
@@ -35,6 +36,7 @@ Address = tuple[str, int]
 Fields = Mapping[str, str]
 
 STATE_EVENT = "PROCESS_STATE_"
+WORDS = "PROCESS_LOG_STDERR"
 RUNNING = "SUPERVISOR_STATE_CHANGE_RUNNING"
 STOPPING = "SUPERVISOR_STATE_CHANGE_STOPPING"
 """The guardian ends at this one: supervisord calls a program FATAL too that it only ceases to start from now on."""
@@ -48,11 +50,12 @@ def log(level: int, event: str, **fields: object) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """`name` as in supervisord's manual, `serial` its number in this supervisord's life."""
+    """`name` as in supervisord's manual, `serial` its number in this supervisord's life, `data` what a program said."""
 
     name: str
     serial: int
     fields: Fields
+    data: str = ""
 
 
 def fields_of(line: str) -> dict[str, str]:
@@ -70,8 +73,8 @@ def events(source: TextIO, answers: TextIO) -> Iterator[Event]:
         if not line:
             return
         header = fields_of(line)
-        payload = source.read(int(header.get("len", 0)))
-        yield Event(header.get("eventname", ""), int(header.get("serial", -1)), fields_of(payload))
+        told, _, data = source.read(int(header.get("len", 0))).partition("\n")
+        yield Event(header.get("eventname", ""), int(header.get("serial", -1)), fields_of(told), data)
         answers.write("RESULT 2\nOK")
         answers.flush()
 
@@ -114,6 +117,9 @@ class Guardian:
         if 0 <= event.serial <= self.supervision.serial:
             return  # told again, because the guardian before this one was killed over it
         self.supervision.serial = event.serial
+        if event.name == WORDS:
+            self.supervision.program(event.fields.get("processname", "")).hear(event.data)
+            return
         if event.name == RUNNING:
             self._begin_anew()
         elif event.name.startswith(STATE_EVENT) and event.fields.get("processname") in TITLES:
@@ -208,6 +214,9 @@ def main() -> None:
         supervision=recalled(folder, Settings()),
     )
     answers = sys.stdout
+    if isinstance(sys.stdin, TextIOWrapper):
+        # Lengths are told in characters; a translated line end would be one too few.
+        sys.stdin.reconfigure(encoding="utf-8", errors="surrogateescape", newline="\n")
     with contextlib.redirect_stdout(sys.stderr):
         listen(guardian, sys.stdin, answers)
 

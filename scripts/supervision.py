@@ -15,6 +15,7 @@ hosted here never appears. The file is written anew at each change and once a mi
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from enum import IntEnum
 from pathlib import Path
@@ -24,6 +25,11 @@ from pydantic import BaseModel, Field
 
 WINDOW_S = 600
 """Ends of a program that are further apart make no crash loop."""
+
+LONGEST_WORDS = 300
+"""Characters of a program's last words that are kept."""
+_TELLING = re.compile(r"\b(?:\w*Error|\w*Exception|error|fatal|killed)\b|out of memory", re.I)
+_POINTING = re.compile(r"see (?:root cause|stack trace|above|the log)", re.I)
 
 TITLES: Mapping[str, str] = {"vlm": "VLM tier", "gateway": "gateway"}
 
@@ -44,7 +50,8 @@ class ExitCode(IntEnum):
 class Program(BaseModel):
     """`state`: supervisord's word in small letters, since `since`. `ends`: when the program ended by itself or was
     killed, for as long as that counts. `served`: the process of now, or the last one, has listened at its port.
-    `gave_up`: it is not started again; `exit_code` and `sentence` say why."""
+    `gave_up`: it is not started again; `exit_code` and `sentence` say why. `last_words`: the last line of its standard
+    error that tells of an error, or the last of all."""
 
     state: str = "unknown"
     since: float = 0
@@ -53,13 +60,23 @@ class Program(BaseModel):
     gave_up: bool = False
     exit_code: ExitCode | None = None
     sentence: str | None = None
+    last_words: str | None = None
 
     def enter(self, state: str, now: float) -> None:
         self.state, self.since = state, now
         if state == "starting":
             self.served = False
+            self.last_words = None
         elif state in ("backoff", "exited") and not self.gave_up:
             self._end(now)
+
+    def hear(self, text: str) -> None:
+        """text: what the program wrote to its standard error."""
+        printed = ("".join(filter(str.isprintable, line)).strip() for line in text.splitlines())
+        lines = list(filter(None, printed))
+        telling = list(filter(_tells, lines))
+        if telling or (lines and not _tells(self.last_words or "")):
+            self.last_words = (telling or lines)[-1][:LONGEST_WORDS]
 
     def _end(self, now: float) -> None:
         # One that dies after minutes of loading, and loads and dies again, is in a loop however slow it is.
@@ -111,7 +128,14 @@ class Supervision(BaseModel):
             ExitCode.CONFIGURATION_ERROR: "it cannot work with these settings on this machine "
             "(`python -m vlm_backend doctor` says why)",
         }
-        return f"The {TITLES[name]} is given up: {happened[code]}."
+        words = self.programs[name].last_words
+        heard = f" Its last words: {words}" if words and code != ExitCode.CONFIGURATION_ERROR else ""
+        return f"The {TITLES[name]} is given up: {happened[code]}.{heard}"
+
+
+def _tells(line: str) -> bool:
+    """Whether the line says what went wrong, and not only that another one says it."""
+    return bool(_TELLING.search(line)) and not _POINTING.search(line)
 
 
 def _duration(seconds: float) -> str:

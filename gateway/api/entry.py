@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine
-from contextlib import AsyncExitStack
+from contextlib import AbstractContextManager, AsyncExitStack
 from typing import Annotated, Any, TypeAlias, TypeVar
 
 from fastapi import Depends
@@ -25,11 +25,20 @@ Held: TypeAlias = Annotated[AsyncExitStack, Depends(_resources)]
 """What a request holds until its response is sent, a stream's last event included."""
 
 
-def admit(service: Service, held: AsyncExitStack) -> None:
+def admit_document(service: Service, held: AsyncExitStack) -> None:
     """Refuses before the body is read what can't be served anyway."""
+    _admit(service, service.parts.queue.admit(), held)
+
+
+def admit_chat(service: Service, held: AsyncExitStack) -> None:
+    """As `admit_document`, for one picture and one answer."""
+    _admit(service, service.parts.queue.admit_chat(), held)
+
+
+def _admit(service: Service, place: AbstractContextManager[None], held: AsyncExitStack) -> None:
     if service.draining:
         raise shutting_down()
-    held.enter_context(service.parts.queue.admit())
+    held.enter_context(place)
     service.parts.engine.require_serving()
 
 

@@ -36,6 +36,7 @@ class VlmHealth(BaseModel):
 
 class QueueHealth(BaseModel):
     documents: int = Field(description="Documents in work")
+    chats: int = Field(description="Chat requests in work")
     waiting: int = Field(description="Region calls that wait")
     running: int = Field(description="Region calls at the engine")
 

@@ -12,7 +12,7 @@ from gateway.api.answers import answer
 from gateway.api.auth import KeyRequired
 from gateway.api.description import OCR_DESCRIPTION, OCR_REQUEST, OCR_RESPONSES
 from gateway.api.disconnect import until_gone
-from gateway.api.entry import Held, admit, received
+from gateway.api.entry import Held, admit_document, received
 from gateway.api.errors import request_id_of
 from gateway.api.feed import page_feed
 from gateway.api.options import RequestOptions, parse_options
@@ -41,7 +41,7 @@ router = APIRouter(tags=["ocr"], dependencies=[KeyRequired])
 async def ocr(request: Request, held: Held) -> Response:
     service: Service = request.app.state.service
     deadline = asyncio.get_running_loop().time() + service.settings.request_timeout_s
-    admit(service, held)
+    admit_document(service, held)
     upload = await received(read_upload(request), deadline)
     wishes = parse_options([*request.query_params.multi_items(), *upload.options], request.headers.get("accept", ""))
     reading = await until_gone(request.receive, _opened(service, upload, wishes, deadline, held))

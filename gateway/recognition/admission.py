@@ -150,7 +150,9 @@ class RegionQueue:
         self.room = FairSemaphore(settings.max_queued_regions)
         self.turns = FairSemaphore(limit)
         self._max_documents = settings.max_documents
+        self._max_chats = settings.max_chats
         self._documents = 0
+        self._chats = 0
         self._completions: deque[float] = deque()
 
     @property
@@ -167,6 +169,11 @@ class RegionQueue:
         """Documents in work."""
         return self._documents
 
+    @property
+    def chats(self) -> int:
+        """Chat requests in work."""
+        return self._chats
+
     @contextmanager
     def admit(self) -> Iterator[None]:
         """Holds one document's place in the service; raises ServiceError 429 `queue_full` when there is none."""
@@ -182,6 +189,19 @@ class RegionQueue:
             yield
         finally:
             self._documents -= 1
+
+    @contextmanager
+    def admit_chat(self) -> Iterator[None]:
+        """Holds one chat request's place in the service; raises ServiceError 429 `queue_full` when there is none."""
+        if self._chats >= self._max_chats:
+            raise self._full(f"{self._chats} chat requests are in work, the most this service takes at once")
+        if self.waiting >= self.room.limit:
+            raise self._full(f"{self.waiting} calls wait for the recognition engine, the most that may")
+        self._chats += 1
+        try:
+            yield
+        finally:
+            self._chats -= 1
 
     async def place(self, caller: Caller, page: int = 1) -> Place:
         """Waits for room in the queue and takes it. Whoever gets the place sees to it that it is left."""

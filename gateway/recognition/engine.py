@@ -209,7 +209,8 @@ class EngineMonitor:
             is_at_work = self._pulse.count(await ask_steps(self._connection))
             if is_at_work and self._ready.is_set():
                 return
-            self._missed_canaries += 1
+            # One may be missed by chance, but not while the counter stands still.
+            self._missed_canaries = MISSED_CANARIES_MAX if self._pulse.is_counted else self._missed_canaries + 1
             if not self._ready.is_set() or self._missed_canaries >= MISSED_CANARIES_MAX:
                 raise
         else:

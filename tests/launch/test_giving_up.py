@@ -193,3 +193,16 @@ def test_a_kill_is_one_end_and_leaves_nothing_behind(
         assert service.wait(30) == 0
         wait_until(lambda: not any(map(is_running, returned)), "the end of all workers")
     assert len(supervision(names)["vlm"]["ends"]) == 1
+
+
+COMPLAINT = "api_server.py: error: unrecognized arguments: --nonsense"
+
+
+def test_what_a_program_says_before_it_ends_is_the_reason(tmp_path: Path, names: dict[str, str]) -> None:
+    words = (
+        f"echo usage >&2; echo 'Grüße: 50 %' >&2; printf 'a\\r\\n' >&2; echo '{COMPLAINT}' >&2; echo 'see above' >&2"
+    )
+    names["VLM_PYTHON"] = program(tmp_path / "vlm", f"{words}; exit 2")
+    with launched(tmp_path / "log", LAUNCH, **names, ON_FATAL="stay"):
+        wait_until(lambda: has_given_up(names, "vlm"), "giving up", 30, tmp_path / "log")
+        assert COMPLAINT in supervision(names)["vlm"]["sentence"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 LONGEST_TEXT = 1_000_000
 """Characters of one text; the longest context that the model can have takes less."""
@@ -110,6 +110,14 @@ class ChatRequest(_Strict):
     top_logprobs: int | None = Field(None, ge=0, le=20, description="Alternatives of each token; wants `logprobs`")
     skip_special_tokens: bool | None = Field(None, description="`false` keeps the location tokens of `Spotting:`")
     mm_processor_kwargs: PixelLimits | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_unused(cls, body: Any) -> Any:  # noqa: ANN401 - whatever JSON can hold
+        """Clients spell out fields that they don't use: `"tools": null` asks for nothing."""
+        if not isinstance(body, dict):
+            return body
+        return {name: value for name, value in body.items() if name in cls.model_fields or value not in (None, [], {})}
 
     @property
     def token_limit(self) -> int | None:

@@ -17,7 +17,7 @@ from gateway.api.chat.pictures import picture_for_engine
 from gateway.api.chat.request import ChatRequest
 from gateway.api.chat.response import ChatCompletion
 from gateway.api.disconnect import until_gone
-from gateway.api.entry import Held, admit, received
+from gateway.api.entry import Held, admit_chat, received
 from gateway.api.models import find_model
 from gateway.errors import ServiceError
 from gateway.pipeline import Parts
@@ -37,7 +37,7 @@ router = APIRouter(tags=["chat"], dependencies=[KeyRequired])
 async def chat_completions(request: Request, held: Held) -> Response:
     service: Service = request.app.state.service
     deadline = asyncio.get_running_loop().time() + service.settings.request_timeout_s
-    admit(service, held)
+    admit_chat(service, held)
     chat = await asyncio.to_thread(parse_chat, await received(_json(request), deadline))
     return await until_gone(request.receive, _answer(service.parts, chat, deadline, held))
 

@@ -77,7 +77,7 @@ def test_without_an_engine_documents_are_refused_and_health_says_why(tmp_path: P
 
 
 def test_past_the_deadline_the_work_is_dropped(tmp_path: Path, png: bytes, tiff: bytes) -> None:
-    with gateway(tmp_path, request_timeout_s=1) as served:
+    with gateway(tmp_path, request_timeout_s=2.5) as served:
         served.engine.answer = lambda _request: Reply(hang=True)
         assert_problem(served.read(png), 504, "deadline_exceeded")
         served.engine.script.extend([Reply("a"), Reply("b")])

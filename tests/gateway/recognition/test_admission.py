@@ -191,6 +191,28 @@ async def test_too_many_documents_are_turned_away_until_one_ends() -> None:
         assert queue.documents == 1
 
 
+async def test_chats_are_counted_apart_from_documents() -> None:
+    queue = queue_of(max_documents=1, max_chats=2)
+    with queue.admit(), queue.admit_chat(), queue.admit_chat():
+        with pytest.raises(ServiceError, match="chat") as refused, queue.admit_chat():
+            pass
+        assert (refused.value.status, refused.value.code) == (429, "queue_full")
+        with pytest.raises(ServiceError, match="documents"), queue.admit():
+            pass
+    with queue.admit_chat():
+        pass
+
+
+async def test_a_full_queue_turns_chats_away() -> None:
+    queue = queue_of(max_queued_regions=1)
+    place = await queue.place(Caller())
+    with pytest.raises(ServiceError, match="wait"), queue.admit_chat():
+        pass
+    place.leave()
+    with queue.admit_chat():
+        pass
+
+
 async def test_the_time_to_come_back_grows_with_the_queue() -> None:
     queue = queue_of(limit=1)
     for _ in range(30):

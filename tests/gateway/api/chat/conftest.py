@@ -22,7 +22,7 @@ def _running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     folder: Path = tmp_path_factory.mktemp("gateway")
     limits: dict[str, Any] = {
         "max_upload_mb": 2,
-        "max_documents": 2,
+        "max_chats": 2,
         "max_pixels": 2_000_000,
         "vlm_max_pixels": 28 * 28 * 400,
     }

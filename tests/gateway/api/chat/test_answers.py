@@ -132,7 +132,7 @@ def test_a_client_that_leaves_stops_the_engine(served: Gateway, stream: bool) ->
     with pytest.raises(httpx.ReadTimeout):
         served.client.post("/v1/chat/completions", json=body, timeout=0.7)
     eventually(lambda: served.engine.aborted == 1, "an aborted call", 2)
-    eventually(lambda: served.service.parts.queue.documents == 0, "an empty queue")
+    eventually(lambda: served.service.parts.queue.chats == 0, "an empty queue")
     assert served.service.parts.queue.running == 0
 
 

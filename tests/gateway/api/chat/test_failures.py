@@ -146,7 +146,7 @@ def test_a_full_service(served: Gateway, client: OpenAI) -> None:
     with ThreadPoolExecutor(2) as others:
         running = [others.submit(served.client.post, "/v1/chat/completions", json=BODY) for _ in range(2)]
         try:
-            eventually(lambda: served.service.parts.queue.documents == 2, "two requests in work")
+            eventually(lambda: served.service.parts.queue.chats == 2, "two requests in work")
             with pytest.raises(openai.RateLimitError) as caught:
                 client.chat.completions.create(model="stub-model", messages=MESSAGES)
         finally:
