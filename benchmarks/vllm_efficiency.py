@@ -46,7 +46,7 @@ FULL_SIZE_TOKENS = 256
 """Most tokens of a region of a whole document where made-up weights never end an answer."""
 QUIET_CORES = 0.1
 """Cores that other processes may take while a sample counts at once."""
-TRIES_MAX = 6
+TRIES_MAX = 3
 HEADER = ["way", "requests/s", "tokens/s", "ratio", "CPU ms: client", "gateway", "vLLM", "busy cores", "others'"]
 
 
@@ -220,10 +220,11 @@ def placements(is_full_size: bool) -> Iterator[Placement]:
         yield Placement(name, frozenset(cores[:half]), frozenset(cores[half:]))
 
 
-def environment(checkpoint: Path, python: Path, placement: Placement, is_full_size: bool) -> dict[str, str]:
+def environment(checkpoint: Path, python: Path, is_full_size: bool) -> dict[str, str]:
     names = {"VLM_ENGINE": "vllm", "VLLM_PYTHON": str(python), "VLM_MODEL": str(checkpoint)}
-    if placement.vlm:
-        names["OMP_NUM_THREADS"] = str(len(placement.vlm))
+    if not is_full_size:
+        # Threads that wait for one another by spinning come to a standstill where others want the same cores.
+        names["OMP_NUM_THREADS"] = str(max(1, len(os.sched_getaffinity(0)) // 2))
     if is_full_size and not any(checkpoint.glob("*.safetensors")):
         extra = os.environ.get("VLM_EXTRA_ARGUMENTS", "")
         names["VLM_EXTRA_ARGUMENTS"] = f"{extra} --load-format dummy".strip()
@@ -339,13 +340,14 @@ def main() -> None:
         folder.mkdir(parents=True, exist_ok=True)
         checkpoint, loads = prepare_checkpoint(folder.absolute(), wanted, installation.python)
         for placement in placements(wanted.full_size):
-            names = environment(checkpoint, installation.python, placement, wanted.full_size)
+            names = environment(checkpoint, installation.python, wanted.full_size)
             load_average = os.getloadavg()[0]
             with running_service(is_checked if wanted.full_size else is_ready, START_S, **names) as service:
                 place(service, placement)
                 results, whole = asyncio.run(measure_all(service, loads, wanted))
             sections.append(section(placement, results, whole, load_average))
-    engine = f"vLLM {installation.vllm} ({installation.build} build), {wanted.in_flight} calls in flight."
+    threads = "" if wanted.full_size else " It computes with threads for half of the cores."
+    engine = f"vLLM {installation.vllm} ({installation.build} build), {wanted.in_flight} calls in flight.{threads}"
     name = "vllm-efficiency-full-size" if wanted.full_size else "vllm-efficiency"
     write_report(name, "vLLM: what the gateway costs on the way to it", METHOD, engine, *sections)
 
