@@ -12,13 +12,14 @@ from gateway.api import about, files, health, models, ocr
 from gateway.api.chat import routes as chat
 from gateway.api.errors import install_errors
 from gateway.api.middleware import BodyLimitMiddleware, HeadMiddleware, RequestMiddleware
+from gateway.api.paddlex import routes as paddlex
 from gateway.pipeline import Parts, create_parts
 from gateway.service import Service, service_version
 from gateway.settings import Settings
 
 _DESCRIPTION = (
     "Document OCR: documents in, faithful Markdown and JSON out. Failures are `application/problem+json`; "
-    "below `/v1/`, which is OpenAI's API, they come in OpenAI's shape."
+    "below `/v1/`, which is OpenAI's API, they come in OpenAI's shape, on PaddleX's paths in PaddleX's envelope."
 )
 
 
@@ -34,7 +35,7 @@ def create_app(settings: Settings, parts: Parts | None = None) -> FastAPI:
     app.add_middleware(HeadMiddleware)
     app.add_middleware(RequestMiddleware, metrics=service.metrics)
     install_errors(app)
-    for family in (about, health, ocr, files, models, chat):
+    for family in (about, health, ocr, files, models, chat, paddlex):
         app.include_router(family.router)
     return app
 

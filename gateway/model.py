@@ -189,3 +189,5 @@ class OcrOptions:
         )
     )
     merge_blocks: bool = True
+    pretty: bool = True
+    formula_numbers: bool = True

@@ -9,7 +9,7 @@ hold pixels would not keep an engine busy that reads a hundred regions at once.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from time import monotonic
@@ -39,6 +39,8 @@ PAGES_AHEAD = 64
 """Pages read beyond the one that the client takes next; a slow client holds up its own document, not our memory."""
 
 PageSource = PageImage | PageFailure
+PageView = Callable[[PageImage, Sequence[Region]], Mapping[str, bytes]]
+"""Pictures of a whole page by name, made in a thread while its pixels are there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +58,15 @@ class Parts:
 
 @dataclass(frozen=True, slots=True)
 class ReadPage:
-    """One page, finished. `images` maps keys of the Markdown to JPEG bytes; times are milliseconds."""
+    """One page, finished. `images` maps keys of the Markdown to JPEG bytes; times are milliseconds.
+
+    `regions` stand as the result's blocks do; `views` are what the caller's `PageView` made.
+    """
 
     result: PageResult
     images: Mapping[str, bytes] = field(default_factory=dict)
+    regions: Sequence[Region] = ()
+    views: Mapping[str, bytes] = field(default_factory=dict)
     usage: Usage = field(default_factory=Usage)
     intake_ms: int = 0
     layout_ms: int = 0
@@ -74,14 +81,20 @@ def create_parts(settings: Settings) -> Parts:
 
 
 async def read_pages(
-    parts: Parts, document: Document, options: OcrOptions, deadline: float, *, urgency: int = INTERACTIVE
+    parts: Parts,
+    document: Document,
+    options: OcrOptions,
+    deadline: float,
+    *,
+    urgency: int = INTERACTIVE,
+    view: PageView | None = None,
 ) -> AsyncGenerator[ReadPage, None]:
     """Reads the document's pages; gives each, in order, as soon as it and all before it are done.
 
     `deadline` is a time of the running loop; ServiceError 504 `deadline_exceeded` once it has passed. A page that fails
     is given with status `failed`. Closing the generator drops queued calls and closes running ones.
     """
-    work = _Work(parts, document, options, deadline, urgency)
+    work = _Work(parts, document, options, deadline, urgency, view)
     reading = asyncio.create_task(work.read_document())
     try:
         while (page := await work.pages.get()) is not None:
@@ -101,7 +114,15 @@ async def read_pages(
 class _Work:
     """One document in work. `pages` holds a task for each page, in order, then None."""
 
-    def __init__(self, parts: Parts, document: Document, options: OcrOptions, deadline: float, urgency: int) -> None:
+    def __init__(
+        self,
+        parts: Parts,
+        document: Document,
+        options: OcrOptions,
+        deadline: float,
+        urgency: int,
+        view: PageView | None,
+    ) -> None:
         self.pages: asyncio.Queue[asyncio.Task[ReadPage] | None] = asyncio.Queue()
         self.ahead = asyncio.Semaphore(PAGES_AHEAD)
         self._pixels = asyncio.Semaphore(parts.settings.pages_in_flight)
@@ -110,6 +131,7 @@ class _Work:
         self._options = options
         self._deadline = deadline
         self._caller = Caller(urgency)
+        self._view = view
 
     async def read_document(self) -> None:
         """Starts a task for each page as soon as there is room for its pixels; ends when all have ended."""
@@ -162,6 +184,8 @@ class _Work:
             cut.readings.append(await self._start_call(page, region, calls))
         for region in filter(self._is_picture, regions):
             cut.images[image_key(page.number, region)] = await asyncio.to_thread(cut_picture, page.pixels, region.bbox)
+        if self._view:
+            cut.views.update(await asyncio.to_thread(self._view, page, regions))
         return cut
 
     async def _regions(self, page: PageImage) -> Sequence[Region]:
@@ -199,7 +223,16 @@ class _Work:
         readings = [reading.result() for reading in cut.readings]
         result = assemble_page(cut.number, cut.width, cut.height, cut.dpi, cut.regions, readings, self._options)
         recognition_ms = _ms_since(cut.cut_at)
-        return ReadPage(result, cut.images, _usage(readings), intake_ms, cut.layout_ms, recognition_ms)
+        return ReadPage(
+            result,
+            cut.images,
+            cut.regions,
+            cut.views,
+            usage=_usage(readings),
+            intake_ms=intake_ms,
+            layout_ms=cut.layout_ms,
+            recognition_ms=recognition_ms,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +246,7 @@ class _CutPage:
     regions: Sequence[Region]
     readings: list[asyncio.Future[Reading]] = field(default_factory=list)
     images: dict[str, bytes] = field(default_factory=dict)
+    views: dict[str, bytes] = field(default_factory=dict)
     layout_ms: int = 0
     cut_at: float = field(default_factory=monotonic)
 

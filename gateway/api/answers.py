@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from starlette.responses import Response
 
@@ -11,7 +11,7 @@ from gateway.api.options import Format
 from gateway.api.reading import DocumentReading
 from gateway.assembly.render import POLICY, render_html, render_markdown, render_text
 from gateway.errors import ServiceError
-from gateway.model import DocumentResult
+from gateway.model import DocumentResult, PageResult
 
 _MEDIA_TYPES: Mapping[Format, str] = {
     "json": "application/json",
@@ -25,7 +25,7 @@ _MOST_NAMED = 3
 async def answer(reading: DocumentReading, result: DocumentResult) -> Response:
     """ServiceError 422 `document_unreadable` or 502 `recognition_failed` where nothing at all was read."""
     if result.status == "failed":
-        raise _nothing_read(result)
+        raise nothing_read(result.pages)
     kind = reading.wishes.format or "json"
     body = await asyncio.to_thread(_WRITERS[kind], reading, result)
     headers = {"X-OCR-ID": result.id, "X-OCR-Status": result.status, "Content-Type": _MEDIA_TYPES[kind]}
@@ -60,8 +60,10 @@ _WRITERS: Mapping[Format, Callable[[DocumentReading, DocumentResult], str]] = {
 }
 
 
-def _nothing_read(result: DocumentResult) -> ServiceError:
-    reasons = "; ".join(result.warnings[:_MOST_NAMED])
-    if any(page.blocks for page in result.pages):
+def nothing_read(pages: Sequence[PageResult]) -> ServiceError:
+    """What to answer about pages that all failed."""
+    warnings = [warning for page in pages for warning in page.warnings]
+    reasons = "; ".join(warnings[:_MOST_NAMED])
+    if any(page.blocks for page in pages):
         return ServiceError(502, "recognition_failed", f"No region could be read: {reasons}")
     return ServiceError(422, "document_unreadable", f"No page could be read: {reasons}")

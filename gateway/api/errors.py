@@ -1,5 +1,5 @@
 """Every failure as RFC 9457 `application/problem+json` with a stable `code` and the request's id; below `/v1/`, which
-speaks OpenAI's API, in OpenAI's shape.
+speaks OpenAI's API, in OpenAI's shape; on PaddleX's paths in PaddleX's envelope.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from starlette.responses import Response
 from starlette.types import Scope
 
 from gateway.api.chat.errors import openai_error, openai_error_event, openai_status, speaks_openai
+from gateway.api.paddlex.errors import paddlex_error, paddlex_status, speaks_paddlex
 from gateway.errors import ServiceError
 
 MEDIA_TYPE = "application/problem+json"
@@ -51,6 +52,9 @@ def error_response(scope: Scope, error: ServiceError, headers: Mapping[str, str]
     if speaks_openai(scope["path"]):
         shown = openai_error(error)
         return Response(shown.model_dump_json(), openai_status(error), headers=headers, media_type="application/json")
+    if speaks_paddlex(scope["path"]):
+        envelope = paddlex_error(error, scope.get("log_id") or _request_id(scope)).model_dump_json(by_alias=True)
+        return Response(envelope, paddlex_status(error), headers=headers, media_type="application/json")
     shown_problem = problem(error, _request_id(scope))
     return Response(shown_problem.model_dump_json(), error.status, headers=headers, media_type=MEDIA_TYPE)
 

@@ -15,17 +15,14 @@ from gateway.api.disconnect import until_gone
 from gateway.api.entry import Held, admit_document, received
 from gateway.api.errors import request_id_of
 from gateway.api.feed import page_feed
+from gateway.api.opening import opened
 from gateway.api.options import RequestOptions, parse_options
 from gateway.api.reading import DocumentReading
 from gateway.api.source import Upload, read_upload
 from gateway.api.stream import events
-from gateway.errors import ServiceError
-from gateway.intake.document import open_document
-from gateway.model import Document, DocumentResult
+from gateway.model import DocumentResult
 from gateway.pipeline import read_pages
-from gateway.recognition.tasks import page_dpi
 from gateway.service import Service
-from gateway.settings import Settings
 
 router = APIRouter(tags=["ocr"], dependencies=[KeyRequired])
 
@@ -54,34 +51,10 @@ async def _opened(
     service: Service, upload: Upload, wishes: RequestOptions, deadline: float, held: AsyncExitStack
 ) -> DocumentReading:
     options = wishes.for_pipeline()
-    document = await _document(service, upload, wishes, deadline)
+    document = await opened(service, upload, deadline, pages=wishes.pages, dpi=wishes.dpi)
     held.push_async_callback(document.close)
     pages = await held.enter_async_context(aclosing(read_pages(service.parts, document, options, deadline)))
     return DocumentReading(service, document, wishes, options, pages)
-
-
-async def _document(service: Service, upload: Upload, wishes: RequestOptions, deadline: float) -> Document:
-    parts = service.parts
-    try:
-        async with asyncio.timeout_at(deadline):
-            return await open_document(
-                await _bytes(upload, service.settings),
-                upload.name,
-                pages=wishes.pages,
-                dpi=wishes.dpi or parts.settings.pdf_dpi or page_dpi(parts.engine.kind),
-                pool=parts.pool,
-                settings=parts.settings,
-            )
-    except TimeoutError:
-        raise ServiceError(504, "deadline_exceeded", "The document was not opened before the deadline.") from None
-
-
-async def _bytes(upload: Upload, settings: Settings) -> bytes:
-    if upload.url is None:
-        return upload.data
-    from gateway.intake.fetch import fetch, rules_of
-
-    return await fetch(upload.url, rules_of(settings))
 
 
 async def _streamed(request: Request, reading: DocumentReading, held: AsyncExitStack) -> Response:

@@ -43,8 +43,7 @@ class DocumentReading:
         self.images |= images
         self.usage = _sum(self.usage, page.usage)
         self.timings = _later(self.timings, page)
-        stages = {"intake": page.intake_ms, "layout": page.layout_ms, "recognition": page.recognition_ms}
-        self.service.metrics.count_page(page.result, stages)
+        self.service.metrics.count_page(page.result, stages_of(page))
         return images
 
     async def read_all(self) -> DocumentResult:
@@ -92,6 +91,11 @@ class DocumentReading:
         if self.options.images == "stored":
             return await self.service.store.save(self.id, pictures)
         return await asyncio.to_thread(_inline, pictures)
+
+
+def stages_of(page: ReadPage) -> dict[str, int]:
+    """Milliseconds of each stage."""
+    return {"intake": page.intake_ms, "layout": page.layout_ms, "recognition": page.recognition_ms}
 
 
 def _inline(pictures: Mapping[str, bytes]) -> dict[str, str]:

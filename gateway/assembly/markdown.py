@@ -25,19 +25,36 @@ _MATH = re.compile(r"(\$\$.+?\$\$|\$[^$\n]+\$)", re.DOTALL)
 _ENTITY = re.compile(r"&(?=#?\w+;)")
 
 
-def page_markdown(blocks: Sequence[Block], pictures: Mapping[str, str], page_width: int) -> str:
-    """The page's Markdown: its blocks in order, one blank line between. `pictures`: block id to picture key."""
-    parts = []
-    for block, number in _with_formula_numbers(blocks):
-        parts.append(block_markdown(block, pictures.get(block.id), page_width, number))
+def page_markdown(
+    blocks: Sequence[Block],
+    pictures: Mapping[str, str],
+    page_width: int,
+    *,
+    pretty: bool = True,
+    formula_numbers: bool = True,
+) -> str:
+    """The page's Markdown: its blocks in order, one blank line between. `pictures`: block id to picture key.
+
+    Without `pretty`, pictures and captions are plain Markdown and tables carry no style; without `formula_numbers`,
+    the numbers of formulas are left out.
+    """
+    shown = [block for block in blocks if formula_numbers or block.label != "formula_number"]
+    parts = [
+        block_markdown(block, pictures.get(block.id), page_width, number, pretty=pretty)
+        for block, number in _with_formula_numbers(shown)
+    ]
     return "\n\n".join(part for part in parts if part)
 
 
-def block_markdown(block: Block, picture: str | None, page_width: int, formula_number: str = "") -> str:
+def block_markdown(
+    block: Block, picture: str | None, page_width: int, formula_number: str = "", *, pretty: bool = True
+) -> str:
     """One block's Markdown, empty where the block holds nothing to show."""
-    parts = [_picture(block, picture, page_width)] if picture else []
+    parts = []
+    if picture:
+        parts.append(_picture(block, picture, page_width) if pretty else f"![]({picture})")
     if block.content.strip():
-        parts.append(_formula(block, formula_number) if is_formula(block.label) else _text(block))
+        parts.append(_formula(block, formula_number) if is_formula(block.label) else _text(block, pretty))
     return "\n\n".join(parts)
 
 
@@ -64,13 +81,17 @@ def _picture(block: Block, key: str, page_width: int) -> str:
     return f'<div style="text-align: center;"><img src="{key}" alt="Image" width="{width}%" /></div>'
 
 
-def _text(block: Block) -> str:
+def _text(block: Block, pretty: bool) -> str:
     if block.label in CAPTION_LABELS:
-        return f'<div style="text-align: center;">{html.escape(one_line(block.content), quote=False)}</div>'
+        return _caption(block.content) if pretty else escape_tags(one_line(block.content))
     if block.label in LINE_LABELS:
         return escape_tags(kept_lines(block.content))
-    writer = _WRITERS.get(block.label)
+    writer = (_WRITERS if pretty else _PLAIN_WRITERS).get(block.label)
     return writer(block.content) if writer else escape_tags(paragraphs(block.content))
+
+
+def _caption(content: str) -> str:
+    return f'<div style="text-align: center;">{html.escape(one_line(content), quote=False)}</div>'
 
 
 def _document_title(content: str) -> str:
@@ -92,13 +113,19 @@ def _abstract(content: str) -> str:
 
 
 def _table(content: str) -> str:
-    if not content.startswith("<table>"):
-        return escape_tags(kept_lines(content))
-    return _TABLE + content.removeprefix("<table>")
+    return _plain_table(content).replace("<table>", _TABLE, 1)
+
+
+def _plain_table(content: str) -> str:
+    return content if content.startswith("<table>") else escape_tags(kept_lines(content))
 
 
 def _chart(content: str) -> str:
     return _table(chart_to_html(content) or content)
+
+
+def _plain_chart(content: str) -> str:
+    return chart_to_html(content) or _plain_table(content)
 
 
 def _spotting(content: str) -> str:
@@ -142,3 +169,4 @@ _WRITERS: Mapping[str, Callable[[str], str]] = {
     "chart": _chart,
     "spotting": _spotting,
 }
+_PLAIN_WRITERS: Mapping[str, Callable[[str], str]] = {**_WRITERS, "table": _plain_table, "chart": _plain_chart}

@@ -29,7 +29,13 @@ def assemble_page(
         height=height,
         dpi=dpi,
         status=_status(blocks),
-        markdown=page_markdown(shown(blocks, options), _pictures(page, blocks, options), width),
+        markdown=page_markdown(
+            shown(blocks, options),
+            picture_keys(page, blocks, options),
+            width,
+            pretty=options.pretty,
+            formula_numbers=options.formula_numbers,
+        ),
         blocks=blocks,
         warnings=[_warning(page, block) for block in blocks if _is_loss(block)],
     )
@@ -63,7 +69,8 @@ def _block(block_id: str, region: Region, reading: Reading) -> Block:
     )
 
 
-def _pictures(page: int, blocks: Sequence[Block], options: OcrOptions) -> dict[str, str]:
+def picture_keys(page: int, blocks: Sequence[Block], options: OcrOptions) -> dict[str, str]:
+    """Block id to the key of its picture, of the blocks that have one."""
     if options.images == "none":
         return {}
     return {block.id: box_key(page, block.label, block.bbox) for block in blocks if is_picture(block.label, options)}

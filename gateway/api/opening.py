@@ -1,0 +1,43 @@
+"""From a document that a request holds or names to one whose pages can be read."""
+
+from __future__ import annotations
+
+import asyncio
+
+from gateway.api.source import Upload
+from gateway.errors import ServiceError
+from gateway.intake.document import open_document
+from gateway.model import Document
+from gateway.recognition.tasks import page_dpi
+from gateway.service import Service
+from gateway.settings import Settings
+
+
+async def opened(
+    service: Service, upload: Upload, deadline: float, *, pages: str | None = None, dpi: int | None = None
+) -> Document:
+    """The document, fetched where the request names it by URL. `dpi` None: as `PDF_DPI` and the engine suggest.
+
+    Raises what `open_document` and `fetch` raise, and ServiceError 504 `deadline_exceeded`.
+    """
+    parts = service.parts
+    try:
+        async with asyncio.timeout_at(deadline):
+            return await open_document(
+                await _bytes(upload, service.settings),
+                upload.name,
+                pages=pages,
+                dpi=dpi or parts.settings.pdf_dpi or page_dpi(parts.engine.kind),
+                pool=parts.pool,
+                settings=parts.settings,
+            )
+    except TimeoutError:
+        raise ServiceError(504, "deadline_exceeded", "The document was not opened before the deadline.") from None
+
+
+async def _bytes(upload: Upload, settings: Settings) -> bytes:
+    if upload.url is None:
+        return upload.data
+    from gateway.intake.fetch import fetch, rules_of
+
+    return await fetch(upload.url, rules_of(settings))

@@ -1,0 +1,95 @@
+"""Pictures of a page as PaddleX returns them: the page as it came, and with its layout drawn on it."""
+
+from __future__ import annotations
+
+import colorsys
+import math
+from collections.abc import Mapping, Sequence
+
+import cv2
+import numpy as np
+
+from gateway.api.paddlex.pruned import CLASS_IDS, ordered
+from gateway.model import BBox, PageImage, Pixels, Region
+from gateway.recognition.crops import clip, cut_picture
+
+INPUT_IMAGE = "input_img"
+LAYOUT_IMAGE = "layout_det_res"
+LONGEST_SIDE = 2000
+"""PaddleX makes larger pictures smaller (`max_output_img_size`)."""
+
+_FILL = 0.2
+_FONT = cv2.FONT_HERSHEY_SIMPLEX
+_GOLDEN = (math.sqrt(5) - 1) / 2
+"""Steps of this share of the colour wheel keep any number of colours apart."""
+_RED = (255, 0, 0)
+_WHITE = (255, 255, 255)
+
+
+def page_picture(page: PageImage, regions: Sequence[Region]) -> Mapping[str, bytes]:
+    """JPEG bytes of the page alone, for a page whose layout nobody looked for."""
+    return {INPUT_IMAGE: _jpeg(_shrunk(page.pixels))}
+
+
+def page_pictures(page: PageImage, regions: Sequence[Region]) -> Mapping[str, bytes]:
+    """JPEG bytes of the page, and of the page with its layout."""
+    pixels = _shrunk(page.pixels)
+    return {INPUT_IMAGE: _jpeg(pixels), LAYOUT_IMAGE: _jpeg(draw_layout(pixels, page, regions))}
+
+
+def draw_layout(pixels: Pixels, page: PageImage, regions: Sequence[Region]) -> Pixels:
+    """A copy of `pixels`, the page in any size, with each region's outline, label, score and place in the order."""
+    canvas, filled = pixels.copy(), pixels.copy()
+    scale = pixels.shape[1] / page.width
+    thickness = max(1, round(max(pixels.shape[:2]) * 0.002))
+    for region in regions:
+        outline, colour = _outline(region, page, scale), _colour(region.label)
+        cv2.fillPoly(filled, [outline], colour)
+        cv2.polylines(canvas, [outline], True, colour, thickness, cv2.LINE_AA)
+    canvas = np.asarray(cv2.addWeighted(filled, _FILL, canvas, 1 - _FILL, 0), dtype=np.uint8)
+    for region, order in zip(regions, ordered(regions), strict=True):
+        _write_label(canvas, region, order, _box(region, page, scale))
+    return canvas
+
+
+def _write_label(canvas: Pixels, region: Region, order: int | None, box: BBox) -> None:
+    size = max(0.3, canvas.shape[1] * 0.0006)
+    text = region.label if region.score is None else f"{region.label} {region.score:.2f}"
+    (width, height), base = cv2.getTextSize(text, _FONT, size, 1)
+    left, bottom = box[0], max(box[1], height + base)
+    cv2.rectangle(canvas, (left, bottom - height - base), (left + width, bottom), _colour(region.label), cv2.FILLED)
+    cv2.putText(canvas, text, (left, bottom - base), _FONT, size, _WHITE, 1, cv2.LINE_AA)
+    if order is not None:
+        cv2.putText(canvas, str(order), (box[2], box[1]), _FONT, size, _RED, 1, cv2.LINE_AA)
+
+
+def _outline(region: Region, page: PageImage, scale: float) -> np.ndarray[tuple[int, int], np.dtype[np.int32]]:
+    """Corners on the canvas, shape (corners, 2), inside it: OpenCV takes 32-bit numbers only."""
+    x1, y1, x2, y2 = clip(region.bbox, page.pixels)
+    corners = region.polygon or ((x1, y1), (x2, y1), (x2, y2), (x1, y2))
+    inside = np.clip(np.array(corners, dtype=np.float64), 0, (page.width - 1, page.height - 1))
+    return np.asarray((inside * scale).round(), dtype=np.int32)
+
+
+def _box(region: Region, page: PageImage, scale: float) -> BBox:
+    x1, y1, x2, y2 = (int(value * scale) for value in clip(region.bbox, page.pixels))
+    return x1, y1, x2, y2
+
+
+def _colour(label: str) -> tuple[int, int, int]:
+    red, green, blue = colorsys.hsv_to_rgb(CLASS_IDS.get(label, len(CLASS_IDS)) * _GOLDEN % 1, 0.8, 0.9)
+    return int(255 * red), int(255 * green), int(255 * blue)
+
+
+def _shrunk(pixels: Pixels) -> Pixels:
+    height, width = pixels.shape[:2]
+    scale = LONGEST_SIDE / max(width, height)
+    if scale >= 1:
+        return pixels
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+
+
+def _jpeg(pixels: Pixels) -> bytes:
+    height, width = pixels.shape[:2]
+    return cut_picture(pixels, (0, 0, width, height))

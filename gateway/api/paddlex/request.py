@@ -1,0 +1,86 @@
+"""The body of `POST /layout-parsing`: PaddleX's fields, types, defaults and bounds.
+
+Looser than PaddleX where that can't break a client: `layoutUnclipRatio` may be an array, `layoutShapeMode` null.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic.alias_generators import to_camel
+
+MergeMode = Literal["large", "small", "union"]
+PromptLabel = Literal["ocr", "formula", "table", "chart", "seal", "spotting"]
+ShapeMode = Literal["rect", "quad", "poly", "auto"]
+
+_Positive = Annotated[float, Field(gt=0)]
+_PositiveInt = Annotated[int, Field(gt=0)]
+_Share = Annotated[float, Field(ge=0, le=1)]
+_Ratio = _Positive | tuple[_Positive, _Positive]
+
+_NO_EFFECT = "Accepted for PaddleX's clients; no effect in this version"
+
+
+class LayoutParsingRequest(BaseModel):
+    """Fields that PaddleX does not know are ignored, as PaddleX does. None: not given."""
+
+    model_config = ConfigDict(alias_generator=to_camel, frozen=True, allow_inf_nan=False)
+
+    file: str = Field(description="The document as base64, or an http(s) URL", examples=["iVBORw0KGgo…"])
+    file_type: Literal[0, 1] | None = Field(
+        None, description="0: PDF, 1: image. The document's bytes decide, whatever is said here"
+    )
+    use_doc_orientation_classify: bool | None = Field(None, description=_NO_EFFECT)
+    use_doc_unwarping: bool | None = Field(None, description=_NO_EFFECT)
+    use_layout_detection: bool | None = Field(
+        None, description="Default true. False: the whole page in one call, as `promptLabel` says"
+    )
+    use_chart_recognition: bool | None = Field(None, description="Default false. Read charts as tables")
+    use_seal_recognition: bool | None = Field(None, description="Default false. Read the text of seals")
+    use_ocr_for_image_block: bool | None = Field(None, description="Default false. Read the text inside pictures too")
+    layout_threshold: _Share | dict[str, _Share] | None = Field(None, description=_NO_EFFECT)
+    layout_nms: bool | None = Field(None, description=_NO_EFFECT)
+    layout_unclip_ratio: _Ratio | dict[str, _Ratio] | None = Field(None, description=_NO_EFFECT)
+    layout_merge_bboxes_mode: MergeMode | dict[str, MergeMode] | None = Field(None, description=_NO_EFFECT)
+    layout_shape_mode: Annotated[ShapeMode | None, AfterValidator(lambda mode: mode or "auto")] = Field(
+        "auto", description="`rect`: the answer holds no outlines; the others have no effect in this version"
+    )
+    prompt_label: PromptLabel | None = Field(
+        None, description="What the page holds; default `ocr`. Only with `useLayoutDetection` false"
+    )
+    format_block_content: bool | None = Field(None, description="Default false. `block_content` as Markdown")
+    repetition_penalty: _Positive | None = Field(None, description="Above 1 the VLM repeats itself less")
+    temperature: Annotated[float, Field(ge=0)] | None = Field(None, description="Sampling temperature; default 0")
+    top_p: Annotated[float, Field(gt=0, le=1)] | None = Field(None, description=_NO_EFFECT)
+    min_pixels: _PositiveInt | None = Field(None, description="Crops with fewer pixels are enlarged for the VLM")
+    max_pixels: _PositiveInt | None = Field(None, description="Crops with more pixels are made smaller for the VLM")
+    max_new_tokens: _PositiveInt | None = Field(None, description="Most tokens the VLM writes for one region")
+    merge_layout_blocks: bool | None = Field(None, description="Default true. As `merge_blocks` of `POST /ocr`")
+    markdown_ignore_labels: list[str] | None = Field(
+        None, description="Labels that the Markdown leaves out; [] leaves out nothing"
+    )
+    vlm_extra_args: dict[str, object] | None = Field(None, description=_NO_EFFECT)
+    prettify_markdown: bool = Field(True, description="Pictures, captions and tables centred by HTML")
+    show_formula_number: bool = Field(False, description="Numbers of formulas in the Markdown")
+    return_markdown_images: bool = Field(True, description="`markdown.images`")
+    restructure_pages: bool = Field(False, description=_NO_EFFECT)
+    merge_tables: bool = Field(True, description=_NO_EFFECT)
+    relevel_titles: bool = Field(True, description=_NO_EFFECT)
+    output_formats: list[Literal["docx"]] | None = Field(None, description="`docx` answers 501 in this version")
+    visualize: bool | None = Field(None, description="Default true. `outputImages` and `inputImage`")
+    log_id: str | None = Field(None, description="Comes back as `logId`; by default the request's id")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.min_pixels and self.max_pixels and self.min_pixels > self.max_pixels:
+            raise ValueError(f"`minPixels` ({self.min_pixels}) cannot be greater than `maxPixels` ({self.max_pixels})")
+        return self
+
+    @property
+    def has_layout(self) -> bool:
+        return self.use_layout_detection is not False
+
+    @property
+    def is_drawn(self) -> bool:
+        return self.visualize is not False

@@ -1,0 +1,107 @@
+"""The answer of `POST /layout-parsing`. Fields that are None are left out of it, as PaddleX does."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+from gateway.api.paddlex.drawing import INPUT_IMAGE
+from gateway.api.paddlex.options import model_settings
+from gateway.api.paddlex.pruned import pruned_result
+from gateway.api.paddlex.request import LayoutParsingRequest
+from gateway.api.paddlex.units import in_paddlex_units
+from gateway.intake.sniff import PDF
+from gateway.model import Document, OcrOptions
+from gateway.pipeline import ReadPage
+
+
+class _Camel(BaseModel):
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True)
+
+
+class Markdown(_Camel):
+    text: str
+    images: dict[str, str] | None = Field(None, description="Key in the text to base64 JPEG")
+
+
+class LayoutParsingResult(_Camel):
+    pruned_result: dict[str, Any] = Field(description="Size, settings, blocks and layout boxes of the page")
+    markdown: Markdown
+    output_images: dict[str, str] | None = Field(None, description="`layout_det_res`: the layout drawn, base64 JPEG")
+    input_image: str | None = Field(None, description="The page, base64 JPEG")
+
+
+class PageSize(_Camel):
+    width: int
+    height: int
+
+
+class DataInfo(_Camel):
+    type: Literal["image", "pdf", "tiff"]
+    width: int | None = None
+    height: int | None = None
+    num_pages: int | None = None
+    pages: list[PageSize] | None = None
+
+
+class LayoutParsingResults(_Camel):
+    layout_parsing_results: list[LayoutParsingResult]
+    data_info: DataInfo
+    warnings: list[str] | None = Field(None, description="What is missing; PaddleX would have failed altogether")
+
+
+class LayoutParsingAnswer(_Camel):
+    log_id: str
+    result: LayoutParsingResults
+    error_code: Literal[0] = 0
+    error_msg: Literal["Success"] = "Success"
+
+
+def answer_body(
+    log_id: str, document: Document, wishes: LayoutParsingRequest, options: OcrOptions, read: Sequence[ReadPage]
+) -> bytes:
+    """JSON of the whole answer; seconds of CPU for a long document."""
+    pages = [in_paddlex_units(page) for page in read] if document.media_type == PDF else read
+    settings = model_settings(wishes, options)
+    page_count = None if _is_one_picture(document) else document.pages_total
+    results = [_result(page, wishes, pruned_result(page, options, settings, page_count)) for page in pages]
+    warnings = [warning for page in pages for warning in page.result.warnings]
+    answer = LayoutParsingAnswer(
+        log_id=log_id,
+        result=LayoutParsingResults(
+            layout_parsing_results=results, data_info=_data_info(document, pages), warnings=warnings or None
+        ),
+    )
+    return answer.model_dump_json(by_alias=True, exclude_none=True).encode()
+
+
+def _result(page: ReadPage, wishes: LayoutParsingRequest, pruned: dict[str, Any]) -> LayoutParsingResult:
+    views = _inline(page.views)
+    input_image = views.pop(INPUT_IMAGE, None)
+    return LayoutParsingResult(
+        pruned_result=pruned,
+        markdown=Markdown(
+            text=page.result.markdown, images=_inline(page.images) if wishes.return_markdown_images else None
+        ),
+        output_images=views if wishes.is_drawn else None,
+        input_image=input_image,
+    )
+
+
+def _data_info(document: Document, pages: Sequence[ReadPage]) -> DataInfo:
+    sizes = [PageSize(width=page.result.width, height=page.result.height) for page in pages]
+    if _is_one_picture(document):
+        return DataInfo(type="image", width=sizes[0].width, height=sizes[0].height)
+    return DataInfo(type="pdf" if document.media_type == PDF else "tiff", num_pages=len(sizes), pages=sizes)
+
+
+def _is_one_picture(document: Document) -> bool:
+    return document.media_type != PDF and document.pages_total == 1
+
+
+def _inline(pictures: Mapping[str, bytes]) -> dict[str, str]:
+    return {name: base64.b64encode(data).decode("ascii") for name, data in pictures.items()}

@@ -1,0 +1,87 @@
+"""`POST /layout-parsing`: PaddleX's dialect, for its clients."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack, aclosing
+
+import structlog
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from gateway.api.answers import nothing_read
+from gateway.api.auth import KeyRequired
+from gateway.api.disconnect import until_gone
+from gateway.api.entry import Held, admit_document, received
+from gateway.api.errors import request_id_of
+from gateway.api.opening import opened
+from gateway.api.paddlex.body import log_id_of, parse_object, parse_request, upload_of
+from gateway.api.paddlex.description import LAYOUT_PARSING_DESCRIPTION, LAYOUT_PARSING_REQUEST, LAYOUT_PARSING_RESPONSES
+from gateway.api.paddlex.drawing import page_picture, page_pictures
+from gateway.api.paddlex.options import ocr_options
+from gateway.api.paddlex.request import LayoutParsingRequest
+from gateway.api.paddlex.response import LayoutParsingAnswer, answer_body
+from gateway.api.reading import stages_of
+from gateway.assembly.document import document_status
+from gateway.errors import ServiceError
+from gateway.model import Document, OcrOptions
+from gateway.pipeline import PageView, ReadPage, read_pages
+from gateway.service import Service
+
+router = APIRouter(tags=["paddlex"], dependencies=[KeyRequired])
+
+log = structlog.get_logger(__name__)
+
+
+@router.post(
+    "/layout-parsing",
+    summary="Read a document, as PaddleX serves it",
+    description=LAYOUT_PARSING_DESCRIPTION,
+    response_model=LayoutParsingAnswer,
+    responses=LAYOUT_PARSING_RESPONSES,
+    openapi_extra=LAYOUT_PARSING_REQUEST,
+)
+async def layout_parsing(request: Request, held: Held) -> Response:
+    service: Service = request.app.state.service
+    deadline = asyncio.get_running_loop().time() + service.settings.request_timeout_s
+    admit_document(service, held)
+    content = await asyncio.to_thread(parse_object, await received(request.body(), deadline))
+    request.scope["log_id"] = log_id = log_id_of(content, request_id_of(request))
+    wishes = await asyncio.to_thread(parse_request, content)
+    if wishes.output_formats:
+        raise ServiceError(501, "output_format_not_supported", "`outputFormats`: docx is not supported yet.")
+    body = await until_gone(request.receive, _read(service, wishes, log_id, deadline, held))
+    return Response(body, media_type="application/json")
+
+
+async def _read(
+    service: Service, wishes: LayoutParsingRequest, log_id: str, deadline: float, held: AsyncExitStack
+) -> bytes:
+    upload = await asyncio.to_thread(upload_of, wishes.file)
+    document = await opened(service, upload, deadline)
+    held.push_async_callback(document.close)
+    options = ocr_options(wishes)
+    pages = await _pages(service, document, options, deadline, _view(wishes))
+    results = [page.result for page in pages]
+    status = document_status(results)
+    log.info("document read", media_type=document.media_type, status=status, pages=len(pages))
+    if status == "failed":
+        raise nothing_read(results)
+    return await asyncio.to_thread(answer_body, log_id, document, wishes, options, pages)
+
+
+async def _pages(
+    service: Service, document: Document, options: OcrOptions, deadline: float, view: PageView | None
+) -> list[ReadPage]:
+    found = []
+    async with aclosing(read_pages(service.parts, document, options, deadline, view=view)) as pages:
+        async for page in pages:
+            service.metrics.count_page(page.result, stages_of(page))
+            found.append(page)
+    return found
+
+
+def _view(wishes: LayoutParsingRequest) -> PageView | None:
+    if not wishes.is_drawn:
+        return None
+    return page_pictures if wishes.has_layout else page_picture

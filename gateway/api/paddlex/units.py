@@ -1,0 +1,62 @@
+"""PaddleX's units: PDF pages are pixels at 144 dpi there, which clients rely on to place boxes on the page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from gateway.assembly.images import image_key
+from gateway.model import BBox, Block, Polygon, Region
+from gateway.pipeline import ReadPage
+from gateway.recognition.tasks import PADDLEOCR_VL_DPI
+
+
+def in_paddlex_units(page: ReadPage) -> ReadPage:
+    """A page of a PDF as if it had been rendered at 144 dpi: its size, boxes, outlines, and picture keys."""
+    result = page.result
+    if not result.dpi or result.dpi == PADDLEOCR_VL_DPI:
+        return page
+    scale = PADDLEOCR_VL_DPI / result.dpi
+    regions = [_scaled_region(region, scale) for region in page.regions]
+    keys = {
+        image_key(result.page, old): image_key(result.page, new) for old, new in zip(page.regions, regions, strict=True)
+    }
+    sized = result.model_copy(
+        update={
+            "width": round(result.width * scale),
+            "height": round(result.height * scale),
+            "dpi": PADDLEOCR_VL_DPI,
+            "markdown": _renamed(result.markdown, keys),
+            "blocks": [_scaled_block(block, scale, keys) for block in result.blocks],
+        }
+    )
+    images = {keys.get(key, key): data for key, data in page.images.items()}
+    return replace(page, result=sized, regions=regions, images=images)
+
+
+def _scaled_region(region: Region, scale: float) -> Region:
+    return replace(region, bbox=_scaled_box(region.bbox, scale), polygon=_scaled_polygon(region.polygon, scale))
+
+
+def _scaled_block(block: Block, scale: float, keys: Mapping[str, str]) -> Block:
+    update = {
+        "bbox": _scaled_box(block.bbox, scale),
+        "polygon": _scaled_polygon(block.polygon, scale),
+        "content": _renamed(block.content, keys),
+    }
+    return block.model_copy(update=update)
+
+
+def _scaled_box(box: BBox, scale: float) -> BBox:
+    x1, y1, x2, y2 = (round(value * scale) for value in box)
+    return x1, y1, x2, y2
+
+
+def _scaled_polygon(polygon: Polygon | None, scale: float) -> Polygon | None:
+    return polygon and tuple((round(x * scale), round(y * scale)) for x, y in polygon)
+
+
+def _renamed(text: str, keys: Mapping[str, str]) -> str:
+    for old, new in keys.items():
+        text = text.replace(old, new)
+    return text

@@ -1,0 +1,17 @@
+"""docs/paddlex.md names every field of PaddleX's dialect."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from gateway.api.paddlex.request import LayoutParsingRequest
+
+DOC = (Path(__file__).resolve().parents[2] / "docs" / "paddlex.md").read_text(encoding="utf-8")
+
+
+def test_every_field_is_documented_and_exists() -> None:
+    table = DOC.split("## Request")[1].split("\n## ")[0]
+    cells = re.findall(r"^\| (`.+?) \|", table, re.MULTILINE)
+    named = set(re.findall(r"`(\w+)`", " ".join(cells)))
+    assert named == set(LayoutParsingRequest.model_json_schema(by_alias=True)["properties"])
