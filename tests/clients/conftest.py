@@ -1,0 +1,52 @@
+"""Clients of PaddleX's dialect, unmodified, each in an environment of its own (`make test-clients`)."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.model import Region
+from tests.support.server import Gateway, gateway
+
+FOLDER = Path(__file__).parent
+ROOT = FOLDER.parents[1]
+KEY = "one-key"
+
+
+@pytest.fixture(scope="session")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    """A gateway that finds a title, a picture and a text on each page, and wants a key."""
+    with gateway(tmp_path_factory.mktemp("gateway"), api_keys=KEY) as running:
+        running.layout.regions = regions()
+        running.client.headers["Authorization"] = f"token {KEY}"
+        yield running
+
+
+@pytest.fixture(scope="session")
+def open_to_all(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    with gateway(tmp_path_factory.mktemp("gateway")) as running:
+        running.layout.regions = regions()
+        yield running
+
+
+def regions() -> list[Region]:
+    labels = ("doc_title", "image", "text")
+    return [Region(label, (10, 40 * at, 210, 40 * at + 30), at + 1, 0.9) for at, label in enumerate(labels)]
+
+
+def run(environment: str, program: str, *arguments: str) -> Any:  # noqa: ANN401 - whatever JSON can hold
+    """What the program in this folder prints, by the environment's interpreter; skips the test where there is none."""
+    folder = ROOT / f".venv-clients-{environment}"
+    if not (folder / "installed-requirements.txt").exists():
+        pytest.skip(f"the clients of {environment}.txt are not installed (make test-clients)")
+    names = {**os.environ, "PADDLE_PDX_DISABLE_MODEL_SOURCE_CHECK": "True", "NO_PROXY": "127.0.0.1"}
+    command = [str(folder / "bin" / "python"), str(FOLDER / program), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, env=names)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return json.loads(done.stdout.splitlines()[-1])
