@@ -92,13 +92,16 @@ def _abstract(content: str) -> str:
 
 
 def _table(content: str) -> str:
-    if not content.startswith("<table>"):
-        return escape_tags(kept_lines(content))
-    return _TABLE + content.removeprefix("<table>")
+    return _styled(content) if content.startswith("<table>") else escape_tags(kept_lines(content))
 
 
 def _chart(content: str) -> str:
-    return _table(chart_to_html(content) or content)
+    table = chart_to_html(content)
+    return _styled(table) if table else escape_tags(kept_lines(content))
+
+
+def _styled(table: str) -> str:
+    return _TABLE + table.removeprefix("<table>")
 
 
 def _spotting(content: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from gateway.assembly.images import box_key
 from gateway.assembly.labels import is_picture
 from gateway.assembly.markdown import page_markdown
-from gateway.assembly.otsl import otsl_to_html
+from gateway.assembly.tables import table_to_html
 from gateway.model import Block, DocumentStatus, OcrOptions, PageFailure, PageResult, Reading, Region
 
 
@@ -56,7 +56,7 @@ def _block(block_id: str, region: Region, reading: Reading) -> Block:
         bbox=region.bbox,
         polygon=region.polygon,
         order=region.order,
-        content=otsl_to_html(reading.text) or reading.text if is_table else reading.text,
+        content=table_to_html(reading.text) or reading.text if is_table else reading.text,
         confidence=reading.confidence,
         status=reading.status,
         error=reading.error,

@@ -118,7 +118,7 @@ _MARKDOWN = _markdown()
 
 
 def _plain(block: Block) -> str:
-    if not block.content.startswith("<table>"):
+    if block.label != "table" or not block.content.startswith("<table>"):
         return block.content.strip()
     reader = _TableReader()
     reader.feed(block.content)

@@ -58,6 +58,11 @@ def test_a_chart_that_was_read_is_a_table() -> None:
     assert "<th>a</th>" in markdown
 
 
+def test_html_that_was_read_in_a_chart_stays_text() -> None:
+    markdown = block_markdown(block("chart", "<table><script>a()</script></table>"), None, 1000)
+    assert markdown == "&lt;table>&lt;script>a()&lt;/script>&lt;/table>"
+
+
 def test_a_picture_is_centred_and_as_wide_as_on_the_page() -> None:
     assert block_markdown(block("image", ""), "imgs/a.jpg", 1000) == (
         '<div style="text-align: center;"><img src="imgs/a.jpg" alt="Image" width="25%" /></div>'

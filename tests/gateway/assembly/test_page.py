@@ -54,6 +54,11 @@ def test_a_table_that_is_no_otsl_keeps_its_text() -> None:
     assert page.markdown.endswith("x y  \nz")
 
 
+def test_html_that_a_vlm_wrote_for_a_table_is_made_safe() -> None:
+    page = assemble([*READINGS[:4], Reading("<table><tr><td><script>x()</script></td></tr></table>")])
+    assert page.blocks[4].content == "<table><tr><td>&lt;script&gt;x()&lt;/script&gt;</td></tr></table>"
+
+
 def test_a_lost_block_costs_itself_and_is_named() -> None:
     page = assemble([READINGS[0], Reading(status="failed", error="timed out"), *READINGS[2:]])
     assert page.status == "partial"
