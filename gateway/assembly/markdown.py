@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 
 from gateway.assembly.chart import chart_to_html
+from gateway.assembly.formulas import MATH, latex_of, without_tags
 from gateway.assembly.labels import CAPTION_LABELS, LINE_LABELS, is_formula
 from gateway.assembly.lines import kept_lines, one_line, paragraphs
 from gateway.model import Block
@@ -15,13 +16,7 @@ _TABLE = "<table border=1 style='margin: auto; word-wrap: break-word;'>"
 _NUMBERING = re.compile(r"\d+((?:\.\d+)*)\.?(?=\s|$|[^\d\s.%])")
 _ABSTRACT = re.compile(r"\s*(abstract|摘\s*要|аннотация|реферат)\s*[:：.]?\s*\n", re.IGNORECASE)
 _LOCATION = re.compile(r"(?:<\|(?:LOC_\w+|TEXT_START|TEXT_END)\|>)+")
-_FENCED = re.compile(r"(?:\$\$?|\\\[|\\\()(?P<body>.*?)(?:\$\$?|\\\]|\\\))", re.DOTALL)
 _NUMBER = re.compile(r"[\w().,:'*\-–]{1,16}")
-_WORD = re.compile(r"[^\W\d_]{4,}")
-_PROSE_WORDS = 3
-"""So many words without one command are no LaTeX: an engine that knows no formulas gives the text it saw."""
-_LESS_THAN = re.compile(r"<(?=[a-zA-Z/!?])")
-_MATH = re.compile(r"(\$\$.+?\$\$|\$[^$\n]+\$)", re.DOTALL)
 _ENTITY = re.compile(r"&(?=#?\w+;)")
 
 
@@ -56,7 +51,7 @@ def _with_formula_numbers(blocks: Sequence[Block]) -> list[tuple[Block, str]]:
 def _is_number_of(block: Block, number: str, formula: Block, taken: str) -> bool:
     if block.label != "formula_number" or formula.label != "display_formula" or taken:
         return False
-    return bool(_NUMBER.fullmatch(number) and _latex(formula.content))
+    return bool(_NUMBER.fullmatch(number) and latex_of(formula.content))
 
 
 def _picture(block: Block, key: str, page_width: int) -> str:
@@ -109,7 +104,7 @@ def _spotting(content: str) -> str:
 
 
 def _formula(block: Block, number: str) -> str:
-    latex = _latex(block.content)
+    latex = latex_of(block.content)
     if not latex:
         return escape_tags(kept_lines(block.content))
     if block.label == "inline_formula":
@@ -118,22 +113,14 @@ def _formula(block: Block, number: str) -> str:
     return f"$$ {latex}{tag} $$"
 
 
-def _latex(content: str) -> str:
-    """The formula without its fence, on one line; empty where it is not one formula."""
-    fenced = _FENCED.fullmatch(content.strip())
-    latex = " ".join((fenced["body"] if fenced else content).split())
-    is_prose = "\\" not in latex and len(_WORD.findall(latex)) >= _PROSE_WORDS
-    return "" if "$" in latex or is_prose else _LESS_THAN.sub("< ", latex)
-
-
 def escape_tags(text: str) -> str:
     """Text in which nothing reads as HTML, to people's renderers and to programs that strip tags by a pattern alike.
 
     Formulas are left to the mathematics renderer, which knows no entities; a space keeps their `<` from opening a tag.
     """
-    parts = _MATH.split(text)
+    parts = MATH.split(text)
     parts[::2] = [_ENTITY.sub("&amp;", part).replace("<", "&lt;") for part in parts[::2]]
-    parts[1::2] = [_LESS_THAN.sub("< ", part) for part in parts[1::2]]
+    parts[1::2] = [without_tags(part) for part in parts[1::2]]
     return "".join(parts)
 
 
