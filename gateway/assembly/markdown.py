@@ -13,9 +13,9 @@ from gateway.assembly.lines import kept_lines, one_line, paragraphs
 from gateway.model import Block
 
 _TABLE = "<table border=1 style='margin: auto; word-wrap: break-word;'>"
+_CENTRED = CAPTION_LABELS | {"seal"}
 _NUMBERING = re.compile(r"\d+((?:\.\d+)*)\.?(?=\s|$|[^\d\s.%])")
 _ABSTRACT = re.compile(r"\s*(abstract|摘\s*要|аннотация|реферат)\s*[:：.]?\s*\n", re.IGNORECASE)
-_LOCATION = re.compile(r"(?:<\|(?:LOC_\w+|TEXT_START|TEXT_END)\|>)+")
 _NUMBER = re.compile(r"[\w().,:'*\-–]{1,16}")
 _ENTITY = re.compile(r"&(?=#?\w+;)")
 
@@ -60,7 +60,7 @@ def _picture(block: Block, key: str, page_width: int) -> str:
 
 
 def _text(block: Block) -> str:
-    if block.label in CAPTION_LABELS:
+    if block.label in _CENTRED:
         return f'<div style="text-align: center;">{html.escape(one_line(block.content), quote=False)}</div>'
     if block.label in LINE_LABELS:
         return escape_tags(kept_lines(block.content))
@@ -99,8 +99,8 @@ def _styled(table: str) -> str:
     return _TABLE + table.removeprefix("<table>")
 
 
-def _spotting(content: str) -> str:
-    return escape_tags(kept_lines(_LOCATION.sub("\n", content)))
+def _lines(content: str) -> str:
+    return escape_tags(kept_lines(content))
 
 
 def _formula(block: Block, number: str) -> str:
@@ -130,5 +130,5 @@ _WRITERS: Mapping[str, Callable[[str], str]] = {
     "abstract": _abstract,
     "table": _table,
     "chart": _chart,
-    "spotting": _spotting,
+    "spotting": _lines,
 }

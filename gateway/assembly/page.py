@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from gateway.assembly.images import box_key
 from gateway.assembly.labels import is_picture
 from gateway.assembly.markdown import page_markdown
+from gateway.assembly.spotting import joined_spots, parse_spots
 from gateway.assembly.tables import table_to_html
-from gateway.model import Block, DocumentStatus, OcrOptions, PageFailure, PageResult, Reading, Region
+from gateway.model import Block, DocumentStatus, OcrOptions, PageFailure, PageResult, Reading, Region, Spot
 
 
 def assemble_page(
@@ -49,18 +50,25 @@ def shown(blocks: Sequence[Block], options: OcrOptions) -> list[Block]:
 
 
 def _block(block_id: str, region: Region, reading: Reading) -> Block:
-    is_table = region.label == "table"
+    spots = parse_spots(reading.text, region.bbox) if region.label == "spotting" else None
     return Block(
         id=block_id,
         label=region.label,
         bbox=region.bbox,
         polygon=region.polygon,
         order=region.order,
-        content=table_to_html(reading.text) or reading.text if is_table else reading.text,
+        content=_content(region.label, reading.text, spots),
+        spots=spots,
         confidence=reading.confidence,
         status=reading.status,
         error=reading.error,
     )
+
+
+def _content(label: str, text: str, spots: Sequence[Spot] | None) -> str:
+    if spots is not None:
+        return joined_spots(spots)
+    return table_to_html(text) or text if label == "table" else text
 
 
 def _pictures(page: int, blocks: Sequence[Block], options: OcrOptions) -> dict[str, str]:

@@ -31,6 +31,7 @@ def block(label: str, content: str, number: int = 1) -> Block:
         ("abstract", "We show\nthat", "We show that"),
         ("content", "One 1\nTwo 2", "One 1  \nTwo 2"),
         ("figure_title", "Figure 1: a < b\n& c", '<div style="text-align: center;">Figure 1: a &lt; b &amp; c</div>'),
+        ("seal", "Acme & Co\nBerlin", '<div style="text-align: center;">Acme &amp; Co Berlin</div>'),
         (
             "table",
             "<table><tr><td>x</td></tr></table>",
@@ -43,7 +44,7 @@ def block(label: str, content: str, number: int = 1) -> Block:
         ("inline_formula", r"\( x \)", "$x$"),
         ("text", "<script>alert(1)</script>", "&lt;script>alert(1)&lt;/script>"),
         ("text", "a < b and c > d", "a &lt; b and c > d"),
-        ("spotting", "one<|LOC_1|><|LOC_2|>two<|LOC_3|>", "one  \ntwo"),
+        ("spotting", "one\n\ntwo", "one  \ntwo"),
         ("something_new", "kept", "kept"),
         ("text", "", ""),
     ],
