@@ -121,6 +121,10 @@ class Block(BaseModel):
     content: str = Field(description="Text, HTML table or LaTeX formula, as the label says; empty for pictures")
     spots: list[Spot] | None = Field(default=None, description="Texts with their places, from the task `spotting`")
     confidence: float | None = Field(default=None, description="exp(mean token log probability) of the reading, 0 to 1")
+    title_level: int | None = Field(
+        default=None, description="Level of a heading, from 1, where titles were relevelled"
+    )
+    continues: str | None = Field(default=None, description="The block that took this one's content over; else null")
     status: BlockStatus = "ok"
     error: str | None = Field(default=None, description="Why the block failed or was skipped")
 

@@ -64,6 +64,8 @@ def _text(block: Block) -> str:
         return f'<div style="text-align: center;">{html.escape(one_line(block.content), quote=False)}</div>'
     if block.label in LINE_LABELS:
         return escape_tags(kept_lines(block.content))
+    if block.label == "paragraph_title":
+        return _paragraph_title(block.content, block.title_level)
     writer = _WRITERS.get(block.label)
     return writer(block.content) if writer else escape_tags(paragraphs(block.content))
 
@@ -72,11 +74,12 @@ def _document_title(content: str) -> str:
     return f"# {escape_tags(one_line(content))}"
 
 
-def _paragraph_title(content: str) -> str:
+def _paragraph_title(content: str, level: int | None) -> str:
+    """Below the document's title: a level of 1 has two number signs. Without one the numbering tells it."""
     title = one_line(content)
     numbering = _NUMBERING.match(title)
-    depth = numbering[1].count(".") if numbering else 0
-    return f"{'#' * min(2 + depth, 6)} {escape_tags(title)}"
+    depth = level or 1 + (numbering[1].count(".") if numbering else 0)
+    return f"{'#' * min(1 + depth, 6)} {escape_tags(title)}"
 
 
 def _abstract(content: str) -> str:
@@ -126,7 +129,6 @@ def escape_tags(text: str) -> str:
 
 _WRITERS: Mapping[str, Callable[[str], str]] = {
     "doc_title": _document_title,
-    "paragraph_title": _paragraph_title,
     "abstract": _abstract,
     "table": _table,
     "chart": _chart,

@@ -36,6 +36,12 @@ def assemble_page(
     )
 
 
+def rewritten(page: PageResult, options: OcrOptions) -> PageResult:
+    """The page with the Markdown of its blocks, which were changed since."""
+    markdown = page_markdown(shown(page.blocks, options), _pictures(page.page, page.blocks, options), page.width)
+    return page.model_copy(update={"markdown": markdown})
+
+
 def assemble_failure(failure: PageFailure) -> PageResult:
     """The result of a page that gave no pixels."""
     warning = f"page {failure.number}: {failure.code}: {failure.detail}"
