@@ -103,6 +103,13 @@ class Reading:
     error: str | None = None
 
 
+class Spot(BaseModel):
+    """A text that the task `spotting` found."""
+
+    text: str
+    polygon: Polygon | None = Field(default=None, description="Four corners in pixels; null where the VLM gave none")
+
+
 class Block(BaseModel):
     """A region with its reading."""
 
@@ -112,7 +119,12 @@ class Block(BaseModel):
     polygon: Polygon | None = Field(default=None, description="Outline in pixels of the page image, if one is known")
     order: int = Field(description="Place in the page's reading order, from 1")
     content: str = Field(description="Text, HTML table or LaTeX formula, as the label says; empty for pictures")
+    spots: list[Spot] | None = Field(default=None, description="Texts with their places, from the task `spotting`")
     confidence: float | None = Field(default=None, description="exp(mean token log probability) of the reading, 0 to 1")
+    title_level: int | None = Field(
+        default=None, description="Level of a heading, from 1, where titles were relevelled"
+    )
+    continues: str | None = Field(default=None, description="The block that took this one's content over; else null")
     status: BlockStatus = "ok"
     error: str | None = Field(default=None, description="Why the block failed or was skipped")
 

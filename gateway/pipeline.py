@@ -16,6 +16,7 @@ from time import monotonic
 
 import structlog
 
+from gateway.assembly.clean import clean_reading
 from gateway.assembly.images import image_key
 from gateway.assembly.labels import is_picture
 from gateway.assembly.page import assemble_failure, assemble_page
@@ -220,7 +221,9 @@ class _Work:
     def _assembled(self, cut: _CutPage | PageFailure, intake_ms: int) -> ReadPage:
         if isinstance(cut, PageFailure):
             return ReadPage(assemble_failure(cut), intake_ms=intake_ms)
-        readings = [reading.result() for reading in cut.readings]
+        is_vlm = self._parts.engine.is_scaling
+        settled = zip((reading.result() for reading in cut.readings), cut.regions, strict=True)
+        readings = [clean_reading(reading, region, is_vlm=is_vlm) for reading, region in settled]
         result = assemble_page(cut.number, cut.width, cut.height, cut.dpi, cut.regions, readings, self._options)
         recognition_ms = _ms_since(cut.cut_at)
         return ReadPage(

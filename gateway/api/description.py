@@ -27,7 +27,10 @@ _EXAMPLE_BLOCK = {
     "polygon": None,
     "order": 1,
     "content": "A title",
+    "spots": None,
     "confidence": 0.98,
+    "title_level": None,
+    "continues": None,
     "status": "ok",
     "error": None,
 }

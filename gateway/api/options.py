@@ -21,6 +21,8 @@ _FORMATS: dict[str, Format] = {
     "text/plain": "text",
 }
 _EVENTS = "text/event-stream"
+WHOLE_DOCUMENT = ("merge_tables", "join_paragraphs", "relevel_titles")
+"""Options that need all pages, so that a stream, which gives each page when it is read, can't have them."""
 _DEFAULTS = OcrOptions()
 
 
@@ -67,6 +69,13 @@ class RequestOptions(BaseModel):
         examples=["header,footer,number"],
     )
     merge_blocks: bool = Field(True, description="Accepted for PaddleOCR-VL's clients; no effect in this version")
+    merge_tables: bool = Field(False, description="Put tables together that page breaks cut; not for streams")
+    join_paragraphs: bool = Field(
+        False, description="Put paragraphs together that page breaks or column breaks cut; not for streams"
+    )
+    relevel_titles: bool = Field(
+        False, description="Levels of headings from numbering and print over the whole document; not for streams"
+    )
 
     @field_validator("ignore_labels")
     @classmethod
@@ -82,8 +91,13 @@ class RequestOptions(BaseModel):
             raise ValueError("`min_pixels` is above `max_pixels`")
         return self
 
+    @property
+    def restructuring(self) -> dict[str, bool]:
+        """What to do with the pages when all are read: arguments of `restructured`."""
+        return {name: getattr(self, name) for name in WHOLE_DOCUMENT}
+
     def for_pipeline(self) -> OcrOptions:
-        given = self.model_dump(exclude={"format", "stream", "images", "ignore_labels"})
+        given = self.model_dump(exclude={"format", "stream", "images", "ignore_labels", *WHOLE_DOCUMENT})
         ignored = _DEFAULTS.ignore_labels if self.ignore_labels is None else frozenset(self.ignore_labels)
         return OcrOptions(**given, images=self.images or _DEFAULTS.images, ignore_labels=ignored)
 
@@ -99,6 +113,11 @@ def parse_options(pairs: Iterable[Pair], accept: str = "") -> RequestOptions:
         raise _refusal(error) from None
     wanted = _preferred(accept)
     stream = wanted == _EVENTS if options.stream is None and options.format is None else bool(options.stream)
+    refused = [name for name, is_wanted in options.restructuring.items() if stream and is_wanted]
+    if refused:
+        raise ServiceError(
+            422, "conflicting_option", f"`{refused[0]}` needs the whole document; it is not for streams."
+        )
     return options.model_copy(update={"format": options.format or _FORMATS.get(wanted, "json"), "stream": stream})
 
 

@@ -13,6 +13,7 @@ import structlog
 
 from gateway.api.options import RequestOptions
 from gateway.assembly.document import assemble_document, document_status
+from gateway.assembly.restructure import restructured
 from gateway.model import Document, DocumentResult, DocumentStatus, OcrOptions, PageResult, Timings, Usage
 from gateway.pipeline import ReadPage
 from gateway.service import Service
@@ -49,6 +50,9 @@ class DocumentReading:
     async def read_all(self) -> DocumentResult:
         async for page in self.pages:
             await self.take(page)
+        wanted = self.wishes.restructuring
+        if any(wanted.values()):
+            self.results = await asyncio.to_thread(restructured, self.results, self.options, **wanted)
         return self.finish()
 
     def finish(self) -> DocumentResult:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Sequence
+
+_RULE = re.compile(r":-+:?|-+:|-{2,}")
 
 
 def chart_to_html(text: str) -> str:
     """HTML table whose first line is the head; empty where no line holds a bar, so that the caller keeps `text` raw."""
-    rows = [_cells(line) for line in text.splitlines() if line.strip(" |")]
+    lines = [line for line in text.splitlines() if line.strip(" |")]
+    rows = _fenced(lines) if all(map(_is_fenced, lines)) else [_cells(line) for line in lines]
     width = max(map(len, rows), default=0)
     if width < 2:
         return ""
@@ -16,8 +20,19 @@ def chart_to_html(text: str) -> str:
     return f"<table><thead>{head}</thead><tbody>{''.join(body)}</tbody></table>"
 
 
+def _is_fenced(line: str) -> bool:
+    """Markdown's way: a bar before the first cell and one behind the last. Else a leading bar follows an empty cell."""
+    bare = line.strip()
+    return len(bare) > 2 and bare.startswith("|") and bare.endswith("|")
+
+
+def _fenced(lines: Sequence[str]) -> list[list[str]]:
+    cells = [_cells(line.strip()[1:-1]) for line in lines]
+    return [row for at, row in enumerate(cells) if at != 1 or not all(map(_RULE.fullmatch, row))]
+
+
 def _cells(line: str) -> list[str]:
-    return [cell.strip() for cell in line.strip().strip("|").split("|")]
+    return [cell.strip() for cell in line.split("|")]
 
 
 def _row(cells: Sequence[str], width: int, tag: str) -> str:

@@ -7,21 +7,16 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 
 from gateway.assembly.chart import chart_to_html
+from gateway.assembly.formulas import MATH, latex_of, without_tags
 from gateway.assembly.labels import CAPTION_LABELS, LINE_LABELS, is_formula
 from gateway.assembly.lines import kept_lines, one_line, paragraphs
 from gateway.model import Block
 
 _TABLE = "<table border=1 style='margin: auto; word-wrap: break-word;'>"
+_CENTRED = CAPTION_LABELS | {"seal"}
 _NUMBERING = re.compile(r"\d+((?:\.\d+)*)\.?(?=\s|$|[^\d\s.%])")
 _ABSTRACT = re.compile(r"\s*(abstract|摘\s*要|аннотация|реферат)\s*[:：.]?\s*\n", re.IGNORECASE)
-_LOCATION = re.compile(r"(?:<\|(?:LOC_\w+|TEXT_START|TEXT_END)\|>)+")
-_FENCED = re.compile(r"(?:\$\$?|\\\[|\\\()(?P<body>.*?)(?:\$\$?|\\\]|\\\))", re.DOTALL)
 _NUMBER = re.compile(r"[\w().,:'*\-–]{1,16}")
-_WORD = re.compile(r"[^\W\d_]{4,}")
-_PROSE_WORDS = 3
-"""So many words without one command are no LaTeX: an engine that knows no formulas gives the text it saw."""
-_LESS_THAN = re.compile(r"<(?=[a-zA-Z/!?])")
-_MATH = re.compile(r"(\$\$.+?\$\$|\$[^$\n]+\$)", re.DOTALL)
 _ENTITY = re.compile(r"&(?=#?\w+;)")
 
 
@@ -73,7 +68,7 @@ def _with_formula_numbers(blocks: Sequence[Block]) -> list[tuple[Block, str]]:
 def _is_number_of(block: Block, number: str, formula: Block, taken: str) -> bool:
     if block.label != "formula_number" or formula.label != "display_formula" or taken:
         return False
-    return bool(_NUMBER.fullmatch(number) and _latex(formula.content))
+    return bool(_NUMBER.fullmatch(number) and latex_of(formula.content))
 
 
 def _picture(block: Block, key: str, page_width: int) -> str:
@@ -82,10 +77,12 @@ def _picture(block: Block, key: str, page_width: int) -> str:
 
 
 def _text(block: Block, pretty: bool) -> str:
-    if block.label in CAPTION_LABELS:
+    if block.label in _CENTRED:
         return _caption(block.content) if pretty else escape_tags(one_line(block.content))
     if block.label in LINE_LABELS:
         return escape_tags(kept_lines(block.content))
+    if block.label == "paragraph_title":
+        return _paragraph_title(block.content, block.title_level)
     writer = (_WRITERS if pretty else _PLAIN_WRITERS).get(block.label)
     return writer(block.content) if writer else escape_tags(paragraphs(block.content))
 
@@ -98,11 +95,12 @@ def _document_title(content: str) -> str:
     return f"# {escape_tags(one_line(content))}"
 
 
-def _paragraph_title(content: str) -> str:
+def _paragraph_title(content: str, level: int | None) -> str:
+    """Below the document's title: a level of 1 has two number signs. Without one the numbering tells it."""
     title = one_line(content)
     numbering = _NUMBERING.match(title)
-    depth = numbering[1].count(".") if numbering else 0
-    return f"{'#' * min(2 + depth, 6)} {escape_tags(title)}"
+    depth = level or 1 + (numbering[1].count(".") if numbering else 0)
+    return f"{'#' * min(1 + depth, 6)} {escape_tags(title)}"
 
 
 def _abstract(content: str) -> str:
@@ -113,7 +111,7 @@ def _abstract(content: str) -> str:
 
 
 def _table(content: str) -> str:
-    return _plain_table(content).replace("<table>", _TABLE, 1)
+    return _styled(content) if content.startswith("<table>") else escape_tags(kept_lines(content))
 
 
 def _plain_table(content: str) -> str:
@@ -121,19 +119,24 @@ def _plain_table(content: str) -> str:
 
 
 def _chart(content: str) -> str:
-    return _table(chart_to_html(content) or content)
+    table = chart_to_html(content)
+    return _styled(table) if table else escape_tags(kept_lines(content))
 
 
 def _plain_chart(content: str) -> str:
-    return chart_to_html(content) or _plain_table(content)
+    return chart_to_html(content) or escape_tags(kept_lines(content))
 
 
-def _spotting(content: str) -> str:
-    return escape_tags(kept_lines(_LOCATION.sub("\n", content)))
+def _styled(table: str) -> str:
+    return _TABLE + table.removeprefix("<table>")
+
+
+def _lines(content: str) -> str:
+    return escape_tags(kept_lines(content))
 
 
 def _formula(block: Block, number: str) -> str:
-    latex = _latex(block.content)
+    latex = latex_of(block.content)
     if not latex:
         return escape_tags(kept_lines(block.content))
     if block.label == "inline_formula":
@@ -142,31 +145,22 @@ def _formula(block: Block, number: str) -> str:
     return f"$$ {latex}{tag} $$"
 
 
-def _latex(content: str) -> str:
-    """The formula without its fence, on one line; empty where it is not one formula."""
-    fenced = _FENCED.fullmatch(content.strip())
-    latex = " ".join((fenced["body"] if fenced else content).split())
-    is_prose = "\\" not in latex and len(_WORD.findall(latex)) >= _PROSE_WORDS
-    return "" if "$" in latex or is_prose else _LESS_THAN.sub("< ", latex)
-
-
 def escape_tags(text: str) -> str:
     """Text in which nothing reads as HTML, to people's renderers and to programs that strip tags by a pattern alike.
 
     Formulas are left to the mathematics renderer, which knows no entities; a space keeps their `<` from opening a tag.
     """
-    parts = _MATH.split(text)
+    parts = MATH.split(text)
     parts[::2] = [_ENTITY.sub("&amp;", part).replace("<", "&lt;") for part in parts[::2]]
-    parts[1::2] = [_LESS_THAN.sub("< ", part) for part in parts[1::2]]
+    parts[1::2] = [without_tags(part) for part in parts[1::2]]
     return "".join(parts)
 
 
 _WRITERS: Mapping[str, Callable[[str], str]] = {
     "doc_title": _document_title,
-    "paragraph_title": _paragraph_title,
     "abstract": _abstract,
     "table": _table,
     "chart": _chart,
-    "spotting": _spotting,
+    "spotting": _lines,
 }
 _PLAIN_WRITERS: Mapping[str, Callable[[str], str]] = {**_WRITERS, "table": _plain_table, "chart": _plain_chart}

@@ -1,7 +1,8 @@
 """PaddleOCR-VL's table language OTSL to HTML.
 
 A cell is `<fcel>text` or `<ecel>` (empty); `<lcel>`, `<ucel>`, `<xcel>` continue the cell to the left, above, or both;
-`<nl>` ends a row. A model may write any of them anywhere, so every input gives a valid rectangular table.
+`<nl>` ends a row. A model may write any of them anywhere, so every input gives a valid rectangular table. A
+page that shows such a tag as its text reads the same as the tag: nothing tells them apart.
 """
 
 from __future__ import annotations
@@ -9,17 +10,20 @@ from __future__ import annotations
 import html
 import re
 from dataclasses import dataclass
+from statistics import median_low
 
 _TOKEN = re.compile(r"<(fcel|ecel|lcel|ucel|xcel|nl)>")
 _CONTINUED = frozenset({"lcel", "ucel", "xcel"})
-_MAX_CELLS = 100_000
+MAX_CELLS = 100_000
 """A run-away reading can ask for rows x columns far above its own length; a real table never comes near this."""
 
-Grid = list[list["_Cell"]]
+Grid = list[list["Cell"]]
 
 
 @dataclass(frozen=True, slots=True)
-class _Cell:
+class Cell:
+    """A place of the grid; `kind` is OTSL's name for it, only `fcel` has text."""
+
     kind: str
     text: str = ""
 
@@ -33,15 +37,21 @@ class _Span:
     text: str
 
 
-_EMPTY = _Cell("ecel")
+_EMPTY = Cell("ecel")
 
 
 def otsl_to_html(text: str) -> str:
     """HTML table of an OTSL reading, on one line; empty where `text` holds no cell, so that the caller keeps it raw."""
     rows = _parse(text)
+    return grid_to_html(rows) if rows else ""
+
+
+def grid_to_html(rows: Grid) -> str:
+    """HTML table of at least one row; rows are padded, or cut behind their text, to one width."""
     width = _width(rows)
-    if not width or width * len(rows) > _MAX_CELLS:
-        return ""
+    if width * len(rows) > MAX_CELLS:
+        width = max(1, MAX_CELLS // len(rows))
+        rows = [row[at : at + width] for row in rows for at in range(0, len(row), width)]
     return _html(_spans([_fitted(row, width) for row in rows]), len(rows))
 
 
@@ -51,7 +61,7 @@ def _parse(text: str) -> Grid:
         return []
     rows: Grid = [[]]
     if lead.strip():
-        rows[0].append(_Cell("fcel", lead.strip()))
+        rows[0].append(Cell("fcel", lead.strip()))
     for kind, content in zip(pieces[::2], pieces[1::2], strict=True):
         _append(rows, kind, content.strip())
     return [row for row in rows if row]
@@ -62,17 +72,17 @@ def _append(rows: Grid, kind: str, text: str) -> None:
         rows.append([])
         if not text:
             return
-    rows[-1].append(_Cell("fcel", text) if text or kind == "fcel" else _Cell(kind))
+    rows[-1].append(Cell("fcel", text) if text or kind == "fcel" else Cell(kind))
 
 
 def _width(rows: Grid) -> int:
-    """Columns: up to the last cell with text, or the longest row, whichever pads and cuts less. Text is never cut."""
-    longest = max((len(row) for row in rows), default=0)
-    used = max((column + 1 for row in rows for column, cell in enumerate(row) if cell.kind == "fcel"), default=0)
-    return min((used or longest, longest), key=lambda width: sum(abs(len(row) - width) for row in rows))
+    """Columns: what pads and cuts least, as in PaddleOCR-VL, but never before a row's last cell with text."""
+    lengths = [len(row) for row in rows]
+    used = max((column + 1 for row in rows for column, cell in enumerate(row) if cell.kind == "fcel"), default=1)
+    return max(used, median_low(lengths))
 
 
-def _fitted(row: list[_Cell], width: int) -> list[_Cell]:
+def _fitted(row: list[Cell], width: int) -> list[Cell]:
     return row[:width] + [_EMPTY] * (width - len(row))
 
 
@@ -100,7 +110,7 @@ def _grown(grid: Grid, taken: list[list[bool]], row: int, column: int, text: str
     return _Span(row, column, below - row, right - column, text)
 
 
-def _continues(cells: list[_Cell], taken: list[bool], left: int, right: int) -> bool:
+def _continues(cells: list[Cell], taken: list[bool], left: int, right: int) -> bool:
     if cells[left].kind not in ("ucel", "xcel"):
         return False
     return all(cells[at].kind in _CONTINUED and not taken[at] for at in range(left, right))

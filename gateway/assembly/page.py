@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from gateway.assembly.images import box_key
 from gateway.assembly.labels import is_picture
 from gateway.assembly.markdown import page_markdown
-from gateway.assembly.otsl import otsl_to_html
-from gateway.model import Block, DocumentStatus, OcrOptions, PageFailure, PageResult, Reading, Region
+from gateway.assembly.spotting import joined_spots, parse_spots
+from gateway.assembly.tables import table_to_html
+from gateway.model import Block, DocumentStatus, OcrOptions, PageFailure, PageResult, Reading, Region, Spot
 
 
 def assemble_page(
@@ -29,16 +30,15 @@ def assemble_page(
         height=height,
         dpi=dpi,
         status=_status(blocks),
-        markdown=page_markdown(
-            shown(blocks, options),
-            picture_keys(page, blocks, options),
-            width,
-            pretty=options.pretty,
-            formula_numbers=options.formula_numbers,
-        ),
+        markdown=_markdown(page, blocks, width, options),
         blocks=blocks,
         warnings=[_warning(page, block) for block in blocks if _is_loss(block)],
     )
+
+
+def rewritten(page: PageResult, options: OcrOptions) -> PageResult:
+    """The page with the Markdown of its blocks, which were changed since."""
+    return page.model_copy(update={"markdown": _markdown(page.page, page.blocks, page.width, options)})
 
 
 def assemble_failure(failure: PageFailure) -> PageResult:
@@ -55,18 +55,35 @@ def shown(blocks: Sequence[Block], options: OcrOptions) -> list[Block]:
 
 
 def _block(block_id: str, region: Region, reading: Reading) -> Block:
-    is_table = region.label == "table"
+    spots = parse_spots(reading.text, region.bbox) if region.label == "spotting" else None
     return Block(
         id=block_id,
         label=region.label,
         bbox=region.bbox,
         polygon=region.polygon,
         order=region.order,
-        content=otsl_to_html(reading.text) or reading.text if is_table else reading.text,
+        content=_content(region.label, reading.text, spots),
+        spots=spots,
         confidence=reading.confidence,
         status=reading.status,
         error=reading.error,
     )
+
+
+def _markdown(page: int, blocks: Sequence[Block], width: int, options: OcrOptions) -> str:
+    return page_markdown(
+        shown(blocks, options),
+        picture_keys(page, blocks, options),
+        width,
+        pretty=options.pretty,
+        formula_numbers=options.formula_numbers,
+    )
+
+
+def _content(label: str, text: str, spots: Sequence[Spot] | None) -> str:
+    if spots is not None:
+        return joined_spots(spots)
+    return table_to_html(text) or text if label == "table" else text
 
 
 def picture_keys(page: int, blocks: Sequence[Block], options: OcrOptions) -> dict[str, str]:

@@ -11,6 +11,7 @@ import nh3
 from markdown_it import MarkdownIt
 from markdown_it.rules_inline import StateInline
 
+from gateway.assembly.formulas import MATH, without_escapes
 from gateway.assembly.page import shown
 from gateway.model import Block, DocumentResult, OcrOptions
 
@@ -47,7 +48,7 @@ _ATTRIBUTES = {
     "td": {"rowspan", "colspan"},
 }
 _IMAGE = re.compile(r'(<img src=")([^"]*)(")')
-_MATH = re.compile(r"\$\$.+?\$\$|\$[^$\n]+\$", re.DOTALL)
+_ESCAPED_DOLLAR = re.compile(r"\\\$")
 
 
 def render_markdown(markdown: str, images: Mapping[str, str]) -> str:
@@ -95,8 +96,14 @@ def _sanitised(body: str, sources: set[str]) -> str:
 
 def _math(state: StateInline, silent: bool) -> bool:
     """A formula as it is."""
-    found = _MATH.match(state.src, state.pos)
+    found = MATH.match(state.src, state.pos)
     return _literal(state, silent, found, found[0]) if found else False
+
+
+def _dollar(state: StateInline, silent: bool) -> bool:
+    """A dollar sign that opens no formula."""
+    found = _ESCAPED_DOLLAR.match(state.src, state.pos)
+    return _literal(state, silent, found, "$") if found else False
 
 
 def _literal(state: StateInline, silent: bool, found: re.Match[str], text: str) -> bool:
@@ -111,6 +118,7 @@ def _markdown() -> MarkdownIt:
     parser = MarkdownIt("zero", {"html": True, "breaks": True})
     parser.enable(["heading", "list", "html_block", "html_inline", "newline", "entity"])
     parser.inline.ruler.before("text", "math", _math)
+    parser.inline.ruler.before("text", "dollar", _dollar)
     return parser
 
 
@@ -118,8 +126,8 @@ _MARKDOWN = _markdown()
 
 
 def _plain(block: Block) -> str:
-    if not block.content.startswith("<table>"):
-        return block.content.strip()
+    if block.label != "table" or not block.content.startswith("<table>"):
+        return without_escapes(block.content.strip())
     reader = _TableReader()
     reader.feed(block.content)
     reader.close()

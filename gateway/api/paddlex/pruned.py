@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gateway.assembly.labels import LABELS
@@ -37,17 +37,30 @@ _CERTAIN = 1.0
 
 
 def pruned_result(
-    page: ReadPage, options: OcrOptions, settings: dict[str, Any], page_count: int | None
+    page: ReadPage,
+    options: OcrOptions,
+    settings: dict[str, Any],
+    page_count: int | None,
+    global_ids: Mapping[str, int] | None = None,
 ) -> dict[str, Any]:
-    """`settings`: the page's `model_settings`; `page_count` None for a picture."""
+    """`settings`: the page's `model_settings`; `page_count` None for a picture.
+
+    `global_ids`: id of each of the document's blocks to its number, where the pages were restructured.
+    """
     result = page.result
-    pruned = {
+    pruned: dict[str, Any] = {
         "page_count": page_count,
         "width": result.width,
         "height": result.height,
         "model_settings": settings,
         "parsing_res_list": _blocks(page, options, settings),
     }
+    if global_ids is not None:
+        for block, entry in zip(result.blocks, pruned["parsing_res_list"], strict=True):
+            entry["global_block_id"] = global_ids[block.id]
+            entry["global_group_id"] = global_ids[block.continues or block.id]
+    if options.task == "spotting":
+        pruned["spotting_res"] = _spots(result.blocks)
     if settings["use_layout_detection"]:
         pruned["layout_det_res"] = {"boxes": _boxes(page.regions, settings["return_layout_polygon_points"])}
     return pruned
@@ -76,6 +89,15 @@ def _blocks(page: ReadPage, options: OcrOptions, settings: dict[str, Any]) -> li
             entry["block_polygon_points"] = _corners(block.polygon, block.bbox)
         found.append(entry)
     return found
+
+
+def _spots(blocks: Sequence[Block]) -> dict[str, Any]:
+    """Texts with their places; a text without a place stands in the block's content only."""
+    placed = [(spot.text, spot.polygon) for block in blocks for spot in block.spots or () if spot.polygon]
+    return {
+        "rec_polys": [[list(point) for point in polygon] for _, polygon in placed],
+        "rec_texts": [text for text, _ in placed],
+    }
 
 
 def _formatted(page: ReadPage, options: OcrOptions) -> dict[str, str]:

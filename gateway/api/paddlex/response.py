@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -14,6 +15,7 @@ from gateway.api.paddlex.options import model_settings
 from gateway.api.paddlex.pruned import pruned_result
 from gateway.api.paddlex.request import LayoutParsingRequest
 from gateway.api.paddlex.units import in_paddlex_units
+from gateway.assembly.restructure import restructured
 from gateway.intake.sniff import PDF
 from gateway.model import Document, OcrOptions
 from gateway.pipeline import ReadPage
@@ -66,9 +68,13 @@ def answer_body(
 ) -> bytes:
     """JSON of the whole answer; seconds of CPU for a long document."""
     pages = [in_paddlex_units(page) for page in read] if document.media_type == PDF else read
+    ids = None
+    if wishes.restructure_pages:
+        pages = _restructured(pages, wishes, options)
+        ids = {id: at for at, id in enumerate(block.id for page in pages for block in page.result.blocks)}
     settings = model_settings(wishes, options)
     page_count = None if _is_one_picture(document) else document.pages_total
-    results = [_result(page, wishes, pruned_result(page, options, settings, page_count)) for page in pages]
+    results = [_result(page, wishes, pruned_result(page, options, settings, page_count, ids)) for page in pages]
     warnings = [warning for page in pages for warning in page.result.warnings]
     answer = LayoutParsingAnswer(
         log_id=log_id,
@@ -77,6 +83,18 @@ def answer_body(
         ),
     )
     return answer.model_dump_json(by_alias=True, exclude_none=True).encode()
+
+
+def _restructured(pages: Sequence[ReadPage], wishes: LayoutParsingRequest, options: OcrOptions) -> list[ReadPage]:
+    """As PaddleX does it: paragraphs that page breaks cut stay cut, so that each page's text is its own."""
+    results = restructured(
+        [page.result for page in pages],
+        options,
+        merge_tables=wishes.merge_tables,
+        relevel_titles=wishes.relevel_titles,
+        join_paragraphs=False,
+    )
+    return [replace(page, result=result) for page, result in zip(pages, results, strict=True)]
 
 
 def _result(page: ReadPage, wishes: LayoutParsingRequest, pruned: dict[str, Any]) -> LayoutParsingResult:

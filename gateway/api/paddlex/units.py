@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from gateway.assembly.images import image_key
-from gateway.model import BBox, Block, Polygon, Region
+from gateway.model import BBox, Block, Polygon, Region, Spot
 from gateway.pipeline import ReadPage
 from gateway.recognition.tasks import PADDLEOCR_VL_DPI
 
@@ -42,9 +42,14 @@ def _scaled_block(block: Block, scale: float, keys: Mapping[str, str]) -> Block:
     update = {
         "bbox": _scaled_box(block.bbox, scale),
         "polygon": _scaled_polygon(block.polygon, scale),
+        "spots": block.spots and [_scaled_spot(spot, scale) for spot in block.spots],
         "content": _renamed(block.content, keys),
     }
     return block.model_copy(update=update)
+
+
+def _scaled_spot(spot: Spot, scale: float) -> Spot:
+    return spot.model_copy(update={"polygon": _scaled_polygon(spot.polygon, scale)})
 
 
 def _scaled_box(box: BBox, scale: float) -> BBox:

@@ -152,6 +152,16 @@ def test_pages_are_streamed_in_order(served: Gateway, tiff: bytes) -> None:
     assert (events[-1][1]["status"], events[-1][1]["usage"]["pages"]) == ("ok", 3)
 
 
+def test_a_table_over_pages_is_put_together_where_that_was_asked_for(served: Gateway, tiff: bytes) -> None:
+    served.layout.regions = page_with("table")
+    served.engine.answer = lambda _request: Reply(f"<fcel>head<nl><fcel>row {len(served.engine.requests)}<nl>")
+    assert served.read(tiff, format="text").text.count("head") == 3
+    result = served.read(tiff, merge_tables="true").json()
+    assert result["markdown"].count("head") == 1
+    assert result["markdown"].count("row") == 3
+    assert [page["blocks"][0]["continues"] for page in result["pages"]] == [None, "p1-b1", "p1-b1"]
+
+
 def test_a_stream_begins_before_the_document_is_done(served: Gateway, tiff: bytes) -> None:
     served.layout.regions = page_with("text")
     served.engine.script.extend([Reply("first"), Reply(hang=True), Reply(hang=True)])

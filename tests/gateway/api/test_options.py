@@ -128,3 +128,10 @@ def test_accept_chooses_unless_an_option_does(
 def test_any_values_are_taken_or_refused(pairs: list[tuple[str, Any]], accept: str) -> None:
     with contextlib.suppress(ServiceError):
         assert parse_options(pairs, accept).format in ("json", "markdown", "html", "text")
+
+
+@pytest.mark.parametrize("name", ["merge_tables", "join_paragraphs", "relevel_titles"])
+def test_what_needs_all_pages_is_not_for_streams(name: str) -> None:
+    assert parse_options([(name, "true")]).restructuring[name]
+    error = refused((name, "true"), ("stream", "true"))
+    assert (error.code, f"`{name}`" in error.detail) == ("conflicting_option", True)

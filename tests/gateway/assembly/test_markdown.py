@@ -31,6 +31,7 @@ def block(label: str, content: str, number: int = 1) -> Block:
         ("abstract", "We show\nthat", "We show that"),
         ("content", "One 1\nTwo 2", "One 1  \nTwo 2"),
         ("figure_title", "Figure 1: a < b\n& c", '<div style="text-align: center;">Figure 1: a &lt; b &amp; c</div>'),
+        ("seal", "Acme & Co\nBerlin", '<div style="text-align: center;">Acme &amp; Co Berlin</div>'),
         (
             "table",
             "<table><tr><td>x</td></tr></table>",
@@ -43,7 +44,7 @@ def block(label: str, content: str, number: int = 1) -> Block:
         ("inline_formula", r"\( x \)", "$x$"),
         ("text", "<script>alert(1)</script>", "&lt;script>alert(1)&lt;/script>"),
         ("text", "a < b and c > d", "a &lt; b and c > d"),
-        ("spotting", "one<|LOC_1|><|LOC_2|>two<|LOC_3|>", "one  \ntwo"),
+        ("spotting", "one\n\ntwo", "one  \ntwo"),
         ("something_new", "kept", "kept"),
         ("text", "", ""),
     ],
@@ -56,6 +57,11 @@ def test_a_chart_that_was_read_is_a_table() -> None:
     markdown = block_markdown(block("chart", "a | b\n1 | 2"), None, 1000)
     assert markdown.startswith("<table border=1")
     assert "<th>a</th>" in markdown
+
+
+def test_html_that_was_read_in_a_chart_stays_text() -> None:
+    markdown = block_markdown(block("chart", "<table><script>a()</script></table>"), None, 1000)
+    assert markdown == "&lt;table>&lt;script>a()&lt;/script>&lt;/table>"
 
 
 def test_a_picture_is_centred_and_as_wide_as_on_the_page() -> None:

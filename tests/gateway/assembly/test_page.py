@@ -54,6 +54,22 @@ def test_a_table_that_is_no_otsl_keeps_its_text() -> None:
     assert page.markdown.endswith("x y  \nz")
 
 
+def test_html_that_a_vlm_wrote_for_a_table_is_made_safe() -> None:
+    page = assemble([*READINGS[:4], Reading("<table><tr><td><script>x()</script></td></tr></table>")])
+    assert page.blocks[4].content == "<table><tr><td>&lt;script&gt;x()&lt;/script&gt;</td></tr></table>"
+
+
+def test_spotted_texts_have_their_places_in_json_and_their_words_in_markdown() -> None:
+    answer = "one" + "<|LOC_100|><|LOC_200|>" * 4 + "\n<b>two" + "<|LOC_500|>" * 8
+    page = assemble_page(
+        1, 200, 300, None, [Region("spotting", (0, 0, 200, 300), 1)], [Reading(answer)], OcrOptions(task="spotting")
+    )
+    [block] = page.blocks
+    assert block.spots is not None
+    assert [(spot.text, (spot.polygon or ())[0]) for spot in block.spots] == [("one", (20, 60)), ("<b>two", (100, 150))]
+    assert (block.content, page.markdown) == ("one\n\n<b>two", "one  \n&lt;b>two")
+
+
 def test_a_lost_block_costs_itself_and_is_named() -> None:
     page = assemble([READINGS[0], Reading(status="failed", error="timed out"), *READINGS[2:]])
     assert page.status == "partial"

@@ -99,6 +99,10 @@ def test_plain_text_has_tables_as_tab_separated_rows() -> None:
     assert render_text(result, OcrOptions()) == "Title\n\nA & B\t\tc d\n1\t2\t3\n\na <b> line\nand another"
 
 
+def test_text_that_looks_like_a_table_is_text() -> None:
+    assert render_text(document(("text", "<table>is a tag")), OcrOptions()) == "<table>is a tag"
+
+
 def test_a_cell_over_rows_keeps_the_columns_below_it_in_line() -> None:
     table = "<fcel>A<fcel>B<lcel><nl><ucel><fcel>C<fcel>D<nl><fcel>1<fcel>2<ucel><nl>"
     assert render_text(document(("table", table)), OcrOptions()) == "A\tB\t\n\tC\tD\n1\t2\t"

@@ -1,0 +1,62 @@
+"""Readings as the engine wrote them to text that every format can hold."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from gateway.assembly.formulas import latex_of, with_dollars, without_delimiters
+from gateway.assembly.labels import CAPTION_LABELS, is_formula
+from gateway.assembly.repetition import is_suspicious, without_loop
+from gateway.model import Reading, Region
+
+_LINE_END = re.compile(r"\r\n?|[\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
+_CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x9f\ufdd0-\ufdef\ufffe\uffff]")
+_HALF = re.compile(r"[\ud800-\udfff]")
+_OPEN_FENCE = re.compile(r"^\s*\\[\[(]|\\[\])]\s*$")
+_HTML_LABELS = CAPTION_LABELS | {"table", "chart", "seal", "spotting"}
+"""Labels that Markdown shows as HTML, where a backslash escapes nothing, or that are parsed further."""
+
+
+def clean_reading(reading: Reading, region: Region, *, is_vlm: bool) -> Reading:
+    """The reading with Markdown's formulas, without loops and control characters; its status and error name what went.
+
+    `is_vlm`: PaddleOCR-VL or another model wrote it. PP-OCR writes what the page shows: its backslashes delimit no
+    formulas and what it repeats stands on the page.
+    """
+    text = without_controls(reading.text)
+    if is_vlm:
+        reading = _without_loop(replace(reading, text=text), region)
+        text = _with_formulas(reading.text, region.label)
+    return replace(reading, text=text)
+
+
+def without_controls(text: str) -> str:
+    """Text that JSON, HTML and XML can hold: line ends are `\\n`, halves of characters U+FFFD, other controls gone."""
+    return _HALF.sub("\ufffd", _CONTROL.sub("", _LINE_END.sub("\n", text)))
+
+
+def _without_loop(reading: Reading, region: Region) -> Reading:
+    if not is_suspicious(reading, region):
+        return reading
+    text = without_loop(reading.text, is_table=region.label == "table")
+    if text == reading.text.strip():
+        return reading
+    told = f"The reading repeated itself; {len(reading.text) - len(text)} repeated characters were left out."
+    return replace(reading, text=text, status="truncated", error=f"{reading.error} {told}" if reading.error else told)
+
+
+def _with_formulas(text: str, label: str) -> str:
+    if label == "formula_number":
+        return without_delimiters(text)
+    if is_formula(label):
+        return _formula(with_dollars(text, escape=False), label)
+    return with_dollars(text, escape=label not in _HTML_LABELS)
+
+
+def _formula(text: str, label: str) -> str:
+    """A formula without a fence, or with half of one, gets a whole one."""
+    latex = "" if "$" in text else latex_of(_OPEN_FENCE.sub("", text))
+    if not latex:
+        return text
+    return f"${latex}$" if label == "inline_formula" else f"$$ {latex} $$"

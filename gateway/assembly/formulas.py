@@ -1,0 +1,87 @@
+"""Formulas in readings: LaTeX's delimiters to Markdown's dollars, and the prices' dollars kept apart from them."""
+
+from __future__ import annotations
+
+import re
+
+MATH = re.compile(r"((?<!\\)\$\$.+?(?<!\\)\$\$|(?<!\\)\$(?:\\[^\n]|[^$\\\n])+\$)", re.DOTALL)
+"""A formula between Markdown's dollars; a dollar behind a backslash is a price's."""
+
+_FENCED = re.compile(r"(?:\$\$?|\\\[|\\\()(?P<body>.*?)(?:\$\$?|\\\]|\\\))", re.DOTALL)
+_DELIMITED = re.compile(
+    r"""(?P<break>\\\\)                                                          # a line break of LaTeX, not `\[`
+    | (?:\\\[\s*)?\\\[(?P<display>(?:\\[^\[\]]|[^\\])+)\\\](?:\s*\\\])?
+    | \\\((?P<inline>(?:\\[^()]|[^\\])+)\\\)
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+_DOLLARS = re.compile(r"\\.|(?P<math>\$\$[^$]+\$\$|\$(?=\S)[^$\n]*(?<=\S)\$(?!\d))|\$", re.DOTALL)
+_BARE_DOLLAR = re.compile(r"(?<!\\)\$")
+_NOTATION = re.compile(r"[\\^_={}<>+]|^\w$")
+_WORD = re.compile(r"[^\W\d_]{4,}")
+_PROSE_WORDS = 3
+"""So many words without one command are no LaTeX: an engine that knows no formulas gives the text it saw."""
+_TAG_START = re.compile(r"<(?=[a-zA-Z/!?])")
+
+
+def latex_of(content: str) -> str:
+    """The formula without its fence, on one line; empty where it is not one formula."""
+    fenced = _FENCED.fullmatch(content.strip())
+    latex = " ".join((fenced["body"] if fenced else content).split())
+    is_prose = "\\" not in latex and len(_WORD.findall(latex)) >= _PROSE_WORDS
+    return "" if "$" in latex or is_prose else without_tags(latex)
+
+
+def without_tags(latex: str) -> str:
+    """A formula in which no `<` opens a tag: a space keeps it from that, as formulas know no entities."""
+    return _TAG_START.sub("< ", latex)
+
+
+def with_dollars(text: str, *, escape: bool = True) -> str:
+    r"""`\(x\)` to `$x$` and `\[x\]` to `$$ x $$`.
+
+    A text without such a pair is not touched. White space inside of a formula becomes single spaces. `escape`: where
+    there are formulas, dollars that delimit none become `\$`, as Markdown's readers need it; in HTML they stay.
+    """
+    parts: list[str] = []
+    at = 0
+    for found in _DELIMITED.finditer(text):
+        formula = _fenced(found)
+        if formula:
+            parts += (text[at : found.start()], formula)
+            at = found.end()
+    parts.append(text[at:])
+    if len(parts) == 1:
+        return text
+    if escape:
+        parts[::2] = [_DOLLARS.sub(_escaped, part) for part in parts[::2]]
+    return "".join(parts)
+
+
+def without_escapes(text: str) -> str:
+    r"""Plain text again: `\$` to `$` outside of the formulas that it was kept apart from."""
+    parts = MATH.split(text)
+    if len(parts) > 1:
+        parts[::2] = [part.replace(r"\$", "$") for part in parts[::2]]
+    return "".join(parts)
+
+
+def without_delimiters(text: str) -> str:
+    r"""A formula's number as it stands on the page: `\((3)\)` or `$(3)$` to `(3)`."""
+    fenced = _FENCED.fullmatch(text.strip())
+    return fenced["body"].strip() if fenced and fenced["body"].strip() else text
+
+
+def _fenced(found: re.Match[str]) -> str:
+    body = " ".join((found["display"] or found["inline"] or "").split())
+    body = _BARE_DOLLAR.sub(r"\\$", body)
+    if not body:
+        return ""
+    return f"$$ {body} $$" if found["display"] else f"${body}$"
+
+
+def _escaped(found: re.Match[str]) -> str:
+    """A dollar sign of the page; formulas that the VLM wrote with dollars itself stay."""
+    if found["math"] and _NOTATION.search(found["math"].strip("$")):
+        return found[0]
+    return found[0] if found[0].startswith("\\") else found[0].replace("$", r"\$")

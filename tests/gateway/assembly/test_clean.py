@@ -1,0 +1,63 @@
+"""Readings made fit for every format."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.assembly.clean import clean_reading
+from gateway.assembly.labels import LABELS
+from gateway.model import Reading, Region
+
+
+def cleaned(text: str, label: str = "text", *, is_vlm: bool = True, **more: str) -> Reading:
+    return clean_reading(Reading(text, **more), Region(label, (0, 0, 600, 40), 1), is_vlm=is_vlm)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("label", "read", "expected"),
+    [
+        ("text", r"a \(x\) for $5", r"a $x$ for \$5"),
+        ("table", r"<fcel>\(x\)<fcel>$5<nl>", "<fcel>$x$<fcel>$5<nl>"),
+        ("formula_number", r"\((12)\)", "(12)"),
+        ("display_formula", r"\[ E=mc^2 \]", "$$ E=mc^2 $$"),
+        ("display_formula", r"\frac{a}{b}", r"$$ \frac{a}{b} $$"),
+        ("display_formula", r"\[ \frac{a}{b} +", r"$$ \frac{a}{b} + $$"),
+        ("display_formula", "no formula but some words", "no formula but some words"),
+        ("inline_formula", "x_1", "$x_1$"),
+    ],
+)
+def test_formulas_stand_in_dollars(label: str, read: str, expected: str) -> None:
+    assert cleaned(read, label).text == expected
+
+
+@pytest.mark.parametrize("read", [r"the regex \(.*\) costs $5", "_" * 2000])
+def test_what_pp_ocr_read_is_left_as_the_page_shows_it(read: str) -> None:
+    assert cleaned(read, is_vlm=False) == Reading(read)
+
+
+def test_a_loop_is_trimmed_and_named() -> None:
+    reading = cleaned("so it goes " * 200, error="The reading was cut off at 4096 tokens.", status="truncated")
+    assert reading.text == "so it goes"
+    assert reading.status == "truncated"
+    assert reading.error is not None
+    assert reading.error.startswith("The reading was cut off at 4096 tokens. The reading repeated itself; ")
+
+
+def test_a_loop_that_ended_by_itself_is_named_too() -> None:
+    reading = cleaned("so it goes " * 200)
+    assert (reading.text, reading.status) == ("so it goes", "truncated")
+
+
+def test_controls_go_and_halves_of_characters_can_be_sent() -> None:
+    reading = cleaned("a\x00b\x1b[0m\ud83d\r\nnext\x0cpage", is_vlm=False)
+    assert reading.text == "ab[0m\ufffd\nnext\npage"
+    assert json.dumps(reading.text, ensure_ascii=False).encode()
+
+
+@given(st.text(st.characters(), max_size=80), st.sampled_from(sorted(LABELS)), st.booleans())
+def test_any_reading_is_taken(text: str, label: str, is_vlm: bool) -> None:
+    cleaned(text, label, is_vlm=is_vlm).text.encode()
