@@ -20,10 +20,10 @@ _WIDTH_TOLERANCE = 0.1
 _HEAD_ROWS_MAX = 5
 
 _TABLE = re.compile(r"\s*(<table\b[^>]*>)(.*)(</table>)\s*", re.DOTALL | re.IGNORECASE)
-_ROW = re.compile(r"<tr\b[^>]*>.*?</tr>", re.DOTALL | re.IGNORECASE)
-_CELL = re.compile(r"<t[dh]\b([^>]*)>(.*?)</t[dh]>", re.DOTALL | re.IGNORECASE)
+_ROW = re.compile(r"<tr\b[^<>]*>(?:(?!<tr\b).)*?</tr>", re.DOTALL | re.IGNORECASE)
+_CELL = re.compile(r"<t[dh]\b([^<>]*)>((?:(?!<t[dh]\b).)*?)</t[dh]>", re.DOTALL | re.IGNORECASE)
 _SPAN = re.compile(r"""\b(row|col)span\s*=\s*["']?(\d{1,3})""", re.IGNORECASE)
-_TAG = re.compile(r"<[^>]*>")
+_TAG = re.compile(r"<[^<>]*>")
 
 _BETWEEN_PARTS = frozenset(
     {

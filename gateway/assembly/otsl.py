@@ -1,8 +1,8 @@
 """PaddleOCR-VL's table language OTSL to HTML.
 
 A cell is `<fcel>text` or `<ecel>` (empty); `<lcel>`, `<ucel>`, `<xcel>` continue the cell to the left, above, or both;
-`<nl>` ends a row. A model may write any of them anywhere, so every input gives a valid rectangular table. A
-page that shows such a tag as its text reads the same as the tag: nothing tells them apart.
+`<nl>` ends a row. A model may write any of them anywhere, so every input gives a valid rectangular table. Where a
+page shows such a tag as its text, our CPU engine writes `<`, U+2060 WORD JOINER, `fcel>`; a VLM's is not told apart.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from statistics import median_low
 
 _TOKEN = re.compile(r"<(fcel|ecel|lcel|ucel|xcel|nl)>")
+_SHOWN = re.compile(r"<\u2060(?=(?:[felux]cel|nl)>)")
 _CONTINUED = frozenset({"lcel", "ucel", "xcel"})
 MAX_CELLS = 100_000
 """A run-away reading can ask for rows x columns far above its own length; a real table never comes near this."""
@@ -61,10 +62,14 @@ def _parse(text: str) -> Grid:
         return []
     rows: Grid = [[]]
     if lead.strip():
-        rows[0].append(Cell("fcel", lead.strip()))
+        rows[0].append(Cell("fcel", _text(lead)))
     for kind, content in zip(pieces[::2], pieces[1::2], strict=True):
-        _append(rows, kind, content.strip())
+        _append(rows, kind, _text(content))
     return [row for row in rows if row]
+
+
+def _text(content: str) -> str:
+    return _SHOWN.sub("<", content.strip())
 
 
 def _append(rows: Grid, kind: str, text: str) -> None:

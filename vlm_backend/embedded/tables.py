@@ -7,6 +7,7 @@ does.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -20,6 +21,8 @@ from textlines.paragraphs import rows
 from vlm_backend.embedded.reader import ReadLine, joined, markup
 from vlm_backend.embedded.recognizers import LineText
 from vlm_backend.embedded.rulings import Rulings, find_rulings
+
+_TAG = re.compile(r"<(?:[felux]cel|nl)>")
 
 GUTTER_ROWS = 0.3  # share of the rows whose text may cross a column's edge: headings span columns
 DRAWN = 0.4  # share of an edge that must be ruled for its gaps to mean joined cells
@@ -146,7 +149,18 @@ def _cell(row: int, column: int, cell: Span, lines: list[ReadLine]) -> list[Line
 
 
 def _in_cell(lines: list[ReadLine]) -> list[LineText]:
-    return joined([[lines[i] for i in row] for row in rows([line.box for line in lines])])
+    pieces = joined([[lines[i] for i in row] for row in rows([line.box for line in lines])])
+    return [_kept_apart(piece) for piece in pieces]
+
+
+def _kept_apart(piece: LineText) -> LineText:
+    """Text that shows one of OTSL's tags gets a word joiner into it, which the gateway takes out again."""
+    text, confidences = piece.text, list(piece.confidences)
+    for tag in reversed(list(_TAG.finditer(text))):
+        at = tag.start() + 1
+        text = f"{text[:at]}\u2060{text[at:]}"
+        confidences[at:at] = confidences[at - 1 : at]
+    return LineText(text, tuple(confidences))
 
 
 def _merged(cells: list[Span], touched: list[Span]) -> list[Span]:

@@ -99,6 +99,11 @@ def test_a_table_with_more_than_rows_is_left_alone() -> None:
     assert merged_tables('<table><tr><td rowspan="3">a</td></tr></table>', table("b")) == ""
 
 
+@pytest.mark.parametrize("piece", ["<tr>", "<tr", "<tr><td>", "<td", "<"])
+def test_html_that_somebody_else_wrote_takes_no_time(piece: str) -> None:
+    assert merged_tables(f"<table>{piece * 50_000}</table>", table("b")) == ""
+
+
 def test_a_paragraph_goes_on_over_a_page_and_a_figure() -> None:
     pages = [
         page(1, ("text", "First."), ("text", "The sentence is bro-"), ("footer", "1")),
