@@ -81,6 +81,9 @@ class Region:
 
     `order` counts from 1 in reading order over all regions of the page. `score` is the detector's, 0 to 1; None where
     no detector saw the region (text lines that the layout missed).
+
+    For engines that read as PaddleOCR-VL does: `holder` is the `order` of the table that a picture stands in, `tag` the
+    text painted over it there.
     """
 
     label: str
@@ -88,6 +91,8 @@ class Region:
     order: int
     score: float | None = None
     polygon: Polygon | None = None
+    holder: int | None = None
+    tag: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,7 @@ from gateway.recognition.admission import INTERACTIVE, Caller, Place, RegionQueu
 from gateway.recognition.chat import ChatCaller
 from gateway.recognition.crops import Crop, cut_crop, cut_picture
 from gateway.recognition.engine import EngineMonitor
+from gateway.recognition.figures import with_tags
 from gateway.recognition.tasks import RegionTask, task_for, whole_page
 from gateway.recognition.vlm import RegionReader
 from gateway.settings import Settings
@@ -159,7 +160,7 @@ class _Work:
             return PageFailure(page.number, "layout_failed", "the regions of the page could not be found")
         cut = _CutPage(page.number, page.width, page.height, page.dpi, regions, layout_ms=_ms_since(started))
         for region in regions:
-            cut.readings.append(await self._start_call(page, region, calls))
+            cut.readings.append(await self._start_call(page, region, regions, calls))
         for region in filter(self._is_picture, regions):
             cut.images[image_key(page.number, region)] = await asyncio.to_thread(cut_picture, page.pixels, region.bbox)
         return cut
@@ -167,9 +168,12 @@ class _Work:
     async def _regions(self, page: PageImage) -> Sequence[Region]:
         if self._options.task != "document":
             return [whole_page(page, self._options)]
-        return await self._parts.layout.detect(page)
+        regions = await self._parts.layout.detect(page)
+        return with_tags(regions) if self._parts.engine.is_scaling else regions
 
-    async def _start_call(self, page: PageImage, region: Region, calls: asyncio.TaskGroup) -> asyncio.Future[Reading]:
+    async def _start_call(
+        self, page: PageImage, region: Region, regions: Sequence[Region], calls: asyncio.TaskGroup
+    ) -> asyncio.Future[Reading]:
         """Takes a place in the queue (waiting while it is full), then cuts the crop that will wait there."""
         task = task_for(region.label, self._options)
         if task is None:
@@ -177,7 +181,8 @@ class _Work:
         place = await self._parts.queue.place(self._caller, page.number)
         call: asyncio.Future[Reading] | None = None
         try:
-            crop = await asyncio.to_thread(cut_crop, page.pixels, region, task, fit=self._parts.engine.is_scaling)
+            fit, partners = self._parts.engine.is_scaling, _partners_of(region, regions)
+            crop = await asyncio.to_thread(cut_crop, page.pixels, region, task, fit=fit, partners=partners)
             call = calls.create_task(self._call(place, crop, task))
         except Exception:
             log.exception("cut_failed", page=page.number, bbox=region.bbox)
@@ -215,6 +220,11 @@ class _CutPage:
     images: dict[str, bytes] = field(default_factory=dict)
     layout_ms: int = 0
     cut_at: float = field(default_factory=monotonic)
+
+
+def _partners_of(region: Region, regions: Sequence[Region]) -> list[Region]:
+    """The regions that are cut together with this one: the pictures inside a table."""
+    return [other for other in regions if other.holder == region.order]
 
 
 def _settled(reading: Reading) -> asyncio.Future[Reading]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from gateway.assembly.figures import with_figures
 from gateway.assembly.images import box_key
 from gateway.assembly.labels import is_picture
 from gateway.assembly.markdown import page_markdown
@@ -23,13 +24,15 @@ def assemble_page(
     """The result of page number `page`; `regions` stand in reading order, each with the reading at the same place."""
     pairs = zip(regions, readings, strict=True)
     blocks = [_block(f"p{page}-b{at}", region, reading) for at, (region, reading) in enumerate(pairs, 1)]
+    pictures = _pictures(page, blocks, options)
+    blocks = with_figures(regions, blocks, pictures)
     return PageResult(
         page=page,
         width=width,
         height=height,
         dpi=dpi,
         status=_status(blocks),
-        markdown=page_markdown(shown(blocks, options), _pictures(page, blocks, options), width),
+        markdown=page_markdown(shown(blocks, options), pictures, width),
         blocks=blocks,
         warnings=[_warning(page, block) for block in blocks if _is_loss(block)],
     )

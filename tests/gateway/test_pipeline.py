@@ -170,6 +170,20 @@ async def test_crops_are_scaled_for_paddleocr_vl_only() -> None:
     assert areas["vllm"] <= 1_003_520
 
 
+async def test_a_picture_in_a_table_stands_in_its_cell_with_paddleocr_vl_and_by_itself_without() -> None:
+    regions = [Region("table", (0, 0, 390, 290), 1), Region("image", (50, 50, 150, 120), 2)]
+    shown = {}
+    for kind in ("vllm", "embedded"):
+        with StubEngine(kind=kind) as stub:
+            stub.answer = lambda _request: Reply("<fcel>Logo<fcel>[F2]<nl>")
+            async with parts_for(stub, regions=regions) as parts:
+                [page] = await read_all(parts, FakeDocument())
+        shown[kind] = [block.label for block in page.result.blocks]
+        assert len(page.images) == 1
+        assert page.result.markdown.count(next(iter(page.images))) == 1
+    assert shown == {"vllm": ["table"], "embedded": ["table", "image"]}
+
+
 async def test_an_engine_killed_in_the_middle_loses_nothing(stub: StubEngine) -> None:
     stub.delay_s = 0.02
     async with parts_for(stub, regions=text_regions(5), max_concurrent_regions=4) as parts:
