@@ -83,7 +83,7 @@ class Region:
     no detector saw the region (text lines that the layout missed).
 
     For engines that read as PaddleOCR-VL does: `holder` is the `order` of the table that a picture stands in, `tag` the
-    text painted over it there.
+    text painted over it there; `group` the `order` of the first of the regions that are read in one call.
     """
 
     label: str
@@ -93,6 +93,7 @@ class Region:
     polygon: Polygon | None = None
     holder: int | None = None
     tag: str | None = None
+    group: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +121,10 @@ class Block(BaseModel):
     confidence: float | None = Field(default=None, description="exp(mean token log probability) of the reading, 0 to 1")
     status: BlockStatus = "ok"
     error: str | None = Field(default=None, description="Why the block failed or was skipped")
+    group_id: str | None = Field(
+        default=None,
+        description="Of blocks read in one call: the `id` of the first, whose `content` is all their text",
+    )
 
 
 class Usage(BaseModel):

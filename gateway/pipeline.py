@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import monotonic
 
 import structlog
@@ -30,6 +30,7 @@ from gateway.recognition.chat import ChatCaller
 from gateway.recognition.crops import Crop, cut_crop, cut_picture
 from gateway.recognition.engine import EngineMonitor
 from gateway.recognition.figures import with_tags
+from gateway.recognition.groups import grouped
 from gateway.recognition.tasks import RegionTask, task_for, whole_page
 from gateway.recognition.vlm import RegionReader
 from gateway.settings import Settings
@@ -160,7 +161,8 @@ class _Work:
             return PageFailure(page.number, "layout_failed", "the regions of the page could not be found")
         cut = _CutPage(page.number, page.width, page.height, page.dpi, regions, layout_ms=_ms_since(started))
         for region in regions:
-            cut.readings.append(await self._start_call(page, region, regions, calls))
+            first = cut.first_of_group(region)
+            cut.readings.append(first or await self._start_call(page, region, regions, calls))
         for region in filter(self._is_picture, regions):
             cut.images[image_key(page.number, region)] = await asyncio.to_thread(cut_picture, page.pixels, region.bbox)
         return cut
@@ -169,7 +171,9 @@ class _Work:
         if self._options.task != "document":
             return [whole_page(page, self._options)]
         regions = await self._parts.layout.detect(page)
-        return with_tags(regions) if self._parts.engine.is_scaling else regions
+        if not self._parts.engine.is_scaling:
+            return regions
+        return with_tags(grouped(regions, self._options) if self._options.merge_blocks else regions)
 
     async def _start_call(
         self, page: PageImage, region: Region, regions: Sequence[Region], calls: asyncio.TaskGroup
@@ -201,10 +205,14 @@ class _Work:
     def _assembled(self, cut: _CutPage | PageFailure, intake_ms: int) -> ReadPage:
         if isinstance(cut, PageFailure):
             return ReadPage(assemble_failure(cut), intake_ms=intake_ms)
-        readings = [reading.result() for reading in cut.readings]
+        readings = [
+            _following(reading.result()) if region.group not in (None, region.order) else reading.result()
+            for region, reading in zip(cut.regions, cut.readings, strict=True)
+        ]
         result = assemble_page(cut.number, cut.width, cut.height, cut.dpi, cut.regions, readings, self._options)
         recognition_ms = _ms_since(cut.cut_at)
-        return ReadPage(result, cut.images, _usage(readings), intake_ms, cut.layout_ms, recognition_ms)
+        usage = _usage([reading.result() for reading in dict.fromkeys(cut.readings)])
+        return ReadPage(result, cut.images, usage, intake_ms, cut.layout_ms, recognition_ms)
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,10 +229,22 @@ class _CutPage:
     layout_ms: int = 0
     cut_at: float = field(default_factory=monotonic)
 
+    def first_of_group(self, region: Region) -> asyncio.Future[Reading] | None:
+        """The call, already begun, that reads this region too."""
+        if region.group is None:
+            return None
+        begun = zip(self.regions, self.readings, strict=False)
+        return next((call for other, call in begun if other.order == region.group), None)
+
 
 def _partners_of(region: Region, regions: Sequence[Region]) -> list[Region]:
-    """The regions that are cut together with this one: the pictures inside a table."""
-    return [other for other in regions if other.holder == region.order]
+    """The regions that are cut together with this one: the rest of its group, or the pictures inside a table."""
+    return [other for other in regions if other is not region and region.order in (other.holder, other.group)]
+
+
+def _following(reading: Reading) -> Reading:
+    """What is left to say of a region whose text stands in the first of its group."""
+    return replace(reading, text="", confidence=None, prompt_tokens=0, completion_tokens=0)
 
 
 def _settled(reading: Reading) -> asyncio.Future[Reading]:

@@ -66,7 +66,11 @@ class RequestOptions(BaseModel):
         f"default `{','.join(sorted(_DEFAULTS.ignore_labels))}`; empty: leave out nothing",
         examples=["header,footer,number"],
     )
-    merge_blocks: bool = Field(True, description="Accepted for PaddleOCR-VL's clients; no effect in this version")
+    merge_blocks: bool = Field(
+        True,
+        description="Read paragraphs that columns or pictures divide in one call, into the first of their blocks; no "
+        "effect with the embedded engine",
+    )
 
     @field_validator("ignore_labels")
     @classmethod

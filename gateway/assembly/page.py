@@ -23,7 +23,11 @@ def assemble_page(
 ) -> PageResult:
     """The result of page number `page`; `regions` stand in reading order, each with the reading at the same place."""
     pairs = zip(regions, readings, strict=True)
-    blocks = [_block(f"p{page}-b{at}", region, reading) for at, (region, reading) in enumerate(pairs, 1)]
+    ids = {region.order: f"p{page}-b{at}" for at, region in enumerate(regions, 1)}
+    blocks = [
+        _block(f"p{page}-b{at}", region, reading, ids.get(region.group or 0))
+        for at, (region, reading) in enumerate(pairs, 1)
+    ]
     pictures = _pictures(page, blocks, options)
     blocks = with_figures(regions, blocks, pictures)
     return PageResult(
@@ -51,7 +55,7 @@ def shown(blocks: Sequence[Block], options: OcrOptions) -> list[Block]:
     return [block for block in blocks if block.label not in options.ignore_labels]
 
 
-def _block(block_id: str, region: Region, reading: Reading) -> Block:
+def _block(block_id: str, region: Region, reading: Reading, group_id: str | None) -> Block:
     is_table = region.label == "table"
     return Block(
         id=block_id,
@@ -63,6 +67,7 @@ def _block(block_id: str, region: Region, reading: Reading) -> Block:
         confidence=reading.confidence,
         status=reading.status,
         error=reading.error,
+        group_id=group_id,
     )
 
 

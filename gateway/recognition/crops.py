@@ -13,6 +13,7 @@ import numpy as np
 from gateway.assembly.labels import is_formula
 from gateway.model import BBox, Pixels, Polygon, Region
 from gateway.recognition.figures import paint_tags
+from gateway.recognition.groups import stacked
 from gateway.recognition.ink import trimmed
 from gateway.recognition.tasks import SPOTTING_ENLARGED_BELOW, RegionTask
 
@@ -44,13 +45,18 @@ class Crop:
 def cut_crop(page: Pixels, region: Region, task: RegionTask, *, fit: bool, partners: Sequence[Region] = ()) -> Crop:
     """The region of the page as PNG, white outside its outline, never thinner than the engine can take.
 
-    `fit` makes it what PaddleOCR-VL's pipeline sends: formulas trimmed, the pictures of a table (its `partners`)
-    painted over, all scaled into the task's pixel budget. Without it the crop is the page's part as it is.
+    `partners` are the other regions of its group, to be read in the same call, or the pictures inside a table. `fit`
+    makes the crop what PaddleOCR-VL's pipeline sends: formulas trimmed, pictures in tables painted over, all scaled
+    into the task's pixel budget. Without it the crop is the page's part as it is.
     """
     pixels = _cut(page, region)
-    if not fit:
-        return encode(guard(pixels))
-    return encode(_fitted(guard(_prepared(pixels, page, region, partners)), task))
+    if region.group is not None:
+        together = [region, *partners]
+        pixels = stacked([one.bbox for one in together], [_cut(page, one) for one in together])
+    elif fit:
+        pixels = _prepared(pixels, page, region, partners)
+    pixels = guard(pixels)
+    return encode(_fitted(pixels, task) if fit else pixels)
 
 
 def cut_picture(page: Pixels, bbox: BBox) -> bytes:
