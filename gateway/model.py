@@ -199,3 +199,5 @@ class OcrOptions:
         )
     )
     merge_blocks: bool = True
+    read_ignored: bool = True
+    """Whether blocks with `ignore_labels` are read too: only the JSON shows their text."""

@@ -89,7 +89,9 @@ class RequestOptions(BaseModel):
     def for_pipeline(self) -> OcrOptions:
         given = self.model_dump(exclude={"format", "stream", "images", "ignore_labels"})
         ignored = _DEFAULTS.ignore_labels if self.ignore_labels is None else frozenset(self.ignore_labels)
-        return OcrOptions(**given, images=self.images or _DEFAULTS.images, ignore_labels=ignored)
+        shows_blocks = bool(self.stream) or self.format in ("json", None)
+        images = self.images or _DEFAULTS.images
+        return OcrOptions(**given, images=images, ignore_labels=ignored, read_ignored=shows_blocks)
 
 
 def parse_options(pairs: Iterable[Pair], accept: str = "") -> RequestOptions:

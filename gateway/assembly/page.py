@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from gateway.assembly.figures import with_figures
 from gateway.assembly.images import box_key
-from gateway.assembly.labels import is_picture
+from gateway.assembly.labels import is_picture, is_shown
 from gateway.assembly.markdown import page_markdown
 from gateway.assembly.otsl import otsl_to_html
 from gateway.model import Block, DocumentStatus, OcrOptions, PageFailure, PageResult, Reading, Region
@@ -50,9 +50,7 @@ def assemble_failure(failure: PageFailure) -> PageResult:
 
 def shown(blocks: Sequence[Block], options: OcrOptions) -> list[Block]:
     """The blocks that Markdown, HTML and plain text show; the JSON holds all."""
-    if options.task != "document":
-        return list(blocks)
-    return [block for block in blocks if block.label not in options.ignore_labels]
+    return [block for block in blocks if is_shown(block.label, options)]
 
 
 def _block(block_id: str, region: Region, reading: Reading, group_id: str | None) -> Block:
