@@ -50,6 +50,8 @@ CHATTY_LOGGERS = (
 class BundledLayout:
     """`LayoutDetector` of the bundled models. At most one page a core is in work."""
 
+    warning: str | None = None
+
     def __init__(self, threads: int) -> None:
         self.name = MODEL
         self.state: LayoutState = "not_initialized"

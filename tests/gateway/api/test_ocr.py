@@ -131,6 +131,15 @@ def test_what_the_answer_does_not_show_is_not_read(
     assert len(served.engine.requests) == calls
 
 
+def test_a_layout_model_that_stands_in_for_another_is_named(
+    served: Gateway, png: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(served.layout, "warning", "the layout is by another")
+    assert served.read(png).json()["warnings"] == ["the layout is by another"]
+    assert served.read(png, task="text").json()["warnings"] == []
+    assert served.client.get("/health").json()["layout_warning"] == "the layout is by another"
+
+
 def test_pictures_come_inline_stored_or_not_at_all(served: Gateway, png: bytes) -> None:
     served.layout.regions = page_with("image", "text")
     inline = served.read(png, images="inline").json()

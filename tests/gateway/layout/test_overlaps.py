@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.assembly.labels import LABELS
@@ -94,6 +94,7 @@ def test_a_region_is_not_dropped_for_one_that_is_dropped_itself() -> None:
     assert max(one.bbox[3] for one in kept) == max(one.bbox[3] for one in chain)
 
 
+@settings(deadline=None)
 @given(st.lists(st.builds(region, LABEL, BOX, st.sampled_from([0.3, 0.9]), POLYGON), max_size=12))
 def test_nothing_raises_and_whatever_is_left_out_is_shown_by_another(regions: list[Region]) -> None:
     kept = without_overlaps(regions)

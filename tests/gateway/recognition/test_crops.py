@@ -4,7 +4,7 @@ from io import BytesIO
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -31,6 +31,7 @@ def red_page(width: int = 200, height: int = 100) -> Pixels:
     return page
 
 
+@settings(deadline=None)
 @given(
     page=st.tuples(st.integers(1, 400), st.integers(1, 400)),
     bbox=BOX,
