@@ -81,6 +81,9 @@ class Region:
 
     `order` counts from 1 in reading order over all regions of the page. `score` is the detector's, 0 to 1; None where
     no detector saw the region (text lines that the layout missed).
+
+    For engines that read as PaddleOCR-VL does: `holder` is the `order` of the table that a picture stands in, `tag` the
+    text painted over it there; `group` the `order` of the first of the regions that are read in one call.
     """
 
     label: str
@@ -88,6 +91,9 @@ class Region:
     order: int
     score: float | None = None
     polygon: Polygon | None = None
+    holder: int | None = None
+    tag: str | None = None
+    group: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +133,10 @@ class Block(BaseModel):
     continues: str | None = Field(default=None, description="The block that took this one's content over; else null")
     status: BlockStatus = "ok"
     error: str | None = Field(default=None, description="Why the block failed or was skipped")
+    group_id: str | None = Field(
+        default=None,
+        description="Of blocks read in one call: the `id` of the first, whose `content` is all their text",
+    )
 
 
 class Usage(BaseModel):
@@ -203,3 +213,5 @@ class OcrOptions:
     merge_blocks: bool = True
     pretty: bool = True
     formula_numbers: bool = True
+    read_ignored: bool = True
+    """Whether blocks with `ignore_labels` are read too: only the JSON shows their text."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import monotonic
 
 import structlog
@@ -30,6 +30,8 @@ from gateway.recognition.admission import INTERACTIVE, Caller, Place, RegionQueu
 from gateway.recognition.chat import ChatCaller
 from gateway.recognition.crops import Crop, cut_crop, cut_picture
 from gateway.recognition.engine import EngineMonitor
+from gateway.recognition.figures import with_tags
+from gateway.recognition.groups import grouped
 from gateway.recognition.tasks import RegionTask, task_for, whole_page
 from gateway.recognition.vlm import RegionReader
 from gateway.settings import Settings
@@ -182,7 +184,8 @@ class _Work:
             return PageFailure(page.number, "layout_failed", "the regions of the page could not be found")
         cut = _CutPage(page.number, page.width, page.height, page.dpi, regions, layout_ms=_ms_since(started))
         for region in regions:
-            cut.readings.append(await self._start_call(page, region, calls))
+            first = cut.first_of_group(region)
+            cut.readings.append(first or await self._start_call(page, region, regions, calls))
         for region in filter(self._is_picture, regions):
             cut.images[image_key(page.number, region)] = await asyncio.to_thread(cut_picture, page.pixels, region.bbox)
         if self._view:
@@ -192,9 +195,14 @@ class _Work:
     async def _regions(self, page: PageImage) -> Sequence[Region]:
         if self._options.task != "document":
             return [whole_page(page, self._options)]
-        return await self._parts.layout.detect(page)
+        regions = await self._parts.layout.detect(page)
+        if not self._parts.engine.is_scaling:
+            return regions
+        return with_tags(grouped(regions, self._options) if self._options.merge_blocks else regions)
 
-    async def _start_call(self, page: PageImage, region: Region, calls: asyncio.TaskGroup) -> asyncio.Future[Reading]:
+    async def _start_call(
+        self, page: PageImage, region: Region, regions: Sequence[Region], calls: asyncio.TaskGroup
+    ) -> asyncio.Future[Reading]:
         """Takes a place in the queue (waiting while it is full), then cuts the crop that will wait there."""
         task = task_for(region.label, self._options)
         if task is None:
@@ -202,7 +210,8 @@ class _Work:
         place = await self._parts.queue.place(self._caller, page.number)
         call: asyncio.Future[Reading] | None = None
         try:
-            crop = await asyncio.to_thread(cut_crop, page.pixels, region, task, fit=self._parts.engine.is_scaling)
+            fit, partners = self._parts.engine.is_scaling, _partners_of(region, regions)
+            crop = await asyncio.to_thread(cut_crop, page.pixels, region, task, fit=fit, partners=partners)
             call = calls.create_task(self._call(place, crop, task))
         except Exception:
             log.exception("cut_failed", page=page.number, bbox=region.bbox)
@@ -222,19 +231,22 @@ class _Work:
         if isinstance(cut, PageFailure):
             return ReadPage(assemble_failure(cut), intake_ms=intake_ms)
         is_vlm = self._parts.engine.is_scaling
-        settled = zip((reading.result() for reading in cut.readings), cut.regions, strict=True)
-        readings = [clean_reading(reading, region, is_vlm=is_vlm) for reading, region in settled]
+        readings = [
+            _following(reading.result())
+            if region.group not in (None, region.order)
+            else clean_reading(reading.result(), region, is_vlm=is_vlm)
+            for region, reading in zip(cut.regions, cut.readings, strict=True)
+        ]
         result = assemble_page(cut.number, cut.width, cut.height, cut.dpi, cut.regions, readings, self._options)
-        recognition_ms = _ms_since(cut.cut_at)
         return ReadPage(
             result,
             cut.images,
             cut.regions,
             cut.views,
-            usage=_usage(readings),
+            usage=_usage([reading.result() for reading in dict.fromkeys(cut.readings)]),
             intake_ms=intake_ms,
             layout_ms=cut.layout_ms,
-            recognition_ms=recognition_ms,
+            recognition_ms=_ms_since(cut.cut_at),
         )
 
 
@@ -252,6 +264,23 @@ class _CutPage:
     views: dict[str, bytes] = field(default_factory=dict)
     layout_ms: int = 0
     cut_at: float = field(default_factory=monotonic)
+
+    def first_of_group(self, region: Region) -> asyncio.Future[Reading] | None:
+        """The call, already begun, that reads this region too."""
+        if region.group is None:
+            return None
+        begun = zip(self.regions, self.readings, strict=False)
+        return next((call for other, call in begun if other.order == region.group), None)
+
+
+def _partners_of(region: Region, regions: Sequence[Region]) -> list[Region]:
+    """The regions that are cut together with this one: the rest of its group, or the pictures inside a table."""
+    return [other for other in regions if other is not region and region.order in (other.holder, other.group)]
+
+
+def _following(reading: Reading) -> Reading:
+    """What is left to say of a region whose text stands in the first of its group."""
+    return replace(reading, text="", confidence=None, prompt_tokens=0, completion_tokens=0)
 
 
 def _settled(reading: Reading) -> asyncio.Future[Reading]:

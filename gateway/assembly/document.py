@@ -17,8 +17,9 @@ def assemble_document(
     images: Mapping[str, str],
     usage: Usage,
     timings: Timings,
+    warnings: Sequence[str] = (),
 ) -> DocumentResult:
-    """The whole answer. `images`: key in the Markdown to base64 JPEG or URL."""
+    """The whole answer. `images`: key in the Markdown to base64 JPEG or URL; `warnings`: those of no one page."""
     return DocumentResult(
         id=id,
         status=document_status(pages),
@@ -30,7 +31,7 @@ def assemble_document(
         images=dict(images),
         usage=usage,
         timings=timings,
-        warnings=[warning for page in pages for warning in page.warnings],
+        warnings=[*warnings, *(warning for page in pages for warning in page.warnings)],
     )
 
 

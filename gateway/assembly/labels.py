@@ -56,6 +56,11 @@ def is_read(label: str, options: OcrOptions) -> bool:
     return wanted.get(label, options.image_text if label in PICTURE_LABELS else True)
 
 
+def is_shown(label: str, options: OcrOptions) -> bool:
+    """Whether Markdown, HTML and plain text show the region; the JSON holds all."""
+    return options.task != "document" or label not in options.ignore_labels
+
+
 def is_picture(label: str, options: OcrOptions) -> bool:
     """Whether the region is cut out as a picture. Images and seals stay pictures even where their text is read too."""
     if options.task != "document" or label not in PICTURE_LABELS:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from gateway.assembly.figures import with_figures
 from gateway.assembly.images import box_key
-from gateway.assembly.labels import is_picture
+from gateway.assembly.labels import is_picture, is_shown
 from gateway.assembly.markdown import page_markdown
 from gateway.assembly.spotting import joined_spots, parse_spots
 from gateway.assembly.tables import table_to_html
@@ -23,7 +24,13 @@ def assemble_page(
 ) -> PageResult:
     """The result of page number `page`; `regions` stand in reading order, each with the reading at the same place."""
     pairs = zip(regions, readings, strict=True)
-    blocks = [_block(f"p{page}-b{at}", region, reading) for at, (region, reading) in enumerate(pairs, 1)]
+    ids = {region.order: f"p{page}-b{at}" for at, region in enumerate(regions, 1)}
+    blocks = [
+        _block(f"p{page}-b{at}", region, reading, ids.get(region.group or 0))
+        for at, (region, reading) in enumerate(pairs, 1)
+    ]
+    pictures = picture_keys(page, blocks, options)
+    blocks = with_figures(regions, blocks, pictures)
     return PageResult(
         page=page,
         width=width,
@@ -49,12 +56,10 @@ def assemble_failure(failure: PageFailure) -> PageResult:
 
 def shown(blocks: Sequence[Block], options: OcrOptions) -> list[Block]:
     """The blocks that Markdown, HTML and plain text show; the JSON holds all."""
-    if options.task != "document":
-        return list(blocks)
-    return [block for block in blocks if block.label not in options.ignore_labels]
+    return [block for block in blocks if is_shown(block.label, options)]
 
 
-def _block(block_id: str, region: Region, reading: Reading) -> Block:
+def _block(block_id: str, region: Region, reading: Reading, group_id: str | None) -> Block:
     spots = parse_spots(reading.text, region.bbox) if region.label == "spotting" else None
     return Block(
         id=block_id,
@@ -67,6 +72,7 @@ def _block(block_id: str, region: Region, reading: Reading) -> Block:
         confidence=reading.confidence,
         status=reading.status,
         error=reading.error,
+        group_id=group_id,
     )
 
 

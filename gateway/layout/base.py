@@ -24,6 +24,10 @@ class LayoutDetector(Protocol):
     def reason(self) -> str | None:
         """Why the state is not `ready`; None when it is."""
 
+    @property
+    def warning(self) -> str | None:
+        """What clients are to know of the regions, one clause; None where the model is the one that was asked for."""
+
     async def start(self) -> None:
         """Loads the models off the event loop. A failure sets `state` and `reason` and does not raise."""
 

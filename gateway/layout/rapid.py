@@ -16,6 +16,7 @@ import numpy as np
 
 from gateway.layout.base import Detection, LayoutState
 from gateway.layout.compose import compose_regions
+from gateway.layout.overlaps import without_overlaps
 from gateway.model import PageImage, Pixels, Region
 from textlines.detection import LineDetector
 
@@ -48,6 +49,8 @@ CHATTY_LOGGERS = (
 
 class BundledLayout:
     """`LayoutDetector` of the bundled models. At most one page a core is in work."""
+
+    warning: str | None = None
 
     def __init__(self, threads: int) -> None:
         self.name = MODEL
@@ -93,4 +96,4 @@ class BundledLayout:
             for box, name, score in zip(found.boxes or (), found.class_names or (), found.scores or (), strict=True)
         ]
         lines = [line.box for line in self._lines(pixels)]
-        return compose_regions(detections, lines, width=pixels.shape[1], height=pixels.shape[0])
+        return without_overlaps(compose_regions(detections, lines, width=pixels.shape[1], height=pixels.shape[0]))

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import base64
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
+from gateway.assembly.labels import is_formula
 from gateway.model import BBox, Pixels, Polygon, Region
+from gateway.recognition.figures import paint_tags
+from gateway.recognition.groups import stacked
+from gateway.recognition.ink import trimmed
 from gateway.recognition.tasks import SPOTTING_ENLARGED_BELOW, RegionTask
 
 PATCH = 28
@@ -37,12 +42,20 @@ class Crop:
         return "data:image/png;base64," + base64.b64encode(self.png).decode("ascii")
 
 
-def cut_crop(page: Pixels, region: Region, task: RegionTask, *, fit: bool) -> Crop:
+def cut_crop(page: Pixels, region: Region, task: RegionTask, *, fit: bool, partners: Sequence[Region] = ()) -> Crop:
     """The region of the page as PNG, white outside its outline, never thinner than the engine can take.
 
-    `fit` scales it into the task's pixel budget; without it the crop keeps the page's resolution.
+    `partners` are the other regions of its group, to be read in the same call, or the pictures inside a table. `fit`
+    makes the crop what PaddleOCR-VL's pipeline sends: formulas trimmed, pictures in tables painted over, all scaled
+    into the task's pixel budget. Without it the crop is the page's part as it is.
     """
-    pixels = guard(_cut(page, region))
+    pixels = _cut(page, region)
+    if region.group is not None:
+        together = [region, *partners]
+        pixels = stacked([one.bbox for one in together], [_cut(page, one) for one in together])
+    elif fit:
+        pixels = _prepared(pixels, page, region, partners)
+    pixels = guard(pixels)
     return encode(_fitted(pixels, task) if fit else pixels)
 
 
@@ -94,6 +107,14 @@ def fitted_size(width: int, height: int, min_pixels: int, max_pixels: int) -> tu
         max(PATCH, to_patch(width * scale / PATCH) * PATCH),
         max(PATCH, to_patch(height * scale / PATCH) * PATCH),
     )
+
+
+def _prepared(pixels: Pixels, page: Pixels, region: Region, partners: Sequence[Region]) -> Pixels:
+    if is_formula(region.label):
+        return trimmed(pixels, PATCH)
+    if region.label == "table" and partners:
+        return paint_tags(pixels, clip(region.bbox, page)[:2], partners)
+    return pixels
 
 
 def _cut(page: Pixels, region: Region) -> Pixels:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gateway.assembly.labels import is_formula, is_read
+from gateway.assembly.labels import is_formula, is_read, is_shown
 from gateway.model import OcrOptions, PageImage, Region
 from gateway.recognition.failures import EngineKind
 
@@ -69,8 +69,8 @@ def page_dpi(engine: EngineKind | None) -> int:
 
 
 def task_for(label: str, options: OcrOptions) -> RegionTask | None:
-    """The question about a region of this label; None: it is a picture that nobody asked to read."""
-    if not is_read(label, options):
+    """The question about a region of this label; None: nobody asked to read it, or the answer would not show it."""
+    if not is_read(label, options) or not (options.read_ignored or is_shown(label, options)):
         return None
     least = options.min_pixels or MIN_PIXELS
     most = options.max_pixels or max(least, SPOTTING_MAX_PIXELS if label == "spotting" else MAX_PIXELS)

@@ -170,6 +170,51 @@ async def test_crops_are_scaled_for_paddleocr_vl_only() -> None:
     assert areas["vllm"] <= 1_003_520
 
 
+async def test_a_picture_in_a_table_stands_in_its_cell_with_paddleocr_vl_and_by_itself_without() -> None:
+    regions = [Region("table", (0, 0, 390, 290), 1), Region("image", (50, 50, 150, 120), 2)]
+    shown = {}
+    for kind in ("vllm", "embedded"):
+        with StubEngine(kind=kind) as stub:
+            stub.answer = lambda _request: Reply("<fcel>Logo<fcel>[F2]<nl>")
+            async with parts_for(stub, regions=regions) as parts:
+                [page] = await read_all(parts, FakeDocument())
+        shown[kind] = [block.label for block in page.result.blocks]
+        assert len(page.images) == 1
+        assert page.result.markdown.count(next(iter(page.images))) == 1
+    assert shown == {"vllm": ["table"], "embedded": ["table", "image"]}
+
+
+COLUMNS = [Region("text", (0, 0, 180, 200), 1), Region("text", (200, 0, 380, 100), 2)]
+
+
+async def test_a_paragraph_over_two_columns_is_read_in_one_call_by_paddleocr_vl() -> None:
+    with StubEngine(kind="vllm") as stub:
+        async with parts_for(stub, regions=COLUMNS) as parts:
+            [page] = await read_all(parts, FakeDocument(), OcrOptions(min_pixels=784))
+            [alone] = await read_all(parts, FakeDocument(), OcrOptions(merge_blocks=False))
+    first, second = page.result.blocks
+    assert stub.requests[0].size == (180, 300)
+    assert (first.content, second.content) == ("OCR:", "")
+    assert first.group_id == second.group_id == first.id
+    assert (page.usage.regions, page.usage.prompt_tokens, page.result.markdown) == (1, 10, "OCR:")
+    assert [(block.content, block.group_id) for block in alone.result.blocks] == [("OCR:", None)] * 2
+
+
+async def test_pp_ocr_reads_each_paragraph_by_itself() -> None:
+    with StubEngine(kind="embedded") as stub:
+        async with parts_for(stub, regions=COLUMNS) as parts:
+            [page] = await read_all(parts, FakeDocument())
+    assert [block.content for block in page.result.blocks] == ["OCR:", "OCR:"]
+
+
+async def test_a_group_that_could_not_be_read_costs_all_its_blocks() -> None:
+    with StubEngine(kind="vllm", answer=lambda _request: Reply(status=400)) as stub:
+        async with parts_for(stub, regions=COLUMNS) as parts:
+            [page] = await read_all(parts, FakeDocument())
+    assert [block.status for block in page.result.blocks] == ["failed", "failed"]
+    assert len(page.result.warnings) == 2
+
+
 async def test_an_engine_killed_in_the_middle_loses_nothing(stub: StubEngine) -> None:
     stub.delay_s = 0.02
     async with parts_for(stub, regions=text_regions(5), max_concurrent_regions=4) as parts:

@@ -32,6 +32,7 @@ class FakeLayout:
     name: str = "fake-layout"
     state: Literal["not_initialized", "ready", "failed"] = "ready"
     reason: str | None = None
+    warning: str | None = None
     seen: list[int] = field(default_factory=list)
 
     async def start(self) -> None:

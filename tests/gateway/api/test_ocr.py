@@ -112,6 +112,34 @@ def test_a_page_that_holds_a_script_comes_out_harmless(served: Gateway, png: byt
     assert "script" not in answer.headers["content-security-policy"]
 
 
+@pytest.mark.parametrize(
+    ("options", "calls"),
+    [
+        ({"format": "markdown"}, 1),
+        ({"format": "html"}, 1),
+        ({"format": "text"}, 1),
+        ({"format": "markdown", "ignore_labels": ""}, 3),
+        ({"format": "json"}, 3),
+        ({"format": "markdown", "stream": "true"}, 3),
+    ],
+)
+def test_what_the_answer_does_not_show_is_not_read(
+    served: Gateway, png: bytes, options: dict[str, str], calls: int
+) -> None:
+    served.layout.regions = page_with("header", "text", "number")
+    assert served.read(png, **options).status_code == 200
+    assert len(served.engine.requests) == calls
+
+
+def test_a_layout_model_that_stands_in_for_another_is_named(
+    served: Gateway, png: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(served.layout, "warning", "the layout is by another")
+    assert served.read(png).json()["warnings"] == ["the layout is by another"]
+    assert served.read(png, task="text").json()["warnings"] == []
+    assert served.client.get("/health").json()["layout_warning"] == "the layout is by another"
+
+
 def test_pictures_come_inline_stored_or_not_at_all(served: Gateway, png: bytes) -> None:
     served.layout.regions = page_with("image", "text")
     inline = served.read(png, images="inline").json()

@@ -4,7 +4,7 @@ from io import BytesIO
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -31,6 +31,7 @@ def red_page(width: int = 200, height: int = 100) -> Pixels:
     return page
 
 
+@settings(deadline=None)
 @given(
     page=st.tuples(st.integers(1, 400), st.integers(1, 400)),
     bbox=BOX,
@@ -139,3 +140,11 @@ def test_a_picture_is_a_jpeg_of_the_box_inside_the_page(bbox: tuple[int, int, in
 def test_a_picture_longer_than_jpeg_allows_is_made_smaller() -> None:
     with Image.open(BytesIO(cut_picture(blank(70_000, 4), (0, 0, 70_000, 4)))) as image:
         assert image.width <= 65_535
+
+
+def test_formulas_are_trimmed_to_their_ink_for_paddleocr_vl_only() -> None:
+    page = blank(400, 300)
+    page[100:140, 150:250] = 0
+    region, task = Region("display_formula", (50, 50, 350, 250), 1), RegionTask(min_pixels=1)
+    assert (cut_crop(page, region, task, fit=False).width, cut_crop(page, region, task, fit=False).height) == (300, 200)
+    assert (cut_crop(page, region, task, fit=True).width, cut_crop(page, region, task, fit=True).height) == (100, 40)

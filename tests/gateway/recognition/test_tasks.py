@@ -31,8 +31,16 @@ def test_pictures_are_not_read() -> None:
     assert unread == {"image", "header_image", "footer_image", "chart", "seal"}
 
 
-def test_labels_that_markdown_leaves_out_are_read() -> None:
-    assert task_for("footer", OcrOptions(ignore_labels=frozenset({"footer"}))) is not None
+def test_labels_that_markdown_leaves_out_are_read_where_the_answer_is_json() -> None:
+    ignored = frozenset({"footer"})
+    assert task_for("footer", OcrOptions(ignore_labels=ignored)) is not None
+    assert task_for("footer", OcrOptions(ignore_labels=ignored, read_ignored=False)) is None
+    assert task_for("header", OcrOptions(ignore_labels=ignored, read_ignored=False)) is not None
+
+
+def test_a_task_for_the_whole_image_reads_it_whatever_is_ignored() -> None:
+    options = OcrOptions(task="text", ignore_labels=frozenset({"text"}), read_ignored=False)
+    assert task_for("text", options) is not None
 
 
 @pytest.mark.parametrize(

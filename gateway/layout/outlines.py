@@ -1,0 +1,65 @@
+"""A region's mask to its outline, where its box would take in too much."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from shapely import Polygon as Shape
+from shapely import box as rectangle
+
+from gateway.model import BBox, Polygon, Region
+
+SMOOTHING = 0.004
+"""Corners that change the outline by less than this share of its length are left out. PaddleOCR-VL's, as all here."""
+UPRIGHT = 0.95
+"""The box is enough where its overlap with the tilted box (intersection over union) is at least this."""
+QUADRILATERAL = 0.8
+"""The tilted box is enough where it is so much like the outline ..."""
+FREE = 0.01
+"""... and less than this share of the region is in the outline of the one before."""
+
+
+def outline(mask: NDArray[np.int32], bbox: BBox, page: tuple[int, int], before: Region | None) -> Polygon | None:
+    """Outline in pixels of a page of width and height `page`, or None where the box is as good.
+
+    `mask` covers the whole page, whatever its shape; `before` is the region that precedes it in the reading order.
+    """
+    contour = _contour(mask, bbox, page)
+    if contour is None or len(contour) < 4:
+        return None
+    box, shape = rectangle(*bbox), Shape(contour).buffer(0)
+    corners = cv2.boxPoints(cv2.minAreaRect(contour.astype(np.float32)))
+    tilted = Shape(corners)
+    if shape.area == 0 or tilted.area == 0 or _likeness(box, tilted) >= UPRIGHT:
+        return None
+    is_free = before is None or box.intersection(_shape(before)).area < FREE * min(box.area, _shape(before).area)
+    if _likeness(shape, tilted) >= QUADRILATERAL and is_free:
+        return _rounded(corners)
+    return _rounded(contour)
+
+
+def _contour(mask: NDArray[np.int32], bbox: BBox, page: tuple[int, int]) -> NDArray[np.int32] | None:
+    """Corners of the largest part of the mask inside the box, shape (N, 2)."""
+    x1, y1, x2, y2 = bbox
+    across, down = mask.shape[1] / page[0], mask.shape[0] / page[1]
+    inside = mask[round(y1 * down) : round(y2 * down), round(x1 * across) : round(x2 * across)]
+    if not inside.any():
+        return None
+    enlarged = cv2.resize(inside.astype(np.uint8), (x2 - x1, y2 - y1), interpolation=cv2.INTER_NEAREST)
+    contours, _ = cv2.findContours(enlarged, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+    largest = max(contours, key=cv2.contourArea)
+    corners = cv2.approxPolyDP(largest, SMOOTHING * cv2.arcLength(largest, True), True)
+    return np.asarray(corners, dtype=np.int32).reshape(-1, 2) + np.array([x1, y1], dtype=np.int32)
+
+
+def _likeness(one: Shape, other: Shape) -> float:
+    return float(one.intersection(other).area / one.union(other).area)
+
+
+def _shape(region: Region) -> Shape:
+    return Shape(region.polygon).buffer(0) if region.polygon else rectangle(*region.bbox)
+
+
+def _rounded(corners: NDArray[np.generic]) -> Polygon:
+    return tuple((round(float(x)), round(float(y))) for x, y in corners)

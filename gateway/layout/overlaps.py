@@ -1,0 +1,124 @@
+"""Which of a detector's regions are kept: none read twice, none lost.
+
+The rules are those of PaddleOCR-VL's pipeline, with its losses mended: of two boxes around the same thing the surer one
+stays, a region is dropped only for one that is itself kept, and what a dropped one held beyond it is taken in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+from shapely import Polygon as Shape
+from shapely import box as rectangle
+
+from gateway.assembly.labels import PICTURE_LABELS
+from gateway.model import BBox, Region
+from textlines.paragraphs import union
+
+LEAST_SIDE = 6
+"""Thinner boxes, in pixels, are specks and rules to PaddleOCR-VL's pipeline; the next two are its numbers too."""
+OVERLAPPING = 0.7
+"""Share of the smaller region in the other from which both show the same thing."""
+INLINE_OVERLAPPING = 0.5
+"""The same for a formula within a line: its text is read with the paragraph."""
+CONTAINED = 0.9
+"""Share of a region inside another from which nothing of it is missed there."""
+INLINE, TABLE = "inline_formula", "table"
+
+
+def without_overlaps(regions: Sequence[Region]) -> list[Region]:
+    """The regions to keep, in the same order, numbered anew from 1."""
+    candidates = [region for region in regions if region.label != "reference" and _shortest(region) >= LEAST_SIDE]
+    shares = _shares([region.bbox for region in candidates])
+    kept: dict[int, Region] = {}
+    for index in sorted(range(len(candidates)), key=lambda at: _rank(candidates[at])):
+        region = candidates[index]
+        near = (int(at) for at in np.flatnonzero(shares[index] > INLINE_OVERLAPPING) if at in kept)
+        rival = next((at for at in near if _is_same(region, kept[at], shares[index, at])), None)
+        if rival is None:
+            kept[index] = region
+        elif _is_surer_twin(region, kept[rival]):
+            kept[index] = _with_rest(region, kept.pop(rival))
+        else:
+            kept[rival] = _with_rest(kept[rival], region)
+    return [replace(kept[index], order=order) for order, index in enumerate(sorted(kept), start=1)]
+
+
+def _rank(region: Region) -> tuple[bool, float]:
+    """Sorts larger regions before smaller, formulas within lines last."""
+    return region.label == INLINE, -_area(region.bbox)
+
+
+def _is_same(region: Region, other: Region, share: float) -> bool:
+    """Whether the region is seen where `other` is read; `share` is what their boxes have in common of the smaller."""
+    least = OVERLAPPING if other.label == INLINE or region.label != INLINE else INLINE_OVERLAPPING
+    return share > least and _may_replace(region, other) and (least < OVERLAPPING or _outlines_overlap(region, other))
+
+
+def _may_replace(region: Region, other: Region) -> bool:
+    """Not a picture and what is printed in it: neither shows the other. A table shows the text in it."""
+    labels = {region.label, other.label}
+    pictures = labels & (PICTURE_LABELS | {TABLE})
+    return len(labels) == 1 or not pictures or (pictures == {TABLE})
+
+
+def _outlines_overlap(region: Region, other: Region) -> bool:
+    if region.polygon is None and other.polygon is None:
+        return True
+    one, two = _shape(region), _shape(other)
+    return bool(one.intersection(two).area >= OVERLAPPING * min(one.area, two.area))
+
+
+def _is_surer_twin(region: Region, other: Region) -> bool:
+    """Whether both boxes hold each other and the detector believes more in `region`."""
+    mutual = _common(region.bbox, other.bbox) >= CONTAINED * max(_area(region.bbox), _area(other.bbox))
+    return mutual and (region.score or 0) > (other.score or 0)
+
+
+def _with_rest(region: Region, dropped: Region) -> Region:
+    """The region, grown over the dropped one where that reached out of it."""
+    own, lost = _shape(region), _shape(dropped)
+    if own.intersection(lost).area >= CONTAINED * lost.area:
+        return region
+    bbox = union([region.bbox, dropped.bbox])
+    if region.polygon is None:
+        return replace(region, bbox=bbox)
+    outline = own.union(lost)
+    corners = outline.exterior if isinstance(outline, Shape) else outline.convex_hull.exterior
+    return replace(region, bbox=bbox, polygon=tuple((round(x), round(y)) for x, y in corners.coords[:-1]))
+
+
+def _shape(region: Region) -> Shape:
+    """The region's outline, its box where it has none that is one."""
+    if region.polygon is not None and len(region.polygon) >= 3:
+        outline = Shape(region.polygon).buffer(0)
+        if outline.area > 0:
+            return outline
+    return rectangle(*region.bbox)
+
+
+def _shares(boxes: Sequence[BBox]) -> NDArray[np.float64]:
+    """What part of the smaller of two boxes lies in the other, for each pair."""
+    corners = np.array(boxes, dtype=np.float64).reshape(-1, 4)
+    areas = (corners[:, 2] - corners[:, 0]) * (corners[:, 3] - corners[:, 1])
+    first = np.maximum(corners[:, None, :2], corners[None, :, :2])
+    last = np.minimum(corners[:, None, 2:], corners[None, :, 2:])
+    sides = np.clip(last - first, 0, None)
+    shares: NDArray[np.float64] = sides[..., 0] * sides[..., 1] / np.minimum(areas[:, None], areas[None, :])
+    return shares
+
+
+def _common(one: BBox, other: BBox) -> float:
+    return _area((max(one[0], other[0]), max(one[1], other[1]), min(one[2], other[2]), min(one[3], other[3])))
+
+
+def _area(box: BBox) -> float:
+    return float(max(0, box[2] - box[0]) * max(0, box[3] - box[1]))
+
+
+def _shortest(region: Region) -> int:
+    x1, y1, x2, y2 = region.bbox
+    return min(x2 - x1, y2 - y1)
