@@ -75,6 +75,7 @@ def _blocks(page: ReadPage, options: OcrOptions, settings: dict[str, Any]) -> li
     blocks = page.result.blocks
     orders = _numbered([block.label for block in blocks], UNORDERED_LABELS | options.ignore_labels)
     contents = _formatted(page, options) if settings["format_block_content"] else {}
+    places: dict[str | None, int] = {block.id: at for at, block in enumerate(blocks)}
     found = []
     for at, (block, order) in enumerate(zip(blocks, orders, strict=True)):
         entry: dict[str, Any] = {
@@ -83,7 +84,7 @@ def _blocks(page: ReadPage, options: OcrOptions, settings: dict[str, Any]) -> li
             "block_bbox": list(block.bbox),
             "block_id": at,
             "block_order": order,
-            "group_id": at,
+            "group_id": places.get(block.group_id, at),
         }
         if settings["use_layout_detection"] and settings["return_layout_polygon_points"]:
             entry["block_polygon_points"] = _corners(block.polygon, block.bbox)
