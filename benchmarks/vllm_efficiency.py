@@ -31,7 +31,7 @@ import psutil
 from benchmarks.questions import Question, endless, full_size, repeated, taught
 from benchmarks.report import table, write_report
 from benchmarks.service import ROOT, Service, is_ready, running_service
-from benchmarks.throughput import Sample, middle_cpu_ms, ratio, rows
+from benchmarks.throughput import Ratio, Sample, middle_cpu_ms, ratio, rows
 from benchmarks.ways import Answer, Way, documents, over_http, recognition
 from tests.vllm.lessons import EXAMPLE, write_lessons
 from vlm_backend.installation import find_installation
@@ -261,12 +261,18 @@ def section(placement: Placement, results: Sequence[Result], whole: Sample | Non
 def verdict(result: Result) -> str:
     straight, reading, chat = (result.samples[way] for way in (STRAIGHT, READING, CHAT))
     ours, raw = middle_cpu_ms(reading, "client"), middle_cpu_ms(straight, "client")
-    reached = "reached" if ratio(reading, straight).middle >= GOAL_RATIO else "not reached"
     return (
-        f"Goal {GOAL_RATIO} for the recognition path: **{reached}**. The gateway's CPU time a call: recognition path "
-        f"**{ours:.1f} ms** (raw client: {raw:.1f}, so {ours - raw:.1f} more), chat "
+        f"Goal {GOAL_RATIO} for the recognition path: **{judged(ratio(reading, straight))}**. The gateway's CPU time a "
+        f"call: recognition path **{ours:.1f} ms** (raw client: {raw:.1f}, so {ours - raw:.1f} more), chat "
         f"**{middle_cpu_ms(chat, 'gateway'):.1f} ms**."
     )
+
+
+def judged(found: Ratio) -> str:
+    """No more than the repetitions show: they may lie on both sides of the goal."""
+    if found.least >= GOAL_RATIO:
+        return "reached in every repetition"
+    return "missed in every repetition" if found.most < GOAL_RATIO else "not settled, repetitions lie on both sides"
 
 
 def of_documents(whole: Sample) -> str:
