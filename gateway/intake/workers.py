@@ -184,7 +184,13 @@ class RenderPool:
     async def _start_worker(self) -> WorkerProcess:
         """Raises OSError, WorkerLost."""
         loop = asyncio.get_running_loop()
-        worker = await loop.run_in_executor(self._executor, WorkerProcess, self._settings.render_memory_mb)
+        spawning = loop.run_in_executor(self._executor, WorkerProcess, self._settings.render_memory_mb)
+        try:
+            worker = await asyncio.shield(spawning)
+        except asyncio.CancelledError:
+            # The thread goes on, and the process that it starts would have nobody to end it.
+            spawning.add_done_callback(_end)
+            raise
         self._workers.append(worker)
         try:
             await self._call(worker, WorkerProcess.greet, _START_TIMEOUT_S)
@@ -212,6 +218,11 @@ class RenderPool:
         task.add_done_callback(self._tasks.discard)
         task.add_done_callback(_retrieve)
         return task
+
+
+def _end(spawned: asyncio.Future[WorkerProcess]) -> None:
+    if not spawned.cancelled() and spawned.exception() is None:
+        spawned.result().close()
 
 
 def _retrieve(finished: asyncio.Future[Any]) -> None:

@@ -309,3 +309,14 @@ def test_a_worker_loads_only_what_decodes() -> None:
     loaded = subprocess.run([sys.executable, "-c", probe], cwd=ROOT, check=True, capture_output=True, text=True)
     heavy = {"numpy", "cv2", "fastapi", "pydantic", "onnxruntime", "openai", "structlog", "asyncio"}
     assert heavy.isdisjoint(loaded.stdout.split())
+
+
+async def test_a_start_that_is_called_off_leaves_no_worker() -> None:
+    pool = RenderPool(Settings.model_validate({"render_workers": 2}))
+    starting = asyncio.create_task(pool.start())
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    starting.cancel()
+    await asyncio.gather(starting, return_exceptions=True)
+    await pool.close()
+    await until(lambda: workers() == [])
