@@ -19,7 +19,7 @@ ROOT = FOLDER.parents[1]
 KEY = "one-key"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     """A gateway that finds a title, a picture and a text on each page, and wants a key."""
     with gateway(tmp_path_factory.mktemp("gateway"), api_keys=KEY) as running:
@@ -28,7 +28,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def open_to_all(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     with gateway(tmp_path_factory.mktemp("gateway")) as running:
         running.layout.regions = regions()
