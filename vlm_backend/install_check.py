@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from vlm_backend.child import Outcome, ask, python
-from vlm_backend.doctor.nccl import LIBRARY, PROBE, missing_functions
+from vlm_backend.doctor.nccl import LIBRARY, PROBE, dotted, missing_functions
+from vlm_backend.installation import normal_name
 
 DRIVER = "libcuda.so.1"
 NCCL_PACKAGES = "nvidia-nccl-"
@@ -62,14 +63,14 @@ def problems(requirements: Iterable[Path]) -> Iterator[str]:
 
 def installed() -> dict[str, str]:
     """Name as in a lock → version."""
-    return {_normal(distribution.name): distribution.version for distribution in distributions()}
+    return {normal_name(distribution.name): distribution.version for distribution in distributions()}
 
 
 def version_problems(requirements: str, versions: Mapping[str, str]) -> Iterator[str]:
     """Packages that are there in another version than a pinned one. A build label (`2.13.0+cpu`) doesn't count."""
     pinned: dict[str, set[str]] = {}
     for name, version in PINNED.findall(requirements):
-        pinned.setdefault(_normal(name), set()).add(version)
+        pinned.setdefault(normal_name(name), set()).add(version)
     for name, wanted in pinned.items():
         version = versions.get(name)
         if version and not {version, version.partition("+")[0]} & wanted:
@@ -95,21 +96,12 @@ def nccl_problems(loaded: Mapping[str, Any]) -> Iterator[str]:
         yield f"{nccl} is NCCL {version}; installed is {named or 'no package of it'}."
 
 
-def dotted(version: int | None) -> str:
-    """NCCL's own number as its package writes it: 22907 is 2.29.7 (`NCCL_VERSION` in nccl.h)."""
-    return f"{version // 10000}.{version // 100 % 100}.{version % 100}" if version else "of an unknown version"
-
-
 def last_words(outcome: Outcome) -> str:
     """Why a child ended, in its own words."""
     if outcome.code is None:
         return f"it did not end within {IMPORT_S} s"
     lines = [line for line in outcome.errors.splitlines() if line.strip()]
     return outcome.signal_name or (lines[-1].rstrip(".") if lines else f"exit status {outcome.code}")
-
-
-def _normal(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 if __name__ == "__main__":

@@ -148,3 +148,8 @@ def _build(distribution: Distribution, torch: Torch | None) -> Build:
     if "dev" in distribution.version and torch and torch.cuda is None:
         return "cpu"
     return "cuda"
+
+
+def normal_name(distribution: str) -> str:
+    """A distribution's name in the one form that all its spellings share (PEP 503)."""
+    return re.sub(r"[-_.]+", "-", distribution).lower()

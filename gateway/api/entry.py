@@ -25,21 +25,26 @@ Held: TypeAlias = Annotated[AsyncExitStack, Depends(_resources)]
 """What a request holds until its response is sent, a stream's last event included."""
 
 
-def admit_document(service: Service, held: AsyncExitStack) -> None:
-    """Refuses before the body is read what can't be served anyway."""
-    _admit(service, service.parts.queue.admit(), held)
+def admit_document(service: Service, held: AsyncExitStack) -> float:
+    """Refuses before the body is read what can't be served anyway; the deadline, a time of the running loop.
+
+    Raises ServiceError 429 `queue_full`, 503 `shutting_down`, `vlm_unavailable`.
+    """
+    return _admit(service, service.parts.queue.admit(), held)
 
 
-def admit_chat(service: Service, held: AsyncExitStack) -> None:
+def admit_chat(service: Service, held: AsyncExitStack) -> float:
     """As `admit_document`, for one picture and one answer."""
-    _admit(service, service.parts.queue.admit_chat(), held)
+    return _admit(service, service.parts.queue.admit_chat(), held)
 
 
-def _admit(service: Service, place: AbstractContextManager[None], held: AsyncExitStack) -> None:
+def _admit(service: Service, place: AbstractContextManager[None], held: AsyncExitStack) -> float:
+    deadline = asyncio.get_running_loop().time() + service.settings.request_timeout_s
     if service.draining:
         raise shutting_down()
     held.enter_context(place)
     service.parts.engine.require_serving()
+    return deadline
 
 
 async def received(body: Coroutine[Any, Any, T], deadline: float) -> T:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import AsyncExitStack, aclosing
 
 from fastapi import APIRouter, Request
@@ -37,8 +36,7 @@ router = APIRouter(tags=["ocr"], dependencies=[KeyRequired])
 )
 async def ocr(request: Request, held: Held) -> Response:
     service: Service = request.app.state.service
-    deadline = asyncio.get_running_loop().time() + service.settings.request_timeout_s
-    admit_document(service, held)
+    deadline = admit_document(service, held)
     upload = await received(read_upload(request), deadline)
     wishes = parse_options([*request.query_params.multi_items(), *upload.options], request.headers.get("accept", ""))
     reading = await until_gone(request.receive, _opened(service, upload, wishes, deadline, held))

@@ -50,6 +50,20 @@ def program(path: Path, body: str) -> str:
     return str(path)
 
 
+def stand_ins(folder: Path, body: str) -> dict[str, str]:
+    """Settings under which both tiers run the shell script `body`, with ports and folders of their own."""
+    return {
+        "PORT": str(free_port()),
+        "VLM_PORT": str(free_port()),
+        "TMPDIR": str(folder),
+        "TEMP_DIR": str(folder / "temp"),
+        "OUTPUT_DIR": str(folder / "output"),
+        "GATEWAY_PYTHON": program(folder / "a gateway", body),
+        "VLM_PYTHON": program(folder / "a vlm", body),
+        "VLM_STARTING_S": "1",
+    }
+
+
 def launch(**names: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "scripts.launch"],

@@ -14,7 +14,7 @@ from typing import Any
 import psutil
 import pytest
 
-from tests.launch.support import ROOT, environment, free_port, is_running, launched, program, wait_until
+from tests.launch.support import ROOT, environment, is_running, launched, program, stand_ins, wait_until
 
 LAUNCH = [sys.executable, "-m", "scripts.launch"]
 ENDLESS = "exec sleep 1000"
@@ -23,17 +23,7 @@ ENDLESS = "exec sleep 1000"
 @pytest.fixture
 def names(tmp_path: Path) -> dict[str, str]:
     """Settings under which both tiers run and run, and few failures are enough."""
-    return {
-        "PORT": str(free_port()),
-        "VLM_PORT": str(free_port()),
-        "TMPDIR": str(tmp_path),
-        "TEMP_DIR": str(tmp_path / "temp"),
-        "OUTPUT_DIR": str(tmp_path / "output"),
-        "GATEWAY_PYTHON": program(tmp_path / "gateway", ENDLESS),
-        "VLM_PYTHON": program(tmp_path / "vlm", ENDLESS),
-        "START_TRIES": "1",
-        "VLM_STARTING_S": "1",
-    }
+    return stand_ins(tmp_path, ENDLESS) | {"START_TRIES": "1"}
 
 
 def supervision(names: dict[str, str]) -> dict[str, Any]:

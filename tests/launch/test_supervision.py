@@ -17,7 +17,17 @@ from supervisor.options import ServerOptions
 from gateway.settings import Settings as GatewaySettings
 from scripts import launch
 from scripts.settings import Settings as StartSettings
-from tests.launch.support import ROOT, end, environment, family, free_port, is_running, launched, program, wait_until
+from tests.launch.support import (
+    ROOT,
+    end,
+    environment,
+    family,
+    is_running,
+    launched,
+    program,
+    stand_ins,
+    wait_until,
+)
 
 LAUNCH = [sys.executable, "-m", "scripts.launch"]
 ENDLESS = 'echo "$2 says $LOG_FORMAT"\nexec sleep 1000'
@@ -25,16 +35,7 @@ ENDLESS = 'echo "$2 says $LOG_FORMAT"\nexec sleep 1000'
 
 @pytest.fixture
 def tiers(tmp_path: Path) -> dict[str, str]:
-    return {
-        "PORT": str(free_port()),
-        "VLM_PORT": str(free_port()),
-        "TMPDIR": str(tmp_path),
-        "TEMP_DIR": str(tmp_path / "temp"),
-        "OUTPUT_DIR": str(tmp_path / "output"),
-        "GATEWAY_PYTHON": program(tmp_path / "a gateway", ENDLESS),
-        "VLM_PYTHON": program(tmp_path / "a vlm", ENDLESS),
-        "VLM_STARTING_S": "1",
-    }
+    return stand_ins(tmp_path, ENDLESS)
 
 
 def children(process: subprocess.Popen[bytes]) -> list[psutil.Process]:

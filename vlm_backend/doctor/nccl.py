@@ -13,7 +13,7 @@ from vlm_backend.child import Outcome, ask, python
 from vlm_backend.doctor.facts import Facts
 from vlm_backend.doctor.report import Finding, fail, ok, warn
 from vlm_backend.elf import read_symbols
-from vlm_backend.installation import Torch
+from vlm_backend.installation import Torch, normal_name
 
 LIBRARY = "libnccl.so.2"
 TELLTALE = "ncclCommWindowRegister"
@@ -123,7 +123,7 @@ def _without_nccl(said: Mapping[str, Any]) -> Finding:
 
 def _judge(said: Mapping[str, Any], torch: Torch, environment: Mapping[str, str]) -> Finding:
     loaded = Path(said["nccl"][0])
-    what = f"{loaded} ({_version(said['version'])})"
+    what = f"{loaded} (NCCL {dotted(said['version'])})"
     missing = missing_functions(Path(said["torch"]), loaded)
     if missing:
         error = f" The loader says: {said['error']}." if said["error"] else ""
@@ -165,12 +165,13 @@ def _preloads(environment: Mapping[str, str]) -> list[str]:
     return re.split("[: ]", environment.get("LD_PRELOAD", ""))
 
 
-def _version(code: int | None) -> str:
-    """NCCL says 22809 for 2.28.9 and, before 2.9, 2804 for 2.8.4."""
-    if code is None:
-        return "NCCL, version unknown"
+def dotted(code: int | None) -> str:
+    """NCCL's own number as its package writes it (`NCCL_VERSION` in nccl.h): 22809 is 2.28.9 and, before 2.9, 2804 is
+    2.8.4."""
+    if not code:
+        return "of an unknown version"
     scale = 10000 if code >= 10000 else 1000
-    return f"NCCL {code // scale}.{code % scale // 100}.{code % 100}"
+    return f"{code // scale}.{code % scale // 100}.{code % 100}"
 
 
 def _some(functions: list[str]) -> str:
@@ -181,4 +182,4 @@ def _some(functions: list[str]) -> str:
 
 
 def _name(item: Distribution) -> str:
-    return (item.metadata["Name"] or "").lower().replace("_", "-")
+    return normal_name(item.metadata["Name"] or "")

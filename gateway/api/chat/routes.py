@@ -36,8 +36,7 @@ router = APIRouter(tags=["chat"], dependencies=[KeyRequired])
 )
 async def chat_completions(request: Request, held: Held) -> Response:
     service: Service = request.app.state.service
-    deadline = asyncio.get_running_loop().time() + service.settings.request_timeout_s
-    admit_chat(service, held)
+    deadline = admit_chat(service, held)
     chat = await asyncio.to_thread(parse_chat, await received(_json(request), deadline))
     return await until_gone(request.receive, _answer(service.parts, chat, deadline, held))
 

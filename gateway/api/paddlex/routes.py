@@ -43,8 +43,7 @@ log = structlog.get_logger(__name__)
 )
 async def layout_parsing(request: Request, held: Held) -> Response:
     service: Service = request.app.state.service
-    deadline = asyncio.get_running_loop().time() + service.settings.request_timeout_s
-    admit_document(service, held)
+    deadline = admit_document(service, held)
     content = await asyncio.to_thread(parse_object, await received(request.body(), deadline))
     request.scope["log_id"] = log_id = log_id_of(content, request_id_of(request))
     wishes = await asyncio.to_thread(parse_request, content)

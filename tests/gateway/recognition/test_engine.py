@@ -123,17 +123,23 @@ async def test_a_call_that_lost_the_engine_changes_the_state_at_once(
         assert await engine.wait_ready(10)
 
 
+async def held_look(stub: StubEngine, engine: EngineMonitor) -> tuple[asyncio.Task[bool], threading.Event]:
+    """A look at the engine whose health is asked for and not answered before the event is set."""
+    stub.health_after, asked = threading.Event(), stub.health_asked
+    look = asyncio.create_task(engine.recheck())
+    await eventually(lambda: stub.health_asked > asked)
+    return look, stub.health_after
+
+
 async def test_an_answer_from_before_the_loss_does_not_hide_it(
     stub: StubEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("gateway.recognition.engine.POLL_WHILE_READY_S", 60)
     async with watching(settings_for(stub)) as engine:
         assert await engine.wait_ready(10)
-        stub.health_after, asked = threading.Event(), stub.health_asked
-        look = asyncio.create_task(engine.recheck())
-        await eventually(lambda: stub.health_asked > asked)
+        look, let_go = await held_look(stub, engine)
         engine.unreachable("It went away.")
-        stub.health_after.set()
+        let_go.set()
         assert not await look
         assert await engine.wait_ready(10)
 
@@ -144,12 +150,10 @@ async def test_a_look_that_began_before_the_question_is_not_its_answer(
     monkeypatch.setattr("gateway.recognition.engine.POLL_WHILE_READY_S", 60)
     async with watching(settings_for(stub)) as engine:
         assert await engine.wait_ready(10)
-        stub.health_after, asked = threading.Event(), stub.health_asked
-        earlier = asyncio.create_task(engine.recheck())
-        await eventually(lambda: stub.health_asked > asked)
+        earlier, let_go = await held_look(stub, engine)
         question = asyncio.create_task(engine.recheck())
         await asyncio.sleep(0)
-        stub.health_after.set()
+        let_go.set()
         assert await earlier
         stub.health_status = 503
         assert not await question
