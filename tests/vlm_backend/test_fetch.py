@@ -58,7 +58,13 @@ def start(python: Path, hub: Hub, tmp_path: Path, *arguments: str, **names: str)
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=heed_interrupts,
     )
+
+
+def heed_interrupts() -> None:
+    """As at a terminal: whoever runs the tests in the background has SIGINT ignored, and children inherit that."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def fetch(hub: Hub, tmp_path: Path, *arguments: str, **names: str) -> tuple[int, str, str]:
