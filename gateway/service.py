@@ -14,11 +14,12 @@ from gateway.metrics import Metrics
 from gateway.pipeline import Parts
 from gateway.selfcheck import SelfCheck
 from gateway.settings import Settings
+from gateway.storage import create_store
+from gateway.storage.bucket import Bucket
 from gateway.storage.folders import FolderState, check_folder
-from gateway.storage.local import LocalStore
 
 _WATCH_S = 0.25
-_FOLDER_CHECK_S = 30.0
+_STORAGE_CHECK_S = 30.0
 
 log = structlog.get_logger(__name__)
 
@@ -36,7 +37,8 @@ class Service:
     def __init__(self, settings: Settings, parts: Parts) -> None:
         self.settings = settings
         self.parts = parts
-        self.store = LocalStore(settings.output_dir)
+        self.bucket = Bucket(settings)
+        self.store = create_store(settings, self.bucket)
         self.metrics = Metrics()
         self.self_check = SelfCheck()
         self.version = service_version()
@@ -81,7 +83,7 @@ class Service:
         self._announce_start()
         parts = self.parts
         starts = (parts.pool.start(), parts.layout.start(), parts.engine.start())
-        duties = (self._check(), self._watch(), self._watch_folders())
+        duties = (self._check(), self._watch(), self._watch_storage())
         tasks = [asyncio.create_task(_logged(work)) for work in (*starts, *duties)]
         try:
             yield
@@ -94,7 +96,7 @@ class Service:
 
     async def _stop(self) -> None:
         parts = self.parts
-        for closing in (parts.engine.close(), parts.layout.close(), parts.pool.close()):
+        for closing in (parts.engine.close(), parts.layout.close(), parts.pool.close(), self.bucket.close()):
             await _logged(closing)
         log.info("service stopped")
 
@@ -134,9 +136,11 @@ class Service:
         metrics.watch("ocr_regions_waiting", "Region calls that wait", lambda: queue.waiting)
         metrics.watch("ocr_regions_running", "Region calls at the engine", lambda: queue.running)
 
-    async def _watch_folders(self) -> None:
+    async def _watch_storage(self) -> None:
+        await self.bucket.check()
         while True:
-            await asyncio.sleep(_FOLDER_CHECK_S)
+            await asyncio.sleep(_STORAGE_CHECK_S)
+            await self.bucket.check()
             self.output_dir = await asyncio.to_thread(check_folder, self.settings.output_dir)
             self.temp_dir = await asyncio.to_thread(check_folder, self.settings.temp_dir)
 

@@ -17,7 +17,10 @@ class Settings(BaseSettings):
 
     host: str = Field("0.0.0.0", description="Address the gateway listens on")
     port: int = Field(8081, ge=1, le=65535, description="Port the gateway listens on")
-    output_dir: Path = Field(Path("var/output"), description="Folder for stored pictures; `/app/output` in the image")
+    output_dir: Path = Field(
+        Path("var/output"),
+        description="Folder for stored pictures, where no `S3_BUCKET` is set; `/app/output` in the image",
+    )
     temp_dir: Path = Field(Path("var/temp"), description="Folder for temporary files; `/app/temp` in the image")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least level that is logged")
     log_format: Literal["json", "console"] = Field("json", description="`json`: one object a line; `console`: for eyes")
@@ -71,6 +74,16 @@ class Settings(BaseSettings):
     layout_threads: int = Field(0, ge=0, description="CPU threads of the layout models; 0: one for each core")
 
     api_keys: str = Field("", description="Comma-separated keys; empty: no key is asked for")
+
+    s3_endpoint_url: str | None = Field(None, description="S3-compatible storage; none: Amazon's own")
+    s3_bucket: str | None = Field(
+        None,
+        description="Bucket for stored pictures, and for documents that requests name by their key; none: `OUTPUT_DIR`",
+    )
+    s3_region: str = Field("us-east-1", description="Region of the bucket; Cloud.ru's is `ru-central-1`")
+    s3_access_key_id: str | None = Field(None, description="Key for the bucket; none: as botocore finds one")
+    s3_secret_access_key: str | None = Field(None, description="Secret of the key")
+    s3_prefix: str = Field("", description="What keys of stored pictures begin with, for example `ocr/`")
 
     max_upload_mb: float = Field(100, gt=0, description="Largest request body or file fetched by URL, MB (10^6 bytes)")
     url_fetch: Literal["public", "off", "any"] = Field(

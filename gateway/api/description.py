@@ -79,7 +79,7 @@ def _json_schema() -> dict[str, Any]:
             "base64": {**text, "description": "The document's bytes; a base64 `data:` URL is taken too"},
             "name": {**text, "description": "A name to show in the answer"},
             "url": {**text, "description": "Where the service fetches it, by the rules of `URL_FETCH`"},
-            "s3": {**text, "description": "Not supported yet: answers 501"},
+            "s3": {**text, "description": "Its key in the bucket of the service, or `s3://bucket/key`"},
         },
     }
     return {

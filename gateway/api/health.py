@@ -16,6 +16,7 @@ from gateway.api.auth import KeyRequired
 from gateway.api.errors import request_id_of
 from gateway.recognition.engine import EngineMonitor
 from gateway.service import Service
+from gateway.storage.bucket import BucketState
 
 router = APIRouter(tags=["health"])
 
@@ -53,7 +54,8 @@ class Health(BaseModel):
     layout_model: str
     layout_warning: str | None = Field(description="Why it is not the layout model that was asked for")
     vlm: VlmHealth
-    s3_storage: Literal["not_configured", "ok", "error"]
+    s3_storage: BucketState
+    s3_reason: str | None = Field(description="Why it is an error; documents are read all the same")
     output_dir: FolderHealth
     temp_dir: FolderHealth
     render_workers: Literal["running", "down"]
@@ -87,7 +89,8 @@ async def health(request: Request) -> Health:
         layout_model=parts.layout.name,
         layout_warning=parts.layout.warning,
         vlm=_vlm(parts.engine),
-        s3_storage="not_configured",
+        s3_storage=service.bucket.state,
+        s3_reason=service.bucket.reason,
         output_dir=FolderHealth.model_validate(service.output_dir, from_attributes=True),
         temp_dir=FolderHealth.model_validate(service.temp_dir, from_attributes=True),
         render_workers="running" if parts.pool.alive else "down",

@@ -10,21 +10,22 @@ from gateway.intake.document import open_document
 from gateway.model import Document
 from gateway.recognition.tasks import page_dpi
 from gateway.service import Service
-from gateway.settings import Settings
+from gateway.storage.s3 import load_source
 
 
 async def opened(
     service: Service, upload: Upload, deadline: float, *, pages: str | None = None, dpi: int | None = None
 ) -> Document:
-    """The document, fetched where the request names it by URL. `dpi` None: as `PDF_DPI` and the engine suggest.
+    """The document, fetched where the request names it by URL or by its place in S3.
 
-    Raises what `open_document` and `fetch` raise, and ServiceError 504 `deadline_exceeded`.
+    `dpi` None: as `PDF_DPI` and the engine suggest. Raises what `open_document`, `fetch` and `load_source` raise,
+    and ServiceError 504 `deadline_exceeded`.
     """
     parts = service.parts
     try:
         async with asyncio.timeout_at(deadline):
             return await open_document(
-                await _bytes(upload, service.settings),
+                await _bytes(upload, service),
                 upload.name,
                 pages=pages,
                 dpi=dpi or parts.settings.pdf_dpi or page_dpi(parts.engine.kind),
@@ -35,7 +36,10 @@ async def opened(
         raise ServiceError(504, "deadline_exceeded", "The document was not opened before the deadline.") from None
 
 
-async def _bytes(upload: Upload, settings: Settings) -> bytes:
+async def _bytes(upload: Upload, service: Service) -> bytes:
+    settings = service.settings
+    if upload.s3:
+        return await load_source(service.bucket, upload.s3, int(settings.max_upload_mb * 1_000_000))
     if upload.url is None:
         return upload.data
     from gateway.intake.fetch import fetch, rules_of

@@ -8,7 +8,7 @@ import binascii
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import pydantic_core
@@ -18,9 +18,11 @@ from starlette.exceptions import HTTPException
 
 from gateway.api.options import Pair
 from gateway.errors import ServiceError
+from gateway.storage.s3 import S3Source
 
 _FIELD_BYTES = 64 * 1024
 _KINDS = ("base64", "url", "s3")
+_S3 = "s3://"
 _RAW_TYPES = ("", "application/pdf", "application/octet-stream")
 
 
@@ -28,18 +30,18 @@ _RAW_TYPES = ("", "application/pdf", "application/octet-stream")
 class Upload:
     """A document as it came, and the options that came in the same body, not yet validated.
 
-    `url`: where the document is, if it did not come itself; `data` is empty then.
+    `url` or `s3`: where the document is, if it did not come itself; `data` is empty then.
     """
 
     data: bytes
     name: str
     options: Sequence[Pair] = ()
     url: str | None = None
+    s3: S3Source | None = None
 
 
 async def read_upload(request: Request) -> Upload:
-    """Reads the body. ServiceError 400 for what can't be understood, 415 for a body of another kind, 501 for sources
-    that are named but not there yet."""
+    """Reads the body. ServiceError 400 for what can't be understood, 415 for a body of another kind."""
     if request.headers.get("content-length") == "0":
         raise _empty_body()
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -99,24 +101,43 @@ def _from_json(body: bytes) -> Upload:
         raise ServiceError(400, "invalid_json", "The body must be a JSON object with `source`.")
     source = content.pop("source", None)
     options = list(content.items())
-    if _kind(source) == "url":
+    kind = _kind(source)
+    if kind == "url":
         return Upload(b"", _name(source) or _last_part(source["url"]), options, source["url"])
+    if kind == "s3":
+        place = _s3_source(source["s3"])
+        return Upload(b"", _name(source) or place.key.rpartition("/")[2], options, s3=place)
     return Upload(_decoded(source["base64"]), _name(source), options)
 
 
-def _kind(source: Any) -> Literal["base64", "url"]:  # noqa: ANN401 - whatever JSON can hold
+def _kind(source: Any) -> str:  # noqa: ANN401 - whatever JSON can hold
     given = [kind for kind in _KINDS if isinstance(source, Mapping) and source.get(kind) is not None]
     if not given:
         raise ServiceError(
-            400, "no_source", '`source` must be an object with `base64` or `url`: {"source": {"base64": "…"}}.'
+            400, "no_source", '`source` must be an object with `base64`, `url` or `s3`: {"source": {"base64": "…"}}.'
         )
     if len(given) > 1:
         raise ServiceError(400, "ambiguous_source", f"`source` holds {' and '.join(given)}; one document at a time.")
-    if given[0] == "s3":
-        raise ServiceError(501, "source_not_supported", "An `s3` source is not supported yet; send the document.")
     if given[0] == "url" and not isinstance(source["url"], str):
         raise ServiceError(400, "url_not_allowed", "`source.url` must be a string.")
-    return "url" if given[0] == "url" else "base64"
+    return given[0]
+
+
+def _s3_source(value: object) -> S3Source:
+    """`s3://bucket/key`, or a key of the service's bucket, or an object with `key` and perhaps `bucket`."""
+    if isinstance(value, str):
+        bucket, _, key = value[len(_S3) :].partition("/") if value.startswith(_S3) else ("", "", value)
+        return _named(bucket, key)
+    if isinstance(value, Mapping):
+        return _named(value.get("bucket") or "", value.get("key"))
+    return _named("", None)
+
+
+def _named(bucket: object, key: object) -> S3Source:
+    if not (isinstance(bucket, str) and isinstance(key, str) and key):
+        message = '`source.s3` must be a key, "s3://bucket/key", or an object with `key` and perhaps `bucket`.'
+        raise ServiceError(400, "s3_not_allowed", message)
+    return S3Source(key, bucket or None)
 
 
 def _decoded(value: object) -> bytes:

@@ -1,28 +1,24 @@
-"""Pictures in a local folder, served by the gateway itself under `/files`."""
+"""Pictures in a local folder."""
 
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Mapping
 from pathlib import Path
 
 import structlog
 
 from gateway.errors import ServiceError
-
-_DOCUMENT_ID = re.compile(r"[0-9a-f]{32}")
-_KEY = re.compile(r"imgs/\w[\w-]*\.jpg", re.ASCII)
+from gateway.storage.base import is_picture_name, picture_urls
 
 log = structlog.get_logger(__name__)
 
 
 class LocalStore:
-    """Files at `<root>/<document id>/imgs/….jpg`. Only names that the gateway itself makes are written or read."""
+    """`PictureStore` with files at `<root>/<document id>/imgs/….jpg`."""
 
-    def __init__(self, root: Path, prefix: str = "/files") -> None:
+    def __init__(self, root: Path) -> None:
         self._root = root
-        self._prefix = prefix
 
     async def save(self, document_id: str, pictures: Mapping[str, bytes]) -> dict[str, str]:
         try:
@@ -32,14 +28,15 @@ class LocalStore:
             raise ServiceError(
                 503, "storage_unavailable", "Pictures can't be stored now; ask with images=inline or images=none."
             ) from error
-        return {key: f"{self._prefix}/{document_id}/{key}" for key in pictures}
+        return picture_urls(document_id, pictures)
 
-    def find(self, document_id: str, key: str) -> Path | None:
-        """The file, if the names are ours and it exists."""
-        if not (_DOCUMENT_ID.fullmatch(document_id) and _KEY.fullmatch(key)):
+    async def load(self, document_id: str, key: str) -> bytes | None:
+        if not is_picture_name(document_id, key):
             return None
-        path = self._root / document_id / key
-        return path if path.is_file() else None
+        try:
+            return await asyncio.to_thread((self._root / document_id / key).read_bytes)
+        except OSError:
+            return None
 
     def _write(self, document_id: str, pictures: Mapping[str, bytes]) -> None:
         for key, data in pictures.items():

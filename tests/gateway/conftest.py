@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from io import BytesIO
 
 import pytest
 from PIL import Image
+
+from tests.support.s3_server import S3Server, s3_server
 
 
 @pytest.fixture(scope="session")
@@ -15,6 +18,12 @@ def png() -> bytes:
 def tiff() -> bytes:
     """Three pages."""
     return encoded("TIFF", pages=3)
+
+
+@pytest.fixture(scope="module")
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    with s3_server(tmp_path_factory.mktemp("s3")) as server:
+        yield server
 
 
 def encoded(kind: str, pages: int = 1) -> bytes:

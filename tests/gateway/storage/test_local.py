@@ -18,15 +18,13 @@ async def test_what_is_saved_is_found_under_its_url(tmp_path: Path) -> None:
     store = LocalStore(tmp_path)
     urls = await store.save(ID, {KEY: b"jpeg"})
     assert urls == {KEY: f"/files/{ID}/{KEY}"}
-    found = store.find(ID, KEY)
-    assert found is not None
-    assert found.read_bytes() == b"jpeg"
+    assert await store.load(ID, KEY) == b"jpeg"
 
 
 @pytest.mark.parametrize(("document_id", "key"), [("..", KEY), (ID, "../x.jpg"), (ID, "imgs/../../x.jpg"), ("", "")])
 async def test_foreign_names_are_never_looked_up(tmp_path: Path, document_id: str, key: str) -> None:
     (tmp_path / "x.jpg").write_bytes(b"secret")
-    assert LocalStore(tmp_path / "root").find(document_id, key) is None
+    assert await LocalStore(tmp_path / "root").load(document_id, key) is None
 
 
 async def test_a_store_that_cannot_write_says_so(tmp_path: Path) -> None:

@@ -1,0 +1,160 @@
+"""The bucket of the settings: one client for the process, and what is known of whether it works."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING, Any, Literal
+
+import structlog
+
+from gateway.errors import ServiceError
+from gateway.settings import Settings
+
+if TYPE_CHECKING:
+    from botocore.exceptions import ClientError
+
+BucketState = Literal["not_configured", "ok", "error"]
+
+CONNECTIONS = 32
+CONNECT_TIMEOUT_S, READ_TIMEOUT_S = 5, 30
+"""botocore's own are a minute each."""
+TRIES = 4
+CHUNK_BYTES = 2**18
+MISSING = frozenset({"404", "NoSuchKey", "NotFound"})
+WORDS: Mapping[str, str] = {
+    "301": "the bucket is in another region (S3_REGION)",
+    "400": "the request was refused; most often the region is another one (S3_REGION)",
+    "403": "the key may not use the bucket, or is not right (S3_ACCESS_KEY_ID, S3_SECRET_ACCESS_KEY)",
+    "404": "there is no such bucket (S3_BUCKET)",
+    "AccessDenied": "the key may not do this in the bucket",
+    "InvalidAccessKeyId": "the key is not known there (S3_ACCESS_KEY_ID)",
+    "NoSuchBucket": "there is no such bucket (S3_BUCKET)",
+    "SignatureDoesNotMatch": "the secret is not that of the key (S3_SECRET_ACCESS_KEY)",
+}
+"""Codes of S3's answers; the head of a bucket gives HTTP statuses only."""
+
+log = structlog.get_logger(__name__)
+
+
+class BucketError(Exception):
+    """An operation failed; the text says why, without names of keys or secrets."""
+
+
+class Bucket:
+    """Objects by their whole key. `state` is `not_configured` without a bucket in the settings."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.name = settings.s3_bucket
+        self.state: BucketState = "error" if self.name else "not_configured"
+        self.reason: str | None = "The bucket has not been asked yet." if self.name else None
+        self._settings = settings
+        self._client: Any = None
+        self._opening = asyncio.Lock()
+        self._open = AsyncExitStack()
+
+    async def close(self) -> None:
+        await self._open.aclose()
+        self._client = None
+
+    async def check(self) -> None:
+        """Asks for the bucket and sets `state` and `reason`. Never raises."""
+        if not self.name:
+            return
+        try:
+            async with self._used() as client:
+                await client.head_bucket(Bucket=self.name)
+        except BucketError as error:
+            if self.reason != str(error):
+                log.warning("bucket", name=self.name, reason=str(error))
+            self.state, self.reason = "error", str(error)
+        else:
+            self.state, self.reason = "ok", None
+
+    async def put(self, key: str, data: bytes, media_type: str) -> None:
+        """Raises BucketError."""
+        async with self._used() as client:
+            await client.put_object(Bucket=self.name, Key=key, Body=data, ContentType=media_type)
+
+    async def get(self, key: str, max_bytes: int) -> bytes | None:
+        """The object's bytes; None where there is none. Raises BucketError, ServiceError 413 `s3_too_large`."""
+        async with self._used() as client:
+            try:
+                answer = await client.get_object(Bucket=self.name, Key=key)
+            except client.exceptions.ClientError as error:
+                if _code(error) in MISSING:
+                    return None
+                raise
+            async with answer["Body"] as body:
+                return await _limited(body, max_bytes)
+
+    @asynccontextmanager
+    async def _used(self) -> AsyncIterator[Any]:
+        """The client; whatever it raises comes out as BucketError."""
+        from aiohttp import ClientError as ConnectionFailed
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            yield await self._connected()
+        except ClientError as error:
+            raise BucketError(f"S3 answered {_code(error)}: {_words(error)}.") from error
+        except BotoCoreError as error:
+            raise BucketError(f"S3 can't be reached ({type(error).__name__}).") from error
+        except (ConnectionFailed, OSError, TimeoutError) as error:
+            raise BucketError(f"The connection to S3 broke off ({type(error).__name__}).") from error
+
+    async def _connected(self) -> Any:  # noqa: ANN401 - botocore makes its clients' types at run time
+        async with self._opening:
+            if self._client is None:
+                self._client = await self._open.enter_async_context(
+                    await asyncio.to_thread(_new_client, self._settings)
+                )
+        return self._client
+
+
+def _new_client(settings: Settings) -> Any:  # noqa: ANN401 - as above
+    """A client that is still to be entered. Reads megabytes of service descriptions: not for the event loop."""
+    from aiobotocore.config import AioConfig
+    from aiobotocore.session import get_session
+
+    session = get_session()
+    session.get_component("data_loader").load_service_model("s3", "service-2")
+    config = AioConfig(
+        signature_version="s3v4",
+        connect_timeout=CONNECT_TIMEOUT_S,
+        read_timeout=READ_TIMEOUT_S,
+        max_pool_connections=CONNECTIONS,
+        retries={"mode": "standard", "max_attempts": TRIES},
+        s3={"addressing_style": "path"},
+        # Many S3-compatible stores refuse the checksum trailers that botocore sends over TLS by default.
+        request_checksum_calculation="when_required",
+        response_checksum_validation="when_required",
+    )
+    return session.create_client(
+        "s3",
+        endpoint_url=settings.s3_endpoint_url,
+        region_name=settings.s3_region,
+        aws_access_key_id=settings.s3_access_key_id,
+        aws_secret_access_key=settings.s3_secret_access_key,
+        config=config,
+    )
+
+
+async def _limited(body: Any, max_bytes: int) -> bytes:  # noqa: ANN401 - as above
+    data = bytearray()
+    async for chunk in body.iter_chunks(CHUNK_BYTES):
+        data += chunk
+        if len(data) > max_bytes:
+            raise ServiceError(
+                413, "s3_too_large", f"The object is larger than {max_bytes / 1e6:g} MB (MAX_UPLOAD_MB)."
+            )
+    return bytes(data)
+
+
+def _code(error: ClientError) -> str:
+    return str(error.response.get("Error", {}).get("Code", "an error"))
+
+
+def _words(error: ClientError) -> str:
+    return WORDS.get(_code(error), "S3's documentation names the error")

@@ -1,0 +1,113 @@
+"""The bucket against a real S3 server, and against servers that fail."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from gateway.errors import ServiceError
+from gateway.settings import Settings
+from gateway.storage.bucket import Bucket, BucketError
+from tests.support.s3_server import S3Server
+from tests.support.stub_engine import free_port
+
+
+@asynccontextmanager
+async def bucket_of(s3: S3Server, **changes: Any) -> AsyncIterator[Bucket]:  # noqa: ANN401 - settings
+    bucket = Bucket(Settings(_env_file=None, **{**s3.settings, **changes}))
+    try:
+        yield bucket
+    finally:
+        await bucket.close()
+
+
+@pytest.fixture
+async def bucket(s3: S3Server) -> AsyncIterator[Bucket]:
+    async with bucket_of(s3) as bucket:
+        yield bucket
+
+
+async def test_what_was_put_comes_back(bucket: Bucket) -> None:
+    await bucket.put("ocr/a b/ж+.jpg", b"jpeg", "image/jpeg")
+
+    assert await bucket.get("ocr/a b/ж+.jpg", 100) == b"jpeg"
+    assert await bucket.get("ocr/none.jpg", 100) is None
+
+
+async def test_an_object_that_is_too_large_is_not_read_to_its_end(bucket: Bucket) -> None:
+    await bucket.put("large", bytes(3_000_000), "application/octet-stream")
+
+    with pytest.raises(ServiceError) as caught:
+        await bucket.get("large", 1_000_000)
+
+    assert (caught.value.status, caught.value.code) == (413, "s3_too_large")
+
+
+async def test_a_bucket_that_answers_is_ok(bucket: Bucket) -> None:
+    assert bucket.state == "error", "nobody has asked it yet"
+
+    await bucket.check()
+
+    assert (bucket.state, bucket.reason) == ("ok", None)
+
+
+@pytest.mark.parametrize(
+    ("changes", "word"),
+    [
+        ({"s3_bucket": "nothing-of-that-name"}, "S3_BUCKET"),
+        ({"s3_secret_access_key": "wrong"}, "S3_SECRET_ACCESS_KEY"),
+        ({"s3_access_key_id": "nobody"}, "S3_ACCESS_KEY_ID"),
+    ],
+)
+async def test_a_wrong_setting_is_named(s3: S3Server, changes: dict[str, str], word: str) -> None:
+    async with bucket_of(s3, **changes) as bucket:
+        await bucket.check()
+
+        assert bucket.state == "error"
+        assert word in str(bucket.reason)
+        assert "wrong" not in str(bucket.reason)
+
+
+async def test_nobody_there(s3: S3Server) -> None:
+    async with bucket_of(s3, s3_endpoint_url=f"http://127.0.0.1:{free_port()}") as bucket:
+        await bucket.check()
+
+        assert bucket.state == "error"
+        with pytest.raises(BucketError):
+            await bucket.put("key", b"data", "text/plain")
+
+
+async def test_no_bucket_is_no_error() -> None:
+    bucket = Bucket(Settings(_env_file=None))
+    await bucket.check()
+    await bucket.close()
+
+    assert (bucket.state, bucket.reason) == ("not_configured", None)
+
+
+async def test_many_at_once_share_one_client(bucket: Bucket) -> None:
+    await asyncio.gather(*(bucket.put(f"many/{at}", b"%d" % at, "text/plain") for at in range(40)))
+
+    assert await asyncio.gather(*(bucket.get(f"many/{at}", 10) for at in range(40))) == [b"%d" % at for at in range(40)]
+
+
+async def test_bodies_go_whole_over_tls(s3: S3Server) -> None:
+    """Stores other than Amazon's refuse the trailing checksums that botocore sends there by default."""
+    seen: dict[str, str] = {}
+
+    def record(request: Any, **_: Any) -> None:  # noqa: ANN401 - botocore's own types
+        seen.update({name.lower(): str(value) for name, value in request.headers.items()})
+        raise OSError("seen enough")
+
+    async with bucket_of(s3, s3_endpoint_url="https://127.0.0.1:1") as bucket:
+        async with bucket._used() as client:
+            client.meta.events.register("before-send.s3", record)
+        with pytest.raises(BucketError):
+            await bucket.put("key", b"data", "text/plain")
+
+    assert "x-amz-trailer" not in seen
+    assert "transfer-encoding" not in seen

@@ -1,0 +1,94 @@
+"""A real S3 server: SeaweedFS' `weed` with one key, in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+from botocore.session import get_session
+
+from tests.support.stub_engine import free_port
+
+WEED = Path(sys.executable).with_name("weed")
+KEY, SECRET, BUCKET = "tenant:key", "secret", "documents"
+START_S = 60
+
+
+@dataclass
+class S3Server:
+    url: str
+    process: subprocess.Popen[bytes]
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What leads the gateway to the bucket."""
+        return {
+            "s3_endpoint_url": self.url,
+            "s3_bucket": BUCKET,
+            "s3_region": "ru-central-1",
+            "s3_access_key_id": KEY,
+            "s3_secret_access_key": SECRET,
+            "s3_prefix": "ocr/",
+        }
+
+
+@contextmanager
+def s3_server(folder: Path) -> Iterator[S3Server]:
+    """The bucket is there and empty."""
+    identity = {"name": "ocr", "credentials": [{"accessKey": KEY, "secretKey": SECRET}], "actions": ["Admin"]}
+    (folder / "s3.json").write_text(json.dumps({"identities": [identity]}))
+    port = free_port()
+    with (folder / "weed.log").open("wb") as log:
+        process = subprocess.Popen(
+            [WEED, "server", *_arguments(folder, port)],
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, "HOME": str(folder), "TMPDIR": str(folder)},
+        )
+        server = S3Server(f"http://127.0.0.1:{port}", process)
+        try:
+            _await_start(server, folder)
+            client_of(server).create_bucket(Bucket=BUCKET)
+            yield server
+        finally:
+            process.kill()
+            process.wait()
+
+
+def client_of(server: S3Server) -> Any:  # noqa: ANN401 - botocore makes its clients' types at run time
+    return get_session().create_client(
+        "s3",
+        endpoint_url=server.url,
+        region_name="ru-central-1",
+        aws_access_key_id=KEY,
+        aws_secret_access_key=SECRET,
+    )
+
+
+def _arguments(folder: Path, port: int) -> list[str]:
+    """Without grpc ports of its own each part takes its port + 10000, which may be beyond the last one."""
+    others = [f"-{name}.port={free_port()}" for name in ("master", "volume", "filer")]
+    grpc = [f"-{name}.port.grpc={free_port()}" for name in ("master", "volume", "filer", "s3")]
+    quiet = ["-s3.port.iceberg=0", "-s3.port.lance=0", "-s3.iam=false", "-master.telemetry=false"]
+    small = ["-master.volumeSizeLimitMB=64", "-volume.max=8"]
+    own = [f"-dir={folder}", "-ip=127.0.0.1", "-s3", f"-s3.port={port}", f"-s3.config={folder / 's3.json'}"]
+    return [*own, *others, *grpc, *quiet, *small]
+
+
+def _await_start(server: S3Server, folder: Path) -> None:
+    give_up = time.monotonic() + START_S
+    while time.monotonic() < give_up and server.process.poll() is None:
+        with suppress(httpx.HTTPError):
+            if httpx.get(f"{server.url}/status").status_code < 500:
+                return
+        time.sleep(0.2)
+    raise AssertionError(f"weed did not start: {(folder / 'weed.log').read_text(errors='replace')[-2000:]}")
