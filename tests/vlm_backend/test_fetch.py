@@ -14,7 +14,6 @@ from pathlib import Path
 import pytest
 
 from tests.support.fake_hub import Hub, serve
-from tests.support.vllm import vllm_python
 from tests.vlm_backend.test_weights import safetensors
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -68,7 +67,7 @@ def heed_interrupts() -> None:
 
 
 def fetch(hub: Hub, tmp_path: Path, *arguments: str, **names: str) -> tuple[int, str, str]:
-    process = start(vllm_python(), hub, tmp_path, *arguments, **names)
+    process = start(Path(sys.executable), hub, tmp_path, *arguments, **names)
     out, err = process.communicate(timeout=90)
     return process.returncode, out, err
 
@@ -120,7 +119,7 @@ def test_an_interrupted_download_goes_on_where_it_stopped(
     hub: Hub, tmp_path: Path, model: Path, ending: signal.Signals, code: int
 ) -> None:
     hub.stalls = 23 * MEGABYTE
-    process = start(vllm_python(), hub, tmp_path)
+    process = start(Path(sys.executable), hub, tmp_path)
     assert hub.stalled.wait(60)
     wait_for_part(model, 20 * MEGABYTE)
     process.send_signal(ending)
@@ -152,7 +151,7 @@ def test_a_connection_that_breaks_is_taken_up_again(hub: Hub, tmp_path: Path, mo
 
 def test_a_part_of_another_revision_is_not_continued(hub: Hub, tmp_path: Path, model: Path) -> None:
     hub.stalls = 23 * MEGABYTE
-    process = start(vllm_python(), hub, tmp_path)
+    process = start(Path(sys.executable), hub, tmp_path)
     wait_for_part(model, 20 * MEGABYTE)
     process.kill()
     process.communicate(timeout=30)
@@ -268,23 +267,9 @@ def test_a_disk_with_too_little_room_is_found_before_anything_is_downloaded(
 
 
 def test_two_at_once_do_not_get_in_each_others_way(hub: Hub, tmp_path: Path, model: Path) -> None:
-    processes = [start(vllm_python(), hub, tmp_path) for _ in range(2)]
+    processes = [start(Path(sys.executable), hub, tmp_path) for _ in range(2)]
     for process in processes:
         _, err = process.communicate(timeout=90)
         assert (process.returncode, err) == (0, "")
     assert hub.downloads()["model.safetensors"] == [0]
     assert files(model) == NEEDED
-
-
-def test_the_gateways_environment_hands_over_to_vllms(hub: Hub, tmp_path: Path, model: Path) -> None:
-    process = start(Path(sys.executable), hub, tmp_path, VLLM_PYTHON=str(vllm_python()))
-    _, err = process.communicate(timeout=90)
-    assert (process.returncode, err) == (0, "")
-    assert files(model) == NEEDED
-
-
-def test_without_vllm_the_way_to_install_it_is_told(hub: Hub, tmp_path: Path) -> None:
-    process = start(Path(sys.executable), hub, tmp_path, VLLM_PYTHON=sys.executable)
-    _, err = process.communicate(timeout=90)
-    assert process.returncode == 78
-    assert "`make vllm`" in err
