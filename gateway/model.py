@@ -6,7 +6,7 @@ The dataclasses stay inside the process; the pydantic models are also what clien
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -21,6 +21,10 @@ BBox = tuple[int, int, int, int]
 Polygon = tuple[tuple[int, int], ...]
 BlockStatus = Literal["ok", "truncated", "failed", "skipped"]
 DocumentStatus = Literal["ok", "partial", "failed"]
+MergeMode = Literal["large", "small", "union"]
+ShapeMode = Literal["rect", "quad", "poly", "auto"]
+Stretch = tuple[float, float]
+"""Factors of a box's width and height around its middle."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +98,17 @@ class Region:
     holder: int | None = None
     tag: str | None = None
     group: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PageLayout:
+    """What a layout detector found on one page, both in reading order.
+
+    `detections` are its boxes as PaddleX shows them; `regions` are what is to be read: no two show the same thing.
+    """
+
+    regions: Sequence[Region]
+    detections: Sequence[Region]
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +205,26 @@ class DocumentResult(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
+class LayoutOptions:
+    """How a detector's boxes become regions; None: as PaddleOCR-VL's pipeline has it for the model.
+
+    A mapping's keys are labels. A label that it lacks has the threshold 0.5, its boxes are not stretched, and they take
+    nothing in.
+
+    - `threshold`: boxes with a score above it are believed.
+    - `nms`: whether boxes that are nearly equal become one.
+    - `merge`: of a box within another, `large` keeps the outer, `small` the inner, `union` both.
+    - `shape`: outlines; `rect`: none, `quad`: four corners, `poly`: as the model saw it, `auto`: as few as will do.
+    """
+
+    threshold: float | Mapping[str, float] | None = None
+    nms: bool = True
+    stretch: Stretch | Mapping[str, Stretch] | None = None
+    merge: MergeMode | Mapping[str, MergeMode] | None = None
+    shape: ShapeMode = "auto"
+
+
+@dataclass(frozen=True, slots=True)
 class OcrOptions:
     """What a client may ask of one document, already validated. Meanings: `docs/api.md`."""
 
@@ -215,3 +250,4 @@ class OcrOptions:
     formula_numbers: bool = True
     read_ignored: bool = True
     """Whether blocks with `ignore_labels` are read too: only the JSON shows their text."""
+    layout: LayoutOptions = LayoutOptions()

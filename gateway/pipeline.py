@@ -24,7 +24,7 @@ from gateway.errors import ServiceError
 from gateway.intake.workers import RenderPool
 from gateway.layout import create_layout
 from gateway.layout.base import LayoutDetector
-from gateway.model import Document, OcrOptions, PageFailure, PageImage, PageResult, Reading, Region, Usage
+from gateway.model import Document, OcrOptions, PageFailure, PageImage, PageLayout, PageResult, Reading, Region, Usage
 from gateway.recognition import create_recognition
 from gateway.recognition.admission import INTERACTIVE, Caller, Place, RegionQueue
 from gateway.recognition.chat import ChatCaller
@@ -63,12 +63,14 @@ class Parts:
 class ReadPage:
     """One page, finished. `images` maps keys of the Markdown to JPEG bytes; times are milliseconds.
 
-    `regions` stand as the result's blocks do; `views` are what the caller's `PageView` made.
+    `regions` stand as the result's blocks do; `detections` are the layout model's boxes; `views` are what the caller's
+    `PageView` made of the page and those.
     """
 
     result: PageResult
     images: Mapping[str, bytes] = field(default_factory=dict)
     regions: Sequence[Region] = ()
+    detections: Sequence[Region] = ()
     views: Mapping[str, bytes] = field(default_factory=dict)
     usage: Usage = field(default_factory=Usage)
     intake_ms: int = 0
@@ -178,27 +180,29 @@ class _Work:
             return page
         started = monotonic()
         try:
-            regions = await self._regions(page)
+            layout = await self._layout(page)
         except Exception:
             log.exception("layout_failed", page=page.number)
             return PageFailure(page.number, "layout_failed", "the regions of the page could not be found")
-        cut = _CutPage(page.number, page.width, page.height, page.dpi, regions, layout_ms=_ms_since(started))
+        regions = layout.regions
+        cut = _CutPage(page.number, page.width, page.height, page.dpi, layout, layout_ms=_ms_since(started))
         for region in regions:
             first = cut.first_of_group(region)
             cut.readings.append(first or await self._start_call(page, region, regions, calls))
         for region in filter(self._is_picture, regions):
             cut.images[image_key(page.number, region)] = await asyncio.to_thread(cut_picture, page.pixels, region.bbox)
         if self._view:
-            cut.views.update(await asyncio.to_thread(self._view, page, regions))
+            cut.views.update(await asyncio.to_thread(self._view, page, layout.detections))
         return cut
 
-    async def _regions(self, page: PageImage) -> Sequence[Region]:
+    async def _layout(self, page: PageImage) -> PageLayout:
         if self._options.task != "document":
-            return [whole_page(page, self._options)]
-        regions = await self._parts.layout.detect(page)
+            return PageLayout([whole_page(page, self._options)], ())
+        layout = await self._parts.layout.detect(page, self._options.layout)
         if not self._parts.engine.is_scaling:
-            return regions
-        return with_tags(grouped(regions, self._options) if self._options.merge_blocks else regions)
+            return layout
+        regions = grouped(layout.regions, self._options) if self._options.merge_blocks else layout.regions
+        return replace(layout, regions=with_tags(regions))
 
     async def _start_call(
         self, page: PageImage, region: Region, regions: Sequence[Region], calls: asyncio.TaskGroup
@@ -242,6 +246,7 @@ class _Work:
             result,
             cut.images,
             cut.regions,
+            cut.layout.detections,
             cut.views,
             usage=_usage([reading.result() for reading in dict.fromkeys(cut.readings)]),
             intake_ms=intake_ms,
@@ -258,12 +263,16 @@ class _CutPage:
     width: int
     height: int
     dpi: int | None
-    regions: Sequence[Region]
+    layout: PageLayout
     readings: list[asyncio.Future[Reading]] = field(default_factory=list)
     images: dict[str, bytes] = field(default_factory=dict)
     views: dict[str, bytes] = field(default_factory=dict)
     layout_ms: int = 0
     cut_at: float = field(default_factory=monotonic)
+
+    @property
+    def regions(self) -> Sequence[Region]:
+        return self.layout.regions
 
     def first_of_group(self, region: Region) -> asyncio.Future[Reading] | None:
         """The call, already begun, that reads this region too."""

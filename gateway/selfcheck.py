@@ -74,7 +74,13 @@ async def _read_example(parts: Parts) -> str:
         data, "selfcheck.png", pages=None, dpi=PADDLEOCR_VL_DPI, pool=parts.pool, settings=parts.settings
     )
     try:
-        pages = [page async for page in read_pages(parts, document, OcrOptions(images="none"), deadline)]
+        pages = [page async for page in read_pages(parts, document, _options(parts), deadline)]
     finally:
         await document.close()
     return "".join(page.result.markdown for page in pages)
+
+
+def _options(parts: Parts) -> OcrOptions:
+    """The page read whole where its layout would load a model that is to be loaded later."""
+    is_later = parts.settings.layout_loading == "lazy" and parts.layout.state != "ready"
+    return OcrOptions(images="none", task="text" if is_later else "document")

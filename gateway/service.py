@@ -56,7 +56,7 @@ class Service:
     def is_up(self) -> bool:
         """Whether both models are loaded and pages can be rendered."""
         parts = self.parts
-        return parts.engine.state == "ready" and parts.layout.state == "ready" and parts.pool.alive
+        return parts.engine.state == "ready" and self._has_layout() and parts.pool.alive
 
     def unreadiness(self) -> list[str]:
         """Why a document can't be served now; empty when it can."""
@@ -64,13 +64,18 @@ class Service:
         reasons = {
             "draining": self.draining,
             f"vlm is {parts.engine.state}{_because(parts.engine.reason)}": parts.engine.state != "ready",
-            f"layout is {parts.layout.state}{_because(parts.layout.reason)}": parts.layout.state != "ready",
+            f"layout is {parts.layout.state}{_because(parts.layout.reason)}": not self._has_layout(),
             "render workers are not running": not parts.pool.alive,
             f"OUTPUT_DIR can't be written{_because(self.output_dir.reason)}": not self.output_dir.writable,
             f"TEMP_DIR can't be written{_because(self.temp_dir.reason)}": not self.temp_dir.writable,
             f"self-check {self.self_check.state}{_because(self.self_check.reason)}": not self.self_check.passed,
         }
         return [reason for reason, holds in reasons.items() if holds]
+
+    def _has_layout(self) -> bool:
+        """Whether pages can be laid out: with lazy loading, a model that no page has needed yet counts as there."""
+        state, is_lazy = self.parts.layout.state, self.settings.layout_loading == "lazy"
+        return state == "ready" or (is_lazy and state == "not_initialized")
 
     def is_loading(self) -> bool:
         """Whether it has not served yet, with nothing known to be broken."""

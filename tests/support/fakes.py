@@ -10,7 +10,7 @@ from typing import Literal
 
 import numpy as np
 
-from gateway.model import PageFailure, PageImage, Pixels, Region
+from gateway.model import LayoutOptions, PageFailure, PageImage, PageLayout, Pixels, Region
 
 
 def blank(width: int = 400, height: int = 300, value: int = 255) -> Pixels:
@@ -24,7 +24,9 @@ def text_regions(count: int, label: str = "text") -> list[Region]:
 
 @dataclass
 class FakeLayout:
-    """Gives `regions` for each page, or `by_page[number]`; an exception in its place is raised."""
+    """Gives `regions` for each page, or `by_page[number]`; an exception in its place is raised. `detections` are the
+    same unless given; `failing` is why it does not load; `asked` are the options of its pages.
+    """
 
     regions: Sequence[Region] = ()
     by_page: Mapping[int, Sequence[Region] | Exception] = field(default_factory=dict)
@@ -34,20 +36,31 @@ class FakeLayout:
     reason: str | None = None
     warning: str | None = None
     seen: list[int] = field(default_factory=list)
+    asked: list[LayoutOptions] = field(default_factory=list)
+    without_effect: list[str] = field(default_factory=list)
+    detections: Sequence[Region] | None = None
+    failing: str | None = None
+    starts: int = 0
 
     async def start(self) -> None:
-        self.state = "ready"
+        self.starts += 1
+        await asyncio.sleep(0)
+        self.state, self.reason = ("failed", self.failing) if self.failing else ("ready", None)
 
     async def close(self) -> None:
         self.state = "not_initialized"
 
-    async def detect(self, page: PageImage) -> list[Region]:
+    def unheeded(self, options: LayoutOptions) -> list[str]:
+        return self.without_effect
+
+    async def detect(self, page: PageImage, options: LayoutOptions) -> PageLayout:
         self.seen.append(page.number)
+        self.asked.append(options)
         await asyncio.sleep(self.delay_s(page.number))
         regions = self.by_page.get(page.number, self.regions)
         if isinstance(regions, Exception):
             raise regions
-        return list(regions)
+        return PageLayout(list(regions), list(regions if self.detections is None else self.detections))
 
 
 @dataclass

@@ -13,6 +13,7 @@ import httpx
 from fastapi import FastAPI
 
 from gateway.app import create_app
+from gateway.layout.lazy import LazyLayout
 from gateway.pipeline import create_parts
 from gateway.service import Service
 from gateway.settings import Settings
@@ -48,6 +49,9 @@ class Gateway:
         self.engine.aborted = 0
         self.layout.regions = text_regions(2)
         self.layout.by_page = {}
+        self.layout.detections = None
+        self.layout.without_effect = []
+        self.layout.asked.clear()
         self.layout.delay_s = lambda _number: 0.0
 
 
@@ -81,8 +85,9 @@ def gateway(
         render_workers=1,
         **names,
     )
-    layout = FakeLayout(text_regions(2))
-    app = create_app(settings, replace(create_parts(settings), layout=layout))
+    layout = FakeLayout(text_regions(2), state="not_initialized")
+    used = LazyLayout(layout) if settings.layout_loading == "lazy" else layout
+    app = create_app(settings, replace(create_parts(settings), layout=used))
     with serving(app, settings.host, settings.port) as url, httpx.Client(base_url=url, timeout=30) as client, engine:
         running = Gateway(url, app, engine, layout, client)
         if engine_up and await_ready:

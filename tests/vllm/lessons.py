@@ -17,7 +17,7 @@ from gateway.intake.document import open_document
 from gateway.intake.workers import RenderPool
 from gateway.layout import create_layout
 from gateway.layout.base import LayoutDetector
-from gateway.model import OcrOptions, PageImage, Region
+from gateway.model import LayoutOptions, OcrOptions, PageImage, Region
 from gateway.recognition.crops import Crop, cut_crop
 from gateway.recognition.tasks import PADDLEOCR_VL_DPI, task_for
 from gateway.settings import Settings
@@ -123,7 +123,7 @@ async def _first_page(name: str, data: bytes, pool: RenderPool, settings: Settin
 
 async def _of_page(page: PageImage, layout: LayoutDetector) -> list[Question]:
     questions = []
-    for region in await layout.detect(page):
+    for region in (await layout.detect(page, LayoutOptions())).regions:
         task = task_for(region.label, OcrOptions())
         assert task, region.label
         questions.append(Question(region, cut_crop(page.pixels, region, task, fit=True), task.prompt))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from gateway.api.paddlex.layout import layout_options
 from gateway.api.paddlex.request import LayoutParsingRequest, PromptLabel
 from gateway.model import OcrOptions
 
@@ -38,6 +39,7 @@ def ocr_options(wishes: LayoutParsingRequest) -> OcrOptions:
         merge_blocks=wishes.merge_layout_blocks is not False,
         pretty=wishes.prettify_markdown,
         formula_numbers=wishes.show_formula_number,
+        layout=layout_options(wishes),
     )
 
 

@@ -62,7 +62,7 @@ def pruned_result(
     if options.task == "spotting":
         pruned["spotting_res"] = _spots(result.blocks)
     if settings["use_layout_detection"]:
-        pruned["layout_det_res"] = {"boxes": _boxes(page.regions, settings["return_layout_polygon_points"])}
+        pruned["layout_det_res"] = {"boxes": _boxes(page.detections, settings["return_layout_polygon_points"])}
     return pruned
 
 

@@ -10,9 +10,9 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 
-MergeMode = Literal["large", "small", "union"]
+from gateway.model import MergeMode, ShapeMode
+
 PromptLabel = Literal["ocr", "formula", "table", "chart", "seal", "spotting"]
-ShapeMode = Literal["rect", "quad", "poly", "auto"]
 
 _Positive = Annotated[float, Field(gt=0)]
 _PositiveInt = Annotated[int, Field(gt=0)]
@@ -39,12 +39,18 @@ class LayoutParsingRequest(BaseModel):
     use_chart_recognition: bool | None = Field(None, description="Default false. Read charts as tables")
     use_seal_recognition: bool | None = Field(None, description="Default false. Read the text of seals")
     use_ocr_for_image_block: bool | None = Field(None, description="Default false. Read the text inside pictures too")
-    layout_threshold: _Share | dict[str, _Share] | None = Field(None, description=_NO_EFFECT)
-    layout_nms: bool | None = Field(None, description=_NO_EFFECT)
-    layout_unclip_ratio: _Ratio | dict[str, _Ratio] | None = Field(None, description=_NO_EFFECT)
-    layout_merge_bboxes_mode: MergeMode | dict[str, MergeMode] | None = Field(None, description=_NO_EFFECT)
+    layout_threshold: _Share | dict[str, _Share] | None = Field(
+        None, description="Least score of a layout box, or an object by class id; 0.5 for classes that it lacks"
+    )
+    layout_nms: bool | None = Field(None, description="Default true. Layout boxes that are nearly equal become one")
+    layout_unclip_ratio: _Ratio | dict[str, _Ratio] | None = Field(
+        None, description="Factor of the boxes' sides, [of width, of height], or an object by class id"
+    )
+    layout_merge_bboxes_mode: MergeMode | dict[str, MergeMode] | None = Field(
+        None, description="Of a box within another: `large` keeps the outer, `small` the inner; or by class id"
+    )
     layout_shape_mode: Annotated[ShapeMode | None, AfterValidator(lambda mode: mode or "auto")] = Field(
-        "auto", description="`rect`: the answer holds no outlines; the others have no effect in this version"
+        "auto", description="Outlines: `rect` none, `quad` four corners, `poly` as seen, `auto` as few as will do"
     )
     prompt_label: PromptLabel | None = Field(
         None, description="What the page holds; default `ocr`. Only with `useLayoutDetection` false"

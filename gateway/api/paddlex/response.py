@@ -64,9 +64,14 @@ class LayoutParsingAnswer(_Camel):
 
 
 def answer_body(
-    log_id: str, document: Document, wishes: LayoutParsingRequest, options: OcrOptions, read: Sequence[ReadPage]
+    log_id: str,
+    document: Document,
+    wishes: LayoutParsingRequest,
+    options: OcrOptions,
+    read: Sequence[ReadPage],
+    notes: Sequence[str] = (),
 ) -> bytes:
-    """JSON of the whole answer; seconds of CPU for a long document."""
+    """JSON of the whole answer; seconds of CPU for a long document. `notes`: warnings about the document as a whole."""
     pages = [in_paddlex_units(page) for page in read] if document.media_type == PDF else read
     ids = None
     if wishes.restructure_pages:
@@ -75,7 +80,7 @@ def answer_body(
     settings = model_settings(wishes, options)
     page_count = None if _is_one_picture(document) else document.pages_total
     results = [_result(page, wishes, pruned_result(page, options, settings, page_count, ids)) for page in pages]
-    warnings = [warning for page in pages for warning in page.result.warnings]
+    warnings = [*notes, *(warning for page in pages for warning in page.result.warnings)]
     answer = LayoutParsingAnswer(
         log_id=log_id,
         result=LayoutParsingResults(

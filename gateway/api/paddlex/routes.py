@@ -18,6 +18,7 @@ from gateway.api.opening import opened
 from gateway.api.paddlex.body import log_id_of, parse_object, parse_request, upload_of
 from gateway.api.paddlex.description import LAYOUT_PARSING_DESCRIPTION, LAYOUT_PARSING_REQUEST, LAYOUT_PARSING_RESPONSES
 from gateway.api.paddlex.drawing import page_picture, page_pictures
+from gateway.api.paddlex.layout import layout_warnings
 from gateway.api.paddlex.options import ocr_options
 from gateway.api.paddlex.request import LayoutParsingRequest
 from gateway.api.paddlex.response import LayoutParsingAnswer, answer_body
@@ -66,7 +67,8 @@ async def _read(
     log.info("document read", media_type=document.media_type, status=status, pages=len(pages))
     if status == "failed":
         raise nothing_read(results)
-    return await asyncio.to_thread(answer_body, log_id, document, wishes, options, pages)
+    notes = layout_warnings(service.parts.layout, options.layout) if wishes.has_layout else ()
+    return await asyncio.to_thread(answer_body, log_id, document, wishes, options, pages, notes)
 
 
 async def _pages(

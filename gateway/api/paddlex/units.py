@@ -31,7 +31,8 @@ def in_paddlex_units(page: ReadPage) -> ReadPage:
         }
     )
     images = {keys.get(key, key): data for key, data in page.images.items()}
-    return replace(page, result=sized, regions=regions, images=images)
+    detections = [_scaled_region(region, scale) for region in page.detections]
+    return replace(page, result=sized, regions=regions, detections=detections, images=images)
 
 
 def _scaled_region(region: Region, scale: float) -> Region:

@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from gateway.layout.detections import LABELS, regions_of
-from gateway.model import BBox, Region
+from gateway.layout.detections import LABELS, page_layout
+from gateway.model import BBox, LayoutOptions, MergeMode, Region, ShapeMode
 
 WIDTH, HEIGHT = 600, 800
+AS_USUAL = LayoutOptions()
+SHAPES: list[ShapeMode] = ["rect", "quad", "poly", "auto"]
+MODES: list[MergeMode] = ["large", "small", "union"]
 
 
-def found(*rows: tuple[str, float, BBox], masks: np.ndarray | None = None) -> list[Region]:
+def found(
+    *rows: tuple[str, float, BBox], masks: np.ndarray | None = None, options: LayoutOptions = AS_USUAL
+) -> Sequence[Region]:
     values = [[LABELS.index(label), score, *box, at] for at, (label, score, box) in enumerate(rows)]
-    return regions_of(np.array(values, dtype=np.float32).reshape(-1, 7), masks, WIDTH, HEIGHT)
+    boxes = np.array(values, dtype=np.float32).reshape(-1, 7)
+    return page_layout(boxes, masks, (WIDTH, HEIGHT), options).detections
 
 
-def labels(*rows: tuple[str, float, BBox]) -> list[str]:
-    return [region.label for region in found(*rows)]
+def labels(*rows: tuple[str, float, BBox], options: LayoutOptions = AS_USUAL) -> list[str]:
+    return [region.label for region in found(*rows, options=options)]
 
 
 def test_two_sorts_of_heading_around_one_line_are_one_and_it_is_not_lost() -> None:
@@ -63,6 +71,93 @@ def test_a_tilted_mask_has_a_tilted_outline() -> None:
     assert not any(x > 450 and y < 300 for x, y in region.polygon)
 
 
+@pytest.mark.parametrize("label", LABELS)
+def test_each_class_has_its_label_and_a_region_unless_others_show_its_content(label: str) -> None:
+    boxes = np.array([[LABELS.index(label), 0.9, 50, 60, 400, 300, 1]], dtype=np.float32)
+    layout = page_layout(boxes, None, (WIDTH, HEIGHT), AS_USUAL)
+    assert [region.label for region in layout.detections] == [label]
+    assert len(layout.regions) == (0 if label == "reference" else 1)
+
+
+def test_what_shows_the_same_twice_is_seen_but_read_once() -> None:
+    boxes = [[LABELS.index("text"), 0.9, 50, 60, 400, 300, 0], [LABELS.index("content"), 0.8, 50, 60, 400, 250, 1]]
+    layout = page_layout(np.array(boxes, dtype=np.float32), None, (WIDTH, HEIGHT), AS_USUAL)
+    assert [region.label for region in layout.detections] == ["text", "content"]
+    assert [region.label for region in layout.regions] == ["text"]
+
+
+SURE, UNSURE = ("text", 0.6, (0, 0, 90, 90)), ("table", 0.2, (0, 200, 90, 290))
+
+
+@pytest.mark.parametrize(
+    ("threshold", "left"),
+    [
+        (None, ["text"]),
+        (0.1, ["text", "table"]),
+        (0.7, []),
+        ({"text": 0.7, "table": 0.1}, ["table"]),
+        ({"image": 0.9}, ["text"]),
+    ],
+)
+def test_thresholds_are_for_all_labels_or_for_each(threshold: float | dict[str, float] | None, left: list[str]) -> None:
+    assert labels(SURE, UNSURE, options=LayoutOptions(threshold=threshold)) == left
+
+
+def test_boxes_that_are_nearly_equal_stay_where_that_is_wished() -> None:
+    twins = ("image", 0.6, (0, 0, 100, 100)), ("image", 0.9, (2, 2, 102, 102))
+    assert len(labels(*twins, options=LayoutOptions(nms=False))) == 2
+
+
+OUTER, INNER = ("figure_title", 0.5, (0, 0, 300, 300)), ("text", 0.9, (20, 20, 200, 200))
+
+
+@pytest.mark.parametrize(
+    ("merge", "left"),
+    [
+        ("union", ["figure_title", "text"]),
+        ("large", ["figure_title"]),
+        ("small", ["text"]),
+        ({"figure_title": "large"}, ["figure_title"]),
+        ({"figure_title": "small", "text": "large"}, ["figure_title", "text"]),
+        ({"text": "small"}, ["text"]),
+    ],
+)
+def test_of_a_box_within_another_the_wished_one_stays(merge: MergeMode | dict[str, MergeMode], left: list[str]) -> None:
+    assert labels(OUTER, INNER, options=LayoutOptions(merge=merge)) == left
+
+
+@pytest.mark.parametrize("mode", ["large", "small"])
+def test_of_two_that_hold_each_other_the_surer_one_stays(mode: MergeMode) -> None:
+    pair = ("doc_title", 0.6, (50, 50, 450, 90)), ("paragraph_title", 0.9, (50, 50, 448, 90))
+    for merge in (mode, dict.fromkeys(("doc_title", "paragraph_title"), mode)):
+        assert labels(*pair, options=LayoutOptions(merge=merge)) == ["paragraph_title"]
+
+
+def test_boxes_are_stretched_around_their_middle_and_stay_on_the_page() -> None:
+    boxes = ("text", 0.9, (100, 100, 200, 200)), ("table", 0.9, (400, 400, 600, 600))
+    wider = found(*boxes, options=LayoutOptions(stretch=(2, 1)))
+    assert [region.bbox for region in wider] == [(50, 100, 250, 200), (300, 400, 600, 600)]
+    one = found(*boxes, options=LayoutOptions(stretch={"table": (0.5, 0.5)}))
+    assert [region.bbox for region in one] == [(100, 100, 200, 200), (450, 450, 550, 550)]
+
+
+@pytest.mark.parametrize(("shape", "corners"), [("rect", 0), ("quad", 4), ("poly", 6)])
+def test_outlines_have_the_wished_shape(shape: ShapeMode, corners: int) -> None:
+    """A mask like stairs, two steps of which are blunt enough to be kept."""
+    masks = np.zeros((1, 200, 200), dtype=np.int32)
+    masks[0, :100] = 1
+    masks[0, 100:, :100] = 1
+    [region] = found(("text", 0.9, (0, 0, 600, 800)), masks=masks, options=LayoutOptions(shape=shape))
+    assert len(region.polygon or ()) == corners
+
+
+def test_300_boxes_that_are_broken_in_every_way_do_not_raise() -> None:
+    broken = [float("nan"), float("inf"), -float("inf"), 1e30, -1.0, 0.0]
+    rows = [[at % 27 - 1, 0.9, *np.roll([*broken, 300.0, 500.0], at)[:4], at] for at in range(300)]
+    layout = page_layout(np.array(rows, dtype=np.float32), None, (WIDTH, HEIGHT), AS_USUAL)
+    assert all(0 <= region.bbox[0] < region.bbox[2] <= WIDTH for region in layout.detections)
+
+
 @pytest.mark.parametrize("columns", [7, 8])
 @settings(deadline=None)
 @given(data=st.data())
@@ -70,7 +165,13 @@ def test_nothing_raises_and_all_is_on_the_page(columns: int, data: st.DataObject
     values = st.floats(-100, 1000, width=32) | st.just(float("nan")) | st.floats(0, 24, width=32)
     rows = data.draw(arrays.arrays(np.float32, st.tuples(st.integers(0, 8), st.just(columns)), elements=values))
     masks = data.draw(st.sampled_from([None, np.ones((len(rows), 200, 200)), np.eye(200)[None].repeat(len(rows), 0)]))
-    for region in regions_of(rows, None if masks is None else masks.astype(np.int32), WIDTH, HEIGHT):
+    shape = data.draw(st.sampled_from(SHAPES))
+    merge = data.draw(st.sampled_from(MODES) | st.dictionaries(st.sampled_from(LABELS), st.sampled_from(MODES)))
+    factor = st.floats(0.01, 100)
+    stretch = data.draw(st.none() | st.tuples(factor, factor))
+    options = LayoutOptions(nms=data.draw(st.booleans()), stretch=stretch, merge=merge, shape=shape)
+    layout = page_layout(rows, None if masks is None else masks.astype(np.int32), (WIDTH, HEIGHT), options)
+    for region in (*layout.regions, *layout.detections):
         x1, y1, x2, y2 = region.bbox
         assert 0 <= x1 < x2 <= WIDTH
         assert 0 <= y1 < y2 <= HEIGHT

@@ -12,7 +12,7 @@ from PIL import Image
 from examples.truth import OMITTED_LABELS, TruthBlock, load_truth
 from gateway.layout import create_layout
 from gateway.layout.base import LayoutDetector
-from gateway.model import PageImage, Region
+from gateway.model import LayoutOptions, PageImage, PageLayout, Region
 from gateway.settings import Settings
 
 EXAMPLES = Path(__file__).resolve().parents[3] / "examples"
@@ -31,7 +31,7 @@ async def regions_of(layout: LayoutDetector, name: str) -> tuple[list[Region], l
     with Image.open(EXAMPLES / name) as image:
         page = PageImage(1, np.asarray(image.convert("RGB")))
     blocks = [block for block in load_truth()[name].pages[0].blocks if block.label not in OMITTED_LABELS]
-    return await layout.detect(page), blocks
+    return list((await layout.detect(page, LayoutOptions())).regions), blocks
 
 
 def holding(regions: list[Region], block: TruthBlock) -> list[Region]:
@@ -63,4 +63,5 @@ async def test_labels_tell_title_text_picture_and_table_apart(layout: LayoutDete
 
 
 async def test_a_blank_page_has_no_regions(layout: LayoutDetector) -> None:
-    assert await layout.detect(PageImage(1, np.full((900, 600, 3), 255, dtype=np.uint8))) == []
+    page = PageImage(1, np.full((900, 600, 3), 255, dtype=np.uint8))
+    assert await layout.detect(page, LayoutOptions()) == PageLayout([], [])

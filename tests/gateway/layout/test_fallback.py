@@ -1,0 +1,81 @@
+"""Which layout model serves while the wanted one is on its way, and after."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+
+from gateway.hub import FetchError
+from gateway.layout import fallback
+from gateway.layout.fallback import FallbackLayout
+from gateway.model import LayoutOptions, PageImage
+from tests.support.fakes import FakeLayout, blank, text_regions
+
+PAGE = PageImage(1, blank(400, 300))
+
+
+def detectors() -> tuple[FakeLayout, FakeLayout]:
+    wanted = FakeLayout(text_regions(3), name="wanted", state="not_initialized", failing="there is no file")
+    return wanted, FakeLayout(text_regions(1), name="other", state="not_initialized")
+
+
+async def regions(layout: FallbackLayout) -> int:
+    return len((await layout.detect(PAGE, LayoutOptions())).regions)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(5):
+        while not condition():  # noqa: ASYNC110 - plain attributes
+            await asyncio.sleep(0.001)
+
+
+async def test_the_other_serves_until_the_wanted_one_is_downloaded() -> None:
+    wanted, other = detectors()
+    arrived = asyncio.Event()
+
+    async def fetch() -> None:
+        await arrived.wait()
+        wanted.failing = None
+
+    layout = FallbackLayout(wanted, other, fetch)
+    await layout.start()
+    assert (layout.state, layout.name, await regions(layout)) == ("ready", "other", 1)
+    assert "until wanted is downloaded" in (layout.warning or "")
+    arrived.set()
+    await until(lambda: layout.name == "wanted")
+    assert (layout.state, layout.warning, await regions(layout)) == ("ready", None, 3)
+    await layout.close()
+
+
+async def test_a_download_that_fails_is_told_and_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fallback, "FIRST_RETRY_S", 0.05)
+    wanted, other = detectors()
+    outcomes = [FetchError("the hub is away"), FetchError("the hub is away"), None]
+
+    async def fetch() -> None:
+        if outcome := outcomes.pop(0):
+            raise outcome
+        wanted.failing = None
+
+    layout = FallbackLayout(wanted, other, fetch)
+    await layout.start()
+    await until(lambda: "the hub is away" in (layout.warning or ""))
+    assert await regions(layout) == 1
+    await until(lambda: layout.name == "wanted")
+    assert (layout.warning, outcomes) == (None, [])
+    await layout.close()
+
+
+async def test_what_was_downloaded_and_does_not_load_is_told() -> None:
+    wanted, other = detectors()
+
+    async def fetch() -> None:
+        wanted.failing = "the file is broken"
+
+    layout = FallbackLayout(wanted, other, fetch)
+    await layout.start()
+    await until(lambda: "the file is broken" in (layout.warning or ""))
+    assert (layout.state, layout.name) == ("ready", "other")
+    await layout.close()
