@@ -46,7 +46,10 @@ async def fetch_apart(model: str, folder: Path) -> None:
     """Gets the files in a process of its own, which ends with this call. FetchError."""
     command = (sys.executable, "-m", "gateway.hub", "--model", model, "--to", str(folder))
     quiet = {**os.environ, "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
-    process = await asyncio.create_subprocess_exec(*command, stdin=DEVNULL, stdout=DEVNULL, stderr=PIPE, env=quiet)
+    try:
+        process = await asyncio.create_subprocess_exec(*command, stdin=DEVNULL, stdout=DEVNULL, stderr=PIPE, env=quiet)
+    except OSError as error:
+        raise FetchError(f"the download can't be started: {error}") from error
     try:
         _, said = await process.communicate()
     finally:

@@ -14,6 +14,7 @@ from starlette.responses import JSONResponse, Response
 
 from gateway.api.auth import KeyRequired
 from gateway.api.errors import request_id_of
+from gateway.layout.base import LayoutDetector
 from gateway.recognition.engine import EngineMonitor
 from gateway.service import Service
 from gateway.storage.bucket import BucketState
@@ -87,7 +88,7 @@ async def health(request: Request) -> Health:
         reasons=reasons,
         paddleocr=parts.layout.state,
         layout_model=parts.layout.name,
-        layout_warning=parts.layout.warning,
+        layout_warning=_warning(parts.layout),
         vlm=_vlm(parts.engine),
         s3_storage=service.bucket.state,
         s3_reason=service.bucket.reason,
@@ -142,6 +143,10 @@ async def ping(request: Request) -> Response:
 async def metrics(request: Request) -> Response:
     service: Service = request.app.state.service
     return Response(service.metrics.render(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+def _warning(layout: LayoutDetector) -> str | None:
+    return f"{layout.warning}: {layout.reason}" if layout.warning and layout.reason else layout.warning
 
 
 def _vlm(engine: EngineMonitor) -> VlmHealth:

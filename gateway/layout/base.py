@@ -22,7 +22,7 @@ class LayoutDetector(Protocol):
 
     @property
     def reason(self) -> str | None:
-        """Why the state is not `ready`; None when it is."""
+        """Why the state is not `ready`, or why there is a `warning`; for whoever runs the service."""
 
     @property
     def warning(self) -> str | None:

@@ -46,6 +46,10 @@ class BatchQueue(Generic[Item, Answer]):
         loop = asyncio.get_running_loop()
         try:
             answers = await loop.run_in_executor(self._executor, self._run, [item for item, _ in batch])
+        except asyncio.CancelledError:
+            for _, future in (*batch, *self._waiting):
+                future.cancel()
+            raise
         except Exception as error:
             for one in batch if len(batch) > 1 else ():
                 await self._serve([one])

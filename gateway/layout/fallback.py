@@ -28,6 +28,7 @@ class FallbackLayout:
         self.warning: str | None = None
         self._detectors = (wanted, other)
         self._used = wanted
+        self._why: str | None = None
         self._fetch = fetch
         self._fetching: asyncio.Task[None] | None = None
 
@@ -41,7 +42,7 @@ class FallbackLayout:
 
     @property
     def reason(self) -> str | None:
-        return self._used.reason
+        return self._used.reason or self._why
 
     async def start(self) -> None:
         wanted, other = self._detectors
@@ -80,7 +81,7 @@ class FallbackLayout:
         if wanted.state != "ready":
             self._warn(wanted.reason or "")
             return
-        self._used, self.warning = wanted, None
+        self._used, self.warning, self._why = wanted, None, None
         log.info("layout_model_downloaded", used=wanted.name, before=other.name)
 
     async def _fetched(self, fetch: Callable[[], Awaitable[None]]) -> bool:
@@ -93,7 +94,6 @@ class FallbackLayout:
 
     def _warn(self, reason: str) -> None:
         wanted, other = self._detectors
-        warning = f"the layout is by {other.name}, for {wanted.name} could not be loaded: {reason}"
-        if warning != self.warning:
+        if reason != self._why:
             log.warning("layout_model_replaced", wanted=wanted.name, used=other.name, reason=reason)
-        self.warning = warning
+        self.warning, self._why = f"the layout is by {other.name}, for {wanted.name} could not be loaded", reason

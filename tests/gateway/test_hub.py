@@ -132,7 +132,7 @@ async def test_without_hub_the_bundled_one_serves_and_says_why(
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     layout = await started(tmp_path, layout_model=MODEL)
     await until_warning(layout, is_there=True)
-    assert "LAYOUT_MODEL_DIR" in (layout.warning or "")
+    assert "LAYOUT_MODEL_DIR" in (layout.reason or "")
     await layout.close()
 
 

@@ -101,7 +101,7 @@ def _block_in(region: Region, blocks: Sequence[TruthBlock]) -> TruthBlock:
 
 
 async def _questions(contents: Sequence[tuple[Path, bytes]]) -> list[list[Question]]:
-    settings = Settings(_env_file=None)
+    settings = Settings(_env_file=None, layout_model="bundled")
     pool, layout = RenderPool(settings), create_layout(settings)
     await pool.start()
     await layout.start()

@@ -137,7 +137,9 @@ def test_a_layout_model_that_stands_in_for_another_is_named(
     monkeypatch.setattr(served.layout, "warning", "the layout is by another")
     assert served.read(png).json()["warnings"] == ["the layout is by another"]
     assert served.read(png, task="text").json()["warnings"] == []
-    assert served.client.get("/health").json()["layout_warning"] == "the layout is by another"
+    monkeypatch.setattr(served.layout, "reason", "the hub is away")
+    told = served.client.get("/health").json()["layout_warning"]
+    assert told == "the layout is by another: the hub is away"
 
 
 def test_pictures_come_inline_stored_or_not_at_all(served: Gateway, png: bytes) -> None:

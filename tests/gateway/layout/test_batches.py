@@ -73,3 +73,14 @@ async def test_one_that_fails_fails_alone(queue: BatchQueue[int, int], model: Mo
     answers = await asyncio.gather(*tasks, return_exceptions=True)
     assert [answers[0], answers[1], answers[3]] == [2, 4, 8]
     assert isinstance(answers[2], ValueError)
+
+
+async def test_who_waits_when_the_model_is_closed_is_let_go(model: Model) -> None:
+    thread = ThreadPoolExecutor(1)
+    closed: BatchQueue[int, int] = BatchQueue(model, thread, most=1)
+    tasks = await put(closed, model, 1, 2, 3)
+    thread.shutdown(wait=False, cancel_futures=True)
+    model.may_go_on.set()
+    answers = await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), 10)
+    assert answers[0] == 2
+    assert all(isinstance(answer, RuntimeError) for answer in answers[1:])

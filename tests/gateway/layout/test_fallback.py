@@ -61,10 +61,10 @@ async def test_a_download_that_fails_is_told_and_tried_again(monkeypatch: pytest
 
     layout = FallbackLayout(wanted, other, fetch)
     await layout.start()
-    await until(lambda: "the hub is away" in (layout.warning or ""))
+    await until(lambda: "the hub is away" in (layout.reason or ""))
     assert await regions(layout) == 1
     await until(lambda: layout.name == "wanted")
-    assert (layout.warning, outcomes) == (None, [])
+    assert (layout.warning, layout.reason, outcomes) == (None, None, [])
     await layout.close()
 
 
@@ -76,6 +76,6 @@ async def test_what_was_downloaded_and_does_not_load_is_told() -> None:
 
     layout = FallbackLayout(wanted, other, fetch)
     await layout.start()
-    await until(lambda: "the file is broken" in (layout.warning or ""))
+    await until(lambda: "the file is broken" in (layout.reason or ""))
     assert (layout.state, layout.name) == ("ready", "other")
     await layout.close()

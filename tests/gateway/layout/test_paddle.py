@@ -101,5 +101,5 @@ async def test_a_description_of_another_model_is_refused(tmp_path: Path, content
     (tmp_path / "inference.onnx").write_bytes(layout_model(V3))
     (tmp_path / "inference.yml").write_text(content)
     layout = await started(tmp_path)
-    assert "inference.yml" in (layout.warning or "")
+    assert "inference.yml" in (layout.reason or "")
     await layout.close()

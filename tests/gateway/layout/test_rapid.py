@@ -20,7 +20,7 @@ EXAMPLES = Path(__file__).resolve().parents[3] / "examples"
 
 @pytest.fixture
 async def layout() -> AsyncIterator[LayoutDetector]:
-    detector = create_layout(Settings(_env_file=None))
+    detector = create_layout(Settings(_env_file=None, layout_model="bundled"))
     assert detector.state == "not_initialized"
     await detector.start()
     yield detector
@@ -65,3 +65,15 @@ async def test_labels_tell_title_text_picture_and_table_apart(layout: LayoutDete
 async def test_a_blank_page_has_no_regions(layout: LayoutDetector) -> None:
     page = PageImage(1, np.full((900, 600, 3), 255, dtype=np.uint8))
     assert await layout.detect(page, LayoutOptions()) == PageLayout([], [])
+
+
+async def test_what_it_heeds_changes_the_regions_and_the_rest_is_named(layout: LayoutDetector) -> None:
+    with Image.open(EXAMPLES / "article-en.png") as image:
+        page = PageImage(1, np.asarray(image.convert("RGB")))
+    usual = (await layout.detect(page, LayoutOptions())).regions
+    wider = (await layout.detect(page, LayoutOptions(stretch=(1.1, 1)))).regions
+    assert wider[0].bbox[0] < usual[0].bbox[0]
+    sure = (await layout.detect(page, LayoutOptions(threshold=1))).regions
+    assert {region.score for region in sure} == {None}
+    assert layout.unheeded(LayoutOptions(threshold=0.5, stretch=(2, 2), shape="rect")) == []
+    assert layout.unheeded(LayoutOptions(nms=False, merge="large", shape="quad")) == ["nms", "merge", "shape"]
