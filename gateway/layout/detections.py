@@ -129,14 +129,17 @@ def _without_page(found: list[_Found], size: tuple[int, int]) -> list[_Found]:
 
 
 def _not_contained(found: Sequence[_Found], modes: MergeMode | Mapping[str, MergeMode]) -> list[_Found]:
-    """Without what vanishes in or around another. Of two that hold each other, the first, surer one stays."""
+    """Without what vanishes in or around another. Of two that would both, the first, surer one stays."""
     common, areas = _common(found)
     inside = common >= CONTAINED * areas[:, None]
     np.fill_diagonal(inside, False)
     mutual = inside & inside.T
-    by_inner = inside & ~np.triu(mutual)
-    by_outer = inside & ~np.tril(mutual)
-    gone = np.asarray((by_inner & _of_mode(found, modes, "large")[None, :]).any(axis=1))
+    large, small = _of_mode(found, modes, "large"), _of_mode(found, modes, "small")
+    by_inner = inside & ~np.triu(mutual & large[:, None] & large[None, :])
+    gone = np.asarray((by_inner & large[None, :]).any(axis=1))
+    # Labels are looked at one after the other, so two of one label keep each other.
+    rivals = mutual & small[:, None] & small[None, :] & ~_same_labels(found)
+    by_outer = inside if isinstance(modes, str) else inside & ~np.tril(rivals)
     for inner in _small(found, modes):
         gone |= _outer(by_outer & inner[:, None])
     return _selected(found, ~gone)

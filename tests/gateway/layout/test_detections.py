@@ -126,11 +126,24 @@ def test_of_a_box_within_another_the_wished_one_stays(merge: MergeMode | dict[st
     assert labels(OUTER, INNER, options=LayoutOptions(merge=merge)) == left
 
 
-@pytest.mark.parametrize("mode", ["large", "small"])
-def test_of_two_that_hold_each_other_the_surer_one_stays(mode: MergeMode) -> None:
-    pair = ("doc_title", 0.6, (50, 50, 450, 90)), ("paragraph_title", 0.9, (50, 50, 448, 90))
-    for merge in (mode, dict.fromkeys(("doc_title", "paragraph_title"), mode)):
-        assert labels(*pair, options=LayoutOptions(merge=merge)) == ["paragraph_title"]
+PAIR = ("doc_title", 0.6, (50, 50, 450, 90)), ("paragraph_title", 0.9, (50, 50, 440, 90))
+
+
+@pytest.mark.parametrize(
+    ("merge", "left"),
+    [
+        ("large", ["paragraph_title"]),
+        (dict.fromkeys(("doc_title", "paragraph_title"), "large"), ["paragraph_title"]),
+        (dict.fromkeys(("doc_title", "paragraph_title"), "small"), ["paragraph_title"]),
+        ({"doc_title": "large"}, ["doc_title"]),
+        ({"doc_title": "small"}, ["doc_title"]),
+        ("small", ["doc_title", "paragraph_title"]),
+    ],
+)
+def test_of_two_that_hold_each_other_one_is_left_at_least(
+    merge: MergeMode | dict[str, MergeMode], left: list[str]
+) -> None:
+    assert labels(*PAIR, options=LayoutOptions(merge=merge)) == left
 
 
 def test_boxes_are_stretched_around_their_middle_and_stay_on_the_page() -> None:
