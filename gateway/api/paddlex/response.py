@@ -21,28 +21,28 @@ from gateway.model import Document, OcrOptions
 from gateway.pipeline import ReadPage
 
 
-class _Camel(BaseModel):
+class Camel(BaseModel):
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True)
 
 
-class Markdown(_Camel):
+class Markdown(Camel):
     text: str
     images: dict[str, str] | None = Field(None, description="Key in the text to base64 JPEG")
 
 
-class LayoutParsingResult(_Camel):
+class LayoutParsingResult(Camel):
     pruned_result: dict[str, Any] = Field(description="Size, settings, blocks and layout boxes of the page")
     markdown: Markdown
     output_images: dict[str, str] | None = Field(None, description="`layout_det_res`: the layout drawn, base64 JPEG")
     input_image: str | None = Field(None, description="The page, base64 JPEG")
 
 
-class PageSize(_Camel):
+class PageSize(Camel):
     width: int
     height: int
 
 
-class DataInfo(_Camel):
+class DataInfo(Camel):
     type: Literal["image", "pdf", "tiff"]
     width: int | None = None
     height: int | None = None
@@ -50,13 +50,13 @@ class DataInfo(_Camel):
     pages: list[PageSize] | None = None
 
 
-class LayoutParsingResults(_Camel):
+class LayoutParsingResults(Camel):
     layout_parsing_results: list[LayoutParsingResult]
     data_info: DataInfo
-    warnings: list[str] | None = Field(None, description="What is missing; PaddleX would have failed altogether")
+    warnings: list[str] | None = Field(None, description="What is missing, and that another layout model serves")
 
 
-class LayoutParsingAnswer(_Camel):
+class LayoutParsingAnswer(Camel):
     log_id: str
     result: LayoutParsingResults
     error_code: Literal[0] = 0
@@ -64,9 +64,14 @@ class LayoutParsingAnswer(_Camel):
 
 
 def answer_body(
-    log_id: str, document: Document, wishes: LayoutParsingRequest, options: OcrOptions, read: Sequence[ReadPage]
+    log_id: str,
+    document: Document,
+    wishes: LayoutParsingRequest,
+    options: OcrOptions,
+    read: Sequence[ReadPage],
+    warnings: Sequence[str],
 ) -> bytes:
-    """JSON of the whole answer; seconds of CPU for a long document."""
+    """JSON of the whole answer; seconds of CPU for a long document. `warnings`: those of no one page."""
     pages = [in_paddlex_units(page) for page in read] if document.media_type == PDF else read
     ids = None
     if wishes.restructure_pages:
@@ -75,7 +80,7 @@ def answer_body(
     settings = model_settings(wishes, options)
     page_count = None if _is_one_picture(document) else document.pages_total
     results = [_result(page, wishes, pruned_result(page, options, settings, page_count, ids)) for page in pages]
-    warnings = [warning for page in pages for warning in page.result.warnings]
+    warnings = [*warnings, *(warning for page in pages for warning in page.result.warnings)]
     answer = LayoutParsingAnswer(
         log_id=log_id,
         result=LayoutParsingResults(
