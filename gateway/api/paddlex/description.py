@@ -51,5 +51,5 @@ RESTRUCTURE_PAGES_REQUEST = _request(RestructurePagesRequest, {"pages": [_EXAMPL
 
 PADDLEX_RESPONSES: dict[int | str, dict[str, Any]] = {
     status: {"description": HTTPStatus(status).phrase, "content": _ENVELOPE}
-    for status in (401, 408, 413, 422, 429, 500, 501, 503, 504)
+    for status in (401, 408, 413, 422, 429, 500, 503, 504)
 }

@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from gateway.api.paddlex.camel import Camel
+from gateway.api.paddlex.exports import DocumentExports, decoded_pictures, word_export
 from gateway.api.paddlex.pages import GivenPage, PrunedBlock, PrunedResult, RestructurePagesRequest
 from gateway.api.paddlex.pruned import UNORDERED_LABELS, numbered, numbers_in_document
-from gateway.api.paddlex.response import Camel, LayoutParsingResult, Markdown
+from gateway.api.paddlex.response import LayoutParsingResult, Markdown
 from gateway.api.paddlex.unpruned import given_picture_keys, page_options, page_result
 from gateway.assembly.markdown import block_markdown, page_markdown
 from gateway.assembly.page import shown
@@ -102,10 +104,8 @@ def _apart(pages: Sequence[Restructured], wishes: RestructurePagesRequest) -> li
     return [
         LayoutParsingResult(
             pruned_result=_pruned(page, page.given.page_count, _entries([page], numbers)),
-            markdown=Markdown(
-                text=page.markdown,
-                images=dict(page.images) if page.images is not None and wishes.return_markdown_images else None,
-            ),
+            markdown=Markdown(text=page.markdown, images=_returned(page.images, wishes)),
+            exports=_exports(f"page_{page.result.page}", [page], wishes),
         )
         for page in pages
     ]
@@ -120,8 +120,23 @@ def _concatenated(pages: Sequence[Restructured], wishes: RestructurePagesRequest
     images = {key: image for page in pages for key, image in (page.images or {}).items()}
     text = "\n\n".join(markdown for page in pages if (markdown := page.markdown))
     return LayoutParsingResult(
-        pruned_result=pruned, markdown=Markdown(text=text, images=images if wishes.return_markdown_images else None)
+        pruned_result=pruned,
+        markdown=Markdown(text=text, images=_returned(images, wishes)),
+        exports=_exports("document", pages, wishes),
     )
+
+
+def _returned(images: Mapping[str, str] | None, wishes: RestructurePagesRequest) -> dict[str, str] | None:
+    return dict(images) if images is not None and wishes.return_markdown_images else None
+
+
+def _exports(name: str, pages: Sequence[Restructured], wishes: RestructurePagesRequest) -> DocumentExports | None:
+    if not wishes.output_formats:
+        return None
+    from gateway.assembly.word.document import WordPage
+
+    pictures = {key: data for page in pages for key, data in decoded_pictures(page.images or {}).items()}
+    return word_export(name, [WordPage(page.result, page.options, page.keys) for page in pages], pictures)
 
 
 def _numbers(pages: Sequence[Restructured]) -> dict[str, int]:

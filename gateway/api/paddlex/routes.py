@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import AsyncExitStack, aclosing
 from typing import Any
 
@@ -56,7 +56,6 @@ async def layout_parsing(request: Request, held: Held) -> Response:
     deadline = admit_document(service, held)
     log_id, content = await _content(request, deadline)
     wishes = await asyncio.to_thread(parse_request, LayoutParsingRequest, content)
-    _refuse_formats(wishes.output_formats)
     body = await until_gone(request.receive, _read(service, wishes, log_id, deadline, held))
     return Response(body, media_type="application/json")
 
@@ -74,17 +73,11 @@ async def restructure_pages(request: Request, held: Held) -> Response:
     deadline = admit_rewriting(service, held)
     log_id, content = await _content(request, deadline)
     wishes = await asyncio.to_thread(parse_request, RestructurePagesRequest, content)
-    _refuse_formats(wishes.output_formats)
     most = service.settings.max_pages
     if len(wishes.pages) > most:
         raise ServiceError(413, "too_many_pages", f"{len(wishes.pages)} pages; at most {most} are taken (MAX_PAGES).")
     body = await asyncio.to_thread(restructuring_body, log_id, wishes)
     return Response(body, media_type="application/json")
-
-
-def _refuse_formats(formats: Sequence[str] | None) -> None:
-    if formats:
-        raise ServiceError(501, "output_format_not_supported", "`outputFormats`: docx is not supported yet.")
 
 
 async def _content(request: Request, deadline: float) -> tuple[str, Mapping[str, Any]]:
