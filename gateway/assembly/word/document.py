@@ -155,6 +155,13 @@ def _next_paragraph(container: Any) -> Any:  # noqa: ANN401
     return container.add_paragraph() if len(last._p.r_lst) else last
 
 
+def _styled(document: Any, style_id: str) -> Any:  # noqa: ANN401
+    """A paragraph with a style by its id: python-docx reads all of its styles for each that is given by name."""
+    paragraph = document.add_paragraph()
+    paragraph._p.style = style_id
+    return paragraph
+
+
 def _write_paragraphs(document: Any, block: Block) -> None:  # noqa: ANN401
     for text in paragraphs(block.content).split("\n\n"):
         write_text(document.add_paragraph(), text)
@@ -170,7 +177,7 @@ def _write_program(document: Any, block: Block) -> None:  # noqa: ANN401
 
 
 def _write_document_title(document: Any, block: Block) -> None:  # noqa: ANN401
-    paragraph = document.add_paragraph(style="Title")
+    paragraph = _styled(document, "Title")
     paragraph.alignment = WD_ALIGN_PARAGRAPH.CENTER
     write_text(paragraph, one_line(block.content))
 
@@ -178,19 +185,19 @@ def _write_document_title(document: Any, block: Block) -> None:  # noqa: ANN401
 def _write_title(document: Any, block: Block) -> None:  # noqa: ANN401
     title = one_line(block.content)
     level = max(_HIGHEST_LEVEL, min(title_depth(title, block.title_level), _DEEPEST_LEVEL))
-    write_text(document.add_paragraph(style=f"Heading {level}"), title)
+    write_text(_styled(document, f"Heading{level}"), title)
 
 
 def _write_abstract(document: Any, block: Block) -> None:  # noqa: ANN401
     heading, text = abstract_parts(block.content)
     if heading:
-        write_text(document.add_paragraph(style="Heading 1"), heading)
+        write_text(_styled(document, "Heading1"), heading)
     for part in text.split("\n\n"):
         write_text(document.add_paragraph(), part)
 
 
 def _write_caption(document: Any, block: Block) -> None:  # noqa: ANN401
-    paragraph = document.add_paragraph(style="Caption")
+    paragraph = _styled(document, "Caption")
     paragraph.alignment = WD_ALIGN_PARAGRAPH.CENTER
     write_text(paragraph, one_line(block.content))
 

@@ -24,7 +24,8 @@ def write_text(paragraph: Paragraph, text: str, *, font: str | None = None) -> N
             write_formula(paragraph, part.strip("$"), part)
         elif part:
             run = paragraph.add_run(part.replace(r"\$", "$") if len(parts) > 1 else part)
-            run.font.name = font
+            if font:
+                run.font.name = font
 
 
 def write_formula(paragraph: Paragraph, latex: str, otherwise: str) -> None:
