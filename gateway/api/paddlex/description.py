@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from gateway.api.paddlex.errors import Envelope
 from gateway.api.paddlex.pages import RestructurePagesRequest
 from gateway.api.paddlex.request import LayoutParsingRequest
+from gateway.api.schema import inlined_schema
 
 LAYOUT_PARSING_DESCRIPTION = """PaddleX's and PaddleOCR's serving API for PaddleOCR-VL: their clients work unchanged.
 
@@ -28,7 +29,7 @@ _ENVELOPE = {"application/json": {"schema": Envelope.model_json_schema(by_alias=
 
 
 def _request(model: type[BaseModel], example: dict[str, Any]) -> dict[str, Any]:
-    content = {"schema": model.model_json_schema(by_alias=True), "example": example}
+    content = {"schema": inlined_schema(model), "example": example}
     return {"requestBody": {"required": True, "content": {"application/json": content}}}
 
 
