@@ -34,6 +34,7 @@ test-clients: env-test ## test with the clients of PaddleX serving, each in its 
 	@sh scripts/venv.sh -s "500 MB" .venv-clients-mcp /dev/null tests/clients/mcp.txt
 	@sh scripts/venv.sh -s "500 MB" .venv-clients-loaders /dev/null tests/clients/loaders.txt
 	$(PY_TEST) -m pytest -v tests/clients
+	@echo "What the clients and the gateway said: build/clients-transcript.txt"
 
 lint: env-test ## ruff and mypy
 	$(PY_TEST) -m ruff check .

@@ -33,17 +33,25 @@ def admit_document(service: Service, held: AsyncExitStack) -> float:
     return _admit(service, service.parts.queue.admit(), held)
 
 
+def admit_rewriting(service: Service, held: AsyncExitStack) -> float:
+    """As `admit_document`, for what needs no engine and so is served while there is none."""
+    return _admit(service, service.parts.queue.admit(), held, needs_engine=False)
+
+
 def admit_chat(service: Service, held: AsyncExitStack) -> float:
     """As `admit_document`, for one picture and one answer."""
     return _admit(service, service.parts.queue.admit_chat(), held)
 
 
-def _admit(service: Service, place: AbstractContextManager[None], held: AsyncExitStack) -> float:
+def _admit(
+    service: Service, place: AbstractContextManager[None], held: AsyncExitStack, *, needs_engine: bool = True
+) -> float:
     deadline = asyncio.get_running_loop().time() + service.settings.request_timeout_s
     if service.draining:
         raise shutting_down()
     held.enter_context(place)
-    service.parts.engine.require_serving()
+    if needs_engine:
+        service.parts.engine.require_serving()
     return deadline
 
 

@@ -11,6 +11,7 @@ import unicodedata
 from collections.abc import Sequence
 from itertools import pairwise
 
+from gateway.assembly.otsl import MAX_CELLS
 from gateway.model import Block, PageResult
 
 _AFTER_TABLE = frozenset({"footer", "footer_image", "number", "footnote", "vision_footnote", "seal"})
@@ -79,13 +80,18 @@ def with_paragraphs_joined(pages: Sequence[PageResult]) -> list[PageResult]:
 
 
 def merged_tables(upper: str, lower: str) -> str:
-    """One HTML table of two, rectangular; empty where they do not go together. Its cells are the two tables' own."""
+    """One HTML table of two, rectangular; empty where they do not go together, or would not fit into `MAX_CELLS`.
+
+    Its cells are the two tables' own.
+    """
     first, second = _TABLE.fullmatch(upper), _TABLE.fullmatch(lower)
     if not first or not second:
         return ""
     above, below = _rows(first[2]), _rows(second[2])
     below = below[_repeated_head(above, below) :]
     if not above or not below or not _fit(above, below):
+        return ""
+    if max(_widths(above) + _widths(below)) * (len(above) + len(below)) > MAX_CELLS:
         return ""
     rows = _padded([*_padded(above), *_padded(below)])
     return f"{first[1]}{''.join(rows)}{first[3]}"

@@ -36,7 +36,7 @@ def page_markdown(
     shown = [block for block in blocks if formula_numbers or block.label != "formula_number"]
     parts = [
         block_markdown(block, pictures.get(block.id), page_width, number, pretty=pretty)
-        for block, number in _with_formula_numbers(shown)
+        for block, number in with_formula_numbers(shown)
     ]
     return "\n\n".join(part for part in parts if part)
 
@@ -53,7 +53,7 @@ def block_markdown(
     return "\n\n".join(parts)
 
 
-def _with_formula_numbers(blocks: Sequence[Block]) -> list[tuple[Block, str]]:
+def with_formula_numbers(blocks: Sequence[Block]) -> list[tuple[Block, str]]:
     """A formula number directly after its formula becomes the formula's tag; any other stays a block of its own."""
     paired: list[tuple[Block, str]] = []
     for block in blocks:
@@ -98,16 +98,26 @@ def _document_title(content: str) -> str:
 def _paragraph_title(content: str, level: int | None) -> str:
     """Below the document's title: a level of 1 has two number signs. Without one the numbering tells it."""
     title = one_line(content)
+    return f"{'#' * min(1 + title_depth(title, level), 6)} {escape_tags(title)}"
+
+
+def title_depth(title: str, level: int | None) -> int:
+    """1 for the highest heading below the document's title."""
     numbering = _NUMBERING.match(title)
-    depth = level or 1 + (numbering[1].count(".") if numbering else 0)
-    return f"{'#' * min(1 + depth, 6)} {escape_tags(title)}"
+    return level or 1 + (numbering[1].count(".") if numbering else 0)
 
 
 def _abstract(content: str) -> str:
+    heading, text = abstract_parts(content)
+    return f"## {heading}\n\n{escape_tags(text)}".rstrip() if heading else escape_tags(text)
+
+
+def abstract_parts(content: str) -> tuple[str, str]:
+    """The abstract's own heading, empty where it has none, and its paragraphs."""
     heading = _ABSTRACT.match(content)
     if not heading:
-        return escape_tags(paragraphs(content))
-    return f"## {one_line(heading[0])}\n\n{escape_tags(paragraphs(content[heading.end() :]))}".rstrip()
+        return "", paragraphs(content)
+    return one_line(heading[0]), paragraphs(content[heading.end() :])
 
 
 def _table(content: str) -> str:

@@ -30,7 +30,9 @@ class Cell:
 
 
 @dataclass(slots=True)
-class _Span:
+class Span:
+    """A cell with its place in the table, and how many rows and columns it covers."""
+
     row: int
     column: int
     rows: int
@@ -49,11 +51,16 @@ def otsl_to_html(text: str) -> str:
 
 def grid_to_html(rows: Grid) -> str:
     """HTML table of at least one row; rows are padded, or cut behind their text, to one width."""
+    rows = rectangular(rows)
+    return _html(grid_spans(rows), len(rows))
+
+
+def rectangular(rows: Grid) -> Grid:
     width = _width(rows)
     if width * len(rows) > MAX_CELLS:
         width = max(1, MAX_CELLS // len(rows))
         rows = [row[at : at + width] for row in rows for at in range(0, len(row), width)]
-    return _html(_spans([_fitted(row, width) for row in rows]), len(rows))
+    return [_fitted(row, width) for row in rows]
 
 
 def _parse(text: str) -> Grid:
@@ -91,8 +98,8 @@ def _fitted(row: list[Cell], width: int) -> list[Cell]:
     return row[:width] + [_EMPTY] * (width - len(row))
 
 
-def _spans(grid: Grid) -> list[_Span]:
-    """Tiles the grid with rectangles, first come first served, so that no two overlap and none is left out."""
+def grid_spans(grid: Grid) -> list[Span]:
+    """Tiles a rectangular grid with its cells, first come first served: no two overlap and none is left out."""
     taken = [[False] * len(row) for row in grid]
     spans = []
     for row, cells in enumerate(grid):
@@ -104,7 +111,7 @@ def _spans(grid: Grid) -> list[_Span]:
     return spans
 
 
-def _grown(grid: Grid, taken: list[list[bool]], row: int, column: int, text: str) -> _Span:
+def _grown(grid: Grid, taken: list[list[bool]], row: int, column: int, text: str) -> Span:
     cells = grid[row]
     right = column + 1
     while right < len(cells) and cells[right].kind == "lcel" and not taken[row][right]:
@@ -112,7 +119,7 @@ def _grown(grid: Grid, taken: list[list[bool]], row: int, column: int, text: str
     below = row + 1
     while below < len(grid) and _continues(grid[below], taken[below], column, right):
         below += 1
-    return _Span(row, column, below - row, right - column, text)
+    return Span(row, column, below - row, right - column, text)
 
 
 def _continues(cells: list[Cell], taken: list[bool], left: int, right: int) -> bool:
@@ -121,14 +128,14 @@ def _continues(cells: list[Cell], taken: list[bool], left: int, right: int) -> b
     return all(cells[at].kind in _CONTINUED and not taken[at] for at in range(left, right))
 
 
-def _take(taken: list[list[bool]], span: _Span) -> None:
+def _take(taken: list[list[bool]], span: Span) -> None:
     for row in range(span.row, span.row + span.rows):
         taken[row][span.column : span.column + span.columns] = [True] * span.columns
 
 
-def _html(spans: list[_Span], rows_total: int) -> str:
+def _html(spans: list[Span], rows_total: int) -> str:
     """Rows in which no cell begins are left out and the cells that run through them made shorter."""
-    starts: list[list[_Span]] = [[] for _ in range(rows_total)]
+    starts: list[list[Span]] = [[] for _ in range(rows_total)]
     for span in spans:
         starts[span.row].append(span)
     lines = [
@@ -139,7 +146,7 @@ def _html(spans: list[_Span], rows_total: int) -> str:
     return "<table>" + "".join(f"<tr>{line}</tr>" for line in lines) + "</table>"
 
 
-def _cell(span: _Span, rows: int) -> str:
+def _cell(span: Span, rows: int) -> str:
     attributes = f' rowspan="{rows}"' if rows > 1 else ""
     attributes += f' colspan="{span.columns}"' if span.columns > 1 else ""
     lines = html.escape(span.text, quote=False).splitlines()

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TypeVar
+import re
+from collections.abc import Iterable, Mapping, Sequence
 
 from gateway.assembly.continuation import with_paragraphs_joined, with_tables_merged
 from gateway.assembly.page import rewritten
 from gateway.assembly.titles import relevelled
 from gateway.model import OcrOptions, PageResult
 
-Picture = TypeVar("Picture")
+_NAMED = re.compile(r'(?<=")[\w./-]+(?=")|(?<=\()[\w./-]+(?=\))')
 
 
 def restructured(
@@ -25,6 +25,16 @@ def restructured(
 
     The pages given are not changed. `options` are those that the pages were read with: they say what Markdown shows.
     """
+    result = with_blocks_restructured(
+        pages, merge_tables=merge_tables, relevel_titles=relevel_titles, join_paragraphs=join_paragraphs
+    )
+    return [rewritten(page, options) if page.blocks else page for page in result]
+
+
+def with_blocks_restructured(
+    pages: Sequence[PageResult], *, merge_tables: bool, relevel_titles: bool, join_paragraphs: bool
+) -> list[PageResult]:
+    """As `restructured`, but the pages keep their Markdown as it was."""
     result = list(pages)
     if merge_tables:
         result = with_tables_merged(result)
@@ -33,35 +43,33 @@ def restructured(
     if relevel_titles:
         levelled = relevelled([page.blocks for page in result])
         result = [page.model_copy(update={"blocks": blocks}) for page, blocks in zip(result, levelled, strict=True)]
-    return [rewritten(page, options) if page.blocks else page for page in result]
+    return result
 
 
-def concatenated(pages: Sequence[tuple[int, str, Mapping[str, Picture]]]) -> tuple[str, dict[str, Picture]]:
-    """Pages as (number, Markdown, pictures by key) to one Markdown and one set of pictures.
+def unique_keys(pages: Iterable[tuple[int, Iterable[str]]]) -> list[dict[str, str]]:
+    """Pages as (number, keys of its pictures) to each page's keys with the names that they get in one document.
 
     A key that an earlier page has taken, as PaddleOCR-VL's keys may be (they lack the page), gets the page's number:
-    `imgs/img_in_…jpg` to `imgs/p2_img_in_…jpg`, in the Markdown too.
+    `imgs/img_in_…jpg` to `imgs/p2_img_in_…jpg`.
     """
-    parts: list[str] = []
-    pictures: dict[str, Picture] = {}
-    for number, markdown, own in pages:
-        for key, picture in own.items():
-            name = _free(key, number, pictures)
-            markdown = _renamed(markdown, key, name)
-            pictures[name] = picture
-        parts.append(markdown)
-    return "\n\n".join(part for part in parts if part), pictures
+    taken: set[str] = set()
+    result = []
+    for number, keys in pages:
+        names = {key: _free(key, number, taken) for key in keys}
+        taken.update(names.values())
+        result.append(names)
+    return result
 
 
-def _free(key: str, number: int, taken: Mapping[str, object]) -> str:
+def renamed(text: str, names: Mapping[str, str]) -> str:
+    """Markdown or a table's HTML with other names for its pictures: in `<img src="…">` and in `![](…)`."""
+    return _NAMED.sub(lambda found: names.get(found[0], found[0]), text) if names else text
+
+
+def _free(key: str, number: int, taken: set[str]) -> str:
     folder, slash, name = key.rpartition("/")
     free = key
     while free in taken:
         name = f"p{number}_{name}"
         free = f"{folder}{slash}{name}"
     return free
-
-
-def _renamed(markdown: str, key: str, name: str) -> str:
-    """Both ways in which Markdown names a picture: an `<img src="…">` and a `![](…)`."""
-    return markdown if key == name else markdown.replace(f'"{key}"', f'"{name}"').replace(f"({key})", f"({name})")

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import html
+import math
 import re
 from dataclasses import dataclass
 
-from gateway.assembly.otsl import MAX_CELLS, Cell, Grid, grid_to_html, otsl_to_html
+from gateway.assembly.otsl import MAX_CELLS, Cell, Grid, Span, grid_spans, grid_to_html, otsl_to_html, rectangular
 
 _TAG = re.compile(r"<(/?)(table|caption|thead|tbody|tfoot|tr|td|th|br|p)(\s[^<>]*)?/?>", re.IGNORECASE)
 _TABLE_TAG = re.compile(r"<(?:table|tr|td|th)(?:\s[^<>]*)?>", re.IGNORECASE)
 _SPAN = re.compile(r"""\b(row|col)span\s*=\s*["']?(\d{1,3})""", re.IGNORECASE)
+_OURS = re.compile(
+    r"""<table>(?:<tr>(?:<td(?:\ rowspan="\d{1,3}")?(?:\ colspan="\d{1,3}")?>
+    (?:[^<]++|<br>|<img\ src="[\w./-]+"\ alt="Image"\ />)*+
+    </td>)++</tr>)++</table>""",
+    re.VERBOSE,
+)
+PICTURE = re.compile(r"""<img\b[^<>]*?\bsrc\s*=\s*["']([\w./-]+)["'][^<>]*>""", re.IGNORECASE)
+_DIV = re.compile(r"</?div\b[^<>]*>", re.IGNORECASE)
+_STAND_IN = re.compile("\ue000(\\d+)\ue001")
 _EMPTY = Cell("ecel")
 
 
@@ -27,6 +37,41 @@ def table_to_html(text: str) -> str:
     Nothing of the reading's own HTML passes but rows, cells, their spans and line breaks; other tags become text.
     """
     return otsl_to_html(text) or (grid_to_html(_grid(_parse(text))) if _TABLE_TAG.search(text) else "")
+
+
+def rebuilt_table(table: str) -> str:
+    """An HTML table from elsewhere as we write ours, pictures in its cells kept; ours stay as they are."""
+    if _OURS.fullmatch(table) and _area(table) <= MAX_CELLS:
+        return table
+    keys: list[str] = []
+
+    def stand_in(picture: re.Match[str]) -> str:
+        keys.append(picture[1])
+        return f"\ue000{len(keys) - 1}\ue001"
+
+    text = PICTURE.sub(stand_in, _DIV.sub("", _STAND_IN.sub("", table)))
+    rebuilt = grid_to_html(_grid(_parse(text)))
+    return _STAND_IN.sub(lambda found: f'<img src="{keys[int(found[1])]}" alt="Image" />', rebuilt)
+
+
+def table_rows(table: str) -> list[list[str]]:
+    """Texts of an HTML table's cells, row by row; a cell's text stands in the first place it covers."""
+    return [[cell.text for cell in row] for row in _rectangle(table)]
+
+
+def table_cells(table: str) -> tuple[int, int, list[Span]]:
+    """Numbers of rows and columns, and the cells, of an HTML table. The texts are plain, but for `PICTURE`s in them."""
+    grid = _rectangle(table)
+    return len(grid), len(grid[0]), grid_spans(grid)
+
+
+def _rectangle(table: str) -> Grid:
+    return rectangular(_grid(_parse(table)))
+
+
+def _area(table: str) -> int:
+    spans = (_SPAN.findall(cell) for cell in re.findall(r"<td([^<>]*)>", table))
+    return sum(math.prod(int(number) for _, number in span) for span in spans)
 
 
 def _parse(text: str) -> list[list[_HtmlCell]]:

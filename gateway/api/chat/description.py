@@ -5,11 +5,10 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Any
 
-from pydantic import BaseModel
-
 from gateway.api.chat.errors import OpenAIError
 from gateway.api.chat.request import ChatRequest
 from gateway.api.chat.response import ChatCompletionChunk
+from gateway.api.schema import inlined_schema
 
 CHAT_DESCRIPTION = """OpenAI's chat completions, for OpenAI's clients: one question about at most one picture, which
 the VLM itself answers, without layout detection. Pictures come as `data:image/…;base64,` URLs, or as http(s) URLs that
@@ -48,34 +47,16 @@ _ANSWER = {
 }
 
 
-def _schema(model: type[BaseModel]) -> dict[str, Any]:
-    """A schema that stands by itself: a path's schema can't point to definitions of its own."""
-    schema = model.model_json_schema()
-    definitions = schema.pop("$defs", {})
-
-    def inlined(node: Any) -> Any:  # noqa: ANN401 - JSON
-        if isinstance(node, list):
-            return [inlined(item) for item in node]
-        if not isinstance(node, dict):
-            return node
-        if "$ref" in node:
-            return inlined(definitions[node["$ref"].rpartition("/")[2]])
-        return {key: inlined(value) for key, value in node.items() if key != "discriminator"}
-
-    result: dict[str, Any] = inlined(schema)
-    return result
-
-
 def error_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """OpenAPI descriptions of failures in OpenAI's shape."""
-    content = {"application/json": {"schema": _schema(OpenAIError)}}
+    content = {"application/json": {"schema": inlined_schema(OpenAIError)}}
     return {status: {"description": HTTPStatus(status).phrase, "content": content} for status in statuses}
 
 
 CHAT_REQUEST: dict[str, Any] = {
     "requestBody": {
         "required": True,
-        "content": {"application/json": {"schema": _schema(ChatRequest), "example": _EXAMPLE}},
+        "content": {"application/json": {"schema": inlined_schema(ChatRequest), "example": _EXAMPLE}},
     }
 }
 
@@ -85,7 +66,7 @@ CHAT_RESPONSES: dict[int | str, dict[str, Any]] = {
         "content": {
             "application/json": {"example": _ANSWER},
             "text/event-stream": {
-                "schema": _schema(ChatCompletionChunk),
+                "schema": inlined_schema(ChatCompletionChunk),
                 "example": 'data: {"id": "chatcmpl-5f0c", "object": "chat.completion.chunk", …}\n\ndata: [DONE]\n\n',
             },
         },

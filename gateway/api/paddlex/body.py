@@ -6,14 +6,15 @@ import base64
 import binascii
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import pydantic_core
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
-from gateway.api.paddlex.request import LayoutParsingRequest
 from gateway.api.source import Upload
 from gateway.errors import ServiceError
+
+Wishes = TypeVar("Wishes", bound=BaseModel)
 
 _SCHEMES = ("http://", "https://")
 
@@ -30,10 +31,10 @@ def parse_object(body: bytes) -> Mapping[str, Any]:
     return content
 
 
-def parse_request(content: Mapping[str, Any]) -> LayoutParsingRequest:
+def parse_request(model: type[Wishes], content: Mapping[str, Any]) -> Wishes:
     """ServiceError 422 `invalid_option`, its detail a JSON list of `type`, `loc` and `msg`, as PaddleX says it."""
     try:
-        return LayoutParsingRequest.model_validate(content)
+        return model.model_validate(content)
     except ValidationError as error:
         found = error.errors(include_url=False, include_context=False, include_input=False)
         raise _refused([{"type": one["type"], "loc": _path(one["loc"]), "msg": one["msg"]} for one in found]) from None

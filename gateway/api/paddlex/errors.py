@@ -7,7 +7,7 @@ from pydantic.alias_generators import to_camel
 
 from gateway.errors import ServiceError
 
-PATHS = frozenset({"/layout-parsing"})
+PATHS = frozenset({"/layout-parsing", "/restructure-pages"})
 
 _KEPT = frozenset({"body_too_large", "invalid_option"})
 """Not about the document itself, so said as they are."""

@@ -31,7 +31,8 @@ UNORDERED_LABELS = frozenset(
 )
 """PaddleX gives these no number in the reading order, though they have their place in it."""
 
-_WHOLE_PAGE_LABELS = {"text": "ocr", "display_formula": "formula"}
+WHOLE_PAGE_LABELS = {"text": "ocr", "display_formula": "formula"}
+"""What PaddleX calls the block of a page that was read whole; else it is the label."""
 _CERTAIN = 1.0
 """Score of a region that no detector saw, as PaddleX has it for a whole page."""
 
@@ -57,8 +58,7 @@ def pruned_result(
     }
     if global_ids is not None:
         for block, entry in zip(result.blocks, pruned["parsing_res_list"], strict=True):
-            entry["global_block_id"] = global_ids[block.id]
-            entry["global_group_id"] = global_ids[block.continues or block.id]
+            entry |= numbers_in_document(block, global_ids)
     if options.task == "spotting":
         pruned["spotting_res"] = _spots(result.blocks)
     if settings["use_layout_detection"]:
@@ -68,12 +68,20 @@ def pruned_result(
 
 def ordered(regions: Sequence[Region]) -> list[int | None]:
     """Each region's number in the reading order; None for labels that have none."""
-    return _numbered([region.label for region in regions], UNORDERED_LABELS)
+    return numbered([region.label for region in regions], UNORDERED_LABELS)
+
+
+def numbers_in_document(block: Block, global_ids: Mapping[str, int]) -> dict[str, int]:
+    """`global_ids`: id of each of the document's blocks to its number."""
+    return {
+        "global_block_id": global_ids[block.id],
+        "global_group_id": global_ids[block.continues or block.id],
+    }
 
 
 def _blocks(page: ReadPage, options: OcrOptions, settings: dict[str, Any]) -> list[dict[str, Any]]:
     blocks = page.result.blocks
-    orders = _numbered([block.label for block in blocks], UNORDERED_LABELS | options.ignore_labels)
+    orders = numbered([block.label for block in blocks], UNORDERED_LABELS | options.ignore_labels)
     contents = _formatted(page, options) if settings["format_block_content"] else {}
     places: dict[str | None, int] = {block.id: at for at, block in enumerate(blocks)}
     found = []
@@ -112,7 +120,7 @@ def _formatted(page: ReadPage, options: OcrOptions) -> dict[str, str]:
 
 def _label(block: Block, options: OcrOptions) -> str:
     """PaddleX names the block of a page that was read whole after the prompt."""
-    return block.label if options.task == "document" else _WHOLE_PAGE_LABELS.get(block.label, block.label)
+    return block.label if options.task == "document" else WHOLE_PAGE_LABELS.get(block.label, block.label)
 
 
 def _boxes(regions: Sequence[Region], with_outlines: bool) -> list[dict[str, Any]]:
@@ -136,6 +144,7 @@ def _corners(polygon: Polygon | None, box: BBox) -> list[list[int]]:
     return [list(point) for point in polygon or ((x1, y1), (x2, y1), (x2, y2), (x1, y2))]
 
 
-def _numbered(labels: Sequence[str], without: frozenset[str]) -> list[int | None]:
+def numbered(labels: Sequence[str], without: frozenset[str]) -> list[int | None]:
+    """A number for each label, from 1; None for those in `without`."""
     numbers = iter(range(1, len(labels) + 1))
     return [None if label in without else next(numbers) for label in labels]

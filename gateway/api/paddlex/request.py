@@ -73,7 +73,7 @@ class LayoutParsingRequest(BaseModel):
     restructure_pages: bool = Field(False, description="The document as one, as the next two say")
     merge_tables: bool = Field(True, description="Put tables together that page breaks cut; with `restructurePages`")
     relevel_titles: bool = Field(True, description="Levels of headings over the document; with `restructurePages`")
-    output_formats: list[Literal["docx"]] | None = Field(None, description="`docx` answers 501 in this version")
+    output_formats: list[Literal["docx"]] | None = Field(None, description="`docx`: a Word document of each page")
     visualize: bool | None = Field(None, description="Default true. `outputImages` and `inputImage`")
     log_id: str | None = Field(None, description="Comes back as `logId`; by default the request's id")
 

@@ -7,42 +7,41 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
-from pydantic.alias_generators import to_camel
+from pydantic import Field
 
+from gateway.api.paddlex.camel import Camel
 from gateway.api.paddlex.drawing import INPUT_IMAGE
+from gateway.api.paddlex.exports import DocumentExports, word_export
 from gateway.api.paddlex.options import model_settings
 from gateway.api.paddlex.pruned import pruned_result
 from gateway.api.paddlex.request import LayoutParsingRequest
 from gateway.api.paddlex.units import in_paddlex_units
+from gateway.assembly.page import picture_keys
 from gateway.assembly.restructure import restructured
 from gateway.intake.sniff import PDF
 from gateway.model import Document, OcrOptions
 from gateway.pipeline import ReadPage
 
 
-class _Camel(BaseModel):
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True)
-
-
-class Markdown(_Camel):
+class Markdown(Camel):
     text: str
     images: dict[str, str] | None = Field(None, description="Key in the text to base64 JPEG")
 
 
-class LayoutParsingResult(_Camel):
+class LayoutParsingResult(Camel):
     pruned_result: dict[str, Any] = Field(description="Size, settings, blocks and layout boxes of the page")
     markdown: Markdown
     output_images: dict[str, str] | None = Field(None, description="`layout_det_res`: the layout drawn, base64 JPEG")
     input_image: str | None = Field(None, description="The page, base64 JPEG")
+    exports: DocumentExports | None = Field(None, description="What `outputFormats` asks for")
 
 
-class PageSize(_Camel):
+class PageSize(Camel):
     width: int
     height: int
 
 
-class DataInfo(_Camel):
+class DataInfo(Camel):
     type: Literal["image", "pdf", "tiff"]
     width: int | None = None
     height: int | None = None
@@ -50,13 +49,13 @@ class DataInfo(_Camel):
     pages: list[PageSize] | None = None
 
 
-class LayoutParsingResults(_Camel):
+class LayoutParsingResults(Camel):
     layout_parsing_results: list[LayoutParsingResult]
     data_info: DataInfo
-    warnings: list[str] | None = Field(None, description="What is missing; PaddleX would have failed altogether")
+    warnings: list[str] | None = Field(None, description="What is missing, and that another layout model serves")
 
 
-class LayoutParsingAnswer(_Camel):
+class LayoutParsingAnswer(Camel):
     log_id: str
     result: LayoutParsingResults
     error_code: Literal[0] = 0
@@ -69,9 +68,9 @@ def answer_body(
     wishes: LayoutParsingRequest,
     options: OcrOptions,
     read: Sequence[ReadPage],
-    notes: Sequence[str] = (),
+    warnings: Sequence[str] = (),
 ) -> bytes:
-    """JSON of the whole answer; seconds of CPU for a long document. `notes`: warnings about the document as a whole."""
+    """JSON of the whole answer; seconds of CPU for a long document. `warnings`: those of no one page."""
     pages = [in_paddlex_units(page) for page in read] if document.media_type == PDF else read
     ids = None
     if wishes.restructure_pages:
@@ -79,8 +78,10 @@ def answer_body(
         ids = {id: at for at, id in enumerate(block.id for page in pages for block in page.result.blocks)}
     settings = model_settings(wishes, options)
     page_count = None if _is_one_picture(document) else document.pages_total
-    results = [_result(page, wishes, pruned_result(page, options, settings, page_count, ids)) for page in pages]
-    warnings = [*notes, *(warning for page in pages for warning in page.result.warnings)]
+    results = [
+        _result(page, wishes, options, pruned_result(page, options, settings, page_count, ids)) for page in pages
+    ]
+    warnings = [*warnings, *(warning for page in pages for warning in page.result.warnings)]
     answer = LayoutParsingAnswer(
         log_id=log_id,
         result=LayoutParsingResults(
@@ -102,7 +103,9 @@ def _restructured(pages: Sequence[ReadPage], wishes: LayoutParsingRequest, optio
     return [replace(page, result=result) for page, result in zip(pages, results, strict=True)]
 
 
-def _result(page: ReadPage, wishes: LayoutParsingRequest, pruned: dict[str, Any]) -> LayoutParsingResult:
+def _result(
+    page: ReadPage, wishes: LayoutParsingRequest, options: OcrOptions, pruned: dict[str, Any]
+) -> LayoutParsingResult:
     views = _inline(page.views)
     input_image = views.pop(INPUT_IMAGE, None)
     return LayoutParsingResult(
@@ -112,7 +115,16 @@ def _result(page: ReadPage, wishes: LayoutParsingRequest, pruned: dict[str, Any]
         ),
         output_images=views if wishes.is_drawn else None,
         input_image=input_image,
+        exports=_exports(page, options) if wishes.output_formats else None,
     )
+
+
+def _exports(page: ReadPage, options: OcrOptions) -> DocumentExports:
+    from gateway.assembly.word.document import WordPage
+
+    result = page.result
+    keys = picture_keys(result.page, result.blocks, options)
+    return word_export(f"page_{result.page}", [WordPage(result, options, keys)], page.images)
 
 
 def _data_info(document: Document, pages: Sequence[ReadPage]) -> DataInfo:

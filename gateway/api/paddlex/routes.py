@@ -1,9 +1,11 @@
-"""`POST /layout-parsing`: PaddleX's dialect, for its clients."""
+"""`POST /layout-parsing` and `POST /restructure-pages`: PaddleX's dialect, for its clients."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from contextlib import AsyncExitStack, aclosing
+from typing import Any
 
 import structlog
 from fastapi import APIRouter, Request
@@ -12,16 +14,24 @@ from starlette.responses import Response
 from gateway.api.answers import nothing_read
 from gateway.api.auth import KeyRequired
 from gateway.api.disconnect import until_gone
-from gateway.api.entry import Held, admit_document, received
+from gateway.api.entry import Held, admit_document, admit_rewriting, received
 from gateway.api.errors import request_id_of
 from gateway.api.opening import opened
 from gateway.api.paddlex.body import log_id_of, parse_object, parse_request, upload_of
-from gateway.api.paddlex.description import LAYOUT_PARSING_DESCRIPTION, LAYOUT_PARSING_REQUEST, LAYOUT_PARSING_RESPONSES
+from gateway.api.paddlex.description import (
+    LAYOUT_PARSING_DESCRIPTION,
+    LAYOUT_PARSING_REQUEST,
+    PADDLEX_RESPONSES,
+    RESTRUCTURE_PAGES_DESCRIPTION,
+    RESTRUCTURE_PAGES_REQUEST,
+)
 from gateway.api.paddlex.drawing import page_picture, page_pictures
 from gateway.api.paddlex.layout import layout_warnings
 from gateway.api.paddlex.options import ocr_options
+from gateway.api.paddlex.pages import RestructurePagesRequest
 from gateway.api.paddlex.request import LayoutParsingRequest
 from gateway.api.paddlex.response import LayoutParsingAnswer, answer_body
+from gateway.api.paddlex.restructuring import RestructurePagesAnswer, restructuring_body
 from gateway.api.reading import stages_of
 from gateway.assembly.document import document_status
 from gateway.errors import ServiceError
@@ -39,19 +49,43 @@ log = structlog.get_logger(__name__)
     summary="Read a document, as PaddleX serves it",
     description=LAYOUT_PARSING_DESCRIPTION,
     response_model=LayoutParsingAnswer,
-    responses=LAYOUT_PARSING_RESPONSES,
+    responses=PADDLEX_RESPONSES,
     openapi_extra=LAYOUT_PARSING_REQUEST,
 )
 async def layout_parsing(request: Request, held: Held) -> Response:
     service: Service = request.app.state.service
     deadline = admit_document(service, held)
-    content = await asyncio.to_thread(parse_object, await received(request.body(), deadline))
-    request.scope["log_id"] = log_id = log_id_of(content, request_id_of(request))
-    wishes = await asyncio.to_thread(parse_request, content)
-    if wishes.output_formats:
-        raise ServiceError(501, "output_format_not_supported", "`outputFormats`: docx is not supported yet.")
+    log_id, content = await _content(request, deadline)
+    wishes = await asyncio.to_thread(parse_request, LayoutParsingRequest, content)
     body = await until_gone(request.receive, _read(service, wishes, log_id, deadline, held))
     return Response(body, media_type="application/json")
+
+
+@router.post(
+    "/restructure-pages",
+    summary="Put pages together as one document, as PaddleX serves it",
+    description=RESTRUCTURE_PAGES_DESCRIPTION,
+    response_model=RestructurePagesAnswer,
+    responses=PADDLEX_RESPONSES,
+    openapi_extra=RESTRUCTURE_PAGES_REQUEST,
+)
+async def restructure_pages(request: Request, held: Held) -> Response:
+    service: Service = request.app.state.service
+    deadline = admit_rewriting(service, held)
+    log_id, content = await _content(request, deadline)
+    wishes = await asyncio.to_thread(parse_request, RestructurePagesRequest, content)
+    most = service.settings.max_pages
+    if len(wishes.pages) > most:
+        raise ServiceError(413, "too_many_pages", f"{len(wishes.pages)} pages; at most {most} are taken (MAX_PAGES).")
+    body = await asyncio.to_thread(restructuring_body, log_id, wishes)
+    return Response(body, media_type="application/json")
+
+
+async def _content(request: Request, deadline: float) -> tuple[str, Mapping[str, Any]]:
+    """The request's id for its answer, refusals included, and the body's object."""
+    content = await asyncio.to_thread(parse_object, await received(request.body(), deadline))
+    request.scope["log_id"] = log_id = log_id_of(content, request_id_of(request))
+    return log_id, content
 
 
 async def _read(
@@ -67,8 +101,8 @@ async def _read(
     log.info("document read", media_type=document.media_type, status=status, pages=len(pages))
     if status == "failed":
         raise nothing_read(results)
-    notes = layout_warnings(service.parts.layout, options.layout) if wishes.has_layout else ()
-    return await asyncio.to_thread(answer_body, log_id, document, wishes, options, pages, notes)
+    warnings = layout_warnings(service.parts.layout, options.layout) if wishes.has_layout else ()
+    return await asyncio.to_thread(answer_body, log_id, document, wishes, options, pages, warnings)
 
 
 async def _pages(

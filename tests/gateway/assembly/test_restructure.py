@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gateway.assembly.page import assemble_failure, assemble_page
-from gateway.assembly.restructure import concatenated, restructured
+from gateway.assembly.restructure import renamed, restructured, unique_keys
 from gateway.model import OcrOptions, PageFailure, PageResult, Reading, Region
 
 OPTIONS = OcrOptions()
@@ -43,14 +43,10 @@ def test_levels_are_in_the_markdown() -> None:
 
 def test_pictures_of_two_pages_with_one_name_are_both_kept() -> None:
     key = "imgs/img_in_image_box_1_2_3_4.jpg"
-    markdown, pictures = concatenated(
-        [
-            (1, f'<img src="{key}" />', {key: b"one"}),
-            (2, f'<img src="{key}" /> and ![]({key})', {key: b"two"}),
-            (3, "", {}),
-            (4, f"![]({key})", {key: b"four"}),
-        ]
-    )
-    second, fourth = "imgs/p2_img_in_image_box_1_2_3_4.jpg", "imgs/p4_img_in_image_box_1_2_3_4.jpg"
-    assert pictures == {key: b"one", second: b"two", fourth: b"four"}
-    assert markdown == f'<img src="{key}" />\n\n<img src="{second}" /> and ![]({second})\n\n![]({fourth})'
+    first, second, none, fourth = unique_keys([(1, [key]), (2, [key, "imgs/other.jpg"]), (3, []), (4, [key])])
+    assert (first, none) == ({key: key}, {})
+    assert second == {key: "imgs/p2_img_in_image_box_1_2_3_4.jpg", "imgs/other.jpg": "imgs/other.jpg"}
+    assert fourth == {key: "imgs/p4_img_in_image_box_1_2_3_4.jpg"}
+    text = f'<img src="{key}" /> and ![]({key}), but {key} and "quoted" (text)'
+    assert renamed(text, second) == f'<img src="{second[key]}" /> and ![]({second[key]}), but {key} and "quoted" (text)'
+    assert renamed(text, none) == renamed(text, first) == text

@@ -89,6 +89,15 @@ def test_one_bad_page_costs_itself(served: Gateway, tiff: bytes) -> None:
     assert "page 2" in result["warnings"][0]
 
 
+def test_another_layout_model_than_the_one_asked_for_is_told(served: Gateway, png: bytes) -> None:
+    served.layout.warning = "the layout is by another"
+    try:
+        assert result_of(ask(served, png))["warnings"] == ["the layout is by another"]
+        assert "warnings" not in result_of(ask(served, png, useLayoutDetection=False))
+    finally:
+        served.layout.warning = None
+
+
 async def test_more_documents_than_places(served: Gateway, png: bytes) -> None:
     served.engine.answer = lambda _request: Reply("late", delay_s=1)
     body = {"file": base64.b64encode(png).decode()}

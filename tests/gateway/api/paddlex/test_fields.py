@@ -187,7 +187,3 @@ def test_values_that_are_refused(served: Gateway, field: str, value: object) -> 
 
 def test_fewest_pixels_above_the_most_are_refused(served: Gateway, png: bytes) -> None:
     assert_refused(ask(served, png, minPixels=2000, maxPixels=1000), 422, "minPixels", "maxPixels")
-
-
-def test_docx_is_refused_by_name(served: Gateway, png: bytes) -> None:
-    assert_refused(ask(served, png, outputFormats=["docx"]), 501, "docx")
