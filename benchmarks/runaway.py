@@ -12,8 +12,8 @@ from benchmarks.loops import MAX_TOKENS, Reading, honest, runaways, tokens
 from benchmarks.report import table, write_report
 from gateway.recognition.runaway import DOUBTFUL, DOUBTFUL_AGAIN, Loop, LoopWatch, room_of
 
-PIECE = 50
-"""Characters of one event: about 16 tokens."""
+PIECE = 100
+"""Characters of one event: about 32 tokens."""
 METHOD = """The corpus is made by `benchmarks/loops.py`: readings of 18 kinds that went round in circles until 4096
 tokens, and of 22 kinds that repeat themselves because the document does, in English, Russian and Chinese, each with the
 size of its region in print of 6 to 12 points. It is made, not found: it shows what the guard sees and takes for a loop,

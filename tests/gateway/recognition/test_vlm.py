@@ -22,7 +22,7 @@ STREAM = {"stream": True, "stream_options": {"include_usage": True}}
 VLLM_STREAM = {
     "stream": True,
     "stream_options": {"include_usage": True, "continuous_usage_stats": True},
-    "stream_interval": 16,
+    "stream_interval": 32,
 }
 
 
