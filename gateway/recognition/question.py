@@ -20,9 +20,9 @@ from gateway.recognition.failures import EngineFailure, EngineKind
 from gateway.recognition.rawchat import RawAnswer, open_answer
 
 STREAM_INTERVAL = 32
-"""Tokens in one event, where the engine is vLLM. At 32 a stream costs vLLM 0.32 no more CPU time than a whole answer (at
-16 it is a quarter more in its API server); a loop is seen 32 tokens later at most. Streams of chat keep the engine's own
-interval."""
+"""Tokens in one event, where the engine is vLLM. At 32 a stream costs vLLM 0.32 no more CPU time than a whole answer
+(at 16 it is a quarter more in its API server); a loop is seen 32 tokens later at most. Streams of chat keep the
+engine's own interval."""
 
 Watch = Callable[[str], bool]
 """Sees all the text that there is so far; True: enough."""

@@ -10,7 +10,7 @@ from gateway.recognition.failures import EngineFailure
 
 
 def event(text: str, *logprobs: float) -> bytes:
-    tokens = [{"token": "x", "logprob": value, "bytes": None, "top_logprobs": []} for value in logprobs]
+    tokens = [{"token": "x", "logprob": value} for value in logprobs]
     choice = {"index": 0, "delta": {"content": text}, "logprobs": {"content": tokens}, "finish_reason": None}
     return b"data: " + json.dumps({"choices": [choice]}).encode() + b"\n\n"
 
