@@ -20,7 +20,7 @@ size of its region in print of 6 to 12 points. It is made, not found: it shows w
 not how often PaddleOCR-VL loops. Tokens are estimated (a tag, a digit, a Chinese letter or four letters each).
 
 * A loop is **stopped** when the guard says so; one that never is goes on to the limit. A loop is certain where the
-  region has no room for it.
+  region has no room for it. Tokens saved are those of the first reading; what the second one costs is not taken off.
 * An honest reading is **doubted** when it is stopped: it is then read once more, with a guard that is more patient. It
   is **lost** only if that stops it, too, in an engine that writes the same again. `numbers at random` are copies that
   differ in random numbers, which the guard does not look for, lest it take a table of numbers for a loop."""
