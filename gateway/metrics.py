@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric, generate_latest
+from prometheus_client.core import CounterMetricFamily
+from prometheus_client.registry import Collector
 
 from gateway.model import PageResult
 
@@ -36,6 +38,20 @@ class Metrics:
         """A gauge that is read when it is asked for."""
         Gauge(name, text, registry=self.registry).set_function(value)
 
+    def watch_total(self, name: str, text: str, value: Callable[[], float]) -> None:
+        """A counter that is kept elsewhere and read when it is asked for; `name` without `_total`."""
+        self.registry.register(_Total(name, text, value))
+
     def render(self) -> bytes:
         """Prometheus' text format, version 0.0.4."""
         return generate_latest(self.registry)
+
+
+class _Total(Collector):
+    def __init__(self, name: str, text: str, value: Callable[[], float]) -> None:
+        self._name = name
+        self._text = text
+        self._value = value
+
+    def collect(self) -> Iterator[Metric]:
+        yield CounterMetricFamily(self._name, self._text, self._value())

@@ -240,6 +240,7 @@ class OcrOptions:
     max_tokens: int | None = None
     temperature: float | None = None
     repetition_penalty: float | None = None
+    min_confidence: float | None = None
     ignore_labels: frozenset[str] = field(
         default_factory=lambda: frozenset(
             {"number", "footnote", "header", "header_image", "footer", "footer_image", "aside_text"}

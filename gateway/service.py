@@ -140,6 +140,10 @@ class Service:
         metrics.watch("ocr_chats_in_work", "Chat requests in work", lambda: queue.chats)
         metrics.watch("ocr_regions_waiting", "Region calls that wait", lambda: queue.waiting)
         metrics.watch("ocr_regions_running", "Region calls at the engine", lambda: queue.running)
+        reader = self.parts.reader
+        metrics.watch_total("ocr_runaways", "Readings stopped in a loop", lambda: reader.runaways)
+        saved = "Tokens that stopped readings had left to their limits"
+        metrics.watch_total("ocr_runaway_tokens_saved", saved, lambda: reader.tokens_saved)
 
     async def _watch_storage(self) -> None:
         await self.bucket.check()

@@ -44,6 +44,14 @@ class Settings(BaseSettings):
     vlm_call_timeout_s: float = Field(
         180, gt=0, description="How long one region call may take; the request's deadline may end it sooner"
     )
+    vlm_stream: bool = Field(
+        True,
+        description="Have readings streamed, and stop those that repeat themselves without end; `false` for an "
+        "external engine that can't stream. The embedded engine never does",
+    )
+    vlm_confidence: bool = Field(
+        True, description="Ask the engine for log probabilities, from which each block's confidence is made"
+    )
     vlm_restart_grace_s: float = Field(
         0,
         ge=0,

@@ -62,6 +62,14 @@ class RequestOptions(BaseModel):
     repetition_penalty: float | None = Field(
         None, gt=0, le=2, allow_inf_nan=False, description="Above 1 the VLM repeats itself less"
     )
+    min_confidence: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        allow_inf_nan=False,
+        description="Blocks read with less confidence are read again from a larger picture; `warnings` names those "
+        "that stay below",
+    )
     ignore_labels: Annotated[list[str], BeforeValidator(_split)] | None = Field(
         None,
         description="Labels that Markdown, HTML and text leave out (comma-separated, or a JSON list); "

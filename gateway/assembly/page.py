@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from gateway.assembly.figures import with_figures
 from gateway.assembly.images import box_key
@@ -39,7 +39,10 @@ def assemble_page(
         status=_status(blocks),
         markdown=_markdown(page, blocks, width, options),
         blocks=blocks,
-        warnings=[_warning(page, block) for block in blocks if _is_loss(block)],
+        warnings=[
+            *(_warning(page, block) for block in blocks if _is_loss(block)),
+            *_doubts(page, blocks, options.min_confidence or 0),
+        ],
     )
 
 
@@ -107,6 +110,14 @@ def _is_loss(block: Block) -> bool:
 def _warning(page: int, block: Block) -> str:
     reason = f": {block.error}" if block.error else ""
     return f"page {page}: block {block.id} ({block.label}) {block.status}{reason}"
+
+
+def _doubts(page: int, blocks: Sequence[Block], min_confidence: float) -> Iterator[str]:
+    """A sentence for each whole block whose confidence is known and below."""
+    for block in blocks:
+        if block.status == "ok" and block.confidence is not None and block.confidence < min_confidence:
+            told = f"confidence {block.confidence:.2f} is below {min_confidence:g}"
+            yield f"page {page}: block {block.id} ({block.label}) {told}"
 
 
 def _status(blocks: Sequence[Block]) -> DocumentStatus:

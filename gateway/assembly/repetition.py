@@ -19,7 +19,7 @@ _LEAST_REPEATED = 40
 _LEAST_SHARE = 0.5
 _LEAST_LINES = 10
 _LEAST_LINE_SHARE = 0.8
-_CHARACTER_AREA = 30
+CHARACTER_AREA = 30
 """Pixels that a character of the smallest print takes with its margins (4 points at 144 dpi)."""
 _MARKUP = re.compile(r"<(?:[felux]cel|nl)>|<\|LOC_\d+\|>|\s+")
 _CUT_TAG = re.compile(r"<\|?\w{0,8}\|?$")
@@ -28,7 +28,7 @@ _CUT_TAG = re.compile(r"<\|?\w{0,8}\|?$")
 def is_suspicious(reading: Reading, region: Region) -> bool:
     """Whether the VLM found no end, or wrote more than the region has room for: then what repeats is a loop."""
     x1, y1, x2, y2 = region.bbox
-    room = (x2 - x1) * (y2 - y1) / _CHARACTER_AREA
+    room = (x2 - x1) * (y2 - y1) / CHARACTER_AREA
     return reading.status == "truncated" or len(_MARKUP.sub("", reading.text)) > room
 
 
@@ -45,8 +45,13 @@ def _without_repeated_end(text: str) -> str:
         repeated = period + more
         enough = max(_LEAST_COPIES * period, _LEAST_REPEATED, _LEAST_SHARE * length + 1)
         if period and repeated >= enough:
-            return _CUT_TAG.sub("", text[: length - repeated + period])
+            return without_cut_tag(text[: length - repeated + period])
     return text
+
+
+def without_cut_tag(text: str) -> str:
+    """The text without half a tag at its end."""
+    return _CUT_TAG.sub("", text)
 
 
 def _matches(text: str) -> list[int]:

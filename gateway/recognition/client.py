@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import aiohttp
@@ -15,11 +14,9 @@ from openai import (
     APIStatusError,
     AsyncOpenAI,
     DefaultAioHttpClient,
-    omit,
 )
-from openai.types.chat import ChatCompletion
 
-from gateway.recognition.failures import EngineFailure, EngineKind, garbled
+from gateway.recognition.failures import EngineFailure, garbled
 from gateway.settings import Settings
 
 BUSY_STATUSES = (429, 503)
@@ -64,48 +61,6 @@ async def get(client: AsyncOpenAI, url: str, timeout_s: float) -> bytes:
     with as_engine_failure():
         response = await client.get(url, cast_to=httpx2.Response, options={"timeout": within(timeout_s)})
     return response.content
-
-
-async def ask_chat(
-    client: AsyncOpenAI,
-    model: str,
-    kind: EngineKind | None,
-    data_url: str,
-    prompt: str,
-    *,
-    max_tokens: int | None,
-    timeout_s: float,
-    temperature: float = 0.0,
-    extra_body: Mapping[str, object] | None = None,
-) -> ChatCompletion:
-    """One picture and one prompt to the engine; raises EngineFailure. Cancelling closes the connection.
-
-    `max_tokens` is the older name of the limit, the only one that some external servers know.
-    """
-    is_ours = kind in ("vllm", "embedded")
-    with as_engine_failure():
-        async with asyncio.timeout(timeout_s):
-            answer: object = await client.chat.completions.create(
-                model=model,
-                messages=[
-                    {
-                        "role": "user",
-                        "content": [
-                            {"type": "image_url", "image_url": {"url": data_url}},
-                            {"type": "text", "text": prompt},
-                        ],
-                    }
-                ],
-                temperature=temperature,
-                max_completion_tokens=max_tokens if is_ours and max_tokens else omit,
-                max_tokens=max_tokens if max_tokens and not is_ours else omit,
-                logprobs=True,
-                extra_body=extra_body or None,
-                timeout=within(timeout_s),
-            )
-    if not isinstance(answer, ChatCompletion) or not answer.choices:
-        raise garbled()
-    return answer
 
 
 def _connection_failure(error: APIConnectionError) -> EngineFailure:

@@ -12,8 +12,9 @@ from gateway.settings import Settings
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
-    from openai.types.chat import ChatCompletion
 
+    from gateway.recognition.answer import Answer
+    from gateway.recognition.question import Watch
     from gateway.recognition.rawchat import RawAnswer
 
 
@@ -37,30 +38,36 @@ class EngineConnection:
         max_tokens: int | None,
         timeout_s: float,
         temperature: float = 0.0,
+        logprobs: bool = True,
         extra_body: Mapping[str, object] | None = None,
-    ) -> ChatCompletion:
-        """One picture and one prompt to the engine; raises EngineFailure. Cancelling closes the connection."""
-        client = await self._connected()
-        from gateway.recognition.client import ask_chat
+        watch: Watch | None = None,
+    ) -> Answer:
+        """One picture and one prompt to the engine; raises EngineFailure. Cancelling closes the connection.
 
-        return await ask_chat(
-            client,
+        With `watch` the answer is streamed; `watch` sees all its text so far, and ends it by True.
+        """
+        client = await self._connected()
+        from gateway.recognition.question import Question, ask
+
+        question = Question(
             model,
             kind,
             data_url,
             prompt,
-            max_tokens=max_tokens,
-            timeout_s=timeout_s,
-            temperature=temperature,
-            extra_body=extra_body,
+            max_tokens,
+            temperature,
+            logprobs,
+            is_streamed=watch is not None,
+            extras=extra_body or {},
         )
+        return await ask(client, question, timeout_s, watch or _never_enough)
 
     async def open_chat(self, body: bytes, timeout_s: float) -> RawAnswer:
         """The engine's answer to a whole chat request, begun; the caller closes it. Raises EngineFailure."""
         client = await self._connected()
-        from gateway.recognition.rawchat import open_answer
+        from gateway.recognition.rawchat import open_clients_answer
 
-        return await open_answer(client, body, timeout_s)
+        return await open_clients_answer(client, body, timeout_s)
 
     async def get(self, url: str, timeout_s: float) -> bytes:
         """Body of a path below the base URL, or of a whole URL; raises EngineFailure."""
@@ -79,3 +86,7 @@ class EngineConnection:
                 library = await asyncio.to_thread(importlib.import_module, "gateway.recognition.client")
                 self._client = library.create_client(self._settings)
             return self._client
+
+
+def _never_enough(_text: str) -> bool:
+    return False

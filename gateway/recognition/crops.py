@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -15,6 +15,7 @@ from gateway.model import BBox, Pixels, Polygon, Region
 from gateway.recognition.figures import paint_tags
 from gateway.recognition.groups import stacked
 from gateway.recognition.ink import trimmed
+from gateway.recognition.runaway import Room, room_of
 from gateway.recognition.tasks import SPOTTING_ENLARGED_BELOW, RegionTask
 
 PATCH = 28
@@ -27,15 +28,24 @@ LONGEST_JPEG_SIDE = 65_500
 PNG_FAST = (cv2.IMWRITE_PNG_COMPRESSION, 1)
 JPEG_QUALITY = (cv2.IMWRITE_JPEG_QUALITY, 90)
 WHITE = 255
+ENLARGED = 2
+"""Times the pixels of a crop that is read a second time, for want of confidence."""
+LEAST_ENLARGED = 1.2
 
 
 @dataclass(frozen=True, slots=True)
 class Crop:
-    """An encoded picture of one region; width and height in pixels."""
+    """An encoded picture of one region; width and height in pixels. `room`: what the region could hold.
+
+    `larger` is the PNG with up to `ENLARGED` times the pixels, where the picture was made smaller and the task may need
+    a second look.
+    """
 
     png: bytes
     width: int
     height: int
+    room: Room | None = None
+    larger: bytes | None = None
 
     @property
     def data_url(self) -> str:
@@ -55,8 +65,11 @@ def cut_crop(page: Pixels, region: Region, task: RegionTask, *, fit: bool, partn
         pixels = stacked([one.bbox for one in together], [_cut(page, one) for one in together])
     elif fit:
         pixels = _prepared(pixels, page, region, partners)
+    room = room_of(pixels.shape[1], pixels.shape[0])
     pixels = guard(pixels)
-    return encode(_fitted(pixels, task) if fit else pixels)
+    if not fit:
+        return replace(encode(pixels), room=room)
+    return replace(encode(_fitted(pixels, task)), room=room, larger=_larger(pixels, task))
 
 
 def cut_picture(page: Pixels, bbox: BBox) -> bytes:
@@ -69,7 +82,18 @@ def shrink(crop: Crop) -> Crop:
     """The same crop with half the pixels, for an engine that failed on it."""
     pixels = cv2.imdecode(np.frombuffer(crop.png, np.uint8), cv2.IMREAD_COLOR_RGB)
     size = (max(1, round(crop.width * math.sqrt(0.5))), max(1, round(crop.height * math.sqrt(0.5))))
-    return encode(guard(_as_pixels(cv2.resize(_as_pixels(pixels), size, interpolation=cv2.INTER_AREA))))
+    smaller = guard(_as_pixels(cv2.resize(_as_pixels(pixels), size, interpolation=cv2.INTER_AREA)))
+    return replace(encode(smaller), room=crop.room)
+
+
+def enlarged(crop: Crop, most_pixels: int) -> Crop | None:
+    """The same crop with `ENLARGED` times the pixels, at most `most_pixels`; None where that is hardly more."""
+    area = crop.width * crop.height
+    wanted = min(ENLARGED * area, most_pixels)
+    if wanted < LEAST_ENLARGED * area:
+        return None
+    pixels = cv2.imdecode(np.frombuffer(crop.larger or crop.png, np.uint8), cv2.IMREAD_COLOR_RGB)
+    return replace(encode(fit(_as_pixels(pixels), wanted, wanted)), room=crop.room)
 
 
 def clip(bbox: BBox, page: Pixels) -> BBox:
@@ -152,6 +176,12 @@ def fit(pixels: Pixels, min_pixels: int, max_pixels: int) -> Pixels:
         return pixels
     smaller = size[0] * size[1] < width * height
     return _as_pixels(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA if smaller else cv2.INTER_CUBIC))
+
+
+def _larger(pixels: Pixels, task: RegionTask) -> bytes | None:
+    if task.min_confidence is None or pixels.shape[0] * pixels.shape[1] <= task.max_pixels:
+        return None
+    return encode(fit(pixels, task.min_pixels, ENLARGED * task.max_pixels)).png
 
 
 def _no_longer_than(longest: int, pixels: Pixels) -> Pixels:

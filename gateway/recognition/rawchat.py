@@ -30,6 +30,11 @@ class RawAnswer:
     def __init__(self, stream: AsyncStream[ChatCompletionChunk]) -> None:
         self._stream = stream
 
+    @property
+    def is_stream(self) -> bool:
+        """Whether events come; some servers answer whole what was asked for as a stream."""
+        return self._stream.response.headers.get("content-type", "").startswith("text/event-stream")
+
     async def chunks(self) -> AsyncGenerator[bytes, None]:
         """The body as it arrives; raises EngineFailure when it is cut off."""
         with _reading():
@@ -47,24 +52,31 @@ class RawAnswer:
 
 
 async def open_answer(client: AsyncOpenAI, body: bytes, timeout_s: float) -> RawAnswer:
-    """Asks and returns when the engine has begun to answer.
+    """Asks and returns when the engine has begun to answer. Raises EngineFailure. Cancelling closes the connection."""
+    with as_engine_failure():
+        return await _opened(client, body, timeout_s)
 
-    Raises EngineFailure, RequestRejected for what the client must change. Cancelling closes the connection.
-    """
+
+async def open_clients_answer(client: AsyncOpenAI, body: bytes, timeout_s: float) -> RawAnswer:
+    """The same for a request whose author is a client; raises RequestRejected for what the client must change."""
     with as_engine_failure():
         try:
-            stream = await client.post(
-                "/chat/completions",
-                content=body,
-                cast_to=ChatCompletionChunk,
-                stream=True,
-                stream_cls=AsyncStream[ChatCompletionChunk],
-                options={"timeout": within(timeout_s), "headers": _HEADERS},
-            )
+            return await _opened(client, body, timeout_s)
         except APIStatusError as error:
             if error.status_code not in _REJECTIONS:
                 raise
             raise _rejection(error) from error
+
+
+async def _opened(client: AsyncOpenAI, body: bytes, timeout_s: float) -> RawAnswer:
+    stream = await client.post(
+        "/chat/completions",
+        content=body,
+        cast_to=ChatCompletionChunk,
+        stream=True,
+        stream_cls=AsyncStream[ChatCompletionChunk],
+        options={"timeout": within(timeout_s), "headers": _HEADERS},
+    )
     return RawAnswer(stream)
 
 

@@ -52,6 +52,8 @@ class RegionTask:
     max_tokens: int | None = None
     temperature: float = 0.0
     repetition_penalty: float | None = None
+    min_confidence: float | None = None
+    """A reading below is read once more, with a larger picture."""
 
     @property
     def is_spotting(self) -> bool:
@@ -81,6 +83,7 @@ def task_for(label: str, options: OcrOptions) -> RegionTask | None:
         max_tokens=options.max_tokens,
         temperature=options.temperature or 0.0,
         repetition_penalty=options.repetition_penalty,
+        min_confidence=options.min_confidence,
     )
 
 

@@ -3,33 +3,33 @@
 from __future__ import annotations
 
 import asyncio
-import math
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import structlog
 
 from gateway.model import Reading
 from gateway.recognition.connection import EngineConnection
-from gateway.recognition.crops import Crop, shrink
+from gateway.recognition.crops import Crop, enlarged, shrink
 from gateway.recognition.diagnosis import diagnosed
 from gateway.recognition.engine import EngineMonitor
-from gateway.recognition.failures import EngineFailure, EngineKind, garbled
+from gateway.recognition.failures import EngineFailure, EngineKind
+from gateway.recognition.hearing import Heard, better, is_unsure, other_sampling, reading_of, surer, with_tokens_of
 from gateway.recognition.retries import RetryBudget, attempts
+from gateway.recognition.runaway import DOUBTFUL, DOUBTFUL_AGAIN, Loop, LoopWatch
 from gateway.recognition.tasks import RegionTask, token_limit
 from gateway.settings import Settings
-
-if TYPE_CHECKING:
-    from openai.types.chat import ChatCompletion
-    from openai.types.chat.chat_completion_token_logprob import ChatCompletionTokenLogprob
 
 log = structlog.get_logger(__name__)
 
 
 class RegionReader:
-    """Asks the engine about one crop at a time; retries what is worth it and waits for an engine that restarts."""
+    """Asks the engine about one crop at a time; retries what is worth it and waits for an engine that restarts.
+
+    `runaways` counts answers that were stopped in a loop, `tokens_saved` what they had left to their limits.
+    """
 
     def __init__(self, settings: Settings, connection: EngineConnection, engine: EngineMonitor) -> None:
+        self.runaways = 0
+        self.tokens_saved = 0
         self._settings = settings
         self._connection = connection
         self._engine = engine
@@ -38,18 +38,48 @@ class RegionReader:
     async def read(self, crop: Crop, task: RegionTask, deadline: float) -> Reading:
         """The engine's reading of the crop; `deadline` is a time of the running loop. Only cancellation raises."""
         try:
-            return await self._read(crop, task, deadline)
+            first = await self._hear(crop, task, deadline)
+            if first.loop:
+                return await self._after_loop(first, first.loop, crop, task, deadline)
+            reading = reading_of(first)
+            return await self._surer(reading, crop, task, deadline) if is_unsure(reading, task) else reading
         except EngineFailure as failure:
             return Reading(status="failed", error=failure.sentence)
         except Exception:
             log.exception("region_failed")
             return Reading(status="failed", error="The region could not be read because of an internal fault.")
 
-    async def _read(self, crop: Crop, task: RegionTask, deadline: float) -> Reading:
+    async def _after_loop(self, first: Heard, loop: Loop, crop: Crop, task: RegionTask, deadline: float) -> Reading:
+        """Asks once more with other sampling, and chooses."""
+        if not self._budget.spend():
+            return reading_of(first)
+        try:
+            second = await self._hear(crop, other_sampling(task, loop), deadline, doubtful=DOUBTFUL_AGAIN)
+        except EngineFailure:
+            return reading_of(first)
+        chosen = better(first, second)
+        other = first if chosen is second else second
+        return with_tokens_of(reading_of(chosen), other.answer)
+
+    async def _surer(self, reading: Reading, crop: Crop, task: RegionTask, deadline: float) -> Reading:
+        """Asks once more with a larger picture, where the engine takes one."""
+        larger = None
+        if self._engine.is_scaling:
+            larger = await asyncio.to_thread(enlarged, crop, self._settings.vlm_max_pixels)
+        if larger is None:
+            return reading
+        try:
+            second = reading_of(await self._hear(larger, task, deadline))
+        except EngineFailure:
+            return reading
+        chosen = surer(reading, second)
+        return with_tokens_of(chosen, reading if chosen is second else second)
+
+    async def _hear(self, crop: Crop, task: RegionTask, deadline: float, *, doubtful: int = DOUBTFUL) -> Heard:
         async for attempt in attempts(self._budget):
             with attempt:
                 try:
-                    return await self._ask(crop, task, deadline)
+                    return await self._ask(crop, task, deadline, LoopWatch(crop.room, doubtful))
                 except EngineFailure as failure:
                     told = await diagnosed(self._engine, failure)
                     if told.kind == "broken":
@@ -57,26 +87,37 @@ class RegionReader:
                     raise told from failure
         raise AssertionError("tenacity leaves its loop by return or raise only")
 
-    async def _ask(self, crop: Crop, task: RegionTask, deadline: float) -> Reading:
+    async def _ask(self, crop: Crop, task: RegionTask, deadline: float, watch: LoopWatch) -> Heard:
         left_s = deadline - asyncio.get_running_loop().time()
         if not await self._engine.wait_ready(min(self._engine.grace_s, left_s)):
             raise EngineFailure("away", self._engine.reason or "The recognition engine was not there in time.")
         left_s = deadline - asyncio.get_running_loop().time()
         if left_s <= 0:
             raise EngineFailure("away", "The time for the request was over before the region was read.")
+        kind = self._engine.kind
+        limit = token_limit(task, kind)
         answer = await self._connection.chat(
             self._engine.model or self._settings.vlm_model,
-            self._engine.kind,
+            kind,
             crop.data_url,
             task.prompt,
-            max_tokens=token_limit(task, self._engine.kind),
+            max_tokens=limit,
             timeout_s=min(left_s, self._settings.vlm_call_timeout_s),
             temperature=task.temperature,
-            extra_body=sampling_extras(task, self._engine.kind),
+            logprobs=self._settings.vlm_confidence,
+            extra_body=sampling_extras(task, kind),
+            watch=watch.sees_loop if self._settings.vlm_stream and kind != "embedded" else None,
         )
         self._engine.succeeded()
         self._budget.earn()
-        return reading_of(answer, task)
+        if watch.loop:
+            self._stopped(watch.loop, answer.completion_tokens, limit or 0)
+        return Heard(answer, limit, watch.loop)
+
+    def _stopped(self, loop: Loop, tokens: int, limit: int) -> None:
+        self.runaways += 1
+        self.tokens_saved += max(limit - tokens, 0)
+        log.info("runaway_stopped", tokens=tokens, period=loop.period, certain=loop.is_certain)
 
 
 def sampling_extras(task: RegionTask, kind: EngineKind | None) -> dict[str, object]:
@@ -89,28 +130,3 @@ def sampling_extras(task: RegionTask, kind: EngineKind | None) -> dict[str, obje
     if task.repetition_penalty is not None:
         extras["repetition_penalty"] = task.repetition_penalty
     return extras
-
-
-def reading_of(answer: ChatCompletion, task: RegionTask) -> Reading:
-    """The reading in an engine's answer; raises EngineFailure where there is none. External servers leave out much."""
-    choice = answer.choices[0]
-    if not choice.message:
-        raise garbled()
-    truncated = choice.finish_reason == "length"
-    return Reading(
-        text=(choice.message.content or "").strip(),
-        status="truncated" if truncated else "ok",
-        confidence=confidence_of(choice.logprobs.content or ()) if choice.logprobs else None,
-        finish_reason=choice.finish_reason,
-        prompt_tokens=answer.usage.prompt_tokens if answer.usage else 0,
-        completion_tokens=answer.usage.completion_tokens if answer.usage else 0,
-        error=f"The reading was cut off at {task.max_tokens} tokens." if truncated else None,
-    )
-
-
-def confidence_of(tokens: Sequence[ChatCompletionTokenLogprob]) -> float | None:
-    """exp(mean log probability), 0 to 1; None without tokens."""
-    if not tokens:
-        return None
-    mean = sum(token.logprob for token in tokens) / len(tokens)
-    return None if math.isnan(mean) else math.exp(min(mean, 0.0))

@@ -372,3 +372,12 @@ async def test_only_a_vlms_readings_are_cleaned_as_such(stub: StubEngine) -> Non
     assert external.result.blocks[0].content == "for $x$ and so on"
     assert "repeated itself" in external.result.warnings[0]
     assert embedded.result.blocks[0].content == r"for \(x\)" + " and so on" * 100
+
+
+async def test_blocks_that_stay_below_the_confidence_asked_for_are_named(stub: StubEngine) -> None:
+    stub.script.append(Reply("unsure", logprobs=(-2.0,)))
+    async with parts_for(stub, regions=text_regions(2)) as parts:
+        [page] = await read_all(parts, FakeDocument(), OcrOptions(min_confidence=0.5))
+    assert (page.result.status, len(stub.requests)) == ("ok", 2)
+    [warning] = page.result.warnings
+    assert "confidence 0.14 is below 0.5" in warning

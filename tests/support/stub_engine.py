@@ -23,6 +23,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from io import BytesIO
+from itertools import cycle
 from types import TracebackType
 from typing import Any, Literal, Self
 
@@ -254,21 +255,26 @@ def _event(data: Mapping[str, Any]) -> bytes:
 
 
 def _chunks(model: str, request: StubRequest, reply: Reply) -> Iterator[dict[str, Any]]:
-    """A role, the words, the finish reason, and the usage where it is asked for, as vLLM sends them."""
+    """A role, the words, the finish reason, and the usage where it is asked for, as vLLM sends them. Log probabilities
+    go round."""
     head = {"id": "stub", "object": "chat.completion.chunk", "created": 0, "model": model}
 
-    def chunk(delta: dict[str, str], finish_reason: str | None = None) -> dict[str, Any]:
-        logprobs = _logprobs(request, (-0.1,)) if delta.get("content") else None
-        choice = {"index": 0, "delta": delta, "logprobs": logprobs, "finish_reason": finish_reason}
-        return head | {"choices": [choice]}
+    wanted = request.body.get("stream_options") or {}
+    logprobs = cycle(reply.logprobs or [-0.1])
+
+    def chunk(delta: dict[str, str], tokens: int, finish_reason: str | None = None) -> dict[str, Any]:
+        told = _logprobs(request, [next(logprobs)]) if delta.get("content") else None
+        choice = {"index": 0, "delta": delta, "logprobs": told, "finish_reason": finish_reason}
+        usage = {"usage": _usage(tokens)} if wanted.get("continuous_usage_stats") else {}
+        return head | {"choices": [choice]} | usage
 
     words = _text(request, reply).split(" ")
-    yield chunk({"role": "assistant", "content": ""})
-    for word in words[:-1]:
-        yield chunk({"content": word + " "})
-    yield chunk({"content": words[-1]})
-    yield chunk({}, reply.finish_reason)
-    if (request.body.get("stream_options") or {}).get("include_usage"):
+    yield chunk({"role": "assistant", "content": ""}, 0)
+    for number, word in enumerate(words[:-1], 1):
+        yield chunk({"content": word + " "}, number)
+    yield chunk({"content": words[-1]}, len(words))
+    yield chunk({}, len(words), reply.finish_reason)
+    if wanted.get("include_usage"):
         yield head | {"choices": [], "usage": _usage(len(words))}
 
 

@@ -84,4 +84,6 @@ def test_metrics_count_what_was_done(served: Gateway, png: bytes) -> None:
     assert 'ocr_pages_total{status="ok"}' in text
     assert 'ocr_blocks_total{status="ok"}' in text
     assert "ocr_regions_waiting 0.0" in text
+    assert "ocr_runaways_total 0.0" in text
+    assert "ocr_runaway_tokens_saved_total 0.0" in text
     assert 'ocr_stage_duration_seconds_count{stage="layout"}' in text

@@ -93,3 +93,11 @@ def test_a_page_without_pixels_says_why() -> None:
     page = assemble_failure(PageFailure(2, "page_unreadable", "The page could not be rendered."))
     assert (page.page, page.status, page.markdown, page.blocks) == (2, "failed", "", [])
     assert page.warnings == ["page 2: page_unreadable: The page could not be rendered."]
+
+
+def test_whole_blocks_that_were_read_with_less_confidence_than_asked_for_are_named() -> None:
+    readings = [Reading("sure", confidence=0.9), Reading("unsure", confidence=0.41), *READINGS[2:]]
+    page = assemble(readings, OcrOptions(min_confidence=0.6))
+    assert (page.status, page.blocks[1].status) == ("ok", "ok")
+    assert page.warnings == ["page 3: block p3-b2 (text) confidence 0.41 is below 0.6"]
+    assert assemble(readings).warnings == []

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from gateway.model import Pixels, Region
-from gateway.recognition.crops import Crop, cut_crop, cut_picture, shrink
+from gateway.recognition.crops import Crop, cut_crop, cut_picture, enlarged, shrink
+from gateway.recognition.runaway import room_of
 from gateway.recognition.tasks import RegionTask
 from tests.support.fakes import blank
 
@@ -148,3 +149,32 @@ def test_formulas_are_trimmed_to_their_ink_for_paddleocr_vl_only() -> None:
     region, task = Region("display_formula", (50, 50, 350, 250), 1), RegionTask(min_pixels=1)
     assert (cut_crop(page, region, task, fit=False).width, cut_crop(page, region, task, fit=False).height) == (300, 200)
     assert (cut_crop(page, region, task, fit=True).width, cut_crop(page, region, task, fit=True).height) == (100, 40)
+
+
+def test_a_second_look_at_what_was_made_smaller_has_the_pages_own_detail() -> None:
+    page = blank(2000, 1400)
+    page[::2] = 0  # lines that vanish where the picture is made smaller
+    region, budget = Region("text", (0, 0, 2000, 1400), 1), 28 * 28 * 1280
+    first = cut_crop(page, region, RegionTask(max_pixels=budget, min_confidence=0.5), fit=True)
+    second = enlarged(first, 10**7)
+    assert second is not None
+    assert second.width * second.height == pytest.approx(2 * budget, rel=0.1)
+    assert cut_crop(page, region, RegionTask(max_pixels=budget), fit=True).larger is None
+
+
+def test_a_second_look_at_a_small_crop_has_twice_its_pixels_up_to_what_the_engine_takes() -> None:
+    crop = cut_crop(blank(560, 280), Region("text", (0, 0, 560, 280), 1), RegionTask(), fit=True)
+    second = enlarged(crop, 10**7)
+    assert second is not None
+    assert second.width * second.height == pytest.approx(2 * 560 * 280, rel=0.15)
+    assert second.room == crop.room
+    assert enlarged(crop, 560 * 280) is None
+
+
+def test_the_room_of_a_crop_is_that_on_the_page_however_it_is_scaled() -> None:
+    region = Region("text", (0, 0, 300, 30), 1)
+    small, large = (
+        cut_crop(blank(400, 300), region, RegionTask(min_pixels=pixels), fit=True) for pixels in (784, 10**6)
+    )
+    assert large.width > small.width
+    assert large.room == small.room == room_of(300, 30)

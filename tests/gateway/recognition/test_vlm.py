@@ -3,7 +3,7 @@ from __future__ import annotations
 import asyncio
 import math
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import pytest
 
@@ -18,6 +18,19 @@ from tests.support.stub_engine import Reply, StubEngine
 CROP = cut_crop(blank(200, 100), Region("text", (0, 0, 200, 100), 1), RegionTask(), fit=False)
 PLAIN = RegionTask()
 SPOTTING = RegionTask(prompt="Spotting:")
+STREAM = {"stream": True, "stream_options": {"include_usage": True}}
+VLLM_STREAM = {
+    "stream": True,
+    "stream_options": {"include_usage": True, "continuous_usage_stats": True},
+    "stream_interval": 32,
+}
+
+
+@pytest.fixture(params=["embedded", "vllm"])
+def stub(request: pytest.FixtureRequest) -> Iterator[StubEngine]:
+    """An engine that answers whole, and one that streams: what can go wrong is handled alike."""
+    with StubEngine(kind=request.param) as engine:
+        yield engine
 
 
 async def read(made: Recognition, task: RegionTask = PLAIN, crop: Crop = CROP, within_s: float = 30) -> Reading:
@@ -30,7 +43,8 @@ async def test_a_reading_has_text_confidence_and_tokens(stub: StubEngine) -> Non
         reading = await read(made)
     assert (reading.text, reading.status, reading.finish_reason) == ("Привет, мир\nline two", "ok", "stop")
     assert reading.confidence == pytest.approx(0.25)
-    assert (reading.prompt_tokens, reading.completion_tokens) == (10, 2)
+    assert reading.prompt_tokens == 10
+    assert reading.completion_tokens == (2 if stub.kind == "embedded" else 6)
 
 
 async def test_the_engine_gets_the_crop_before_the_prompt_and_nothing_random(stub: StubEngine) -> None:
@@ -45,18 +59,18 @@ async def test_the_engine_gets_the_crop_before_the_prompt_and_nothing_random(stu
 @pytest.mark.parametrize(
     ("kind", "task", "sent"),
     [
-        ("vllm", RegionTask(), {"skip_special_tokens": True, "max_completion_tokens": 4096}),
-        ("vllm", SPOTTING, {"skip_special_tokens": False, "max_completion_tokens": 4096}),
+        ("vllm", RegionTask(), {"skip_special_tokens": True, "max_completion_tokens": 4096, **VLLM_STREAM}),
+        ("vllm", SPOTTING, {"skip_special_tokens": False, "max_completion_tokens": 4096, **VLLM_STREAM}),
         (
             "vllm",
             RegionTask(repetition_penalty=1.2),
-            {"skip_special_tokens": True, "repetition_penalty": 1.2, "max_completion_tokens": 4096},
+            {"skip_special_tokens": True, "repetition_penalty": 1.2, "max_completion_tokens": 4096, **VLLM_STREAM},
         ),
         ("embedded", RegionTask(repetition_penalty=1.2), {}),
         ("embedded", RegionTask(max_tokens=9), {"max_completion_tokens": 9}),
-        ("external", RegionTask(max_tokens=9), {"max_tokens": 9}),
-        ("external", SPOTTING, {"skip_special_tokens": False, "max_tokens": 4096}),
-        ("external", RegionTask(repetition_penalty=1.2), {"repetition_penalty": 1.2, "max_tokens": 4096}),
+        ("external", RegionTask(max_tokens=9), {"max_tokens": 9, **STREAM}),
+        ("external", SPOTTING, {"skip_special_tokens": False, "max_tokens": 4096, **STREAM}),
+        ("external", RegionTask(repetition_penalty=1.2), {"repetition_penalty": 1.2, "max_tokens": 4096, **STREAM}),
     ],
 )
 async def test_each_kind_of_engine_gets_only_parameters_it_knows(
@@ -78,6 +92,7 @@ async def test_a_reading_cut_off_by_its_length_is_truncated(stub: StubEngine) ->
 
 
 @pytest.mark.parametrize("logprobs", [(), (float("nan"),)])
+@pytest.mark.parametrize("stub", ["embedded"], indirect=True)
 async def test_without_usable_logprobs_the_confidence_is_unknown(stub: StubEngine, logprobs: tuple[float, ...]) -> None:
     stub.script.append(Reply("text", logprobs=logprobs))
     async with recognition_for(stub) as made:
@@ -238,3 +253,156 @@ async def test_an_answer_without_text_is_an_empty_reading(stub: StubEngine) -> N
     async with recognition_for(stub) as made:
         reading = await read(made)
     assert (reading.status, reading.text, reading.confidence, reading.prompt_tokens) == ("ok", "", None, 0)
+
+
+LOOP = "The words of the page. " + "and again " * 2000
+
+
+@pytest.fixture
+def streaming() -> Iterator[StubEngine]:
+    with StubEngine(kind="vllm") as engine:
+        yield engine
+
+
+async def test_a_reading_without_end_is_stopped_at_the_engine_and_asked_again_otherwise(streaming: StubEngine) -> None:
+    streaming.script.extend([Reply(LOOP, events_delay_s=0.001), Reply("The words of the page.")])
+    async with recognition_for(streaming) as made:
+        reading = await read(made)
+        await eventually(lambda: streaming.aborted == 1)
+        assert made.reader.runaways == 1
+        assert made.reader.tokens_saved > 3000
+    assert (reading.text, reading.status, reading.error) == ("The words of the page.", "ok", None)
+    first, second = (request.body for request in streaming.requests)
+    assert (first["temperature"], first.get("repetition_penalty")) == (0, None)
+    assert (second["temperature"], second["repetition_penalty"]) == (0.2, 1.1)
+
+
+async def test_the_tokens_of_both_answers_count(streaming: StubEngine) -> None:
+    streaming.script.extend([Reply(LOOP, events_delay_s=0.001), Reply("The words of the page.")])
+    async with recognition_for(streaming) as made:
+        reading = await read(made)
+    assert reading.prompt_tokens == 20
+    assert 5 + 40 < reading.completion_tokens < 5 + 4000
+
+
+async def test_a_reading_that_loops_twice_keeps_one_copy_and_says_so(streaming: StubEngine) -> None:
+    streaming.answer = lambda _request: Reply(LOOP, events_delay_s=0.001)
+    async with recognition_for(streaming) as made:
+        reading = await read(made)
+    assert (reading.text, reading.status) == ("The words of the page. and again", "truncated")
+    assert (reading.error or "").startswith("The reading repeated itself without end and was stopped; ")
+    assert len(streaming.requests) == 2
+
+
+async def test_of_two_loops_the_one_that_read_more_is_kept(streaming: StubEngine) -> None:
+    streaming.script.extend([Reply(LOOP, events_delay_s=0.001), Reply("More. " + LOOP, events_delay_s=0.001)])
+    async with recognition_for(streaming) as made:
+        assert (await read(made)).text == "More. The words of the page. and again"
+
+
+async def test_a_second_answer_that_lost_the_text_is_not_taken(streaming: StubEngine) -> None:
+    streaming.script.extend([Reply(LOOP, events_delay_s=0.001), Reply("The")])
+    async with recognition_for(streaming) as made:
+        reading = await read(made)
+    assert (reading.text, reading.status) == ("The words of the page. and again", "truncated")
+
+
+async def test_a_second_question_that_fails_leaves_the_first_answer(streaming: StubEngine) -> None:
+    streaming.script.extend([Reply(LOOP, events_delay_s=0.001), Reply(status=400)])
+    async with recognition_for(streaming) as made:
+        reading = await read(made)
+    assert (reading.text, reading.status) == ("The words of the page. and again", "truncated")
+
+
+async def test_readings_that_all_loop_are_not_all_asked_again(streaming: StubEngine) -> None:
+    streaming.answer = lambda _request: Reply(LOOP)
+    async with recognition_for(streaming) as made:
+        readings = await asyncio.gather(*(read(made) for _ in range(40)))
+    assert {reading.status for reading in readings} == {"truncated"}
+    assert len(streaming.requests) < 70
+
+
+async def test_what_a_document_repeats_is_kept_whole(streaming: StubEngine) -> None:
+    page = cut_crop(blank(1190, 1684), Region("text", (0, 0, 1190, 1684), 1), RegionTask(), fit=True)
+    yes = " ".join(["yes"] * 900)
+    streaming.answer = lambda _request: Reply(yes)
+    async with recognition_for(streaming) as made:
+        reading = await read(made, crop=page)
+        assert made.reader.runaways == 1, "so much of the same is asked for twice"
+    assert (reading.text, reading.status) == (yes, "ok")
+    assert [request.body.get("repetition_penalty") for request in streaming.requests] == [None, None]
+
+
+async def test_an_engine_that_does_not_stream_is_read_whole(streaming: StubEngine) -> None:
+    streaming.answer = lambda _request: Reply(LOOP)
+    async with recognition_for(streaming, vlm_stream=False) as made:
+        assert (await read(made)).text == LOOP.strip()
+    assert "stream" not in streaming.requests[0].body
+
+
+async def test_a_stream_asked_for_and_answered_whole_is_read(streaming: StubEngine) -> None:
+    whole = '{"choices": [{"message": {"content": "whole"}, "finish_reason": "stop"}]}'
+    streaming.answer = lambda _request: Reply(raw=whole)
+    async with recognition_for(streaming) as made:
+        assert (await read(made)).text == "whole"
+
+
+@pytest.mark.parametrize("broken_off", [Reply("a b c d", events=2), Reply("a b c d", events=2, then="error")])
+async def test_a_stream_that_breaks_off_is_asked_for_again(streaming: StubEngine, broken_off: Reply) -> None:
+    streaming.script.append(broken_off)
+    async with recognition_for(streaming) as made:
+        reading = await read(made)
+    assert (reading.text, reading.status, len(streaming.requests)) == ("OCR:", "ok", 2)
+
+
+async def test_a_stream_that_ends_without_its_last_event_is_asked_for_again(streaming: StubEngine) -> None:
+    half = 'data: {"choices": [{"delta": {"content": "half"}, "finish_reason": null}]}\n\ndata: [DONE]\n\n'
+    streaming.script.append(Reply(raw=half, content_type="text/event-stream"))
+    async with recognition_for(streaming) as made:
+        assert (await read(made)).text == "OCR:"
+
+
+async def test_a_stream_that_stands_still_is_ended(streaming: StubEngine) -> None:
+    streaming.script.append(Reply("a b c d", events=2, then="hang"))
+    async with recognition_for(streaming, vlm_call_timeout_s=0.3) as made:
+        reading = await read(made)
+        await eventually(lambda: streaming.running == 0)
+    assert (reading.text, len(streaming.requests)) == ("OCR:", 2)
+
+
+async def test_log_probabilities_are_not_asked_for_where_confidence_is_not_wanted(streaming: StubEngine) -> None:
+    async with recognition_for(streaming, vlm_confidence=False) as made:
+        assert (await read(made)).confidence is None
+    assert streaming.requests[0].body["logprobs"] is False
+
+
+async def test_an_unsure_reading_is_read_again_from_a_larger_picture(streaming: StubEngine) -> None:
+    streaming.script.extend([Reply("dark", logprobs=(-2.0,)), Reply("clear", logprobs=(-0.01,))])
+    fitted = cut_crop(blank(400, 300), Region("text", (0, 0, 400, 300), 1), PLAIN, fit=True)
+    async with recognition_for(streaming) as made:
+        reading = await read(made, RegionTask(min_confidence=0.5), fitted)
+    assert reading.text == "clear"
+    assert reading.confidence == pytest.approx(math.exp(-0.01))
+    assert (reading.prompt_tokens, reading.completion_tokens) == (20, 2)
+    first, second = (width * height for width, height in (request.size for request in streaming.requests))
+    assert second == pytest.approx(2 * first, rel=0.2)
+
+
+@pytest.mark.parametrize(
+    "second",
+    [Reply("darker", logprobs=(-3.0,)), Reply(status=400), Reply("cut", logprobs=(-0.1,), finish_reason="length")],
+)
+async def test_of_two_readings_the_surer_one_is_kept(streaming: StubEngine, second: Reply) -> None:
+    streaming.script.extend([Reply("dark", logprobs=(-2.0,)), second])
+    async with recognition_for(streaming) as made:
+        reading = await read(made, RegionTask(min_confidence=0.5))
+    assert (reading.text, reading.status, len(streaming.requests)) == ("dark", "ok", 2)
+
+
+async def test_what_cannot_be_larger_is_not_read_again(streaming: StubEngine) -> None:
+    streaming.answer = lambda _request: Reply("dark", logprobs=(-2.0,))
+    task = RegionTask(min_confidence=0.5)
+    full = cut_crop(blank(1600, 1600), Region("text", (0, 0, 1600, 1600), 1), task, fit=True)
+    async with recognition_for(streaming, vlm_max_pixels=task.max_pixels) as made:
+        await read(made, task, full)
+    assert len(streaming.requests) == 1
