@@ -12,7 +12,7 @@ from PIL import Image
 from gateway.errors import ServiceError
 from gateway.model import OcrOptions, PageFailure, PageImage, Region
 from gateway.pipeline import PAGES_AHEAD, Parts, ReadPage, read_pages
-from gateway.recognition.admission import BATCH, Caller
+from gateway.recognition.fairness import BATCH, Caller
 from tests.support.fakes import FakeDocument, FakeLayout, blank, text_regions
 from tests.support.parts import eventually, parts_for
 from tests.support.stub_engine import Reply, StubEngine, StubRequest
