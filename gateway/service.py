@@ -141,6 +141,7 @@ class Service:
         metrics.watch("ocr_chats_in_work", "Chat requests in work", lambda: queue.chats)
         metrics.watch("ocr_regions_waiting", "Region calls that wait", lambda: queue.waiting)
         metrics.watch("ocr_regions_running", "Region calls at the engine", lambda: queue.running)
+        metrics.watch("ocr_regions_limit", "Most region calls at the engine, now", lambda: queue.turns.limit)
 
     async def _watch_storage(self) -> None:
         await self.bucket.check()

@@ -128,6 +128,12 @@ class Settings(BaseSettings):
         description="A request is answered 429 when the calls that go before it would keep the engine busy for longer",
     )
     max_batch_wait_s: float = Field(600, gt=0, description="The same for requests with `priority=batch` in the query")
+    idempotency_mb: float = Field(
+        64,
+        ge=0,
+        description="Memory for answers to requests with an `Idempotency-Key`, MB (10^6 bytes); oldest go first",
+    )
+    idempotency_s: float = Field(3600, ge=0, description="How long such an answer is kept")
     pages_in_flight: int = Field(4, ge=1, description="Pages of one document that hold pixels at once")
 
     pdf_dpi: int = Field(

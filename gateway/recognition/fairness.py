@@ -11,6 +11,8 @@ from typing import Final, Literal, TypeAlias
 Urgency: TypeAlias = Literal[0, 1]
 INTERACTIVE: Final = 0
 BATCH: Final = 1
+URGENCIES: Mapping[str, Urgency] = {"interactive": INTERACTIVE, "batch": BATCH}
+"""As clients name them."""
 BATCH_SHARE = 8
 """Of so many turns one is a batch's, however many interactive callers wait."""
 

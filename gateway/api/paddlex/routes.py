@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, aclosing
+from functools import partial
 
 import structlog
 from fastapi import APIRouter, Request
@@ -12,8 +14,9 @@ from starlette.responses import Response
 from gateway.api.answers import nothing_read
 from gateway.api.auth import KeyRequired
 from gateway.api.disconnect import until_gone
-from gateway.api.entry import Held, admit_document, received
+from gateway.api.entry import Held, admit_document, asked_urgency, received
 from gateway.api.errors import request_id_of
+from gateway.api.idempotency import once
 from gateway.api.opening import opened
 from gateway.api.paddlex.body import log_id_of, parse_object, parse_request, upload_of
 from gateway.api.paddlex.description import LAYOUT_PARSING_DESCRIPTION, LAYOUT_PARSING_REQUEST, LAYOUT_PARSING_RESPONSES
@@ -25,8 +28,8 @@ from gateway.api.paddlex.response import LayoutParsingAnswer, answer_body
 from gateway.api.reading import stages_of
 from gateway.assembly.document import document_status
 from gateway.errors import ServiceError
-from gateway.model import Document, OcrOptions
 from gateway.pipeline import PageView, ReadPage, read_pages
+from gateway.recognition.fairness import Urgency
 from gateway.service import Service
 
 router = APIRouter(tags=["paddlex"], dependencies=[KeyRequired])
@@ -44,24 +47,40 @@ log = structlog.get_logger(__name__)
 )
 async def layout_parsing(request: Request, held: Held) -> Response:
     service: Service = request.app.state.service
-    deadline = admit_document(service, held)
-    content = await asyncio.to_thread(parse_object, await received(request.body(), deadline))
+    urgency = asked_urgency(request)
+    deadline = admit_document(service, held, urgency)
+    sent = await received(request.body(), deadline)
+    content = await asyncio.to_thread(parse_object, sent)
     request.scope["log_id"] = log_id = log_id_of(content, request_id_of(request))
     wishes = await asyncio.to_thread(parse_request, content)
     if wishes.output_formats:
         raise ServiceError(501, "output_format_not_supported", "`outputFormats`: docx is not supported yet.")
-    body = await until_gone(request.receive, _read(service, wishes, log_id, deadline, held))
+    work = partial(_answer, service, wishes, log_id, deadline, urgency)
+    return await until_gone(request.receive, once(request, (sent,), work))
+
+
+async def _answer(
+    service: Service, wishes: LayoutParsingRequest, log_id: str, deadline: float, urgency: Urgency
+) -> Response:
+    async with AsyncExitStack() as held:
+        body = await _read(service, wishes, log_id, deadline, held, urgency)
     return Response(body, media_type="application/json")
 
 
 async def _read(
-    service: Service, wishes: LayoutParsingRequest, log_id: str, deadline: float, held: AsyncExitStack
+    service: Service,
+    wishes: LayoutParsingRequest,
+    log_id: str,
+    deadline: float,
+    held: AsyncExitStack,
+    urgency: Urgency,
 ) -> bytes:
     upload = await asyncio.to_thread(upload_of, wishes.file)
     document = await opened(service, upload, deadline)
     held.push_async_callback(document.close)
     options = ocr_options(wishes)
-    pages = await _pages(service, document, options, deadline, _view(wishes))
+    source = read_pages(service.parts, document, options, deadline, urgency=urgency, view=_view(wishes))
+    pages = await _pages(service, source)
     results = [page.result for page in pages]
     status = document_status(results)
     log.info("document read", media_type=document.media_type, status=status, pages=len(pages))
@@ -71,11 +90,9 @@ async def _read(
     return await asyncio.to_thread(answer_body, log_id, document, wishes, options, pages, notes)
 
 
-async def _pages(
-    service: Service, document: Document, options: OcrOptions, deadline: float, view: PageView | None
-) -> list[ReadPage]:
+async def _pages(service: Service, source: AsyncGenerator[ReadPage, None]) -> list[ReadPage]:
     found = []
-    async with aclosing(read_pages(service.parts, document, options, deadline, view=view)) as pages:
+    async with aclosing(source) as pages:
         async for page in pages:
             service.metrics.count_page(page.result, stages_of(page))
             found.append(page)
