@@ -30,7 +30,7 @@ from gateway.recognition.admission import Place, RegionQueue
 from gateway.recognition.chat import ChatCaller
 from gateway.recognition.crops import Crop, cut_crop, cut_picture
 from gateway.recognition.engine import EngineMonitor
-from gateway.recognition.fairness import INTERACTIVE, Caller, Urgency
+from gateway.recognition.fairness import INTERACTIVE, Caller, Urgency, engine_priority
 from gateway.recognition.figures import with_tags
 from gateway.recognition.groups import grouped
 from gateway.recognition.tasks import RegionTask, task_for, whole_page
@@ -227,7 +227,8 @@ class _Work:
 
     async def _call(self, place: Place, crop: Crop, task: RegionTask) -> Reading:
         async with place.turn():
-            return await self._parts.reader.read(crop, task, self._deadline)
+            priority = engine_priority(place.caller.urgency, place.page)
+            return await self._parts.reader.read(crop, task, self._deadline, priority)
 
     def _is_picture(self, region: Region) -> bool:
         return self._options.images != "none" and is_picture(region.label, self._options)

@@ -29,21 +29,21 @@ class Place:
 
     def __init__(self, queue: RegionQueue, caller: Caller, page: int) -> None:
         self._queue = queue
-        self._caller = caller
-        self._page = page
+        self.caller = caller
+        self.page = page
         self._held = True
 
     def leave(self) -> None:
         if self._held:
             self._held = False
             self._queue.room.release()
-            self._caller.places.release()
+            self.caller.places.release()
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
         """Waits until the call may run; within, it counts as running."""
         try:
-            await self._queue.turns.acquire(self._caller, self._page)
+            await self._queue.turns.acquire(self.caller, self.page)
         finally:
             self.leave()
         began = monotonic()

@@ -73,6 +73,8 @@ class EngineMonitor:
         self.kind: EngineKind | None = None
         self.sequences: int | None = None
         """How many calls it works on at once, where the tier of this container says so."""
+        self.takes_priority = False
+        """Whether the tier of this container says that `priority` in a request may be other than 0."""
         self._settings = settings
         self._connection = connection
         self._is_busy = is_busy
@@ -198,7 +200,8 @@ class EngineMonitor:
             return False
         self._late_polls = 0
         if not self._ready.is_set() and self._last_loss < asked_at:
-            self.sequences = (await asyncio.to_thread(read_tier, self._settings)).sequences
+            report = await asyncio.to_thread(read_tier, self._settings)
+            self.sequences, self.takes_priority = report.sequences, report.takes_priority
             self._came_back()
         return self._ready.is_set()
 

@@ -6,6 +6,7 @@ import asyncio
 import heapq
 import itertools
 from collections.abc import Mapping
+from time import monotonic
 from typing import Final, Literal, TypeAlias
 
 Urgency: TypeAlias = Literal[0, 1]
@@ -13,8 +14,18 @@ INTERACTIVE: Final = 0
 BATCH: Final = 1
 URGENCIES: Mapping[str, Urgency] = {"interactive": INTERACTIVE, "batch": BATCH}
 """As clients name them."""
+BATCH_BEHIND_S = 30.0
+PAGE_BEHIND_S = 0.01
+"""In the engine's queue a batch's call stands as if it had come so much later, and a page's call for each page before
+it. Nobody waits for ever: the time that stands for those who come later grows."""
 BATCH_SHARE = 8
 """Of so many turns one is a batch's, however many interactive callers wait."""
+
+
+def engine_priority(urgency: Urgency, page: int = 1) -> int:
+    """vLLM's `priority` of a call that is sent now; the least goes first. The canary's is 0."""
+    behind_s = PAGE_BEHIND_S * min(page, 100) + (BATCH_BEHIND_S if urgency == BATCH else 0)
+    return round(1000 * (monotonic() + behind_s))
 
 
 class Caller:

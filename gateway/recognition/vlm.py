@@ -35,21 +35,24 @@ class RegionReader:
         self._engine = engine
         self._budget = RetryBudget()
 
-    async def read(self, crop: Crop, task: RegionTask, deadline: float) -> Reading:
-        """The engine's reading of the crop; `deadline` is a time of the running loop. Only cancellation raises."""
+    async def read(self, crop: Crop, task: RegionTask, deadline: float, priority: int = 0) -> Reading:
+        """The engine's reading of the crop; `deadline` is a time of the running loop. Only cancellation raises.
+
+        `priority` is for an engine that takes one; the least goes first.
+        """
         try:
-            return await self._read(crop, task, deadline)
+            return await self._read(crop, task, deadline, priority)
         except EngineFailure as failure:
             return Reading(status="failed", error=failure.sentence)
         except Exception:
             log.exception("region_failed")
             return Reading(status="failed", error="The region could not be read because of an internal fault.")
 
-    async def _read(self, crop: Crop, task: RegionTask, deadline: float) -> Reading:
+    async def _read(self, crop: Crop, task: RegionTask, deadline: float, priority: int) -> Reading:
         async for attempt in attempts(self._budget):
             with attempt:
                 try:
-                    return await self._ask(crop, task, deadline)
+                    return await self._ask(crop, task, deadline, priority)
                 except EngineFailure as failure:
                     told = await diagnosed(self._engine, failure)
                     if told.kind == "broken":
@@ -57,7 +60,7 @@ class RegionReader:
                     raise told from failure
         raise AssertionError("tenacity leaves its loop by return or raise only")
 
-    async def _ask(self, crop: Crop, task: RegionTask, deadline: float) -> Reading:
+    async def _ask(self, crop: Crop, task: RegionTask, deadline: float, priority: int) -> Reading:
         left_s = deadline - asyncio.get_running_loop().time()
         if not await self._engine.wait_ready(min(self._engine.grace_s, left_s)):
             raise EngineFailure("away", self._engine.reason or "The recognition engine was not there in time.")
@@ -72,7 +75,8 @@ class RegionReader:
             max_tokens=token_limit(task, self._engine.kind),
             timeout_s=min(left_s, self._settings.vlm_call_timeout_s),
             temperature=task.temperature,
-            extra_body=sampling_extras(task, self._engine.kind),
+            extra_body=sampling_extras(task, self._engine.kind)
+            | ({"priority": priority} if self._engine.takes_priority else {}),
         )
         self._engine.succeeded()
         self._budget.earn()
