@@ -5,6 +5,7 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Any
 
+from gateway.api.description import IDEMPOTENCY_KEY
 from gateway.api.paddlex.errors import Envelope
 from gateway.api.paddlex.request import LayoutParsingRequest
 
@@ -18,6 +19,7 @@ could not be read, `result.warnings` names it.
 _ENVELOPE = {"application/json": {"schema": Envelope.model_json_schema(by_alias=True)}}
 
 LAYOUT_PARSING_REQUEST: dict[str, Any] = {
+    "parameters": [IDEMPOTENCY_KEY],
     "requestBody": {
         "required": True,
         "content": {
@@ -26,7 +28,7 @@ LAYOUT_PARSING_REQUEST: dict[str, Any] = {
                 "example": {"file": "iVBORw0KGgo…", "fileType": 1, "visualize": False},
             }
         },
-    }
+    },
 }
 
 LAYOUT_PARSING_RESPONSES: dict[int | str, dict[str, Any]] = {
