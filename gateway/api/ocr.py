@@ -45,7 +45,7 @@ async def ocr(request: Request, held: Held) -> Response:
         refuse_key(request)
         reading = await until_gone(request.receive, _opened(service, upload, wishes, deadline, held))
         return await _streamed(request, reading, held)
-    same = upload.data, upload.name.encode(), (upload.url or "").encode(), wishes.model_dump_json().encode()
+    same = upload.data, repr((upload.name, upload.url, upload.s3)).encode(), wishes.model_dump_json().encode()
     work = partial(_answer, service, upload, wishes, deadline)
     return await until_gone(request.receive, once(request, same, work))
 

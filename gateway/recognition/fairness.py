@@ -42,12 +42,17 @@ class _Line:
 
     def __init__(self) -> None:
         self._waiters: list[tuple[int, int, asyncio.Future[None]]] = []
+        self._given_up = 0
+
+    def __len__(self) -> int:
+        return len(self._waiters) - self._given_up
 
     def join(self, page: int, order: int, waiter: asyncio.Future[None]) -> None:
         heapq.heappush(self._waiters, (page, order, waiter))
 
-    def __len__(self) -> int:
-        return len(self._waiters)
+    def give_up(self) -> None:
+        """One of those in line waits no more; its future is cancelled."""
+        self._given_up += 1
 
     def next(self) -> asyncio.Future[None] | None:
         """Takes the next that has not given up; None if there is none."""
@@ -55,6 +60,7 @@ class _Line:
             waiter = heapq.heappop(self._waiters)[2]
             if not waiter.done():
                 return waiter
+            self._given_up -= 1
         return None
 
 
@@ -98,12 +104,15 @@ class FairSemaphore:
         if caller not in self._lines:
             self._lines[caller] = _Line()
             self._take_turn(caller, self._now[caller.urgency])
-        self._lines[caller].join(page, next(self._order), waiter)
+        line = self._lines[caller]
+        line.join(page, next(self._order), waiter)
         self._wake()
         try:
             await waiter
         except asyncio.CancelledError:
-            if waiter.done() and not waiter.cancelled():
+            if waiter.cancelled():
+                line.give_up()
+            else:
                 self.release()
             raise
 

@@ -16,7 +16,7 @@ from gateway.recognition.limit import LEAST, MOST, Bounds, LimitByQueue, LimitBy
 from gateway.recognition.probe import ask_load
 from gateway.settings import Settings
 
-REGIONS_AT_FIRST = 64
+REGIONS_AT_FIRST = 128
 """Calls in flight to an engine that does not say how many it works on at once, until it has shown it."""
 FED = 1.25
 """Calls in flight for each that the engine works on: the next is there when one ends."""

@@ -62,32 +62,20 @@ async def layout_parsing(request: Request, held: Held) -> Response:
 async def _answer(
     service: Service, wishes: LayoutParsingRequest, log_id: str, deadline: float, urgency: Urgency
 ) -> Response:
-    async with AsyncExitStack() as held:
-        body = await _read(service, wishes, log_id, deadline, held, urgency)
-    return Response(body, media_type="application/json")
-
-
-async def _read(
-    service: Service,
-    wishes: LayoutParsingRequest,
-    log_id: str,
-    deadline: float,
-    held: AsyncExitStack,
-    urgency: Urgency,
-) -> bytes:
-    upload = await asyncio.to_thread(upload_of, wishes.file)
-    document = await opened(service, upload, deadline)
-    held.push_async_callback(document.close)
     options = ocr_options(wishes)
-    source = read_pages(service.parts, document, options, deadline, urgency=urgency, view=_view(wishes))
-    pages = await _pages(service, source)
+    async with AsyncExitStack() as held:
+        document = await opened(service, await asyncio.to_thread(upload_of, wishes.file), deadline)
+        held.push_async_callback(document.close)
+        source = read_pages(service.parts, document, options, deadline, urgency=urgency, view=_view(wishes))
+        pages = await _pages(service, source)
     results = [page.result for page in pages]
     status = document_status(results)
     log.info("document read", media_type=document.media_type, status=status, pages=len(pages))
     if status == "failed":
         raise nothing_read(results)
     notes = layout_warnings(service.parts.layout, options.layout) if wishes.has_layout else ()
-    return await asyncio.to_thread(answer_body, log_id, document, wishes, options, pages, notes)
+    body = await asyncio.to_thread(answer_body, log_id, document, wishes, options, pages, notes)
+    return Response(body, media_type="application/json")
 
 
 async def _pages(service: Service, source: AsyncGenerator[ReadPage, None]) -> list[ReadPage]:

@@ -140,6 +140,23 @@ async def test_who_would_wait_for_too_long_is_turned_away_and_a_batch_later_than
         pass
 
 
+async def test_who_has_given_up_is_not_counted_among_those_before() -> None:
+    queue = queue_of(limit=1, max_wait_s=1)
+    await slow_call(queue)
+    calls = Calls(queue)
+    for number in range(30):
+        await calls.begin(str(number), Caller())
+    with pytest.raises(ServiceError, match="first"), queue.admit():
+        pass
+    gone = [calls.tasks[str(number)] for number in range(1, 30)]
+    for task in gone:
+        task.cancel()
+    await asyncio.gather(*gone, return_exceptions=True)
+    with queue.admit():
+        pass
+    await calls.finish_all()
+
+
 async def test_a_batch_keeps_no_interactive_request_out() -> None:
     queue = queue_of(limit=1, max_wait_s=1, max_batch_wait_s=1)
     await slow_call(queue)

@@ -219,7 +219,7 @@ async def test_the_queue_widens_when_the_engine_turns_out_to_be_vllm() -> None:
         narrow = made.queue.turns.limit
         await made.engine.start()
         assert await made.engine.wait_ready(10)
-        assert made.queue.turns.limit == 64 > narrow
+        assert made.queue.turns.limit == 128 > narrow
         await made.engine.close()
 
 
