@@ -99,6 +99,10 @@ class LimitByRate:
         Only times when the bound was in effect are counted.
         """
         if not is_full:
+            if self.limit > self._settled:
+                # All that wanted to run does: a larger bound would never be found to be too large.
+                self.limit = self._settled
+                self._turn()
             self._begin(now, finished)
         elif not self._has_begun:
             # The calls that are there were let in under the bound before.

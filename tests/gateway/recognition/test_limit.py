@@ -23,6 +23,8 @@ class Engine:
     capacity: Callable[[float], int]
     call_s: float = 1.0
     crowding: float = 0.0
+    demand: int = 10_000
+    """Calls that want to run, at most."""
     chance: random.Random = field(default_factory=lambda: random.Random(7))
     in_flight: int = BOUNDS.start
     now: float = 0.0
@@ -50,7 +52,7 @@ class Engine:
         return seen
 
     def _take(self) -> None:
-        self.waiting += max(self.in_flight - len(self.ends) - self.waiting, 0)
+        self.waiting += max(min(self.in_flight, self.demand) - len(self.ends) - self.waiting, 0)
         while self.waiting and len(self.ends) < self.capacity(self.now):
             self.waiting -= 1
             took_s = self.call_s * self.chance.lognormvariate(-0.5, 1) * (1 + self.crowding * len(self.ends))
@@ -64,7 +66,7 @@ def by_queue() -> Callable[[Engine], int]:
 
 def by_rate() -> Callable[[Engine], int]:
     limit = LimitByRate(BOUNDS)
-    return lambda engine: limit.look(engine.now, engine.finished, is_full=True)
+    return lambda engine: limit.look(engine.now, engine.finished, is_full=engine.in_flight < engine.demand)
 
 
 @pytest.mark.parametrize("capacity", [8, 64, 256])
@@ -86,6 +88,12 @@ def test_an_engine_that_tells_nothing_comes_near_its_full_rate(capacity: int) ->
     seen = engine.run(limit, 1200)
     assert engine.finished - before > 0.9 * capacity * 1200
     assert sum(seen) / len(seen) < 2 * capacity + 16
+
+
+def test_a_bound_beyond_all_demand_comes_down_too() -> None:
+    engine = Engine(lambda _now: 8, demand=80)
+    seen = engine.run(by_rate(), 1200)
+    assert sum(seen[-100:]) / 100 < 40
 
 
 @pytest.mark.parametrize("way", [by_queue, by_rate])
