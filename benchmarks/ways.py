@@ -16,7 +16,7 @@ import aiohttp
 
 from benchmarks.questions import Question, request_body
 from gateway.recognition import Recognition, create_recognition
-from gateway.recognition.admission import Caller
+from gateway.recognition.fairness import Caller
 from gateway.settings import Settings
 
 LONGEST_S = 3600.0

@@ -11,6 +11,7 @@ from fastapi_offline import FastAPIOffline
 from gateway.api import about, files, health, models, ocr
 from gateway.api.chat import routes as chat
 from gateway.api.errors import install_errors
+from gateway.api.idempotency import SharedAnswers
 from gateway.api.middleware import BodyLimitMiddleware, HeadMiddleware, RequestMiddleware
 from gateway.api.paddlex import routes as paddlex
 from gateway.pipeline import Parts, create_parts
@@ -31,6 +32,7 @@ def create_app(settings: Settings, parts: Parts | None = None) -> FastAPI:
         title="paddleocr-vl-service", version=service_version(), description=_DESCRIPTION, lifespan=_lifespan
     )
     app.state.service = service
+    app.state.answers = SharedAnswers(settings)
     app.add_middleware(BodyLimitMiddleware, limit=int(settings.max_upload_mb * 1_000_000))
     app.add_middleware(HeadMiddleware)
     app.add_middleware(RequestMiddleware, metrics=service.metrics)

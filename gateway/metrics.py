@@ -11,6 +11,7 @@ from prometheus_client.registry import Collector
 from gateway.model import PageResult
 
 _SECONDS = (0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300)
+_LAG_SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 1, 5)
 
 
 class Metrics:
@@ -24,6 +25,12 @@ class Metrics:
             "Time that one page spent in a stage",
             ["stage"],
             buckets=_SECONDS,
+            registry=self.registry,
+        )
+        self.loop_lag = Histogram(
+            "ocr_event_loop_lag_seconds",
+            "How much later than asked the event loop woke a sampler",
+            buckets=_LAG_SECONDS,
             registry=self.registry,
         )
 

@@ -26,10 +26,11 @@ from gateway.layout import create_layout
 from gateway.layout.base import LayoutDetector
 from gateway.model import Document, OcrOptions, PageFailure, PageImage, PageLayout, PageResult, Reading, Region, Usage
 from gateway.recognition import create_recognition
-from gateway.recognition.admission import INTERACTIVE, Caller, Place, RegionQueue
+from gateway.recognition.admission import Place, RegionQueue
 from gateway.recognition.chat import ChatCaller
 from gateway.recognition.crops import Crop, cut_crop, cut_picture
 from gateway.recognition.engine import EngineMonitor
+from gateway.recognition.fairness import INTERACTIVE, Caller, Urgency, engine_priority
 from gateway.recognition.figures import with_tags
 from gateway.recognition.groups import grouped
 from gateway.recognition.tasks import RegionTask, task_for, whole_page
@@ -91,7 +92,7 @@ async def read_pages(
     options: OcrOptions,
     deadline: float,
     *,
-    urgency: int = INTERACTIVE,
+    urgency: Urgency = INTERACTIVE,
     view: PageView | None = None,
 ) -> AsyncGenerator[ReadPage, None]:
     """Reads the document's pages; gives each, in order, as soon as it and all before it are done.
@@ -125,7 +126,7 @@ class _Work:
         document: Document,
         options: OcrOptions,
         deadline: float,
-        urgency: int,
+        urgency: Urgency,
         view: PageView | None,
     ) -> None:
         self.pages: asyncio.Queue[asyncio.Task[ReadPage] | None] = asyncio.Queue()
@@ -226,6 +227,7 @@ class _Work:
 
     async def _call(self, place: Place, crop: Crop, task: RegionTask) -> Reading:
         async with place.turn():
+            task = replace(task, priority=engine_priority(place.caller.urgency, place.page))
             return await self._parts.reader.read(crop, task, self._deadline)
 
     def _is_picture(self, region: Region) -> bool:

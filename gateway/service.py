@@ -20,6 +20,7 @@ from gateway.storage.folders import FolderState, check_folder
 
 _WATCH_S = 0.25
 _STORAGE_CHECK_S = 30.0
+_LAG_SAMPLE_S = 0.1
 
 log = structlog.get_logger(__name__)
 
@@ -88,7 +89,7 @@ class Service:
         self._announce_start()
         parts = self.parts
         starts = (parts.pool.start(), parts.layout.start(), parts.engine.start())
-        duties = (self._check(), self._watch(), self._watch_storage())
+        duties = (self._check(), self._watch(), self._watch_storage(), self._watch_loop())
         tasks = [asyncio.create_task(_logged(work)) for work in (*starts, *duties)]
         try:
             yield
@@ -144,6 +145,7 @@ class Service:
         metrics.watch_total("ocr_runaways", "Readings stopped in a loop", lambda: reader.runaways)
         saved = "Tokens that stopped readings had left to their limits"
         metrics.watch_total("ocr_runaway_tokens_saved", saved, lambda: reader.tokens_saved)
+        metrics.watch("ocr_regions_limit", "Most region calls at the engine, now", lambda: queue.turns.limit)
 
     async def _watch_storage(self) -> None:
         await self.bucket.check()
@@ -152,6 +154,14 @@ class Service:
             await self.bucket.check()
             self.output_dir = await asyncio.to_thread(check_folder, self.settings.output_dir)
             self.temp_dir = await asyncio.to_thread(check_folder, self.settings.temp_dir)
+
+    async def _watch_loop(self) -> None:
+        """Measures how long the event loop keeps a callback waiting that is due."""
+        loop = asyncio.get_running_loop()
+        while True:
+            due = loop.time() + _LAG_SAMPLE_S
+            await asyncio.sleep(_LAG_SAMPLE_S)
+            self.metrics.loop_lag.observe(max(loop.time() - due, 0.0))
 
     def _announce_start(self) -> None:
         settings = self.settings

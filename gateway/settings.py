@@ -124,9 +124,24 @@ class Settings(BaseSettings):
     max_documents: int = Field(64, ge=1, description="Documents in work at once; more answer 429")
     max_chats: int = Field(256, ge=1, description="Chat requests in work at once; more answer 429")
     max_concurrent_regions: int = Field(
-        0, ge=0, description="Region calls in flight to the engine; 0: as the engine's kind suggests"
+        0,
+        ge=0,
+        description="Most region calls in flight to the engine, which are adapted to what it can take; 0: no bound but "
+        "that. The embedded engine gets one for each core and two more, or exactly this",
     )
     max_queued_regions: int = Field(2000, ge=1, description="Region calls waiting; a full queue answers 429")
+    max_wait_s: float = Field(
+        60,
+        gt=0,
+        description="A request is answered 429 when the calls that go before it would keep the engine busy for longer",
+    )
+    max_batch_wait_s: float = Field(600, gt=0, description="The same for requests with `priority=batch` in the query")
+    idempotency_mb: float = Field(
+        64,
+        ge=0,
+        description="Memory for answers to requests with an `Idempotency-Key`, MB (10^6 bytes); oldest go first",
+    )
+    idempotency_s: float = Field(3600, ge=0, description="How long such an answer is kept")
     pages_in_flight: int = Field(4, ge=1, description="Pages of one document that hold pixels at once")
 
     pdf_dpi: int = Field(

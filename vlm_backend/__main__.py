@@ -35,10 +35,11 @@ def start(settings: Settings) -> NoReturn:
 
 
 def starting(settings: Settings, choice: Choice) -> TierStatus:
-    at_once = None
-    if choice.engine == "vllm" and choice.installation:
-        at_once = sequences(settings, choice.installation, choice.driver)
-    return TierStatus("starting", choice.engine, choice.why, sequences=at_once)
+    if choice.engine != "vllm" or choice.installation is None:
+        return TierStatus("starting", choice.engine, choice.why)
+    at_once = sequences(settings, choice.installation, choice.driver)
+    takes_priority = settings.vlm_scheduling_policy == "priority"
+    return TierStatus("starting", choice.engine, choice.why, sequences=at_once, takes_priority=takes_priority)
 
 
 def examined_choice(settings: Settings) -> tuple[Choice, Report]:

@@ -67,6 +67,11 @@ class Settings(BaseSettings):
     vlm_queued_requests: int = Field(
         1024, ge=1, description="Requests in vLLM, waiting or running; more answer 503. A second fence behind the queue"
     )
+    vlm_scheduling_policy: Literal["fcfs", "priority"] = Field(
+        "fcfs",
+        description="Who is next among the few requests that wait in vLLM. `priority`: batches after interactive ones, "
+        "and the first to give up memory when it runs short; a way through vLLM that fewer people go",
+    )
     vlm_gpu_memory_share: float = Field(
         0, ge=0, lt=1, description="Share of the GPU's memory that vLLM takes; 0: what is free now, at most 0.9"
     )

@@ -34,13 +34,15 @@ class TierStatus:
     """`state`: `starting` (the process has become the engine, or is about to), `refused` (it has ended because it
     could not work) or `postponed` (it has ended, and what it lacks may be there at its next start). `pid` and
     `start_ticks` (field 22 of /proc/PID/stat) name the process; it leads its process group.
-    `started` is Unix time, seconds. `sequences`: how many requests the engine works on at once, where that is known."""
+    `started` is Unix time, seconds. `sequences`: how many requests the engine works on at once, where that is known.
+    `takes_priority`: whether it knows what `priority` in a request means."""
 
     state: State
     engine: str
     why: str
     failures: Sequence[Failure] = ()
     sequences: int | None = None
+    takes_priority: bool = False
     pid: int = field(default_factory=os.getpid)
     start_ticks: int | None = field(default_factory=lambda: start_ticks(os.getpid()))
     started: float = field(default_factory=time.time)

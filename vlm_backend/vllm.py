@@ -114,6 +114,7 @@ def _limits(settings: Settings, gpu: Gpu | None) -> Iterator[str]:
     yield from ("--max-num-batched-tokens", str(sizes.max_batched_tokens))
     yield from ("--max-num-seqs", str(sizes.max_sequences))
     yield from ("--max-num-queued-reqs", str(settings.vlm_queued_requests))
+    yield from ("--scheduling-policy", settings.vlm_scheduling_policy)
     # No two crops are alike, and no prompt is longer than a few words: both caches cost memory for nothing.
     yield "--no-enable-prefix-caching"
     yield from ("--mm-processor-cache-gb", "0")

@@ -22,16 +22,20 @@ async def require_key(
     key: Annotated[str | None, Security(_key_header)] = None,
     authorization: Annotated[str | None, Security(_authorization)] = None,
 ) -> None:
-    """Lets the request pass if no keys are set or one of its headers holds one. ServiceError 401 otherwise.
+    """Lets the request pass if no keys are set or one of its headers holds one, which `request.state.key` names then.
+
+    ServiceError 401 otherwise.
 
     Either header is enough: a platform in front may own `Authorization`.
     """
     keys = request.app.state.service.settings.keys
     offered = [value for value in (key, _token(authorization)) if value]
-    if keys and not any(_is_one_of(value, keys) for value in offered):
+    known = [found for value in offered for found in _equal_to(value, keys)]
+    if keys and not known:
         raise ServiceError(
             401, "unauthorized", "This service needs a key: send it as X-API-Key or Authorization: Bearer."
         )
+    request.state.key = known[0] if known else ""
 
 
 KeyRequired = Depends(require_key)
@@ -42,10 +46,10 @@ def _token(authorization: str | None) -> str | None:
     return token.strip() if scheme.lower() in ("bearer", "token") else None
 
 
-def _is_one_of(offered: str, keys: frozenset[str]) -> bool:
+def _equal_to(offered: str, keys: frozenset[str]) -> list[str]:
     """Compares with every key, by digests of equal length, so that time tells nothing."""
     digest = _digest(offered)
-    return bool(sum([hmac.compare_digest(digest, _digest(key)) for key in keys]))
+    return [key for key in keys if hmac.compare_digest(digest, _digest(key))]
 
 
 def _digest(value: str) -> bytes:

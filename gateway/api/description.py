@@ -90,11 +90,20 @@ def _json_schema() -> dict[str, Any]:
     }
 
 
+IDEMPOTENCY_KEY: dict[str, Any] = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+    "description": "A request that is sent again with the same key gets the answer of the first one; not for streams",
+}
+
+
 def _parameters() -> list[dict[str, Any]]:
     return [
         {"name": name, "in": "query", "required": False, "schema": schema, "description": schema.get("description", "")}
         for name, schema in _option_schemas().items()
-    ]
+    ] + [IDEMPOTENCY_KEY]
 
 
 _BYTES = {"schema": {"type": "string", "format": "binary"}}

@@ -7,10 +7,11 @@ from collections.abc import AsyncIterator, Coroutine
 from contextlib import AbstractContextManager, AsyncExitStack
 from typing import Annotated, Any, TypeAlias, TypeVar
 
-from fastapi import Depends
+from fastapi import Depends, Request
 
 from gateway.api.errors import shutting_down
 from gateway.errors import ServiceError
+from gateway.recognition.fairness import INTERACTIVE, URGENCIES, Urgency
 from gateway.service import Service
 
 T = TypeVar("T")
@@ -25,12 +26,17 @@ Held: TypeAlias = Annotated[AsyncExitStack, Depends(_resources)]
 """What a request holds until its response is sent, a stream's last event included."""
 
 
-def admit_document(service: Service, held: AsyncExitStack) -> float:
+def asked_urgency(request: Request) -> Urgency:
+    """What the query says of it, the only place that is known before the body is read."""
+    return URGENCIES.get(request.query_params.get("priority", ""), INTERACTIVE)
+
+
+def admit_document(service: Service, held: AsyncExitStack, urgency: Urgency = INTERACTIVE) -> float:
     """Refuses before the body is read what can't be served anyway; the deadline, a time of the running loop.
 
     Raises ServiceError 429 `queue_full`, 503 `shutting_down`, `vlm_unavailable`.
     """
-    return _admit(service, service.parts.queue.admit(), held)
+    return _admit(service, service.parts.queue.admit(urgency), held)
 
 
 def admit_rewriting(service: Service, held: AsyncExitStack) -> float:

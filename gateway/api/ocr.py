@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AsyncExitStack, aclosing
+from functools import partial
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response, StreamingResponse
@@ -11,9 +12,10 @@ from gateway.api.answers import answer
 from gateway.api.auth import KeyRequired
 from gateway.api.description import OCR_DESCRIPTION, OCR_REQUEST, OCR_RESPONSES
 from gateway.api.disconnect import until_gone
-from gateway.api.entry import Held, admit_document, received
+from gateway.api.entry import Held, admit_document, asked_urgency, received
 from gateway.api.errors import request_id_of
 from gateway.api.feed import page_feed
+from gateway.api.idempotency import once, refuse_key
 from gateway.api.opening import opened
 from gateway.api.options import RequestOptions, parse_options
 from gateway.api.reading import DocumentReading
@@ -36,13 +38,22 @@ router = APIRouter(tags=["ocr"], dependencies=[KeyRequired])
 )
 async def ocr(request: Request, held: Held) -> Response:
     service: Service = request.app.state.service
-    deadline = admit_document(service, held)
+    deadline = admit_document(service, held, asked_urgency(request))
     upload = await received(read_upload(request), deadline)
     wishes = parse_options([*request.query_params.multi_items(), *upload.options], request.headers.get("accept", ""))
-    reading = await until_gone(request.receive, _opened(service, upload, wishes, deadline, held))
     if wishes.stream:
+        refuse_key(request)
+        reading = await until_gone(request.receive, _opened(service, upload, wishes, deadline, held))
         return await _streamed(request, reading, held)
-    return await answer(reading, await until_gone(request.receive, reading.read_all()))
+    same = upload.data, repr((upload.name, upload.url, upload.s3)).encode(), wishes.model_dump_json().encode()
+    work = partial(_answer, service, upload, wishes, deadline)
+    return await until_gone(request.receive, once(request, same, work))
+
+
+async def _answer(service: Service, upload: Upload, wishes: RequestOptions, deadline: float) -> Response:
+    async with AsyncExitStack() as held:
+        reading = await _opened(service, upload, wishes, deadline, held)
+        return await answer(reading, await reading.read_all())
 
 
 async def _opened(
@@ -51,7 +62,8 @@ async def _opened(
     options = wishes.for_pipeline()
     document = await opened(service, upload, deadline, pages=wishes.pages, dpi=wishes.dpi)
     held.push_async_callback(document.close)
-    pages = await held.enter_async_context(aclosing(read_pages(service.parts, document, options, deadline)))
+    source = read_pages(service.parts, document, options, deadline, urgency=wishes.urgency)
+    pages = await held.enter_async_context(aclosing(source))
     return DocumentReading(service, document, wishes, options, pages)
 
 

@@ -10,6 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from gateway.assembly.labels import LABELS
 from gateway.errors import ServiceError
 from gateway.model import OcrOptions
+from gateway.recognition.fairness import URGENCIES, Urgency
 
 Format = Literal["json", "markdown", "html", "text"]
 Pair = tuple[str, Any]
@@ -43,6 +44,11 @@ class RequestOptions(BaseModel):
     )
     format: Format | None = Field(None, description="What to answer; by default what `Accept` asks for, else `json`")
     stream: bool | None = Field(None, description="Server-sent events `meta`, `page`, `done`, `error` as pages finish")
+    priority: Literal["interactive", "batch"] = Field(
+        "interactive",
+        description="`batch`: for work that nobody waits for; it takes what interactive requests leave of the engine, "
+        "and in the query is admitted where it has to wait for longer",
+    )
     images: Literal["inline", "stored", "none"] | None = Field(
         None,
         description="Pictures as base64, as URLs, or left out. Default `inline`, but Markdown then keeps the bare keys",
@@ -104,12 +110,16 @@ class RequestOptions(BaseModel):
         return self
 
     @property
+    def urgency(self) -> Urgency:
+        return URGENCIES[self.priority]
+
+    @property
     def restructuring(self) -> dict[str, bool]:
         """What to do with the pages when all are read: arguments of `restructured`."""
         return {name: getattr(self, name) for name in WHOLE_DOCUMENT}
 
     def for_pipeline(self) -> OcrOptions:
-        given = self.model_dump(exclude={"format", "stream", "images", "ignore_labels", *WHOLE_DOCUMENT})
+        given = self.model_dump(exclude={"format", "stream", "priority", "images", "ignore_labels", *WHOLE_DOCUMENT})
         ignored = _DEFAULTS.ignore_labels if self.ignore_labels is None else frozenset(self.ignore_labels)
         shows_blocks = bool(self.stream) or self.format in ("json", None)
         images = self.images or _DEFAULTS.images

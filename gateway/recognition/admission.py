@@ -2,114 +2,26 @@
 
 from __future__ import annotations
 
-import asyncio
-import heapq
-import itertools
 import math
 import random
-from collections import defaultdict, deque
+from collections import deque
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from time import monotonic
 
 from gateway.errors import ServiceError
+from gateway.recognition.fairness import BATCH, INTERACTIVE, Caller, FairSemaphore, Urgency
 from gateway.settings import Settings
 
-INTERACTIVE, BATCH = 0, 1
 RATE_WINDOW_S = 30.0
-"""Calls that finished within this time make the rate from which `Retry-After` is estimated."""
+"""Calls that ended within this time tell how many the engine can take."""
 LONGEST_RETRY_AFTER_S = 120
 UNKNOWN_RETRY_AFTER_S = 5
-"""`Retry-After` while no call has finished lately."""
+"""`Retry-After` while no call has ended lately."""
 JITTER = 0.2
-
-
-class Caller:
-    """One document, or one chat request: the queue is fair between callers of one urgency, whatever each asks for."""
-
-    def __init__(self, urgency: int = INTERACTIVE) -> None:
-        self.urgency = urgency
-
-
-class _Line:
-    """The calls of one caller that wait, earlier pages first, equals in order of arrival."""
-
-    def __init__(self) -> None:
-        self._waiters: list[tuple[int, int, asyncio.Future[None]]] = []
-
-    def join(self, page: int, order: int, waiter: asyncio.Future[None]) -> None:
-        heapq.heappush(self._waiters, (page, order, waiter))
-
-    def next(self) -> asyncio.Future[None] | None:
-        """Takes the next that has not given up; None if there is none."""
-        while self._waiters:
-            waiter = heapq.heappop(self._waiters)[2]
-            if not waiter.done():
-                return waiter
-        return None
-
-
-class FairSemaphore:
-    """A semaphore whose limit may change while it is held, and whose waiters go by urgency, then in turn by caller.
-
-    Callers take turns as in start-time fair queueing (Goyal, Vin, Chen 1996): each has a tag that grows by one a turn,
-    the least goes next, and one that comes anew begins at the tag of the present turn. So whoever asks for little waits
-    for one round, however much others have asked for before.
-    """
-
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._held = 0
-        self._order = itertools.count()
-        self._lines: dict[Caller, _Line] = {}
-        self._turns: list[tuple[int, int, int, Caller]] = []
-        self._now: defaultdict[int, int] = defaultdict(int)
-
-    @property
-    def held(self) -> int:
-        return self._held
-
-    @property
-    def limit(self) -> int:
-        return self._limit
-
-    @limit.setter
-    def limit(self, limit: int) -> None:
-        self._limit = limit
-        self._wake()
-
-    async def acquire(self, caller: Caller, page: int) -> None:
-        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        if caller not in self._lines:
-            self._lines[caller] = _Line()
-            self._take_turn(caller, self._now[caller.urgency])
-        self._lines[caller].join(page, next(self._order), waiter)
-        self._wake()
-        try:
-            await waiter
-        except asyncio.CancelledError:
-            if waiter.done() and not waiter.cancelled():
-                self.release()
-            raise
-
-    def release(self) -> None:
-        self._held -= 1
-        self._wake()
-
-    def _take_turn(self, caller: Caller, tag: int) -> None:
-        heapq.heappush(self._turns, (caller.urgency, tag, next(self._order), caller))
-
-    def _wake(self) -> None:
-        while self._turns and self._held < self._limit:
-            urgency, tag, _, caller = heapq.heappop(self._turns)
-            waiter = self._lines[caller].next()
-            if waiter is None:
-                del self._lines[caller]
-                continue
-            self._now[urgency] = tag
-            self._take_turn(caller, tag + 1)
-            self._held += 1
-            waiter.set_result(None)
+USUAL_CALLS = 32
+"""Calls that a document of a page or two makes. Callers take turns, so of each that is there already no more than so
+many go before the last of a new document's."""
 
 
 class Place:
@@ -117,25 +29,27 @@ class Place:
 
     def __init__(self, queue: RegionQueue, caller: Caller, page: int) -> None:
         self._queue = queue
-        self._caller = caller
-        self._page = page
+        self.caller = caller
+        self.page = page
         self._held = True
 
     def leave(self) -> None:
         if self._held:
             self._held = False
             self._queue.room.release()
+            self.caller.places.release()
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
         """Waits until the call may run; within, it counts as running."""
         try:
-            await self._queue.turns.acquire(self._caller, self._page)
+            await self._queue.turns.acquire(self.caller, self.page)
         finally:
             self.leave()
+        began = monotonic()
         try:
             yield
-            self._queue.completed()
+            self._queue.ended(monotonic() - began)
         finally:
             self._queue.turns.release()
 
@@ -143,17 +57,22 @@ class Place:
 class RegionQueue:
     """At most `settings.max_queued_regions` calls wait, at most `limit` run.
 
-    A new document is turned away (429) when the queue is full; one that is in work waits for room instead.
+    A new document or chat is turned away (429) when the queue is full, or when those that go before it would keep the
+    engine busy for longer than `settings.max_wait_s` (a batch: `max_batch_wait_s`); one in work waits for room instead.
     """
 
     def __init__(self, settings: Settings, limit: int) -> None:
         self.room = FairSemaphore(settings.max_queued_regions)
         self.turns = FairSemaphore(limit)
+        self.finished = 0
+        """Calls that have ended since the start."""
         self._max_documents = settings.max_documents
         self._max_chats = settings.max_chats
+        self._max_wait_s = {INTERACTIVE: settings.max_wait_s, BATCH: settings.max_batch_wait_s}
         self._documents = 0
         self._chats = 0
-        self._completions: deque[float] = deque()
+        self._ended: deque[tuple[float, float]] = deque()
+        self._took_s = 0.0
 
     @property
     def waiting(self) -> int:
@@ -175,12 +94,11 @@ class RegionQueue:
         return self._chats
 
     @contextmanager
-    def admit(self) -> Iterator[None]:
+    def admit(self, urgency: Urgency = INTERACTIVE) -> Iterator[None]:
         """Holds one document's place in the service; raises ServiceError 429 `queue_full` when there is none."""
         if self._documents >= self._max_documents:
             raise self._full(f"{self._documents} documents are in work, the most this service takes at once")
-        if self.waiting >= self.room.limit:
-            raise self._full(f"{self.waiting} regions wait for the recognition engine, the most that may")
+        self._require_room(urgency)
         # Each document in work is one call at least, also while its first page is still on its way to the queue.
         if self._documents >= self.room.limit + self.turns.limit:
             raise self._full(f"{self._documents} documents are in work, as many as calls may run and wait")
@@ -195,17 +113,33 @@ class RegionQueue:
         """Holds one chat request's place in the service; raises ServiceError 429 `queue_full` when there is none."""
         if self._chats >= self._max_chats:
             raise self._full(f"{self._chats} chat requests are in work, the most this service takes at once")
-        if self.waiting >= self.room.limit:
-            raise self._full(f"{self.waiting} calls wait for the recognition engine, the most that may")
+        self._require_room(INTERACTIVE)
         self._chats += 1
         try:
             yield
         finally:
             self._chats -= 1
 
+    def _require_room(self, urgency: Urgency) -> None:
+        if self.waiting >= self.room.limit:
+            raise self._full(f"{self.waiting} regions wait for the recognition engine, the most that may")
+        rate = self._rate()
+        ahead = self.turns.ahead_of(urgency, USUAL_CALLS)
+        if rate and ahead > rate * self._max_wait_s[urgency]:
+            raise self._full(f"the {ahead} regions that go first need {ahead / rate:.0f} s of the recognition engine")
+
     async def place(self, caller: Caller, page: int = 1) -> Place:
-        """Waits for room in the queue and takes it. Whoever gets the place sees to it that it is left."""
-        await self.room.acquire(caller, page)
+        """Waits for room in the queue and takes it. Whoever gets the place sees to it that it is left.
+
+        A caller holds no more places than keep the engine fed, so that a large document leaves the others room.
+        """
+        caller.places.limit = 2 * self.turns.limit + USUAL_CALLS
+        await caller.places.acquire(caller, page)
+        try:
+            await self.room.acquire(caller, page)
+        except BaseException:
+            caller.places.release()
+            raise
         return Place(self, caller, page)
 
     @asynccontextmanager
@@ -215,24 +149,34 @@ class RegionQueue:
         async with place.turn():
             yield
 
-    def completed(self) -> None:
-        self._completions.append(monotonic())
-        self._forget_old_completions()
+    def ended(self, took_s: float) -> None:
+        """A call had its answer, or none, after so many seconds in its turn."""
+        self.finished += 1
+        self._ended.append((monotonic(), took_s))
+        self._took_s += took_s
+        self._forget_old_calls()
 
     def retry_after_s(self) -> int:
-        """When the calls that are here now will be done at the recent rate; whole seconds, at least 1, jittered."""
-        self._forget_old_completions()
-        if not self._completions:
-            estimate = float(UNKNOWN_RETRY_AFTER_S)
-        else:
-            estimate = (self.waiting + self.running) * RATE_WINDOW_S / len(self._completions)
+        """When the calls that are here now will be done; whole seconds, at least 1, jittered."""
+        rate = self._rate()
+        estimate = (self.waiting + self.running) / rate if rate else float(UNKNOWN_RETRY_AFTER_S)
         jittered = math.ceil(estimate * random.uniform(1 - JITTER, 1 + JITTER))
         return min(max(jittered, 1), LONGEST_RETRY_AFTER_S)
+
+    def _rate(self) -> float | None:
+        """Calls a second that the engine can take; None if none has ended lately.
+
+        By Little's law: as many as may run, by the time that each took lately. So an engine that had little to do is
+        not taken for a slow one.
+        """
+        self._forget_old_calls()
+        mean_s = max(self._took_s, 1e-6) / len(self._ended) if self._ended else None
+        return self.turns.limit / mean_s if mean_s else None
 
     def _full(self, why: str) -> ServiceError:
         return ServiceError(429, "queue_full", f"The service is full: {why}.", retry_after_s=self.retry_after_s())
 
-    def _forget_old_completions(self) -> None:
+    def _forget_old_calls(self) -> None:
         oldest = monotonic() - RATE_WINDOW_S
-        while self._completions and self._completions[0] < oldest:
-            self._completions.popleft()
+        while self._ended and self._ended[0][0] < oldest:
+            self._took_s -= self._ended.popleft()[1]

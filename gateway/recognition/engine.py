@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from time import monotonic
 from typing import Literal
 
@@ -40,12 +40,17 @@ USUAL_GRACE_S = 30.0
 RETRY_AFTER_S = {"starting": 5, "restarting": 15, "down": 30}
 
 
+async def _nothing() -> None:
+    pass
+
+
 class EngineMonitor:
     """Asks the engine how it is in the background, and hears from real calls how they fared.
 
     States: `starting`: never ready yet; `ready`; `restarting`: was ready and is away for less than `grace_s`, calls
     wait for it; `down`: away for longer, or known not to come by itself. `is_busy` says whether region calls run, so
-    that the canary is patient; `on_ready` hears each time that the engine becomes ready.
+    that the canary is patient; `on_ready` hears each time that the engine becomes ready, `while_ready` is called every
+    `POLL_WHILE_READY_S` from then on.
 
     An engine of this container that is asked and makes no step for `settings.vlm_frozen_after_s` is killed, which is
     how supervisord comes to start it again.
@@ -58,6 +63,7 @@ class EngineMonitor:
         *,
         is_busy: Callable[[], bool] = lambda: False,
         on_ready: Callable[[EngineMonitor], None] = lambda _engine: None,
+        while_ready: Callable[[], Awaitable[None]] = _nothing,
     ) -> None:
         self.reason: str | None = "The recognition engine has not answered yet."
         """Why the state is not `ready`, one sentence."""
@@ -67,10 +73,13 @@ class EngineMonitor:
         self.kind: EngineKind | None = None
         self.sequences: int | None = None
         """How many calls it works on at once, where the tier of this container says so."""
+        self.takes_priority = False
+        """Whether the tier of this container says that `priority` in a request may be other than 0."""
         self._settings = settings
         self._connection = connection
         self._is_busy = is_busy
         self._on_ready = on_ready
+        self._while_ready = while_ready
         self._ready = asyncio.Event()
         self._wake = asyncio.Event()
         self._since = monotonic()
@@ -168,7 +177,8 @@ class EngineMonitor:
     async def _watch(self) -> None:
         while True:
             self._wake.clear()
-            await self.recheck()
+            if await self.recheck():
+                await self._while_ready()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(POLL_WHILE_READY_S if self._ready.is_set() else POLL_WHILE_AWAY_S):
                     await self._wake.wait()
@@ -190,7 +200,8 @@ class EngineMonitor:
             return False
         self._late_polls = 0
         if not self._ready.is_set() and self._last_loss < asked_at:
-            self.sequences = (await asyncio.to_thread(read_tier, self._settings)).sequences
+            report = await asyncio.to_thread(read_tier, self._settings)
+            self.sequences, self.takes_priority = report.sequences, report.takes_priority
             self._came_back()
         return self._ready.is_set()
 

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 from gateway.recognition.connection import EngineConnection
 from gateway.recognition.crops import PATCH, encode
 from gateway.recognition.failures import EngineFailure, EngineKind, garbled
+from gateway.recognition.limit import EngineLoad
 from gateway.recognition.tasks import OCR_PROMPT
 
 KINDS: dict[str | None, EngineKind] = {"vllm": "vllm", "paddleocr-vl-service": "embedded"}
@@ -18,6 +19,9 @@ NO_HEALTH_STATUSES = (404, 405, 501)
 POLL_TIMEOUT_S = 2.0
 _STEPS = re.compile(r"^(?:vllm:iteration_tokens_total_count|embedded_lines_total)(?:\{[^}]*\})? ([0-9.eE+]+)$", re.M)
 """vLLM's steps of one batch, and the lines that the embedded engine has found."""
+_LOAD = re.compile(
+    r"^(?:vllm:num_requests_|sglang:num_)(running|waiting|running_reqs|queue_reqs)(?:\{[^}]*\})? ([0-9.eE+]+)$", re.M
+)
 CANARY_CROP = encode(np.full((PATCH, PATCH, 3), 255, dtype=np.uint8))
 """The smallest picture that PaddleOCR-VL takes."""
 
@@ -67,12 +71,27 @@ async def ask_steps(engine: EngineConnection) -> float | None:
 
     A frozen engine still answers its health, and its gauges stand at zero; only a counter that stands still tells.
     """
-    try:
-        text = (await engine.get(f"{root_url(engine)}/metrics", POLL_TIMEOUT_S)).decode(errors="replace")
-    except EngineFailure:
-        return None
-    counts = [float(value) for value in _STEPS.findall(text)]
+    counts = [float(value) for value in _STEPS.findall(await _metrics(engine))]
     return sum(counts) if counts else None
+
+
+async def ask_load(engine: EngineConnection) -> EngineLoad | None:
+    """What vLLM or SGLang works on and what waits inside, over all copies of the model; None where that is not told.
+
+    Never raises.
+    """
+    counts = [(name, float(value)) for name, value in _LOAD.findall(await _metrics(engine))]
+    if not counts:
+        return None
+    working = sum(value for name, value in counts if name.startswith("running"))
+    return EngineLoad(round(working), round(sum(value for _, value in counts) - working))
+
+
+async def _metrics(engine: EngineConnection) -> str:
+    try:
+        return (await engine.get(f"{root_url(engine)}/metrics", POLL_TIMEOUT_S)).decode(errors="replace")
+    except EngineFailure:
+        return ""
 
 
 def root_url(engine: EngineConnection) -> str:

@@ -54,6 +54,8 @@ class RegionTask:
     repetition_penalty: float | None = None
     min_confidence: float | None = None
     """A reading below is read once more, with a larger picture."""
+    priority: int = 0
+    """For an engine that takes one; the least goes first."""
 
     @property
     def is_spotting(self) -> bool:

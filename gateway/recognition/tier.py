@@ -39,6 +39,7 @@ class TierStatus(BaseModel):
     start_ticks: int | None = None
     started: float
     sequences: int | None = None
+    takes_priority: bool = False
     failures: list[Failure] = Field(default_factory=list)
 
 
@@ -53,11 +54,13 @@ class Supervision(BaseModel):
 
 class TierReport(BaseModel):
     """What both files say together. `reason`: a sentence or two for clients, for as long as the engine does not answer;
-    `is_lost`: it won't start by itself; `sequences`: requests that it works on at once."""
+    `is_lost`: it won't start by itself; `sequences`: requests that it works on at once; `takes_priority`: it knows what
+    `priority` in a request means."""
 
     reason: str | None = None
     is_lost: bool = False
     sequences: int | None = None
+    takes_priority: bool = False
 
 
 Known = TypeVar("Known", bound=BaseModel)
@@ -80,7 +83,7 @@ def read_tier(settings: Settings) -> TierReport:
         return TierReport(reason="The recognition engine's process has ended; it is started again.")
     loading_s = max(time.time() - status.started, 0)
     reason = f"The recognition engine ({status.engine}) is loading, {loading_s:.0f} s so far."
-    return TierReport(reason=reason, sequences=status.sequences)
+    return TierReport(reason=reason, sequences=status.sequences, takes_priority=status.takes_priority)
 
 
 def kill_tier(settings: Settings) -> bool:

@@ -96,6 +96,7 @@ class RegionReader:
             raise EngineFailure("away", "The time for the request was over before the region was read.")
         kind = self._engine.kind
         limit = token_limit(task, kind)
+        extras = sampling_extras(task, kind) | ({"priority": task.priority} if self._engine.takes_priority else {})
         answer = await self._connection.chat(
             self._engine.model or self._settings.vlm_model,
             kind,
@@ -105,7 +106,7 @@ class RegionReader:
             timeout_s=min(left_s, self._settings.vlm_call_timeout_s),
             temperature=task.temperature,
             logprobs=self._settings.vlm_confidence,
-            extra_body=sampling_extras(task, kind),
+            extra_body=extras,
             watch=watch.sees_loop if self._settings.vlm_stream and kind != "embedded" else None,
         )
         self._engine.succeeded()

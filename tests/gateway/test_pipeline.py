@@ -5,6 +5,7 @@ import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing
 from io import BytesIO
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -12,10 +13,12 @@ from PIL import Image
 from gateway.errors import ServiceError
 from gateway.model import OcrOptions, PageFailure, PageImage, Region
 from gateway.pipeline import PAGES_AHEAD, Parts, ReadPage, read_pages
-from gateway.recognition.admission import BATCH, Caller
+from gateway.recognition.fairness import BATCH, Caller
 from tests.support.fakes import FakeDocument, FakeLayout, blank, text_regions
 from tests.support.parts import eventually, parts_for
 from tests.support.stub_engine import Reply, StubEngine, StubRequest
+from vlm_backend.settings import Settings as TierSettings
+from vlm_backend.status import TierStatus, write_status
 
 PLAIN = OcrOptions()
 
@@ -333,6 +336,25 @@ async def test_an_interactive_document_overtakes_a_batch(stub: StubEngine) -> No
         assert stub.prompts.index("Table Recognition:") == 1
         await batch_read
         await batch.aclose()
+
+
+@pytest.mark.parametrize("takes_priority", [True, False])
+async def test_an_engine_that_takes_priorities_hears_of_batches_and_pages(tmp_path: Path, takes_priority: bool) -> None:
+    with StubEngine(kind="vllm") as stub:
+        tier = TierSettings.model_validate({"vlm_port": stub.port, "temp_dir": tmp_path})
+        write_status(tier, TierStatus("starting", "vllm", "", takes_priority=takes_priority))
+        async with parts_for(stub, regions=text_regions(1), temp_dir=tmp_path) as parts:
+            pages = read_pages(parts, FakeDocument(pages_total=90), OcrOptions(), in_(60), urgency=BATCH)
+            batch = [page.result.page async for page in pages]
+            of_batch = [request.body.get("priority", 0) for request in stub.requests]
+            await read_all(parts, FakeDocument())
+    of_other = stub.requests[-1].body.get("priority", 0)
+    assert len(batch) == len(of_batch) == 90
+    if takes_priority:
+        assert 0 < of_other < min(of_batch), "a batch stands behind those who come soon after it"
+        assert of_batch[-1] > of_batch[0]
+    else:
+        assert {of_other, *of_batch} == {0}
 
 
 async def test_a_client_that_takes_no_pages_stops_its_document(stub: StubEngine) -> None:

@@ -94,6 +94,9 @@ class StubEngine:
     canary_hangs: bool = False
     steps: int | None = None
     """What `/metrics` says of vLLM's steps; None: there is no such path."""
+    load: tuple[int, int] | None = None
+    """What `/metrics` says of the requests that vLLM works on, and of those that wait in it."""
+    metrics_asked: int = 0
     script: deque[Reply] = field(default_factory=deque)
     requests: list[StubRequest] = field(default_factory=list)
     canaries: int = 0
@@ -185,9 +188,12 @@ class StubEngine:
         return web.Response(status=self.health_status)
 
     async def _metrics(self, _request: web.Request) -> web.Response:
-        if self.steps is None:
-            return web.Response(status=404)
-        return web.Response(text=f'vllm:iteration_tokens_total_count{{engine="0"}} {self.steps}.0\n')
+        self.metrics_asked += 1
+        told = {"iteration_tokens_total_count": self.steps}
+        if self.load:
+            told |= dict(zip(("num_requests_running", "num_requests_waiting"), self.load, strict=True))
+        lines = [f'vllm:{name}{{engine="0"}} {value}.0\n' for name, value in told.items() if value is not None]
+        return web.Response(text="".join(lines), status=200 if lines else 404)
 
     async def _models(self, _request: web.Request) -> web.Response:
         common = {"object": "model", "created": 17, "owned_by": OWNERS[self.kind], "max_model_len": self.max_model_len}

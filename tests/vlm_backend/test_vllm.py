@@ -51,6 +51,8 @@ def test_caches_that_never_hit_are_off(tmp_path: Path) -> None:
 def test_requests_are_bounded_and_a_stop_does_not_hang(tmp_path: Path) -> None:
     words = line(tmp_path, vlm_queued_requests=33)
     assert value(words, "--max-num-queued-reqs") == "33"
+    assert value(words, "--scheduling-policy") == "fcfs"
+    assert value(line(tmp_path, vlm_scheduling_policy="priority"), "--scheduling-policy") == "priority"
     assert int(value(words, "--shutdown-timeout")) > 0
 
 

@@ -13,8 +13,8 @@ from gateway.api.chat.request import ChatRequest
 from gateway.api.errors import internal_error
 from gateway.errors import ServiceError
 from gateway.pipeline import Parts
-from gateway.recognition.admission import Caller
 from gateway.recognition.failures import EngineFailure, RequestRejected
+from gateway.recognition.fairness import Caller
 
 _RETRY_AFTER_S = 5
 

@@ -27,8 +27,11 @@ _PASSED_ON = (
 )
 
 
-def engine_body(request: ChatRequest, model: ServedModel, kind: EngineKind | None, picture: str | None) -> bytes:
-    """JSON for the engine's `/chat/completions`. `picture` is the data URL of the one picture, as the gateway made it.
+def engine_body(
+    request: ChatRequest, model: ServedModel, kind: EngineKind | None, picture: str | None, priority: int | None = None
+) -> bytes:
+    """JSON for the engine's `/chat/completions`. `picture` is the data URL of the one picture, as the gateway made it;
+    `priority` is for an engine that takes one.
 
     Temperature is 0 unless asked for: engines would take 1, at which a model that transcribes makes things up.
     """
@@ -41,6 +44,8 @@ def engine_body(request: ChatRequest, model: ServedModel, kind: EngineKind | Non
     }
     if limit := token_limit(request.token_limit, model.max_model_len):
         body["max_tokens" if kind == "external" else "max_completion_tokens"] = limit
+    if priority is not None:
+        body["priority"] = priority
     if request.stream_options:
         body["stream_options"] = {"include_usage": bool(request.stream_options.include_usage)}
     return pydantic_core.to_json(body)

@@ -21,6 +21,7 @@ from gateway.api.entry import Held, admit_chat, received
 from gateway.api.models import find_model
 from gateway.errors import ServiceError
 from gateway.pipeline import Parts
+from gateway.recognition.fairness import INTERACTIVE, engine_priority
 from gateway.service import Service
 
 router = APIRouter(tags=["chat"], dependencies=[KeyRequired])
@@ -74,4 +75,5 @@ async def _engine_request(parts: Parts, chat: ChatRequest, deadline: float) -> b
             picture = await picture_for_engine(image, chat.mm_processor_kwargs, parts) if image else None
     except TimeoutError:
         raise ServiceError(504, "deadline_exceeded", "The picture was not read before the deadline.") from None
-    return await asyncio.to_thread(engine_body, chat, model, engine.kind, picture)
+    priority = engine_priority(INTERACTIVE) if engine.takes_priority else None
+    return await asyncio.to_thread(engine_body, chat, model, engine.kind, picture, priority)

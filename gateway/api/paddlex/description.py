@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from gateway.api.description import IDEMPOTENCY_KEY
 from gateway.api.paddlex.errors import Envelope
 from gateway.api.paddlex.pages import RestructurePagesRequest
 from gateway.api.paddlex.request import LayoutParsingRequest
@@ -33,7 +34,8 @@ def _request(model: type[BaseModel], example: dict[str, Any]) -> dict[str, Any]:
     return {"requestBody": {"required": True, "content": {"application/json": content}}}
 
 
-LAYOUT_PARSING_REQUEST = _request(LayoutParsingRequest, {"file": "iVBORw0KGgo…", "fileType": 1, "visualize": False})
+_EXAMPLE_DOCUMENT = {"file": "iVBORw0KGgo…", "fileType": 1, "visualize": False}
+LAYOUT_PARSING_REQUEST = {"parameters": [IDEMPOTENCY_KEY], **_request(LayoutParsingRequest, _EXAMPLE_DOCUMENT)}
 
 _EXAMPLE_PAGE = {
     "prunedResult": {

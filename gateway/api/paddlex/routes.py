@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, aclosing
+from functools import partial
 from typing import Any
 
 import structlog
@@ -14,8 +15,9 @@ from starlette.responses import Response
 from gateway.api.answers import nothing_read
 from gateway.api.auth import KeyRequired
 from gateway.api.disconnect import until_gone
-from gateway.api.entry import Held, admit_document, admit_rewriting, received
+from gateway.api.entry import Held, admit_document, admit_rewriting, asked_urgency, received
 from gateway.api.errors import request_id_of
+from gateway.api.idempotency import once
 from gateway.api.opening import opened
 from gateway.api.paddlex.body import log_id_of, parse_object, parse_request, upload_of
 from gateway.api.paddlex.description import (
@@ -35,8 +37,8 @@ from gateway.api.paddlex.restructuring import RestructurePagesAnswer, restructur
 from gateway.api.reading import stages_of
 from gateway.assembly.document import document_status
 from gateway.errors import ServiceError
-from gateway.model import Document, OcrOptions
 from gateway.pipeline import PageView, ReadPage, read_pages
+from gateway.recognition.fairness import Urgency
 from gateway.service import Service
 
 router = APIRouter(tags=["paddlex"], dependencies=[KeyRequired])
@@ -54,11 +56,13 @@ log = structlog.get_logger(__name__)
 )
 async def layout_parsing(request: Request, held: Held) -> Response:
     service: Service = request.app.state.service
-    deadline = admit_document(service, held)
-    log_id, content = await _content(request, deadline)
+    urgency = asked_urgency(request)
+    deadline = admit_document(service, held, urgency)
+    sent = await received(request.body(), deadline)
+    log_id, content = await _content(request, sent)
     wishes = await asyncio.to_thread(parse_request, LayoutParsingRequest, content)
-    body = await until_gone(request.receive, _read(service, wishes, log_id, deadline, held))
-    return Response(body, media_type="application/json")
+    work = partial(_answer, service, wishes, log_id, deadline, urgency)
+    return await until_gone(request.receive, once(request, (sent,), work))
 
 
 @router.post(
@@ -72,7 +76,7 @@ async def layout_parsing(request: Request, held: Held) -> Response:
 async def restructure_pages(request: Request, held: Held) -> Response:
     service: Service = request.app.state.service
     deadline = admit_rewriting(service, held)
-    log_id, content = await _content(request, deadline)
+    log_id, content = await _content(request, await received(request.body(), deadline))
     wishes = await asyncio.to_thread(parse_request, RestructurePagesRequest, content)
     most = service.settings.max_pages
     if len(wishes.pages) > most:
@@ -81,35 +85,35 @@ async def restructure_pages(request: Request, held: Held) -> Response:
     return Response(body, media_type="application/json")
 
 
-async def _content(request: Request, deadline: float) -> tuple[str, Mapping[str, Any]]:
+async def _content(request: Request, sent: bytes) -> tuple[str, Mapping[str, Any]]:
     """The request's id for its answer, refusals included, and the body's object."""
-    content = await asyncio.to_thread(parse_object, await received(request.body(), deadline))
+    content = await asyncio.to_thread(parse_object, sent)
     request.scope["log_id"] = log_id = log_id_of(content, request_id_of(request))
     return log_id, content
 
 
-async def _read(
-    service: Service, wishes: LayoutParsingRequest, log_id: str, deadline: float, held: AsyncExitStack
-) -> bytes:
-    upload = await asyncio.to_thread(upload_of, wishes.file)
-    document = await opened(service, upload, deadline)
-    held.push_async_callback(document.close)
+async def _answer(
+    service: Service, wishes: LayoutParsingRequest, log_id: str, deadline: float, urgency: Urgency
+) -> Response:
     options = ocr_options(wishes)
-    pages = await _pages(service, document, options, deadline, _view(wishes))
+    async with AsyncExitStack() as held:
+        document = await opened(service, await asyncio.to_thread(upload_of, wishes.file), deadline)
+        held.push_async_callback(document.close)
+        source = read_pages(service.parts, document, options, deadline, urgency=urgency, view=_view(wishes))
+        pages = await _pages(service, source)
     results = [page.result for page in pages]
     status = document_status(results)
     log.info("document read", media_type=document.media_type, status=status, pages=len(pages))
     if status == "failed":
         raise nothing_read(results)
     warnings = layout_warnings(service.parts.layout, options.layout) if wishes.has_layout else ()
-    return await asyncio.to_thread(answer_body, log_id, document, wishes, options, pages, warnings)
+    body = await asyncio.to_thread(answer_body, log_id, document, wishes, options, pages, warnings)
+    return Response(body, media_type="application/json")
 
 
-async def _pages(
-    service: Service, document: Document, options: OcrOptions, deadline: float, view: PageView | None
-) -> list[ReadPage]:
+async def _pages(service: Service, source: AsyncGenerator[ReadPage, None]) -> list[ReadPage]:
     found = []
-    async with aclosing(read_pages(service.parts, document, options, deadline, view=view)) as pages:
+    async with aclosing(source) as pages:
         async for page in pages:
             service.metrics.count_page(page.result, stages_of(page))
             found.append(page)

@@ -14,7 +14,8 @@ def test_openapi_describes_the_whole_of_ocr(served: Gateway) -> None:
     operation = document["paths"]["/ocr"]["post"]
     content = operation["requestBody"]["content"]
     assert set(RequestOptions.model_fields) == {parameter["name"] for parameter in operation["parameters"]} - {
-        "X-API-Key"
+        "X-API-Key",
+        "Idempotency-Key",
     }
     for kind, source in (("multipart/form-data", "file"), ("application/json", "source")):
         properties = content[kind]["schema"]["properties"]

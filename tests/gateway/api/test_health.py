@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import time
+
 import pytest
 
 from gateway.storage.folders import FolderState
@@ -87,3 +90,19 @@ def test_metrics_count_what_was_done(served: Gateway, png: bytes) -> None:
     assert "ocr_runaways_total 0.0" in text
     assert "ocr_runaway_tokens_saved_total 0.0" in text
     assert 'ocr_stage_duration_seconds_count{stage="layout"}' in text
+
+
+def test_a_blocked_event_loop_shows_in_the_metrics(served: Gateway, png: bytes) -> None:
+    def block(_page: int) -> float:
+        time.sleep(1.2)
+        return 0.0
+
+    served.layout.delay_s = block
+    assert served.read(png).status_code == 200
+    eventually(lambda: _late(served) > 0, "a lag of more than a second")
+
+
+def _late(served: Gateway) -> float:
+    text = served.client.get("/metrics").text
+    seconds = dict(re.findall(r"^ocr_event_loop_lag_seconds_bucket\{le=\"(\S+)\"\} (\S+)$", text, re.MULTILINE))
+    return float(seconds["+Inf"]) - float(seconds["1.0"])

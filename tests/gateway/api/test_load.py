@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -114,3 +115,24 @@ def test_a_burst_is_admitted_only_as_far_as_the_queue_reaches(tmp_path: Path, pn
     assert set(statuses) == {200, 429}
     assert statuses.count(200) <= 4
     assert all("retry-after" in answer.headers for answer in answers if answer.status_code == 429)
+
+
+@pytest.mark.parametrize("path", ["/ocr", "/layout-parsing"])
+def test_an_interactive_request_overtakes_a_batch(tmp_path: Path, png: bytes, tiff: bytes, path: str) -> None:
+    release = threading.Event()
+    with gateway(tmp_path, max_concurrent_regions=1) as narrow, ThreadPoolExecutor(2) as clients:
+        narrow.engine.answer = lambda _request: Reply("read", after=release)
+        document = {"file": base64.b64encode(tiff).decode()}
+        body = {"json": document} if path == "/layout-parsing" else {"files": {"file": tiff}}
+        batch = clients.submit(httpx.post, f"{narrow.url}{path}?priority=batch", **body, timeout=60)
+        eventually(lambda: narrow.service.parts.queue.waiting == 5, "a batch that waits")
+        quick = clients.submit(narrow.read, png, task="table")
+        eventually(lambda: narrow.service.parts.queue.waiting == 6, "a request that waits")
+        release.set()
+        assert (quick.result().status_code, batch.result().status_code) == (200, 200)
+        assert narrow.engine.prompts.index("Table Recognition:") == 1
+
+
+def test_an_unknown_priority_is_refused(served: Gateway, png: bytes) -> None:
+    assert_problem(served.read(png, priority="urgent"), 422, "invalid_option")
+    assert served.read(png, priority="batch").status_code == 200

@@ -7,7 +7,8 @@ from contextlib import ExitStack
 import pytest
 
 from gateway.errors import ServiceError
-from gateway.recognition.admission import BATCH, Caller, RegionQueue
+from gateway.recognition.admission import RegionQueue
+from gateway.recognition.fairness import BATCH, Caller
 from gateway.settings import Settings
 from tests.support.parts import eventually
 
@@ -84,6 +85,110 @@ async def test_who_comes_late_is_owed_nothing_for_the_time_before() -> None:
         await calls.begin(f"late {number}", late)
     await calls.finish_all()
     assert set(calls.order[4:6]) == {"late 0", "early 4"}
+
+
+async def test_a_batch_never_starves_however_many_interactive_callers_come() -> None:
+    calls = Calls(queue_of(limit=1))
+    await calls.begin("running")
+    for number in range(4):
+        await calls.begin(f"batch {number}", Caller(BATCH))
+    for number in range(40):
+        await calls.begin(f"interactive {number}", Caller())
+    await calls.finish_all()
+    first = [name.split()[0] for name in calls.order[1:]]
+    assert first[:7] == ["interactive"] * 7
+    assert first[:40].count("batch") == 4
+
+
+async def test_a_large_document_leaves_room_in_the_queue_for_others() -> None:
+    calls = Calls(queue_of(limit=1, max_queued_regions=200, max_wait_s=1e6))
+    large = Caller()
+    for number in range(300):
+        await calls.begin(f"large {number}", large)
+    assert calls.queue.waiting < 100
+    with calls.queue.admit():
+        await calls.begin("small", Caller())
+    calls.gates["large 0"].set()
+    await eventually(lambda: len(calls.order) > 1)
+    calls.gates["large 1"].set()
+    await eventually(lambda: "small" in calls.order[:3])
+    await calls.finish_all()
+    assert len(calls.order) == 301
+    assert (calls.queue.running, calls.queue.waiting) == (0, 0)
+
+
+async def slow_call(queue: RegionQueue) -> None:
+    async with queue.slot(Caller()):
+        await asyncio.sleep(0.1)
+
+
+async def test_who_would_wait_for_too_long_is_turned_away_and_a_batch_later_than_others() -> None:
+    queue = queue_of(limit=1, max_wait_s=1, max_batch_wait_s=3)
+    await slow_call(queue)
+    calls = Calls(queue)
+    for number in range(21):  # one runs, twenty wait: two seconds' work
+        await calls.begin(str(number), Caller())
+    with pytest.raises(ServiceError, match="first") as refused, queue.admit():
+        pass
+    assert (refused.value.status, refused.value.code) == (429, "queue_full")
+    with pytest.raises(ServiceError, match="first"), queue.admit_chat():
+        pass
+    with queue.admit(BATCH):
+        pass
+    await calls.finish_all()
+    with queue.admit():
+        pass
+
+
+async def test_who_has_given_up_is_not_counted_among_those_before() -> None:
+    queue = queue_of(limit=1, max_wait_s=1)
+    await slow_call(queue)
+    calls = Calls(queue)
+    for number in range(30):
+        await calls.begin(str(number), Caller())
+    with pytest.raises(ServiceError, match="first"), queue.admit():
+        pass
+    gone = [calls.tasks[str(number)] for number in range(1, 30)]
+    for task in gone:
+        task.cancel()
+    await asyncio.gather(*gone, return_exceptions=True)
+    with queue.admit():
+        pass
+    await calls.finish_all()
+
+
+async def test_a_batch_keeps_no_interactive_request_out() -> None:
+    queue = queue_of(limit=1, max_wait_s=1, max_batch_wait_s=1)
+    await slow_call(queue)
+    calls = Calls(queue)
+    for number in range(31):
+        await calls.begin(str(number), Caller(BATCH))
+    with pytest.raises(ServiceError, match="first"), queue.admit(BATCH):
+        pass
+    with queue.admit():
+        pass
+    await calls.finish_all()
+
+
+async def test_one_large_document_keeps_no_small_one_out() -> None:
+    queue = queue_of(limit=10, max_wait_s=1)
+    await slow_call(queue)
+    calls = Calls(queue)
+    large = Caller()
+    for number in range(300):
+        await calls.begin(str(number), large)
+    with queue.admit():
+        pass
+    await calls.finish_all()
+
+
+async def test_before_anything_is_measured_documents_are_let_in() -> None:
+    calls = Calls(queue_of(limit=1, max_wait_s=0.001))
+    for number in range(50):
+        await calls.begin(str(number), Caller())
+    with calls.queue.admit():
+        pass
+    await calls.finish_all()
 
 
 async def test_no_more_run_than_the_limit_and_a_new_limit_counts_at_once() -> None:
@@ -215,9 +320,8 @@ async def test_a_full_queue_turns_chats_away() -> None:
 
 async def test_the_time_to_come_back_grows_with_the_queue() -> None:
     queue = queue_of(limit=1)
-    for _ in range(30):
-        async with queue.slot(Caller()):
-            pass
+    async with queue.slot(Caller()):
+        await asyncio.sleep(0.5)
     few = [await queue.place(Caller()) for _ in range(3)]
     short = queue.retry_after_s()
     many = [await queue.place(Caller()) for _ in range(60)]

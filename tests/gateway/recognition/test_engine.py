@@ -10,8 +10,9 @@ import pytest
 from aiohttp import web
 
 from gateway.errors import ServiceError
-from gateway.recognition import concurrent_regions, create_recognition
+from gateway.recognition import create_recognition
 from gateway.recognition.engine import EngineMonitor
+from gateway.recognition.flow import bounds_for
 from gateway.settings import Settings
 from tests.support.parts import eventually, recognition_for, settings_for
 from tests.support.stub_engine import Reply, StubEngine, free_port
@@ -254,7 +255,7 @@ async def test_an_engine_too_slow_for_its_warm_up_gets_ready_at_last(monkeypatch
 
 def test_the_setting_for_concurrent_regions_is_obeyed() -> None:
     settings = Settings.model_validate({"max_concurrent_regions": 7})
-    assert {concurrent_regions(settings, kind, 64) for kind in ("vllm", "embedded", "external", None)} == {7}
+    assert {bounds_for(settings, kind, 64).start for kind in ("vllm", "embedded", "external", None)} == {7}
 
 
 async def test_the_model_of_the_settings_is_taken_where_a_server_has_several(stub: StubEngine) -> None:

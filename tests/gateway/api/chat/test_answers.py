@@ -8,7 +8,7 @@ import httpx
 import pytest
 from openai import AsyncOpenAI, OpenAI
 
-from tests.gateway.api.chat.conftest import MESSAGES, PICTURE, about
+from tests.gateway.api.chat.conftest import MESSAGES, PICTURE, about, said
 from tests.support.server import Gateway, eventually
 from tests.support.stub_engine import Reply
 
@@ -142,6 +142,18 @@ def test_a_stream_that_its_client_closes_stops_the_engine(served: Gateway, clien
     next(iter(stream))
     stream.close()
     eventually(lambda: served.engine.aborted == 1, "an aborted call", 2)
+
+
+def test_chat_has_a_priority_where_the_engine_takes_one(
+    served: Gateway, client: OpenAI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said(client, stream=False)
+    monkeypatch.setattr(served.service.parts.engine, "takes_priority", True)
+    said(client, stream=False)
+    said(client, stream=False)
+    unknown, first, second = (request.body.get("priority", 0) for request in served.engine.requests)
+    assert unknown == 0
+    assert 0 < first < second
 
 
 def test_models(client: OpenAI) -> None:

@@ -1,0 +1,83 @@
+"""How many calls the queue lets run at once, kept to what the engine can take."""
+
+from __future__ import annotations
+
+import math
+import os
+from time import monotonic
+
+import structlog
+
+from gateway.recognition.admission import RegionQueue
+from gateway.recognition.connection import EngineConnection
+from gateway.recognition.engine import EngineMonitor
+from gateway.recognition.failures import EngineKind
+from gateway.recognition.limit import LEAST, MOST, Bounds, LimitByQueue, LimitByRate
+from gateway.recognition.probe import ask_load
+from gateway.settings import Settings
+
+REGIONS_AT_FIRST = 128
+"""Calls in flight to an engine that does not say how many it works on at once, until it has shown it."""
+FED = 1.25
+"""Calls in flight for each that the engine works on: the next is there when one ends."""
+AMPLE = 2
+"""More than this for each would only stand in the engine's own process."""
+
+log = structlog.get_logger(__name__)
+
+
+class Flow:
+    """Sets the queue's bound anew when the engine has come (`begin`), and adapts it while it works (`adapt`).
+
+    PP-OCR on the CPU keeps its bound: it reads one crop a core, whatever else is asked.
+    """
+
+    def __init__(self, settings: Settings, connection: EngineConnection, queue: RegionQueue) -> None:
+        self._settings = settings
+        self._connection = connection
+        self._queue = queue
+        self._by_queue: LimitByQueue | None = None
+        self._by_rate: LimitByRate | None = None
+
+    def begin(self, engine: EngineMonitor) -> None:
+        """What the engine is, and how many calls it works on at once, has just been learned."""
+        bounds = bounds_for(self._settings, engine.kind, engine.sequences)
+        is_fixed = bounds.least == bounds.most
+        self._by_queue = None if is_fixed else LimitByQueue(bounds)
+        self._by_rate = None if is_fixed else LimitByRate(bounds)
+        self._set(bounds.start)
+
+    async def adapt(self) -> None:
+        """One look at how the engine fares. An engine that once gave no metrics is not asked for them again."""
+        queue = self._queue
+        is_full = queue.waiting > 0 and queue.running >= queue.turns.limit
+        if self._by_queue and queue.running:
+            load = await ask_load(self._connection)
+            if load:
+                self._by_rate = None
+                self._set(self._by_queue.look(load, is_full=is_full))
+                return
+            if self._by_rate:
+                self._by_queue = None
+        if self._by_rate:
+            self._set(self._by_rate.look(monotonic(), queue.finished, is_full=is_full))
+
+    def _set(self, limit: int) -> None:
+        if limit != self._queue.turns.limit:
+            log.debug("concurrent_regions", limit=limit)
+            self._queue.turns.limit = limit
+
+
+def bounds_for(settings: Settings, kind: EngineKind | None, sequences: int | None) -> Bounds:
+    """Where the bound begins and may go. `sequences`: how many calls the engine works on at once, where that is known.
+
+    Calls beyond that and a few to follow would wait in the engine, where first come is first served, and not in our
+    queue, which is fair. `MAX_CONCURRENT_REGIONS` is never exceeded.
+    """
+    highest = settings.max_concurrent_regions
+    if kind in ("embedded", None):
+        fixed = highest or (os.cpu_count() or 1) + 2
+        return Bounds(fixed, fixed, fixed)
+    start = math.ceil(sequences * FED) if sequences else REGIONS_AT_FIRST
+    most = highest or (max(sequences * AMPLE, LEAST) if sequences else MOST)
+    return Bounds(highest or start, min(LEAST, most), most)

@@ -1,0 +1,140 @@
+"""How many calls to keep in flight, learned from the engine: by its own queue where it tells of one, else by its rate.
+
+Neither goes by the time that a call takes: that is ten times longer for a table than for a line, and an engine that
+reads in batches is slower for each call and faster for all of them the more it is given.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from typing import Literal
+
+LEAST = 4
+MOST = 512
+SPARE = 4
+"""Calls that may wait inside the engine, and one more for each 16 that it works on: the next is there when one ends."""
+WORKING_FOR_ONE_SPARE = 16
+STANDING = 3
+"""Looks in a row that make a standing queue of a passing one."""
+GROWTH = 1.5
+GAIN = 1.15
+"""A larger bound stays if the rate grew so much: half of what it would grow in an engine with room, less noise."""
+LOSS = 0.95
+"""A smaller bound stays if so much of the rate did."""
+LEAST_CALLS = 32
+"""Calls that make a rate."""
+REST = 6
+"""Rates taken between two trials that changed nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """`start` is the bound before anything is known; `least` to `most` is where it may go."""
+
+    start: int
+    least: int
+    most: int
+
+    def clamp(self, limit: float) -> int:
+        return min(max(round(limit), self.least), self.most)
+
+
+@dataclass(frozen=True, slots=True)
+class EngineLoad:
+    """Requests in the engine, as its metrics tell: it works on some, others wait inside it."""
+
+    working: int
+    waiting: int
+
+
+class LimitByQueue:
+    """Keeps the engine's own queue short and never empty.
+
+    What counts is the queue that stands: the least over a few looks, as in CoDel (Nichols, Jacobson 2012; RFC 8289).
+    A burst that drains by itself is none.
+    """
+
+    def __init__(self, bounds: Bounds) -> None:
+        self._bounds = bounds
+        self.limit = bounds.start
+        self._looks: deque[int] = deque(maxlen=STANDING)
+
+    def look(self, load: EngineLoad, *, is_full: bool) -> int:
+        """The new bound. `is_full`: as many calls run as may, and more wait for their turn."""
+        spare = SPARE + load.working // WORKING_FOR_ONE_SPARE
+        self._looks.append(load.waiting)
+        standing = min(self._looks)
+        if len(self._looks) == STANDING and standing > spare:
+            # What an earlier cut has called off may still be draining: that is no reason for another one.
+            self._move(max(self.limit - (standing - spare), load.working + spare))
+        elif is_full and load.waiting <= spare // 2 and 2 * load.working >= self.limit:
+            self._move(self.limit * GROWTH)
+        return self.limit
+
+    def _move(self, limit: float) -> None:
+        self.limit = self._bounds.clamp(limit)
+        self._looks.clear()
+
+
+class LimitByRate:
+    """Climbs to the least bound that gives the full rate: tries a larger one and a smaller one in turn.
+
+    Hill climbing on throughput, as .NET's thread pool does it (Hellerstein, Morrison, Eilebrecht 2009), with whole
+    steps instead of a wave, for a call here takes a second and not a millisecond.
+    """
+
+    def __init__(self, bounds: Bounds) -> None:
+        self._bounds = bounds
+        self.limit = bounds.start
+        self._settled = bounds.start
+        self._settled_rate: float | None = None
+        self._direction: Literal[1, -1] = 1
+        self._rest = 0
+        self._has_begun, self._since, self._count = False, 0.0, 0
+
+    def look(self, now: float, finished: int, *, is_full: bool) -> int:
+        """The new bound. `now` in seconds, `finished`: calls ended so far; `is_full` as for `LimitByQueue`.
+
+        Only times when the bound was in effect are counted.
+        """
+        if not is_full:
+            if self.limit > self._settled:
+                # All that wanted to run does: a larger bound would never be found to be too large.
+                self.limit = self._settled
+                self._turn()
+            self._begin(now, finished)
+        elif not self._has_begun:
+            # The calls that are there were let in under the bound before.
+            if finished - self._count >= self.limit:
+                self._has_begun, self._since, self._count = True, now, finished
+        elif finished - self._count >= max(LEAST_CALLS, 2 * self.limit):
+            self._judge((finished - self._count) / (now - self._since))
+            self._begin(now, finished)
+        return self.limit
+
+    def _begin(self, now: float, finished: int) -> None:
+        self._has_begun, self._since, self._count = False, now, finished
+
+    def _judge(self, rate: float) -> None:
+        if self.limit == self._settled or self._settled_rate is None:
+            self._settled_rate = rate
+            self._rest -= 1
+            if self._rest < 0:
+                self._try()
+        elif rate > self._settled_rate * (GAIN if self._direction > 0 else LOSS):
+            self._settled, self._settled_rate = self.limit, rate
+            self._try()
+        else:
+            self.limit = self._settled
+            self._turn()
+
+    def _try(self) -> None:
+        self.limit = self._bounds.clamp(self._settled * GROWTH**self._direction)
+        if self.limit == self._settled:
+            self._turn()
+
+    def _turn(self) -> None:
+        """The next trial goes the other way; at once, if it is the first of the two."""
+        self._direction = -1 if self._direction > 0 else 1
+        self._rest = REST if self._direction > 0 else 0

@@ -1,0 +1,114 @@
+"""A client that leaves, or whose deadline passes, costs the engine nothing more, on every route and at every stage."""
+
+from __future__ import annotations
+
+import base64
+import socket
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+import pytest
+
+from tests.support.server import Gateway, eventually, gateway
+from tests.support.stub_engine import Reply
+
+ROUTES = (
+    "/ocr",
+    "/ocr?stream=true",
+    "/ocr?priority=batch",
+    "/ocr with a key",
+    "/layout-parsing",
+    "/v1/chat/completions",
+    "/v1/chat/completions streamed",
+)
+
+
+def post(served: Gateway, route: str, png: bytes, timeout: float) -> httpx.Response:
+    path, _, way = route.partition(" ")
+    encoded = base64.b64encode(png).decode()
+    url = f"{served.url}{path}"
+    if path.startswith("/ocr"):
+        headers = {"Idempotency-Key": "leaving"} if way else {}
+        return httpx.post(url, files={"file": png}, headers=headers, timeout=timeout)
+    if path == "/layout-parsing":
+        return httpx.post(url, json={"file": encoded}, timeout=timeout)
+    picture = {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{encoded}"}}
+    message = {"role": "user", "content": [picture]}
+    return httpx.post(url, json={"messages": [message], "stream": bool(way)}, timeout=timeout)
+
+
+def is_idle(served: Gateway) -> bool:
+    queue = served.service.parts.queue
+    return (served.engine.running, queue.running, queue.waiting, queue.documents, queue.chats) == (0, 0, 0, 0, 0)
+
+
+@pytest.fixture(scope="module")
+def _narrow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    with gateway(tmp_path_factory.mktemp("narrow"), max_concurrent_regions=1) as running:
+        yield running
+
+
+@pytest.fixture
+def narrow(_narrow: Gateway) -> Iterator[Gateway]:
+    """A gateway with one call at a time."""
+    _narrow.reset()
+    yield _narrow
+    _narrow.reset()
+
+
+@pytest.mark.parametrize("route", ROUTES)
+def test_leaving_while_the_engine_works_stops_it(narrow: Gateway, png: bytes, route: str) -> None:
+    narrow.engine.answer = lambda _request: Reply(hang=True)
+    with ThreadPoolExecutor(1) as client:
+        left = client.submit(post, narrow, route, png, 1.0)
+        eventually(lambda: narrow.engine.running == 1, "work at the engine")
+        with pytest.raises(httpx.ReadTimeout):
+            left.result()
+    eventually(lambda: is_idle(narrow), "an idle service")
+
+
+@pytest.mark.parametrize("route", ROUTES)
+def test_leaving_while_waiting_for_the_engine_leaves_no_place_taken(narrow: Gateway, png: bytes, route: str) -> None:
+    release = threading.Event()
+    narrow.engine.answer = lambda _request: Reply("at work", after=release)
+    narrow.layout.regions = narrow.layout.regions[:1]
+    with ThreadPoolExecutor(1) as other:
+        working = other.submit(narrow.read, png)
+        eventually(lambda: narrow.engine.running == 1, "work at the engine")
+        asked = len(narrow.engine.requests)
+        with pytest.raises(httpx.ReadTimeout):
+            post(narrow, route, png, 1.0)
+        eventually(lambda: narrow.service.parts.queue.waiting == 0, "an empty queue")
+        release.set()
+        assert working.result().json()["status"] == "ok"
+    eventually(lambda: is_idle(narrow), "an idle service")
+    assert len(narrow.engine.requests) == asked
+
+
+@pytest.mark.parametrize("path", ["/ocr", "/layout-parsing", "/v1/chat/completions"])
+def test_leaving_while_uploading_gives_the_place_back(narrow: Gateway, path: str) -> None:
+    host, port = narrow.url.removeprefix("http://").split(":")
+    queue = narrow.service.parts.queue
+    with socket.create_connection((host, int(port))) as connection:
+        head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n"
+        connection.sendall(head.encode() + b'{"so far')
+        eventually(lambda: queue.documents + queue.chats == 1, "an upload")
+    eventually(lambda: is_idle(narrow), "an idle service")
+
+
+@pytest.fixture(scope="module")
+def hurried(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    """A gateway with one call at a time and little time for each request."""
+    with gateway(tmp_path_factory.mktemp("hurried"), max_concurrent_regions=1, request_timeout_s=1.5) as running:
+        yield running
+
+
+@pytest.mark.parametrize("route", ROUTES)
+def test_the_deadline_covers_the_engine_and_the_wait_for_it(hurried: Gateway, png: bytes, route: str) -> None:
+    hurried.engine.answer = lambda _request: Reply(hang=True)
+    with ThreadPoolExecutor(2) as clients:
+        answers = [clients.submit(post, hurried, route, png, 30) for _ in range(2)]
+    assert {answer.result().status_code for answer in answers} == {504}
+    eventually(lambda: is_idle(hurried), "an idle service")

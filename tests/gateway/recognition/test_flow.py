@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from gateway.recognition import Recognition
+from gateway.recognition.fairness import Caller
+from tests.support.parts import eventually, recognition_for
+from tests.support.stub_engine import StubEngine
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.recognition.engine.POLL_WHILE_READY_S", 0.02)
+
+
+@asynccontextmanager
+async def full(made: Recognition) -> AsyncIterator[None]:
+    """More calls want to run than may."""
+
+    async def call() -> None:
+        async with made.queue.slot(Caller()):
+            await asyncio.Event().wait()
+
+    calls = [asyncio.create_task(call()) for _ in range(1000)]
+    await eventually(lambda: made.queue.waiting > 0)
+    yield
+    for task in calls:
+        task.cancel()
+    await asyncio.gather(*calls, return_exceptions=True)
+
+
+@pytest.mark.parametrize("kind", ["vllm", "external"])
+async def test_an_engine_whose_queue_grows_is_given_less_and_one_with_room_more(kind: str) -> None:
+    with StubEngine(kind=kind, load=(8, 56)) as stub:
+        async with recognition_for(stub) as made, full(made):
+            await eventually(lambda: made.queue.turns.limit < 20)
+            stub.load = (100, 0)
+            await eventually(lambda: made.queue.turns.limit > 100)
+
+
+async def test_the_setting_is_never_exceeded() -> None:
+    with StubEngine(kind="external", load=(100, 0)) as stub:
+        async with recognition_for(stub, max_concurrent_regions=10) as made, full(made):
+            asked = stub.metrics_asked
+            await eventually(lambda: stub.metrics_asked > asked + 5)
+            assert made.queue.turns.limit == made.queue.running == 10
+
+
+async def test_an_engine_without_metrics_is_not_asked_for_them_again_and_again() -> None:
+    with StubEngine(kind="external") as stub:
+        async with recognition_for(stub) as made, full(made):
+            await eventually(lambda: stub.metrics_asked > 0)
+            asked, health_asked = stub.metrics_asked, stub.health_asked
+            await eventually(lambda: stub.health_asked > health_asked + 5)
+            assert stub.metrics_asked <= asked + 1
+
+
+async def test_the_embedded_engine_keeps_its_bound() -> None:
+    with StubEngine(kind="embedded", load=(100, 0)) as stub:
+        async with recognition_for(stub) as made, full(made):
+            limit, health_asked = made.queue.turns.limit, stub.health_asked
+            await eventually(lambda: stub.health_asked > health_asked + 5)
+            assert made.queue.turns.limit == limit
