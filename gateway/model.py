@@ -238,7 +238,10 @@ class OcrOptions:
     min_pixels: int | None = None
     max_pixels: int | None = None
     max_tokens: int | None = None
+    task_pixels: Mapping[str, tuple[int | None, int | None]] = field(default_factory=dict)
+    """Fewest and most pixels of one prompt's crops (`ocr`, `table`, `chart`, `formula`, `seal`), before those above."""
     temperature: float | None = None
+    top_p: float | None = None
     repetition_penalty: float | None = None
     ignore_labels: frozenset[str] = field(
         default_factory=lambda: frozenset(

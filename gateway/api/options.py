@@ -59,6 +59,9 @@ class RequestOptions(BaseModel):
     )
     max_tokens: int | None = Field(None, ge=1, le=16_384, description="Most tokens the VLM writes for one region")
     temperature: float | None = Field(None, ge=0, le=2, allow_inf_nan=False, description="Sampling temperature")
+    top_p: float | None = Field(
+        None, gt=0, le=1, allow_inf_nan=False, description="Share of the likeliest tokens to sample from"
+    )
     repetition_penalty: float | None = Field(
         None, gt=0, le=2, allow_inf_nan=False, description="Above 1 the VLM repeats itself less"
     )

@@ -32,8 +32,10 @@ def ocr_options(wishes: LayoutParsingRequest) -> OcrOptions:
         image_text=bool(wishes.use_ocr_for_image_block),
         min_pixels=_pixels(wishes.min_pixels),
         max_pixels=_pixels(wishes.max_pixels),
+        task_pixels=_task_pixels(wishes),
         max_tokens=wishes.max_new_tokens and min(wishes.max_new_tokens, MOST_TOKENS),
         temperature=wishes.temperature,
+        top_p=wishes.top_p,
         repetition_penalty=wishes.repetition_penalty,
         ignore_labels=_ignored(wishes),
         merge_blocks=wishes.merge_layout_blocks is not False,
@@ -60,6 +62,11 @@ def model_settings(wishes: LayoutParsingRequest, options: OcrOptions) -> dict[st
 
 def _pixels(asked: int | None) -> int | None:
     return None if asked is None else min(max(asked, FEWEST_PIXELS), MOST_PIXELS)
+
+
+def _task_pixels(wishes: LayoutParsingRequest) -> dict[str, tuple[int | None, int | None]]:
+    limits = wishes.vlm_extra_args.limits if wishes.vlm_extra_args else {}
+    return {kind: (_pixels(least), _pixels(most)) for kind, (least, most) in limits.items()}
 
 
 def _ignored(wishes: LayoutParsingRequest) -> frozenset[str]:

@@ -171,6 +171,8 @@ def test_fields_that_are_taken(served: Gateway, png: bytes, fields: dict[str, An
         ("maxNewTokens", 0),
         ("markdownIgnoreLabels", "text"),
         ("vlmExtraArgs", 1),
+        ("vlmExtraArgs", {"table_max_pixels": 0}),
+        ("vlmExtraArgs", {"table_min_pixels": 2000, "table_max_pixels": 1000}),
         ("prettifyMarkdown", None),
         ("outputFormats", ["pdf"]),
         ("logId", 7),
