@@ -51,6 +51,7 @@ class RequestOptions(BaseModel):
     seal: bool = Field(False, description="Read the text of seals")
     image_text: bool = Field(False, description="Read the text inside pictures too")
     dpi: int | None = Field(None, ge=36, le=600, description="Resolution for PDF pages; default `PDF_DPI`")
+    orientation: bool = Field(False, description="Turn pages upright that lie on a side or stand on their head")
     min_pixels: int | None = Field(
         None, ge=784, le=12_845_056, description="Crops with fewer pixels are enlarged for the VLM"
     )

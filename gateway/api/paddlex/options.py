@@ -27,6 +27,7 @@ _DEFAULTS = OcrOptions()
 def ocr_options(wishes: LayoutParsingRequest) -> OcrOptions:
     return OcrOptions(
         task="document" if wishes.has_layout else _TASKS[wishes.prompt_label or "ocr"],
+        orientation=bool(wishes.use_doc_orientation_classify),
         chart=bool(wishes.use_chart_recognition),
         seal=bool(wishes.use_seal_recognition),
         image_text=bool(wishes.use_ocr_for_image_block),
@@ -48,7 +49,7 @@ def ocr_options(wishes: LayoutParsingRequest) -> OcrOptions:
 def model_settings(wishes: LayoutParsingRequest, options: OcrOptions) -> dict[str, Any]:
     """The switches as PaddleX repeats them in each page's result."""
     return {
-        "use_doc_preprocessor": False,
+        "use_doc_preprocessor": options.orientation,
         "use_layout_detection": wishes.has_layout,
         "use_chart_recognition": options.chart or options.task == "chart",
         "use_seal_recognition": options.seal or options.task == "seal",

@@ -61,8 +61,12 @@ class LayoutParsingRequest(BaseModel):
     file_type: Literal[0, 1] | None = Field(
         None, description="0: PDF, 1: image. The document's bytes decide, whatever is said here"
     )
-    use_doc_orientation_classify: bool | None = Field(None, description=_NO_EFFECT)
-    use_doc_unwarping: bool | None = Field(None, description=_NO_EFFECT)
+    use_doc_orientation_classify: bool | None = Field(
+        None, description="Default false. Turn pages upright; all boxes then refer to the turned page"
+    )
+    use_doc_unwarping: bool | None = Field(
+        None, description="No page is flattened in this version; `true` brings a line in `warnings`"
+    )
     use_layout_detection: bool | None = Field(
         None, description="Default true. False: the whole page in one call, as `promptLabel` says"
     )
