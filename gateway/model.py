@@ -29,11 +29,15 @@ Stretch = tuple[float, float]
 
 @dataclass(frozen=True, slots=True)
 class PageImage:
-    """One page's pixels. `number` counts from 1 in the document; `dpi` is None for an image that names none."""
+    """One page's pixels. `number` counts from 1 in the document; `dpi` is None for an image that names none.
+
+    `angle`: degrees that the page was turned clockwise before it was turned back; None where nobody looked.
+    """
 
     number: int
     pixels: Pixels
     dpi: int | None = None
+    angle: int | None = None
 
     @property
     def width(self) -> int:
@@ -175,6 +179,10 @@ class PageResult(BaseModel):
     width: int = Field(description="Pixels of the page image that the boxes refer to")
     height: int
     dpi: int | None = None
+    angle: int | None = Field(
+        default=None,
+        description="Degrees clockwise that the page was turned, which the page image is not; null: nobody looked",
+    )
     status: DocumentStatus = "ok"
     markdown: str
     blocks: list[Block] = Field(default_factory=list)
@@ -235,10 +243,15 @@ class OcrOptions:
     seal: bool = False
     image_text: bool = False
     dpi: int | None = None
+    orientation: bool = False
+    """Whether pages that lie on a side or stand on their head are turned upright."""
     min_pixels: int | None = None
     max_pixels: int | None = None
     max_tokens: int | None = None
+    task_pixels: Mapping[str, tuple[int | None, int | None]] = field(default_factory=dict)
+    """Fewest and most pixels of one prompt's crops (`ocr`, `table`, `chart`, `formula`, `seal`), before those above."""
     temperature: float | None = None
+    top_p: float | None = None
     repetition_penalty: float | None = None
     min_confidence: float | None = None
     ignore_labels: frozenset[str] = field(

@@ -25,6 +25,7 @@ from gateway.intake.workers import RenderPool
 from gateway.layout import create_layout
 from gateway.layout.base import LayoutDetector
 from gateway.model import Document, OcrOptions, PageFailure, PageImage, PageLayout, PageResult, Reading, Region, Usage
+from gateway.orientation import Orientation, angle_of, upright
 from gateway.recognition import create_recognition
 from gateway.recognition.admission import Place, RegionQueue
 from gateway.recognition.chat import ChatCaller
@@ -58,6 +59,7 @@ class Parts:
     engine: EngineMonitor
     reader: RegionReader
     chat: ChatCaller
+    orientation: Orientation = angle_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,14 +181,15 @@ class _Work:
         """Finds the regions, starts their calls and takes the pictures: all that needs the page's pixels."""
         if isinstance(page, PageFailure):
             return page
+        page = await self._upright(page)
         started = monotonic()
         try:
             layout = await self._layout(page)
         except Exception:
             log.exception("layout_failed", page=page.number)
             return PageFailure(page.number, "layout_failed", "the regions of the page could not be found")
-        regions = layout.regions
-        cut = _CutPage(page.number, page.width, page.height, page.dpi, layout, layout_ms=_ms_since(started))
+        regions, size = layout.regions, (page.width, page.height)
+        cut = _CutPage(page.number, *size, page.dpi, page.angle, layout, layout_ms=_ms_since(started))
         for region in regions:
             first = cut.first_of_group(region)
             cut.readings.append(first or await self._start_call(page, region, regions, calls))
@@ -195,6 +198,16 @@ class _Work:
         if self._view:
             cut.views.update(await asyncio.to_thread(self._view, page, layout.detections))
         return cut
+
+    async def _upright(self, page: PageImage) -> PageImage:
+        """The page as people hold it, where that is asked for and can be told."""
+        if not self._options.orientation:
+            return page
+        try:
+            return await asyncio.to_thread(upright, page, self._parts.orientation)
+        except Exception:
+            log.exception("orientation_failed", page=page.number)
+            return page
 
     async def _layout(self, page: PageImage) -> PageLayout:
         if self._options.task != "document":
@@ -245,7 +258,7 @@ class _Work:
         ]
         result = assemble_page(cut.number, cut.width, cut.height, cut.dpi, cut.regions, readings, self._options)
         return ReadPage(
-            result,
+            self._with_angle(result, cut.angle),
             cut.images,
             cut.regions,
             cut.layout.detections,
@@ -256,6 +269,12 @@ class _Work:
             recognition_ms=_ms_since(cut.cut_at),
         )
 
+    def _with_angle(self, result: PageResult, angle: int | None) -> PageResult:
+        warnings = result.warnings
+        if self._options.orientation and angle is None:
+            warnings = [*warnings, f"page {result.page}: its orientation could not be told; it was read as it stands"]
+        return result.model_copy(update={"angle": angle, "warnings": warnings})
+
 
 @dataclass(frozen=True, slots=True)
 class _CutPage:
@@ -265,6 +284,7 @@ class _CutPage:
     width: int
     height: int
     dpi: int | None
+    angle: int | None
     layout: PageLayout
     readings: list[asyncio.Future[Reading]] = field(default_factory=list)
     images: dict[str, bytes] = field(default_factory=dict)

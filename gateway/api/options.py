@@ -57,6 +57,7 @@ class RequestOptions(BaseModel):
     seal: bool = Field(False, description="Read the text of seals")
     image_text: bool = Field(False, description="Read the text inside pictures too")
     dpi: int | None = Field(None, ge=36, le=600, description="Resolution for PDF pages; default `PDF_DPI`")
+    orientation: bool = Field(False, description="Turn pages upright that lie on a side or stand on their head")
     min_pixels: int | None = Field(
         None, ge=784, le=12_845_056, description="Crops with fewer pixels are enlarged for the VLM"
     )
@@ -65,6 +66,9 @@ class RequestOptions(BaseModel):
     )
     max_tokens: int | None = Field(None, ge=1, le=16_384, description="Most tokens the VLM writes for one region")
     temperature: float | None = Field(None, ge=0, le=2, allow_inf_nan=False, description="Sampling temperature")
+    top_p: float | None = Field(
+        None, gt=0, le=1, allow_inf_nan=False, description="Share of the likeliest tokens to sample from"
+    )
     repetition_penalty: float | None = Field(
         None, gt=0, le=2, allow_inf_nan=False, description="Above 1 the VLM repeats itself less"
     )

@@ -67,9 +67,11 @@ def without_escapes(text: str) -> str:
 
 
 def without_delimiters(text: str) -> str:
-    r"""A formula's number as it stands on the page: `\((3)\)` or `$(3)$` to `(3)`."""
+    r"""A formula's number as it stands on the page: `\((3)\)`, `(\(3\))` or `$(3)$` to `(3)`."""
     fenced = _FENCED.fullmatch(text.strip())
-    return fenced["body"].strip() if fenced and fenced["body"].strip() else text
+    if fenced and fenced["body"].strip():
+        return fenced["body"].strip()
+    return _DELIMITED.sub(lambda found: (found["display"] or found["inline"] or found[0]).strip(), text)
 
 
 def _fenced(found: re.Match[str]) -> str:

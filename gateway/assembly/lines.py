@@ -42,8 +42,8 @@ def one_line(text: str) -> str:
 
 
 def kept_lines(text: str) -> str:
-    """Every line on its own: a table of contents, program text."""
-    return LINE_BREAK.join(_stripped(text))
+    """Every line on its own, indented as it is but for the first: a table of contents, program text."""
+    return LINE_BREAK.join(line.rstrip() for line in text.splitlines() if line.strip()).lstrip()
 
 
 def _paragraph(text: str) -> str:

@@ -15,7 +15,7 @@ from gateway.model import Block
 _TABLE = "<table border=1 style='margin: auto; word-wrap: break-word;'>"
 _CENTRED = CAPTION_LABELS | {"seal"}
 _NUMBERING = re.compile(r"\d+((?:\.\d+)*)\.?(?=\s|$|[^\d\s.%])")
-_ABSTRACT = re.compile(r"\s*(abstract|摘\s*要|аннотация|реферат)\s*[:：.]?\s*\n", re.IGNORECASE)
+_ABSTRACT = re.compile(r"\s*(?i:abstract|摘\s*要|аннотация|реферат)(?:\s*[:：.]?\s*\n|[^\S\n]+(?=[^\W\d_a-zа-яё]))")
 _NUMBER = re.compile(r"[\w().,:'*\-–]{1,16}")
 _ENTITY = re.compile(r"&(?=#?\w+;)")
 

@@ -121,16 +121,21 @@ def guard(pixels: Pixels) -> Pixels:
 
 
 def fitted_size(width: int, height: int, min_pixels: int, max_pixels: int) -> tuple[int, int]:
-    """The size PaddleOCR-VL's processor would scale to: inside the budget, sides multiples of 28."""
-    area = width * height
-    if min_pixels <= area <= max_pixels:
+    """A size that PaddleOCR-VL's processor makes as many tokens of as it would with this budget for itself.
+
+    It rounds both sides to multiples of 28 in any case. A picture that is inside the budget then stays as it is, so
+    that it is resampled once; any other gets the processor's own size.
+    """
+    rounded = round(width / PATCH) * round(height / PATCH) * PATCH**2
+    if min_pixels <= rounded <= max_pixels:
         return width, height
-    scale = math.sqrt((max_pixels if area > max_pixels else min_pixels) / area)
-    to_patch = math.floor if area > max_pixels else math.ceil
-    return (
-        max(PATCH, to_patch(width * scale / PATCH) * PATCH),
-        max(PATCH, to_patch(height * scale / PATCH) * PATCH),
-    )
+    if rounded > max_pixels:
+        beta = math.sqrt(width * height / max_pixels)
+        steps = math.floor(width / beta / PATCH), math.floor(height / beta / PATCH)
+    else:
+        beta = math.sqrt(min_pixels / (width * height))
+        steps = math.ceil(width * beta / PATCH), math.ceil(height * beta / PATCH)
+    return max(1, steps[0]) * PATCH, max(1, steps[1]) * PATCH
 
 
 def _prepared(pixels: Pixels, page: Pixels, region: Region, partners: Sequence[Region]) -> Pixels:

@@ -51,6 +51,7 @@ class RegionTask:
     max_pixels: int = MAX_PIXELS
     max_tokens: int | None = None
     temperature: float = 0.0
+    top_p: float | None = None
     repetition_penalty: float | None = None
     min_confidence: float | None = None
     """A reading below is read once more, with a larger picture."""
@@ -76,14 +77,14 @@ def task_for(label: str, options: OcrOptions) -> RegionTask | None:
     """The question about a region of this label; None: nobody asked to read it, or the answer would not show it."""
     if not is_read(label, options) or not (options.read_ignored or is_shown(label, options)):
         return None
-    least = options.min_pixels or MIN_PIXELS
-    most = options.max_pixels or max(least, SPOTTING_MAX_PIXELS if label == "spotting" else MAX_PIXELS)
+    least, most = _budget(label, options)
     return RegionTask(
         prompt=_prompt(label),
-        min_pixels=min(least, most),
+        min_pixels=least,
         max_pixels=most,
         max_tokens=options.max_tokens,
         temperature=options.temperature or 0.0,
+        top_p=options.top_p,
         repetition_penalty=options.repetition_penalty,
         min_confidence=options.min_confidence,
     )
@@ -92,6 +93,18 @@ def task_for(label: str, options: OcrOptions) -> RegionTask | None:
 def whole_page(page: PageImage, options: OcrOptions) -> Region:
     """The one region of a task that reads the whole image in one call."""
     return Region(WHOLE_IMAGE_LABELS[options.task], (0, 0, page.width, page.height), order=1)
+
+
+def _budget(label: str, options: OcrOptions) -> tuple[int, int]:
+    least, most = options.task_pixels.get(_kind(label), (None, None))
+    least = least or options.min_pixels or MIN_PIXELS
+    most = most or options.max_pixels or max(least, SPOTTING_MAX_PIXELS if label == "spotting" else MAX_PIXELS)
+    return min(least, most), most
+
+
+def _kind(label: str) -> str:
+    """The name that `task_pixels` has for the label's prompt."""
+    return "formula" if is_formula(label) else label if label in PROMPTS else "ocr"
 
 
 def _prompt(label: str) -> str:

@@ -128,6 +128,8 @@ def sampling_extras(task: RegionTask, kind: EngineKind | None) -> dict[str, obje
     extras: dict[str, object] = {}
     if kind == "vllm" or task.is_spotting:
         extras["skip_special_tokens"] = not task.is_spotting
+    if task.top_p is not None:
+        extras["top_p"] = task.top_p
     if task.repetition_penalty is not None:
         extras["repetition_penalty"] = task.repetition_penalty
     return extras

@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 from PIL import Image
 
 from gateway.errors import ServiceError
-from gateway.model import OcrOptions, PageFailure, PageImage, Region
+from gateway.model import OcrOptions, PageFailure, PageImage, Pixels, Region
 from gateway.pipeline import PAGES_AHEAD, Parts, ReadPage, read_pages
 from gateway.recognition.fairness import BATCH, Caller
 from tests.support.fakes import FakeDocument, FakeLayout, blank, text_regions
@@ -403,3 +404,28 @@ async def test_blocks_that_stay_below_the_confidence_asked_for_are_named(stub: S
     assert (page.result.status, len(stub.requests)) == ("ok", 2)
     [warning] = page.result.warnings
     assert "confidence 0.14 is below 0.5" in warning
+
+
+async def test_a_page_that_lies_on_its_side_is_read_upright_where_that_is_asked_for(stub: StubEngine) -> None:
+    async with parts_for(stub, regions=[Region("image", (0, 0, 300, 100), 1)]) as parts:
+        lying = replace(parts, orientation=lambda _pixels: 90)
+        [kept] = await read_all(lying, FakeDocument(width=400, height=300))
+        [page] = await read_all(lying, FakeDocument(width=400, height=300), OcrOptions(orientation=True))
+    assert (kept.result.width, kept.result.height, kept.result.angle) == (400, 300, None)
+    assert (page.result.width, page.result.height, page.result.angle) == (300, 400, 90)
+    assert page.result.warnings == []
+    with Image.open(BytesIO(next(iter(page.images.values())))) as picture:
+        assert picture.size == (300, 100)
+
+
+async def test_a_page_whose_orientation_cannot_be_told_is_read_as_it_stands(stub: StubEngine) -> None:
+    def broken(_pixels: Pixels) -> int:
+        raise RuntimeError("secret")
+
+    async with parts_for(stub) as parts:
+        options = OcrOptions(orientation=True)
+        [page] = await read_all(replace(parts, orientation=broken), FakeDocument(), options)
+    assert (page.result.status, page.result.angle, len(page.result.blocks)) == ("ok", None, 2)
+    [warning] = page.result.warnings
+    assert warning.startswith("page 1: its orientation")
+    assert "secret" not in warning

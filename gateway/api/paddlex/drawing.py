@@ -5,16 +5,21 @@ from __future__ import annotations
 import colorsys
 import math
 from collections.abc import Mapping, Sequence
+from typing import TypeAlias
 
 import cv2
 import numpy as np
 
 from gateway.api.paddlex.pruned import CLASS_IDS, ordered
-from gateway.model import BBox, PageImage, Pixels, Region
+from gateway.assembly.clean import without_controls
+from gateway.model import BBox, PageImage, PageResult, Pixels, Region
+from gateway.orientation import turned
 from gateway.recognition.crops import clip, cut_picture
 
 INPUT_IMAGE = "input_img"
 LAYOUT_IMAGE = "layout_det_res"
+PREPROCESSED_IMAGE = "preprocessed_img"
+SPOTTING_IMAGE = "spotting_res_img"
 LONGEST_SIDE = 2000
 """PaddleX makes larger pictures smaller (`max_output_img_size`)."""
 
@@ -24,17 +29,46 @@ _GOLDEN = (math.sqrt(5) - 1) / 2
 """Steps of this share of the colour wheel keep any number of colours apart."""
 _RED = (255, 0, 0)
 _WHITE = (255, 255, 255)
+_LINE_SHARE = 0.8
+"""Of a box's height, what the print in it takes."""
+_LARGEST_PRINT = 200
+_LONGEST_SPOT = 500
+
+Corners: TypeAlias = np.ndarray[tuple[int, ...], np.dtype[np.int32]]
+"""Shape (corners, 2)."""
 
 
 def page_picture(page: PageImage, regions: Sequence[Region]) -> Mapping[str, bytes]:
-    """JPEG bytes of the page alone, for a page whose layout nobody looked for."""
-    return {INPUT_IMAGE: _jpeg(_shrunk(page.pixels))}
+    """JPEG bytes of the page as it came and, where its orientation was looked at, of both ways side by side."""
+    pixels = _shrunk(page.pixels)
+    if page.angle is None:
+        return {INPUT_IMAGE: _jpeg(pixels)}
+    before = turned(pixels, -page.angle)
+    return {INPUT_IMAGE: _jpeg(before), PREPROCESSED_IMAGE: _jpeg(_shrunk(_beside(before, pixels)))}
 
 
 def page_pictures(page: PageImage, regions: Sequence[Region]) -> Mapping[str, bytes]:
-    """JPEG bytes of the page, and of the page with its layout."""
-    pixels = _shrunk(page.pixels)
-    return {INPUT_IMAGE: _jpeg(pixels), LAYOUT_IMAGE: _jpeg(draw_layout(pixels, page, regions))}
+    """The same, and the page with its layout."""
+    drawn = draw_layout(_shrunk(page.pixels), page, regions)
+    return {**page_picture(page, regions), LAYOUT_IMAGE: _jpeg(drawn)}
+
+
+def spotting_picture(page: PageResult, picture: bytes) -> bytes:
+    """JPEG bytes of the page's spotted texts: where they were seen, beside what was read there.
+
+    `picture`: the page as it came, JPEG bytes.
+    """
+    seen = turned(_opened(picture), page.angle or 0)
+    filled, written = seen.copy(), np.full_like(seen, _WHITE[0])
+    scale = seen.shape[1] / max(page.width, 1)
+    spots = [spot for block in page.blocks for spot in block.spots or () if spot.polygon]
+    for at, spot in enumerate(spots):
+        corners = np.asarray((np.array(spot.polygon) * scale).round(), dtype=np.int32)
+        cv2.fillPoly(filled, [corners], _nth_colour(at))
+        cv2.polylines(written, [corners], True, _nth_colour(at), 1, cv2.LINE_AA)
+        _write_spot(written, spot.text, corners)
+    marked = np.asarray(cv2.addWeighted(filled, 0.5, seen, 0.5, 0), dtype=np.uint8)
+    return _jpeg(_shrunk(_beside(marked, written)))
 
 
 def draw_layout(pixels: Pixels, page: PageImage, regions: Sequence[Region]) -> Pixels:
@@ -52,6 +86,19 @@ def draw_layout(pixels: Pixels, page: PageImage, regions: Sequence[Region]) -> P
     return canvas
 
 
+def _write_spot(canvas: Pixels, text: str, corners: Corners) -> None:
+    """The text inside its box, in a size that fits. OpenCV's own font knows the world's scripts.
+
+    OpenCV crashes on half a character, so none may come here.
+    """
+    left, top, width, height = cv2.boundingRect(corners)
+    line, font = " ".join(without_controls(text).split())[:_LONGEST_SPOT], cv2.FontFace("sans")
+    size = max(1, min(int(_LINE_SHARE * height), _LARGEST_PRINT))
+    _, _, wide, _ = cv2.getTextSize((0, 0), line, (0, 0), font, size)
+    size = max(1, int(size * min(1, width / max(wide, 1))))
+    cv2.putText(canvas, line, (left, top + (height + size) // 2), (0, 0, 0), font, size)
+
+
 def _write_label(canvas: Pixels, region: Region, order: int | None, box: BBox) -> None:
     size = max(0.3, canvas.shape[1] * 0.0006)
     text = region.label if region.score is None else f"{region.label} {region.score:.2f}"
@@ -63,7 +110,7 @@ def _write_label(canvas: Pixels, region: Region, order: int | None, box: BBox) -
         cv2.putText(canvas, str(order), (box[2], box[1]), _FONT, size, _RED, 1, cv2.LINE_AA)
 
 
-def _outline(region: Region, page: PageImage, scale: float) -> np.ndarray[tuple[int, int], np.dtype[np.int32]]:
+def _outline(region: Region, page: PageImage, scale: float) -> Corners:
     """Corners on the canvas, shape (corners, 2), inside it: OpenCV takes 32-bit numbers only."""
     x1, y1, x2, y2 = clip(region.bbox, page.pixels)
     corners = region.polygon or ((x1, y1), (x2, y1), (x2, y2), (x1, y2))
@@ -77,8 +124,27 @@ def _box(region: Region, page: PageImage, scale: float) -> BBox:
 
 
 def _colour(label: str) -> tuple[int, int, int]:
-    red, green, blue = colorsys.hsv_to_rgb(CLASS_IDS.get(label, len(CLASS_IDS)) * _GOLDEN % 1, 0.8, 0.9)
+    return _nth_colour(CLASS_IDS.get(label, len(CLASS_IDS)))
+
+
+def _nth_colour(number: int) -> tuple[int, int, int]:
+    red, green, blue = colorsys.hsv_to_rgb(number * _GOLDEN % 1, 0.8, 0.9)
     return int(255 * red), int(255 * green), int(255 * blue)
+
+
+def _beside(left: Pixels, right: Pixels) -> Pixels:
+    height = max(left.shape[0], right.shape[0])
+    below = ((0, height - picture.shape[0]) for picture in (left, right))
+    padded = [
+        np.pad(picture, (rows, (0, 0), (0, 0)), constant_values=_WHITE[0])
+        for picture, rows in zip((left, right), below, strict=True)
+    ]
+    return np.hstack(padded)
+
+
+def _opened(picture: bytes) -> Pixels:
+    pixels = cv2.imdecode(np.frombuffer(picture, np.uint8), cv2.IMREAD_COLOR_RGB)
+    return np.asarray(pixels, dtype=np.uint8)
 
 
 def _shrunk(pixels: Pixels) -> Pixels:

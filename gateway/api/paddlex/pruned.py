@@ -59,6 +59,11 @@ def pruned_result(
     if global_ids is not None:
         for block, entry in zip(result.blocks, pruned["parsing_res_list"], strict=True):
             entry |= numbers_in_document(block, global_ids)
+    if options.orientation:
+        pruned["doc_preprocessor_res"] = {
+            "model_settings": {"use_doc_orientation_classify": True, "use_doc_unwarping": False},
+            "angle": result.angle or 0,
+        }
     if options.task == "spotting":
         pruned["spotting_res"] = _spots(result.blocks)
     if settings["use_layout_detection"]:

@@ -22,6 +22,36 @@ _Ratio = _Positive | tuple[_Positive, _Positive]
 _NO_EFFECT = "Accepted for PaddleX's clients; no effect in this version"
 
 
+class VlmExtraArgs(BaseModel):
+    """PaddleX's names for the pixel limits of one prompt. Each kind is a name that `OcrOptions.task_pixels` knows."""
+
+    model_config = ConfigDict(frozen=True)
+
+    ocr_min_pixels: _PositiveInt | None = None
+    ocr_max_pixels: _PositiveInt | None = None
+    table_min_pixels: _PositiveInt | None = None
+    table_max_pixels: _PositiveInt | None = None
+    chart_min_pixels: _PositiveInt | None = None
+    chart_max_pixels: _PositiveInt | None = None
+    formula_min_pixels: _PositiveInt | None = None
+    formula_max_pixels: _PositiveInt | None = None
+    seal_min_pixels: _PositiveInt | None = None
+    seal_max_pixels: _PositiveInt | None = None
+
+    @property
+    def limits(self) -> dict[str, tuple[int | None, int | None]]:
+        """Fewest and most pixels by kind."""
+        kinds = ("ocr", "table", "chart", "formula", "seal")
+        return {kind: (getattr(self, f"{kind}_min_pixels"), getattr(self, f"{kind}_max_pixels")) for kind in kinds}
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        for kind, (least, most) in self.limits.items():
+            if least and most and least > most:
+                raise ValueError(f"`{kind}_min_pixels` ({least}) cannot be greater than `{kind}_max_pixels` ({most})")
+        return self
+
+
 class LayoutParsingRequest(BaseModel):
     """Fields that PaddleX does not know are ignored, as PaddleX does. None: not given."""
 
@@ -31,8 +61,12 @@ class LayoutParsingRequest(BaseModel):
     file_type: Literal[0, 1] | None = Field(
         None, description="0: PDF, 1: image. The document's bytes decide, whatever is said here"
     )
-    use_doc_orientation_classify: bool | None = Field(None, description=_NO_EFFECT)
-    use_doc_unwarping: bool | None = Field(None, description=_NO_EFFECT)
+    use_doc_orientation_classify: bool | None = Field(
+        None, description="Default false. Turn pages upright; all boxes then refer to the turned page"
+    )
+    use_doc_unwarping: bool | None = Field(
+        None, description="No page is flattened in this version; `true` brings a line in `warnings`"
+    )
     use_layout_detection: bool | None = Field(
         None, description="Default true. False: the whole page in one call, as `promptLabel` says"
     )
@@ -58,7 +92,9 @@ class LayoutParsingRequest(BaseModel):
     format_block_content: bool | None = Field(None, description="Default false. `block_content` as Markdown")
     repetition_penalty: _Positive | None = Field(None, description="Above 1 the VLM repeats itself less")
     temperature: Annotated[float, Field(ge=0)] | None = Field(None, description="Sampling temperature; default 0")
-    top_p: Annotated[float, Field(gt=0, le=1)] | None = Field(None, description=_NO_EFFECT)
+    top_p: Annotated[float, Field(gt=0, le=1)] | None = Field(
+        None, description="Share of the likeliest tokens to sample from; with a `temperature` above 0"
+    )
     min_pixels: _PositiveInt | None = Field(None, description="Crops with fewer pixels are enlarged for the VLM")
     max_pixels: _PositiveInt | None = Field(None, description="Crops with more pixels are made smaller for the VLM")
     max_new_tokens: _PositiveInt | None = Field(None, description="Most tokens the VLM writes for one region")
@@ -66,7 +102,9 @@ class LayoutParsingRequest(BaseModel):
     markdown_ignore_labels: list[str] | None = Field(
         None, description="Labels that the Markdown leaves out; [] leaves out nothing"
     )
-    vlm_extra_args: dict[str, object] | None = Field(None, description=_NO_EFFECT)
+    vlm_extra_args: VlmExtraArgs | None = Field(
+        None, description="`minPixels` and `maxPixels` of the crops of one prompt; other keys are ignored"
+    )
     prettify_markdown: bool = Field(True, description="Pictures, captions and tables centred by HTML")
     show_formula_number: bool = Field(False, description="Numbers of formulas in the Markdown")
     return_markdown_images: bool = Field(True, description="`markdown.images`")

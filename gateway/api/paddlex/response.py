@@ -10,7 +10,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from gateway.api.paddlex.camel import Camel
-from gateway.api.paddlex.drawing import INPUT_IMAGE
+from gateway.api.paddlex.drawing import INPUT_IMAGE, SPOTTING_IMAGE, spotting_picture
 from gateway.api.paddlex.exports import DocumentExports, word_export
 from gateway.api.paddlex.options import model_settings
 from gateway.api.paddlex.pruned import pruned_result
@@ -19,8 +19,10 @@ from gateway.api.paddlex.units import in_paddlex_units
 from gateway.assembly.page import picture_keys
 from gateway.assembly.restructure import restructured
 from gateway.intake.sniff import PDF
-from gateway.model import Document, OcrOptions
+from gateway.model import Document, OcrOptions, PageResult
 from gateway.pipeline import ReadPage
+
+NOT_UNWARPED = "useDocUnwarping: pages are not flattened in this version; they were read as they are"
 
 
 class Markdown(Camel):
@@ -31,7 +33,9 @@ class Markdown(Camel):
 class LayoutParsingResult(Camel):
     pruned_result: dict[str, Any] = Field(description="Size, settings, blocks and layout boxes of the page")
     markdown: Markdown
-    output_images: dict[str, str] | None = Field(None, description="`layout_det_res`: the layout drawn, base64 JPEG")
+    output_images: dict[str, str] | None = Field(
+        None, description="`layout_det_res`, `preprocessed_img`, `spotting_res_img`: base64 JPEG"
+    )
     input_image: str | None = Field(None, description="The page, base64 JPEG")
     exports: DocumentExports | None = Field(None, description="What `outputFormats` asks for")
 
@@ -82,6 +86,8 @@ def answer_body(
         _result(page, wishes, options, pruned_result(page, options, settings, page_count, ids)) for page in pages
     ]
     warnings = [*warnings, *(warning for page in pages for warning in page.result.warnings)]
+    if wishes.use_doc_unwarping:
+        warnings.append(NOT_UNWARPED)
     answer = LayoutParsingAnswer(
         log_id=log_id,
         result=LayoutParsingResults(
@@ -106,7 +112,7 @@ def _restructured(pages: Sequence[ReadPage], wishes: LayoutParsingRequest, optio
 def _result(
     page: ReadPage, wishes: LayoutParsingRequest, options: OcrOptions, pruned: dict[str, Any]
 ) -> LayoutParsingResult:
-    views = _inline(page.views)
+    views = _inline({**page.views, **_spotting_view(page)})
     input_image = views.pop(INPUT_IMAGE, None)
     return LayoutParsingResult(
         pruned_result=pruned,
@@ -127,11 +133,24 @@ def _exports(page: ReadPage, options: OcrOptions) -> DocumentExports:
     return word_export(f"page_{result.page}", [WordPage(result, options, keys)], page.images)
 
 
+def _spotting_view(page: ReadPage) -> dict[str, bytes]:
+    spots = (spot for block in page.result.blocks for spot in block.spots or ())
+    if INPUT_IMAGE not in page.views or not any(spot.polygon for spot in spots):
+        return {}
+    return {SPOTTING_IMAGE: spotting_picture(page.result, page.views[INPUT_IMAGE])}
+
+
 def _data_info(document: Document, pages: Sequence[ReadPage]) -> DataInfo:
-    sizes = [PageSize(width=page.result.width, height=page.result.height) for page in pages]
+    sizes = [_size(page.result) for page in pages]
     if _is_one_picture(document):
         return DataInfo(type="image", width=sizes[0].width, height=sizes[0].height)
     return DataInfo(type="pdf" if document.media_type == PDF else "tiff", num_pages=len(sizes), pages=sizes)
+
+
+def _size(page: PageResult) -> PageSize:
+    """The page's size as it came."""
+    lies = page.angle in (90, 270)
+    return PageSize(width=page.height if lies else page.width, height=page.width if lies else page.height)
 
 
 def _is_one_picture(document: Document) -> bool:

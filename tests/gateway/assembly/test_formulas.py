@@ -41,7 +41,7 @@ def test_plain_text_has_its_prices_back_and_its_formulas_as_they_are() -> None:
     assert without_escapes(r"a shell's \$PATH") == r"a shell's \$PATH"
 
 
-@pytest.mark.parametrize("read", [r"\((3)\)", "$(3)$", "(3)", r"\[ (3) \]"])
+@pytest.mark.parametrize("read", [r"\((3)\)", r"(\(3\))", "$(3)$", "(3)", r"\[ (3) \]"])
 def test_a_formula_number_has_no_delimiters(read: str) -> None:
     assert without_delimiters(read) == "(3)"
 

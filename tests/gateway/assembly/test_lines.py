@@ -44,6 +44,10 @@ def test_a_title_is_one_line_and_a_table_of_contents_keeps_its_lines() -> None:
     assert kept_lines("1 One .... 3\n2 Two .... 9") == "1 One .... 3  \n2 Two .... 9"
 
 
+def test_program_text_keeps_its_indentation() -> None:
+    assert kept_lines("  for x in y:\n\n    print(x) \nend") == "for x in y:  \n    print(x)  \nend"
+
+
 @given(st.text(alphabet=st.sampled_from("ab1 \n.-–•(:中。я\u00ad\u2028"), max_size=80))
 def test_only_white_space_and_dividing_hyphens_go(text: str) -> None:
     def bare(value: str) -> str:

@@ -100,6 +100,20 @@ def test_a_fitted_crop_is_inside_the_budget_in_steps_of_28(size: tuple[int, int]
     assert crop.width / crop.height == pytest.approx(size[0] / size[1], rel=0.15)
 
 
+@pytest.mark.parametrize(
+    ("size", "tokens"),
+    [
+        *(((801, 401), 406), ((1001, 1002), 1225), ((1013, 991), 1260), ((330, 341), 144), ((335, 335), 144)),
+        *(((323, 349), 144), ((303, 303), 169), ((40, 30), 154), ((1190, 1684), 1260), ((980, 28), 213)),
+        *(((2800, 28), 240), ((604, 151), 175), ((600, 190), 147), ((1400, 716), 1250), ((3000, 2000), 1247)),
+    ],
+)
+def test_a_crop_is_as_many_tokens_as_paddlex_makes_of_it(size: tuple[int, int], tokens: int) -> None:
+    """Counted by PaddleX's own processor for its pipeline's budget; a server whose budget is larger rounds to 28."""
+    crop = cut_crop(blank(*size), Region("text", (0, 0, *size), 1), RegionTask(), fit=True)
+    assert round(crop.width / 28) * round(crop.height / 28) == tokens
+
+
 def test_a_crop_inside_the_budget_is_left_alone() -> None:
     crop = cut_crop(blank(801, 401), Region("text", (0, 0, 801, 401), 1), RegionTask(), fit=True)
     assert (crop.width, crop.height) == (801, 401)

@@ -74,6 +74,25 @@ def test_options_override_the_budgets() -> None:
     assert (task.temperature, task.repetition_penalty) == (0.5, 1.1)
 
 
+@pytest.mark.parametrize(
+    ("label", "budget"),
+    [
+        ("table", (150_000, 900_000)),
+        ("chart", (150_000, 300_000)),
+        ("display_formula", (120_000, 900_000)),
+        ("text", (130_000, 140_000)),
+        ("doc_title", (130_000, 140_000)),
+        ("spotting", (150_000, 900_000)),
+    ],
+)
+def test_a_prompt_may_have_a_budget_of_its_own(label: str, budget: tuple[int, int]) -> None:
+    own = {"chart": (None, 300_000), "formula": (120_000, None), "ocr": (130_000, 140_000), "seal": (1, 2)}
+    options = OcrOptions(chart=True, min_pixels=150_000, max_pixels=900_000, task_pixels=own)
+    task = task_for(label, options)
+    assert task is not None
+    assert (task.min_pixels, task.max_pixels) == budget
+
+
 @pytest.mark.parametrize("options", [OcrOptions(min_pixels=2_000_000), OcrOptions(max_pixels=1000)])
 def test_one_budget_given_alone_keeps_the_least_below_the_most(options: OcrOptions) -> None:
     task = task_for("text", options)

@@ -63,8 +63,14 @@ async def test_the_engine_gets_the_crop_before_the_prompt_and_nothing_random(stu
         ("vllm", SPOTTING, {"skip_special_tokens": False, "max_completion_tokens": 4096, **VLLM_STREAM}),
         (
             "vllm",
-            RegionTask(repetition_penalty=1.2),
-            {"skip_special_tokens": True, "repetition_penalty": 1.2, "max_completion_tokens": 4096, **VLLM_STREAM},
+            RegionTask(repetition_penalty=1.2, top_p=0.9),
+            {
+                "skip_special_tokens": True,
+                "repetition_penalty": 1.2,
+                "top_p": 0.9,
+                "max_completion_tokens": 4096,
+                **VLLM_STREAM,
+            },
         ),
         ("embedded", RegionTask(repetition_penalty=1.2), {}),
         ("embedded", RegionTask(max_tokens=9), {"max_completion_tokens": 9}),

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
-from tests.gateway.api.paddlex.conftest import ask, assert_refused, page_of, regions_of
+from tests.gateway.api.paddlex.conftest import ask, assert_refused, page_of, regions_of, result_of
 from tests.support.server import Gateway
 from tests.support.stub_engine import Reply, StubRequest
+
+EXAMPLE = Path(__file__).parents[4] / "examples" / "article-en.png"
 
 
 def prompts(served: Gateway) -> list[str]:
@@ -111,6 +116,35 @@ def test_sampling_reaches_the_engine(served: Gateway, png: bytes) -> None:
     assert 77 in (body.get("max_tokens"), body.get("max_completion_tokens"))
 
 
+def test_pages_are_turned_upright_as_asked(served: Gateway) -> None:
+    with Image.open(EXAMPLE) as image:
+        file, (width, height) = BytesIO(), (image.width // 2, image.height // 2)
+        image.resize((width, height)).rotate(-90, expand=True).save(file, "PNG")
+    result = result_of(ask(served, file.getvalue(), useDocOrientationClassify=True))
+    [page] = result["layoutParsingResults"]
+    pruned = page["prunedResult"]
+    assert (pruned["width"], pruned["height"]) == (width, height)
+    assert pruned["doc_preprocessor_res"]["angle"] == 90
+    assert pruned["model_settings"]["use_doc_preprocessor"] is True
+    assert set(page["outputImages"]) == {"layout_det_res", "preprocessed_img"}
+    assert (result["dataInfo"]["width"], result["dataInfo"]["height"]) == (height, width)
+    assert "warnings" not in result
+    kept = page_of(ask(served, file.getvalue()))
+    assert (kept["prunedResult"]["width"], "doc_preprocessor_res" in kept["prunedResult"]) == (height, False)
+
+
+def test_that_pages_are_not_flattened_is_said(served: Gateway, png: bytes) -> None:
+    assert any("useDocUnwarping" in line for line in result_of(ask(served, png, useDocUnwarping=True))["warnings"])
+    assert "warnings" not in result_of(ask(served, png, useDocUnwarping=False))
+
+
+def test_spotted_texts_are_drawn(served: Gateway, png: bytes) -> None:
+    served.engine.answer = lambda _request: Reply("one" + "<|LOC_100|><|LOC_200|>" * 4)
+    fields = {"useLayoutDetection": False, "promptLabel": "spotting"}
+    assert set(page_of(ask(served, png, **fields))["outputImages"]) == {"spotting_res_img"}
+    assert "outputImages" not in page_of(ask(served, png, visualize=False, **fields))
+
+
 def test_values_that_no_engine_can_serve_do_no_harm(served: Gateway, png: bytes) -> None:
     page_of(ask(served, png, maxNewTokens=10**9, minPixels=1, maxPixels=1))
     body = served.engine.requests[-1].body
@@ -171,6 +205,8 @@ def test_fields_that_are_taken(served: Gateway, png: bytes, fields: dict[str, An
         ("maxNewTokens", 0),
         ("markdownIgnoreLabels", "text"),
         ("vlmExtraArgs", 1),
+        ("vlmExtraArgs", {"table_max_pixels": 0}),
+        ("vlmExtraArgs", {"table_min_pixels": 2000, "table_max_pixels": 1000}),
         ("prettifyMarkdown", None),
         ("outputFormats", ["pdf"]),
         ("logId", 7),
