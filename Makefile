@@ -9,7 +9,7 @@ LOCK := uv pip compile --universal --python-version 3.11 --generate-hashes --no-
 
 .DEFAULT_GOAL := help
 .PHONY: help run test lint docs examples bench-accuracy bench-embedded bench-runaway bench-vllm vllm vllm-cpu fetch-models doctor lock clean \
-	env env-test env-vllm test-clients
+	env env-test env-vllm test-clients test-differential
 
 help: ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r command text; do \
@@ -35,6 +35,10 @@ test-clients: env-test ## test with the clients of PaddleX serving, each in its 
 	@sh scripts/venv.sh -s "500 MB" .venv-clients-loaders /dev/null tests/clients/loaders.txt
 	$(PY_TEST) -m pytest -v tests/clients
 	@echo "What the clients and the gateway said: build/clients-transcript.txt"
+
+test-differential: env-test ## compare with PaddleX's own PaddleOCR-VL pipeline; build/differential.md says what
+	@sh scripts/venv.sh -s "180 MB" .venv-paddlex tests/differential/paddlex.txt
+	$(PY_TEST) -m pytest -v tests/differential
 
 lint: env-test ## ruff and mypy
 	$(PY_TEST) -m ruff check .
@@ -75,9 +79,10 @@ doctor: env ## say what keeps the engine from starting, and what to do about it
 lock: ## resolve pyproject.toml and vlm_backend/*.in into the pinned requirements files (needs uv)
 	$(LOCK) pyproject.toml -o requirements/runtime.txt
 	$(LOCK) pyproject.toml --extra dev -o requirements/dev.txt
+	$(LOCK) tests/differential/paddlex.in -o tests/differential/paddlex.txt
 	$(LOCK) $(VLLM_LOCK)-cuda.in -o $(VLLM_LOCK)-cuda.txt
 	$(LOCK) $(VLLM_LOCK)-cpu.in --excludes $(VLLM_LOCK)-cpu-excluded.txt -o $(VLLM_LOCK)-cpu.txt
 
 clean: ## remove all environments and all caches; var/ stays
-	rm -rf .venv .venv-test .venv-vllm .venv-clients-* .mypy_cache .ruff_cache .pytest_cache .hypothesis build *.egg-info
+	rm -rf .venv .venv-test .venv-vllm .venv-clients-* .venv-paddlex .mypy_cache .ruff_cache .pytest_cache .hypothesis build *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
