@@ -1,0 +1,100 @@
+"""The gateway as users run it, but for its layout model, in whose place stand the boxes of the scripted page.
+
+BENCH_BOXES=boxes.json python -m benchmarks.load.app; the settings are the gateway's own. `GET /lag` gives the delays
+of its event loop since the last such request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Literal
+
+import uvicorn
+from fastapi import FastAPI
+
+from gateway.__main__ import Server
+from gateway.app import create_app
+from gateway.logs import configure_logs
+from gateway.model import PageImage, Region
+from gateway.pipeline import create_parts
+from gateway.settings import Settings
+
+TICK_S = 0.01
+
+
+@dataclass
+class RecordedLayout:
+    """The same boxes on every page, at no cost."""
+
+    boxes: list[tuple[str, float, float, float, float]]
+    name: str = "recorded"
+    state: Literal["not_initialized", "ready", "failed"] = "not_initialized"
+    reason: str | None = None
+    warning: str | None = None
+
+    async def start(self) -> None:
+        self.state = "ready"
+
+    async def close(self) -> None:
+        self.state = "not_initialized"
+
+    async def detect(self, page: PageImage) -> list[Region]:
+        width, height = page.width, page.height
+        return [
+            Region(label, (round(x1 * width), round(y1 * height), round(x2 * width), round(y2 * height)), order, 0.9)
+            for order, (label, x1, y1, x2, y2) in enumerate(self.boxes, start=1)
+        ]
+
+
+@dataclass
+class LoopLag:
+    """How much later than asked for the event loop comes back to a timer, seconds."""
+
+    delays: list[float] = field(default_factory=list)
+
+    async def watch(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            due = loop.time() + TICK_S
+            await asyncio.sleep(TICK_S)
+            self.delays.append(max(loop.time() - due, 0.0))
+
+    async def take(self) -> dict[str, float]:
+        """Milliseconds at percentiles since the last call."""
+        taken, self.delays = sorted(self.delays), []
+        if not taken:
+            return {}
+        return {f"p{share}": 1000 * taken[min(len(taken) * share // 100, len(taken) - 1)] for share in (50, 99, 100)}
+
+
+def bench_app(settings: Settings, boxes: Path) -> FastAPI:
+    layout, lag = RecordedLayout(json.loads(boxes.read_text())), LoopLag()
+    app = create_app(settings, replace(create_parts(settings), layout=layout))
+    app.add_api_route("/lag", lag.take)
+    watch: list[asyncio.Task[None]] = []
+
+    async def measured_from_the_first_request() -> dict[str, str]:
+        if not watch:
+            watch.append(asyncio.create_task(lag.watch()))
+        return {}
+
+    app.add_api_route("/lag/start", measured_from_the_first_request)
+    return app
+
+
+def main() -> None:
+    settings = Settings()
+    configure_logs(settings.log_level, settings.log_format)
+    app = bench_app(settings, Path(os.environ["BENCH_BOXES"]))
+    config = uvicorn.Config(
+        app, host=settings.host, port=settings.port, log_config=None, access_log=False, server_header=False
+    )
+    Server(config, app.state.service).run()
+
+
+if __name__ == "__main__":
+    main()

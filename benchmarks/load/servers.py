@@ -1,0 +1,140 @@
+"""The servers under load, each with the recorded boxes and the stub engine, and how a document is sent to each."""
+
+from __future__ import annotations
+
+import base64
+import json
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from benchmarks.load.page import write_boxes
+from benchmarks.load.processes import Program, running
+from benchmarks.service import free_port
+
+PEERS = Path(__file__).parent / "peers"
+GATEWAY, PADDLEX, GLMOCR = "gateway", "PaddleX serving", "GLM-OCR SDK server"
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A PDF in memory and on disk: GLM-OCR's server takes PDFs by a path of its own machine only."""
+
+    data: bytes
+    file: Path
+    pages: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """`regions` of the answer that have text; `is_whole`: the server says, or shows, that nothing is missing."""
+
+    status: int
+    is_whole: bool = False
+    regions: int = 0
+
+
+Read = Callable[[aiohttp.ClientSession, str, Document], Awaitable[Reply]]
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    program: Program
+    read: Read
+
+
+@contextmanager
+def engine(*, faults: bool = False) -> Iterator[Program]:
+    port = free_port()
+    command = [sys.executable, "-m", "benchmarks.load.engine", str(port), *(["--faults"] if faults else [])]
+    with running("engine", command, port, "/health") as program:
+        yield program
+
+
+@contextmanager
+def gateway(stub: Program, **settings: str) -> Iterator[Server]:
+    """The gateway with settings of its own besides the defaults. No peer writes logs of what it does, nor does it."""
+    port = free_port()
+    with tempfile.TemporaryDirectory() as folder:
+        environment = {
+            "HOST": "127.0.0.1", "PORT": str(port), "VLM_ENGINE": "external", "VLM_BASE_URL": f"{stub.url}/v1",
+            "LOG_LEVEL": "WARNING", "OUTPUT_DIR": f"{folder}/output", "TEMP_DIR": f"{folder}/temp",
+            "BENCH_BOXES": str(write_boxes(Path(folder) / "boxes.json")), **settings,
+        }  # fmt: skip
+        command = [sys.executable, "-m", "benchmarks.load.app"]
+        with running(GATEWAY, command, port, "/readyz", environment) as program:
+            yield Server(program, _read_by_gateway)
+
+
+@contextmanager
+def paddlex(stub: Program, python: str) -> Iterator[Server]:
+    with _peer(PADDLEX, python, "paddlex_server.py", f"{stub.url}/v1", "/health") as program:
+        yield Server(program, _read_by_paddlex)
+
+
+@contextmanager
+def glmocr(stub: Program, python: str) -> Iterator[Server]:
+    with _peer(GLMOCR, python, "glmocr_server.py", stub.url.rpartition(":")[2], "/health") as program:
+        yield Server(program, _read_by_glmocr)
+
+
+@contextmanager
+def _peer(name: str, python: str, script: str, engine_at: str, ready_path: str) -> Iterator[Program]:
+    port = free_port()
+    with tempfile.TemporaryDirectory() as folder:
+        boxes = write_boxes(Path(folder) / "boxes.json")
+        command = [python, str(PEERS / script), str(port), engine_at, str(boxes)]
+        with running(name, command, port, ready_path) as program:
+            yield program
+
+
+@asynccontextmanager
+async def client() -> AsyncIterator[aiohttp.ClientSession]:
+    timeout = aiohttp.ClientTimeout(total=3600)
+    connector = aiohttp.TCPConnector(limit=0)
+    async with aiohttp.ClientSession(timeout=timeout, connector=connector) as session:
+        yield session
+
+
+async def _read_by_gateway(session: aiohttp.ClientSession, url: str, document: Document) -> Reply:
+    form = aiohttp.FormData()
+    form.add_field("file", document.data, filename="document.pdf")
+    async with session.post(f"{url}/ocr", data=form) as response:
+        body = await response.read()
+    if response.status != 200:
+        return Reply(response.status)
+    answer = json.loads(body)
+    blocks = [block for page in answer["pages"] for block in page["blocks"]]
+    return Reply(200, answer["status"] == "ok", sum(bool(block["content"]) for block in blocks))
+
+
+async def _read_by_paddlex(session: aiohttp.ClientSession, url: str, document: Document) -> Reply:
+    """Without the drawings of the layout, which it makes by default and which cost it more than all the rest."""
+    asked = {"file": base64.b64encode(document.data).decode(), "fileType": 0, "visualize": False}
+    answer = await _posted(session, f"{url}/layout-parsing", asked)
+    if isinstance(answer, int):
+        return Reply(answer)
+    pages = answer["result"]["layoutParsingResults"]
+    blocks = [block for page in pages for block in page["prunedResult"]["parsing_res_list"]]
+    return Reply(200, True, sum(bool(block["block_content"]) for block in blocks))
+
+
+async def _read_by_glmocr(session: aiohttp.ClientSession, url: str, document: Document) -> Reply:
+    answer = await _posted(session, f"{url}/glmocr/parse", {"file": str(document.file)})
+    if isinstance(answer, int):
+        return Reply(answer)
+    blocks = [block for page in answer["json_result"] for block in page]
+    return Reply(200, all(block["content"] is not None for block in blocks), len(blocks))
+
+
+async def _posted(session: aiohttp.ClientSession, url: str, body: dict[str, object]) -> Any:  # noqa: ANN401 - JSON
+    """The answer's JSON, or its status where that is not 200."""
+    async with session.post(url, json=body) as response:
+        data = await response.read()
+    return json.loads(data) if response.status == 200 else response.status
