@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
+from cv2.typing import MatLike
 
 from gateway.assembly.labels import is_formula
 from gateway.model import BBox, Pixels, Polygon, Region
@@ -25,7 +26,12 @@ MAX_RATIO = 100
 LONGEST_STRIP = 32_000
 """A strip beyond `MAX_RATIO` is scaled to this length before it is padded: padding a longer one would fill memory."""
 LONGEST_JPEG_SIDE = 65_500
-PNG_FAST = (cv2.IMWRITE_PNG_COMPRESSION, 1)
+PNG_FAST = (cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_NONE)
+"""Left to itself OpenCV tries every filter on every row, which takes half the time and makes print no smaller."""
+PNG_GREY = (*PNG_FAST, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE)
+"""Print on one channel is runs of paper: looking for longer matches takes half the time and finds less."""
+LOOKED_AT = 16
+"""Every so many pixels tell a picture in colour from one that may be grey."""
 JPEG_QUALITY = (cv2.IMWRITE_JPEG_QUALITY, 90)
 WHITE = 255
 ENLARGED = 2
@@ -75,7 +81,8 @@ def cut_crop(page: Pixels, region: Region, task: RegionTask, *, fit: bool, partn
 def cut_picture(page: Pixels, bbox: BBox) -> bytes:
     """The box of the page as JPEG, for the client."""
     x1, y1, x2, y2 = clip(bbox, page)
-    return _compress(".jpg", _no_longer_than(LONGEST_JPEG_SIDE, page[y1:y2, x1:x2]), JPEG_QUALITY)
+    pixels = _no_longer_than(LONGEST_JPEG_SIDE, page[y1:y2, x1:x2])
+    return _compress(".jpg", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), JPEG_QUALITY)
 
 
 def shrink(crop: Crop) -> Crop:
@@ -203,11 +210,21 @@ def _halves(total: int) -> tuple[int, int]:
 
 
 def encode(pixels: Pixels) -> Crop:
-    return Crop(_compress(".png", pixels, PNG_FAST), int(pixels.shape[1]), int(pixels.shape[0]))
+    """As PNG, which loses nothing; on one channel where all three are alike: a quarter of the time, half the bytes."""
+    height, width = pixels.shape[:2]
+    if _is_grey(pixels[::LOOKED_AT, ::LOOKED_AT]) and _is_grey(pixels):
+        return Crop(_compress(".png", np.ascontiguousarray(pixels[:, :, 0]), PNG_GREY), width, height)
+    return Crop(_compress(".png", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), PNG_FAST), width, height)
 
 
-def _compress(suffix: str, pixels: Pixels, parameters: tuple[int, int]) -> bytes:
-    written, data = cv2.imencode(suffix, cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), parameters)
+def _is_grey(pixels: Pixels) -> bool:
+    red, green, blue = pixels[:, :, 0], pixels[:, :, 1], pixels[:, :, 2]
+    return np.array_equal(red, green) and np.array_equal(green, blue)
+
+
+def _compress(suffix: str, pixels: MatLike, parameters: tuple[int, ...]) -> bytes:
+    """`pixels` in OpenCV's order of channels."""
+    written, data = cv2.imencode(suffix, pixels, parameters)
     if not written:
         raise ValueError(f"OpenCV could not encode a picture of shape {pixels.shape} as {suffix}")
     return data.tobytes()

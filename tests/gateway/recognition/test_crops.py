@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from gateway.model import Pixels, Region
-from gateway.recognition.crops import Crop, cut_crop, cut_picture, enlarged, shrink
+from gateway.recognition.crops import Crop, cut_crop, cut_picture, encode, enlarged, shrink
 from gateway.recognition.runaway import room_of
 from gateway.recognition.tasks import RegionTask
 from tests.support.fakes import blank
@@ -139,6 +139,22 @@ def test_a_shrunk_crop_is_still_big_enough() -> None:
 def test_a_data_url_holds_the_picture() -> None:
     crop = cut_crop(red_page(), Region("text", (0, 0, 60, 50), 1), RegionTask(), fit=False)
     assert crop.data_url.startswith("data:image/png;base64,iVBOR")
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_encoding_loses_nothing_and_grey_takes_one_channel(channels: int) -> None:
+    noise = np.random.default_rng(1).integers(0, 256, (90, 130, channels), dtype=np.uint8)
+    pixels = np.ascontiguousarray(np.broadcast_to(noise, (90, 130, 3)))
+    crop = encode(pixels)
+    assert (opened(crop) == pixels).all()
+    with Image.open(BytesIO(crop.png)) as image:
+        assert (image.size, len(image.getbands())) == ((130, 90), channels)
+
+
+def test_one_coloured_pixel_is_kept() -> None:
+    page = blank(100, 80)
+    page[41, 37] = (255, 254, 255)
+    assert (opened(encode(page)) == page).all()
 
 
 @pytest.mark.parametrize("bbox", [(20, 10, 120, 60), (-10, -10, 1000, 1000), (150, 90, 20, 10)])
