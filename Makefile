@@ -8,7 +8,8 @@ LOCK := uv pip compile --universal --python-version 3.11 --generate-hashes --no-
 	--no-emit-index-url --no-emit-find-links
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint docs examples bench-accuracy bench-embedded bench-runaway bench-vllm vllm vllm-cpu fetch-models doctor lock clean \
+.PHONY: help run test lint docs examples bench bench-overload bench-faults bench-memory \
+	bench-accuracy bench-embedded bench-runaway bench-vllm vllm vllm-cpu fetch-models doctor lock clean \
 	env env-test env-vllm test-clients test-differential
 
 help: ## list these commands
@@ -51,6 +52,20 @@ docs: env-test ## write docs/settings.md anew from the settings tables
 examples: env-test ## draw the example documents anew
 	$(PY_TEST) -m examples.generate
 
+bench: env-test ## time the gateway against PaddleX's and GLM-OCR's servers, engine and layout scripted: FULL=1 for all
+	@sh scripts/venv.sh -s "180 MB" .venv-paddlex tests/differential/paddlex.txt
+	@sh scripts/venv.sh -s "120 MB" .venv-glmocr benchmarks/load/peers/glmocr.txt
+	$(PY_TEST) -m benchmarks.load.bench $(if $(FULL),--full) --paddlex .venv-paddlex/bin/python --glmocr .venv-glmocr/bin/python
+
+bench-overload: env-test ## load the gateway with twice what it can read: FULL=1 for 10 minutes
+	$(PY_TEST) -m benchmarks.load.overload --minutes $(if $(FULL),10,2)
+
+bench-faults: env-test ## run the gateway on an engine with faults
+	$(PY_TEST) -m benchmarks.load.faults --documents $(if $(FULL),320,64)
+
+bench-memory: env-test ## measure the memory of long documents, many documents and a soak: FULL=1 for 1,000 pages, an hour
+	$(PY_TEST) -m benchmarks.load.memory $(if $(FULL),--pages 1000 --minutes 60,--pages 200 --minutes 2)
+
 bench-accuracy: env-test ## score the sample pages against their truth
 	$(PY_TEST) -m benchmarks.accuracy
 
@@ -80,9 +95,10 @@ lock: ## resolve pyproject.toml and vlm_backend/*.in into the pinned requirement
 	$(LOCK) pyproject.toml -o requirements/runtime.txt
 	$(LOCK) pyproject.toml --extra dev -o requirements/dev.txt
 	$(LOCK) tests/differential/paddlex.in -o tests/differential/paddlex.txt
+	$(LOCK) benchmarks/load/peers/glmocr.in -o benchmarks/load/peers/glmocr.txt
 	$(LOCK) $(VLLM_LOCK)-cuda.in -o $(VLLM_LOCK)-cuda.txt
 	$(LOCK) $(VLLM_LOCK)-cpu.in --excludes $(VLLM_LOCK)-cpu-excluded.txt -o $(VLLM_LOCK)-cpu.txt
 
 clean: ## remove all environments and all caches; var/ stays
-	rm -rf .venv .venv-test .venv-vllm .venv-clients-* .venv-paddlex .mypy_cache .ruff_cache .pytest_cache .hypothesis build *.egg-info
+	rm -rf .venv .venv-test .venv-vllm .venv-clients-* .venv-paddlex .venv-glmocr .mypy_cache .ruff_cache .pytest_cache .hypothesis build *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

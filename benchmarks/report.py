@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
+import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -18,6 +19,16 @@ PACKAGES = ("rapidocr", "rapid-layout", "onnxruntime", "tesserocr", "fastapi", "
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     lines = [header, ["---"] * len(header), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def verdict(is_met: bool) -> str:
+    return "met" if is_met else "**not met**"
+
+
+def command() -> str:
+    """The command line that this runs by, but for paths of interpreters."""
+    module = ".".join(Path(sys.argv[0]).resolve().relative_to(ROOT).with_suffix("").parts)
+    return " ".join(["python -m", module, *(word for word in sys.argv[1:] if "/" not in word)])
 
 
 def write_report(name: str, title: str, *sections: str) -> None:

@@ -13,14 +13,13 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from pathlib import Path
 from statistics import median
 
 from benchmarks.load.answers import engine_seconds
-from benchmarks.load.page import REGIONS, document
+from benchmarks.load.page import REGIONS
 from benchmarks.load.runs import Run, at_once
-from benchmarks.load.servers import GATEWAY, GLMOCR, PADDLEX, Document, Server, engine, gateway, glmocr, paddlex
-from benchmarks.report import table, write_report
+from benchmarks.load.servers import GATEWAY, GLMOCR, PADDLEX, Document, Server, engine, gateway, glmocr, made, paddlex
+from benchmarks.report import command, table, verdict, write_report
 
 LEVELS = (1, 4, 16, 64)
 AT = 16
@@ -42,12 +41,6 @@ class Plan:
 
 QUICK = Plan({1: 6, 4: 24, 16: 80, 64: 192}, {1: 3, 4: 8, 16: 24}, 1)
 FULL = Plan({1: 12, 4: 48, 16: 192, 64: 512}, {1: 6, 4: 16, 16: 48, 64: 128}, 3)
-
-
-def one_page(folder: Path) -> Document:
-    file = folder / "document.pdf"
-    file.write_bytes(document(1))
-    return Document(file.read_bytes(), file)
 
 
 async def measure(server: Server, page: Document, documents: Mapping[int, int]) -> dict[int, Run]:
@@ -137,10 +130,6 @@ def goals(runs: Runs) -> list[list[str]]:
     return told
 
 
-def verdict(is_met: bool) -> str:
-    return "met" if is_met else "**not met**"
-
-
 def method(plan: Plan, runs: Runs) -> str:
     absent = [name for name in PEERS if name not in runs]
     missing = f" Not measured, for want of an environment: {', '.join(absent)}." if absent else ""
@@ -156,10 +145,6 @@ def method(plan: Plan, runs: Runs) -> str:
     )
 
 
-def command() -> str:
-    return f"python -m {Path(sys.argv[0]).resolve().relative_to(Path.cwd()).with_suffix('')}".replace("/", ".")
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.load.bench", description=__doc__)
     parser.add_argument("--full", action="store_true", help="more documents, three repetitions, peers at 64 too")
@@ -170,7 +155,7 @@ def main() -> None:
     plan = FULL if arguments.full else QUICK
     peers = {name: python for name, python in ((PADDLEX, arguments.paddlex), (GLMOCR, arguments.glmocr)) if python}
     with tempfile.TemporaryDirectory() as folder:
-        runs = measure_all(plan, one_page(Path(folder)), peers)
+        runs = measure_all(plan, made(folder), peers)
     header = ["at once", "server", "pages/s", "p50, s", "p95, s", "p99, s", "CPU ms a page", "peak MB", "lost"]
     write_report(
         arguments.name,

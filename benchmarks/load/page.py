@@ -18,6 +18,7 @@ A4 = (595, 842)
 """Points."""
 SCAN_DPI = 150
 INK, PAPER, GRAIN = 40, 243, 1.0
+QUALITY = 75
 SCANS = 8
 """Different scans in a long document; each page still has a copy of its own."""
 LEFT, RIGHT = 50, 545
@@ -55,9 +56,9 @@ def write_boxes(file: Path) -> Path:
     return file
 
 
-def document(pages: int, seed: int = 0) -> bytes:
-    """A PDF of so many scanned pages."""
-    scans = [_scan(seed + number) for number in range(min(pages, SCANS))]
+def document(pages: int, quality: int = QUALITY) -> bytes:
+    """A PDF of so many scanned pages. `quality` is JPEG's."""
+    scans = [_scan(number, quality) for number in range(min(pages, SCANS))]
     with pdfium.PdfDocument.new() as pdf:
         for number in range(pages):
             page = pdf.new_page(*A4)
@@ -72,7 +73,7 @@ def document(pages: int, seed: int = 0) -> bytes:
     return file.getvalue()
 
 
-def _scan(seed: int) -> bytes:
+def _scan(seed: int, quality: int) -> bytes:
     """One page as JPEG."""
     scale = SCAN_DPI / 72
     page = Image.new("L", (round(A4[0] * scale), round(A4[1] * scale)), PAPER)
@@ -84,7 +85,7 @@ def _scan(seed: int) -> bytes:
     grain = np.random.default_rng(seed).normal(0, GRAIN, (page.height, page.width))
     grainy = np.clip(np.asarray(page) + grain, 0, 255).astype(np.uint8)
     file = BytesIO()
-    Image.fromarray(grainy).save(file, "JPEG", quality=75)
+    Image.fromarray(grainy).save(file, "JPEG", quality=quality)
     return file.getvalue()
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import aiohttp
 
-from benchmarks.load.page import write_boxes
+from benchmarks.load.page import QUALITY, document, write_boxes
 from benchmarks.load.processes import Program, running
 from benchmarks.service import free_port
 
@@ -31,13 +31,22 @@ class Document:
     pages: int = 1
 
 
+def made(folder: str, pages: int = 1, quality: int = QUALITY) -> Document:
+    """A document of so many pages, its file in `folder`."""
+    file = Path(folder) / f"{pages}-pages.pdf"
+    file.write_bytes(document(pages, quality))
+    return Document(file.read_bytes(), file, pages)
+
+
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """`regions` of the answer that have text; `is_whole`: the server says, or shows, that nothing is missing."""
+    """`regions` of the answer that have text, `size` in bytes; `is_whole`: the server says, or shows, that nothing is
+    missing."""
 
     status: int
     is_whole: bool = False
     regions: int = 0
+    size: int = 0
 
 
 Read = Callable[[aiohttp.ClientSession, str, Document], Awaitable[Reply]]
@@ -111,7 +120,7 @@ async def _read_by_gateway(session: aiohttp.ClientSession, url: str, document: D
         return Reply(response.status)
     answer = json.loads(body)
     blocks = [block for page in answer["pages"] for block in page["blocks"]]
-    return Reply(200, answer["status"] == "ok", sum(bool(block["content"]) for block in blocks))
+    return Reply(200, answer["status"] == "ok", sum(bool(block["content"]) for block in blocks), len(body))
 
 
 async def _read_by_paddlex(session: aiohttp.ClientSession, url: str, document: Document) -> Reply:
