@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import random
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 TOKENS = (18, 122, 14, 146, 108, 62, 96, 24, 240, 110, 12, 138, 104, 88, 78)
 """Tokens of the answers to the regions of one page, in their order: 1,360 a page. PaddleOCR-VL's published runs have
@@ -15,6 +16,8 @@ FIRST_S = 0.2
 TOKEN_S = 0.005
 """An answer of n tokens takes FIRST_S + n · TOKEN_S."""
 TOKENS_A_CHUNK = 8
+"""In one event of a stream, where the request has no `stream_interval`."""
+PROMPT_TOKENS = 160
 SHORT_TOKENS = 1
 """For a canary, which asks for one."""
 WORDS = re.findall(
@@ -28,10 +31,11 @@ MODEL = "PaddleOCR-VL-stub"
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """`whole`: the body of an answer in one piece; `events`: those of a stream, one for each `TOKENS_A_CHUNK`, with
-    what ends it in `end`, and `usage` before that end where it was asked for."""
+    """`whole`: the body of an answer in one piece; `events`: those of a stream, each of `interval` tokens, then `end`,
+    then `usage` where it was asked for."""
 
     tokens: int
+    interval: int
     whole: bytes
     events: Sequence[bytes]
     usage: bytes
@@ -51,13 +55,24 @@ def mean_seconds() -> float:
     return FIRST_S + TOKEN_S * sum(TOKENS) / len(TOKENS)
 
 
-def make_answers(prompt: str, *, logprobs: bool) -> list[Answer]:
-    """An answer to this prompt for each region of a page."""
-    return [_answer(_tokens_of(prompt, count, seed), logprobs) for seed, count in enumerate(TOKENS)]
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """How an answer is asked for. `usage_always`: each event of a stream counts the tokens so far."""
+
+    prompt: str = "text"
+    logprobs: bool = True
+    interval: int = TOKENS_A_CHUNK
+    usage_always: bool = False
+
+
+@cache
+def make_answers(shape: Shape) -> list[Answer]:
+    """An answer in this shape for each region of a page."""
+    return [_answer(_tokens_of(shape.prompt, count, seed), shape) for seed, count in enumerate(TOKENS)]
 
 
 def short_answer() -> Answer:
-    return _answer(["x"] * SHORT_TOKENS, logprobs=True)
+    return _answer(["x"] * SHORT_TOKENS, Shape())
 
 
 def _tokens_of(prompt: str, count: int, seed: int) -> list[str]:
@@ -72,22 +87,33 @@ def _tokens_of(prompt: str, count: int, seed: int) -> list[str]:
     return words
 
 
-def _answer(tokens: list[str], logprobs: bool) -> Answer:
-    usage = {"prompt_tokens": 160, "completion_tokens": len(tokens), "total_tokens": 160 + len(tokens)}
-    groups = [tokens[at : at + TOKENS_A_CHUNK] for at in range(0, len(tokens), TOKENS_A_CHUNK)]
+def _answer(tokens: list[str], shape: Shape) -> Answer:
     whole = {
         "index": 0,
         "message": {"role": "assistant", "content": "".join(tokens)},
         "finish_reason": "stop",
-        "logprobs": _logprobs(tokens) if logprobs else None,
+        "logprobs": _logprobs(tokens) if shape.logprobs else None,
     }
+    usage = _usage(len(tokens))
     return Answer(
         len(tokens),
+        shape.interval,
         json.dumps({**_head("chat.completion"), "choices": [whole], "usage": usage}).encode(),
-        [_event([_delta({"content": "".join(group)}, _logprobs(group) if logprobs else None)]) for group in groups],
+        list(_events(tokens, shape)),
         _event([], usage),
         _event([_delta({}, None, "stop")]),
     )
+
+
+def _events(tokens: list[str], shape: Shape) -> Iterator[bytes]:
+    for at in range(0, len(tokens), shape.interval):
+        group = tokens[at : at + shape.interval]
+        delta = _delta({"content": "".join(group)}, _logprobs(group) if shape.logprobs else None)
+        yield _event([delta], _usage(at + len(group)) if shape.usage_always else None)
+
+
+def _usage(count: int) -> dict[str, int]:
+    return {"prompt_tokens": PROMPT_TOKENS, "completion_tokens": count, "total_tokens": PROMPT_TOKENS + count}
 
 
 def _logprobs(tokens: Sequence[str]) -> dict[str, object]:

@@ -18,7 +18,7 @@ from typing import Literal, cast
 
 import uvloop
 
-from benchmarks.load.answers import MODEL, TOKEN_S, TOKENS, TOKENS_A_CHUNK, Answer, make_answers, short_answer
+from benchmarks.load.answers import MODEL, TOKEN_S, TOKENS, TOKENS_A_CHUNK, Answer, Shape, make_answers, short_answer
 
 CONCURRENCY = 256
 SMALL_BODY = 3_000
@@ -33,6 +33,8 @@ SLOW = 3.0
 _LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
 _STREAM = re.compile(rb'"stream": ?true')
 _USAGE = re.compile(rb'"include_usage": ?true')
+_USAGE_ALWAYS = re.compile(rb'"continuous_usage_stats": ?true')
+_INTERVAL = re.compile(rb'"stream_interval": ?(\d+)')
 _LOGPROBS = re.compile(rb'"logprobs": ?true')
 
 
@@ -95,13 +97,18 @@ class Script:
     """Which answer comes next: those of a page in turn, whoever asks."""
 
     def __init__(self) -> None:
-        prompts = ("text", "table", "formula")
-        self._answers = {(p, logs): make_answers(p, logprobs=logs) for p in prompts for logs in (True, False)}
         self.short = short_answer()
 
     def answer(self, ends: bytes, number: int) -> Answer:
         prompt = "table" if b"Table Recognition" in ends else "formula" if b"Formula Recognition" in ends else "text"
-        return self._answers[prompt, bool(_LOGPROBS.search(ends))][number % len(TOKENS)]
+        interval = _INTERVAL.search(ends)
+        shape = Shape(
+            prompt,
+            logprobs=bool(_LOGPROBS.search(ends)),
+            interval=int(interval[1]) if interval else TOKENS_A_CHUNK,
+            usage_always=bool(_USAGE_ALWAYS.search(ends)),
+        )
+        return make_answers(shape)[number % len(TOKENS)]
 
 
 class Connection(asyncio.Protocol):
@@ -197,7 +204,7 @@ class Connection(asyncio.Protocol):
         start = asyncio.get_running_loop().time() + pace * (answer.seconds - answer.tokens * TOKEN_S)
         half = len(answer.events) // 2
         for at, event in enumerate(answer.events):
-            due = start + pace * TOKEN_S * min(answer.tokens, (at + 1) * TOKENS_A_CHUNK)
+            due = start + pace * TOKEN_S * min(answer.tokens, (at + 1) * answer.interval)
             await asyncio.sleep(due - asyncio.get_running_loop().time())
             if at == half and fault == "dropped":
                 self._transport.abort()
