@@ -171,7 +171,7 @@ class _Work:
                 finally:
                     del page
                     self._pixels.release()
-            return self._assembled(cut, intake_ms)
+            return await asyncio.to_thread(self._assembled, cut, intake_ms)
         except Exception:
             log.exception("page_failed", page=number)
             failure = PageFailure(number, "page_failed", "the page could not be read because of an internal fault")

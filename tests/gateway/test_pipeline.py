@@ -7,12 +7,14 @@ from contextlib import aclosing
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
 
+from gateway.assembly.page import assemble_page
 from gateway.errors import ServiceError
-from gateway.model import OcrOptions, PageFailure, PageImage, Pixels, Region
+from gateway.model import OcrOptions, PageFailure, PageImage, PageResult, Pixels, Region
 from gateway.pipeline import PAGES_AHEAD, Parts, ReadPage, read_pages
 from gateway.recognition.fairness import BATCH, Caller
 from tests.support.fakes import FakeDocument, FakeLayout, blank, text_regions
@@ -59,6 +61,23 @@ async def test_a_document_becomes_pages_with_a_block_for_each_region(stub: StubE
         *(20, 4),
     )
     assert sorted(stub.prompts) == ["OCR:", "OCR:", "Table Recognition:", "Table Recognition:"]
+
+
+async def test_other_work_goes_on_while_a_page_is_assembled(stub: StubEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, may_end = threading.Event(), threading.Event()
+
+    def slowly(*of_the_page: Any) -> PageResult:  # noqa: ANN401 - as the real one takes them
+        begun.set()
+        assert may_end.wait(10), "nothing else ran meanwhile"
+        return assemble_page(*of_the_page)
+
+    monkeypatch.setattr("gateway.pipeline.assemble_page", slowly)
+    async with parts_for(stub) as parts:
+        reading = asyncio.create_task(read_all(parts, FakeDocument()))
+        await eventually(begun.is_set)
+        may_end.set()
+        [page] = await reading
+    assert page.result.status == "ok"
 
 
 async def test_one_failing_region_costs_its_block_only(stub: StubEngine) -> None:
