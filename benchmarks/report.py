@@ -26,9 +26,11 @@ def verdict(is_met: bool) -> str:
 
 
 def command() -> str:
-    """The command line that this runs by, but for paths of interpreters."""
+    """The command line that this runs by; of absolute paths the last part."""
     module = ".".join(Path(sys.argv[0]).resolve().relative_to(ROOT).with_suffix("").parts)
-    return " ".join(["python -m", module, *(word for word in sys.argv[1:] if "/" not in word)])
+    return " ".join(
+        ["python -m", module, *(Path(word).name if word.startswith("/") else word for word in sys.argv[1:])]
+    )
 
 
 def write_report(name: str, title: str, *sections: str) -> None:

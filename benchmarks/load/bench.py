@@ -84,8 +84,10 @@ def _cells(taken: Sequence[Run]) -> list[str]:
         f"{_middle(taken, 'pages_a_second'):.2f}",
         *(f"{median(run.latency_s(share) for run in taken):.2f}" for share in (0.5, 0.95, 0.99)),
         f"{_middle(taken, 'cpu_ms_a_page'):.0f}",
+        f"{_middle(taken, 'engine_ms_a_page'):.0f}",
         f"{max(run.peak_mb for run in taken):.0f}",
         str(lost),
+        f"{max(run.foreign_cores for run in taken):.2f}",
     ]
 
 
@@ -140,8 +142,8 @@ def method(plan: Plan, runs: Runs) -> str:
         f"{engine_seconds():.2f} s for the longest answer of a page, 256 at once. Servers are as they are by default; "
         f"{PADDLEX} is asked for no drawings, and {GLMOCR} reads the PDF from its own disk. Clients send their next "
         "document when they have their answer; pages/s are those from the first byte sent to the last one back. CPU "
-        "and memory are of the server with all its child processes, from /proc; engine and clients share the machine "
-        f"but are not counted.{missing}"
+        "and memory are of the server with all its child processes, from /proc; engine and clients share the machine; "
+        f"`others` is how many cores everything else on it kept busy.{missing}"
     )
 
 
@@ -156,7 +158,19 @@ def main() -> None:
     peers = {name: python for name, python in ((PADDLEX, arguments.paddlex), (GLMOCR, arguments.glmocr)) if python}
     with tempfile.TemporaryDirectory() as folder:
         runs = measure_all(plan, made(folder), peers)
-    header = ["at once", "server", "pages/s", "p50, s", "p95, s", "p99, s", "CPU ms a page", "peak MB", "lost"]
+    header = [
+        "at once",
+        "server",
+        "pages/s",
+        "p50, s",
+        "p95, s",
+        "p99, s",
+        "CPU ms a page",
+        "engine's",
+        "peak MB",
+        "lost",
+        "others",
+    ]
     write_report(
         arguments.name,
         "The gateway under load, and its peers",

@@ -80,6 +80,12 @@ def running(
                 process.wait()
 
 
+def busy_s() -> float:
+    """CPU time so far of everything on the machine, and what its host took from it."""
+    times = psutil.cpu_times()
+    return float(times.user + times.nice + times.system + times.irq + times.softirq + times.steal)
+
+
 @dataclass
 class Memory:
     """Resident memory of a program while it is watched: a sample every SAMPLE_S seconds, (seconds, MB)."""

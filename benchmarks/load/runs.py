@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import aiohttp
 
-from benchmarks.load.processes import Memory
+from benchmarks.load.processes import Memory, busy_s
 from benchmarks.load.servers import GATEWAY, Document, Reply, Server, client
 
 LOST = 0
@@ -29,12 +29,36 @@ Send = Callable[[aiohttp.ClientSession, list[Outcome]], Awaitable[None]]
 
 
 @dataclass
+class Cpu:
+    """CPU seconds: of the server, of the engine, of the clients, and of all that has nothing to do with it."""
+
+    server_s: float = 0.0
+    engine_s: float = 0.0
+    clients_s: float = 0.0
+    others_s: float = 0.0
+
+    @classmethod
+    def spent(cls, server: Server) -> Cpu:
+        """By all so far."""
+        own = server.program.cpu_s(), server.engine.cpu_s(), time.process_time()
+        return cls(*own, busy_s() - sum(own))
+
+    def since(self, before: Cpu) -> Cpu:
+        return Cpu(
+            self.server_s - before.server_s,
+            self.engine_s - before.engine_s,
+            self.clients_s - before.clients_s,
+            max(self.others_s - before.others_s, 0.0),
+        )
+
+
+@dataclass
 class Run:
     """All documents of one run; times of the loop's lag are milliseconds and known of the gateway only."""
 
     pages_each: int
     wall_s: float
-    cpu_s: float
+    cpu: Cpu
     peak_mb: float
     slope_mb_an_hour: float
     outcomes: Sequence[Outcome]
@@ -55,7 +79,16 @@ class Run:
 
     @property
     def cpu_ms_a_page(self) -> float:
-        return 1000 * self.cpu_s / max(self.pages, 1)
+        return 1000 * self.cpu.server_s / max(self.pages, 1)
+
+    @property
+    def engine_ms_a_page(self) -> float:
+        return 1000 * self.cpu.engine_s / max(self.pages, 1)
+
+    @property
+    def foreign_cores(self) -> float:
+        """Cores that others on the machine kept busy."""
+        return self.cpu.others_s / self.wall_s
 
     def latency_s(self, share: float) -> float:
         """Of the documents that were read; `share` from 0 to 1."""
@@ -113,9 +146,9 @@ async def _measured(server: Server, document: Document, clients: int, send: Send
     async with client() as session:
         await _lag(session, server)
         with Memory(server.program).watched() as memory:
-            cpu, begun = server.program.cpu_s(), time.monotonic()
+            before, begun = Cpu.spent(server), time.monotonic()
             await asyncio.gather(*(send(session, outcomes) for _ in range(clients)))
-            wall, cpu = time.monotonic() - begun, server.program.cpu_s() - cpu
+            wall, cpu = time.monotonic() - begun, Cpu.spent(server).since(before)
         lag = await _lag(session, server)
     return Run(document.pages, wall, cpu, memory.peak_mb, memory.slope_mb_an_hour(), outcomes, lag)
 

@@ -56,6 +56,7 @@ Read = Callable[[aiohttp.ClientSession, str, Document], Awaitable[Reply]]
 class Server:
     program: Program
     read: Read
+    engine: Program
 
 
 @contextmanager
@@ -78,19 +79,19 @@ def gateway(stub: Program, **settings: str) -> Iterator[Server]:
         }  # fmt: skip
         command = [sys.executable, "-m", "benchmarks.load.app"]
         with running(GATEWAY, command, port, "/readyz", environment) as program:
-            yield Server(program, _read_by_gateway)
+            yield Server(program, _read_by_gateway, stub)
 
 
 @contextmanager
 def paddlex(stub: Program, python: str) -> Iterator[Server]:
     with _peer(PADDLEX, python, "paddlex_server.py", f"{stub.url}/v1", "/health") as program:
-        yield Server(program, _read_by_paddlex)
+        yield Server(program, _read_by_paddlex, stub)
 
 
 @contextmanager
 def glmocr(stub: Program, python: str) -> Iterator[Server]:
     with _peer(GLMOCR, python, "glmocr_server.py", stub.url.rpartition(":")[2], "/health") as program:
-        yield Server(program, _read_by_glmocr)
+        yield Server(program, _read_by_glmocr, stub)
 
 
 @contextmanager

@@ -6,13 +6,13 @@ from typing import cast
 import pytest
 
 from benchmarks.load.processes import Memory, Program
-from benchmarks.load.runs import LOST, Outcome, Run
+from benchmarks.load.runs import LOST, Cpu, Outcome, Run
 from benchmarks.load.servers import Reply
 
 
 def run(*replies: Reply, wall_s: float = 2.0) -> Run:
     outcomes = [Outcome(seconds, reply) for seconds, reply in enumerate(replies, start=1)]
-    return Run(10, wall_s, 4.0, 0.0, 0.0, outcomes)
+    return Run(10, wall_s, Cpu(server_s=4.0), 0.0, 0.0, outcomes)
 
 
 def test_only_what_was_read_in_full_counts() -> None:
