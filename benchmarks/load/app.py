@@ -19,7 +19,7 @@ from fastapi import FastAPI
 from gateway.__main__ import Server
 from gateway.app import create_app
 from gateway.logs import configure_logs
-from gateway.model import PageImage, Region
+from gateway.model import LayoutOptions, PageImage, PageLayout, Region
 from gateway.pipeline import create_parts
 from gateway.settings import Settings
 
@@ -42,12 +42,16 @@ class RecordedLayout:
     async def close(self) -> None:
         self.state = "not_initialized"
 
-    async def detect(self, page: PageImage) -> list[Region]:
+    def unheeded(self, options: LayoutOptions) -> list[str]:
+        return []
+
+    async def detect(self, page: PageImage, options: LayoutOptions) -> PageLayout:
         width, height = page.width, page.height
-        return [
+        regions = [
             Region(label, (round(x1 * width), round(y1 * height), round(x2 * width), round(y2 * height)), order, 0.9)
             for order, (label, x1, y1, x2, y2) in enumerate(self.boxes, start=1)
         ]
+        return PageLayout(regions, regions)
 
 
 @dataclass
