@@ -145,6 +145,9 @@ class Service:
         metrics.watch_total("ocr_runaways", "Readings stopped in a loop", lambda: reader.runaways)
         saved = "Tokens that stopped readings had left to their limits"
         metrics.watch_total("ocr_runaway_tokens_saved", saved, lambda: reader.tokens_saved)
+        hedging = reader.hedging
+        metrics.watch_total("ocr_hedges", "Calls asked beside silent ones", lambda: hedging.hedges)
+        metrics.watch_total("ocr_hedges_won", "Those of them that were answered first", lambda: hedging.won)
         metrics.watch("ocr_regions_limit", "Most region calls at the engine, now", lambda: queue.turns.limit)
 
     async def _watch_storage(self) -> None:

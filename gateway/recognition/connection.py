@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from openai import AsyncOpenAI
 
     from gateway.recognition.answer import Answer
-    from gateway.recognition.question import Watch
+    from gateway.recognition.question import Hear, Watch
     from gateway.recognition.rawchat import RawAnswer
 
 
@@ -41,10 +41,12 @@ class EngineConnection:
         logprobs: bool = True,
         extra_body: Mapping[str, object] | None = None,
         watch: Watch | None = None,
+        hear: Hear = lambda: None,
     ) -> Answer:
         """One picture and one prompt to the engine; raises EngineFailure. Cancelling closes the connection.
 
-        With `watch` the answer is streamed; `watch` sees all its text so far, and ends it by True.
+        With `watch` the answer is streamed; `watch` sees all its text so far, and ends it by True. `hear` is called
+        with each event.
         """
         client = await self._connected()
         from gateway.recognition.question import Question, ask
@@ -60,7 +62,7 @@ class EngineConnection:
             is_streamed=watch is not None,
             extras=extra_body or {},
         )
-        return await ask(client, question, timeout_s, watch or _never_enough)
+        return await ask(client, question, timeout_s, watch or _never_enough, hear)
 
     async def open_chat(self, body: bytes, timeout_s: float) -> RawAnswer:
         """The engine's answer to a whole chat request, begun; the caller closes it. Raises EngineFailure."""

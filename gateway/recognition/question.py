@@ -26,6 +26,8 @@ engine's own interval."""
 
 Watch = Callable[[str], bool]
 """Sees all the text that there is so far; True: enough."""
+Hear = Callable[[], None]
+"""Called with each event of a stream, whatever is in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,7 @@ class Question:
         return {"stream": True, "stream_options": usage, "stream_interval": STREAM_INTERVAL}
 
 
-async def ask(client: AsyncOpenAI, question: Question, timeout_s: float, watch: Watch) -> Answer:
+async def ask(client: AsyncOpenAI, question: Question, timeout_s: float, watch: Watch, hear: Hear) -> Answer:
     """The engine's answer; where `watch` has seen enough, what has come of it: the engine then stops its work.
 
     Raises EngineFailure. Cancelling stops the engine's work, too.
@@ -81,19 +83,20 @@ async def ask(client: AsyncOpenAI, question: Question, timeout_s: float, watch: 
         async with asyncio.timeout(timeout_s):
             raw = await open_answer(client, question.body, timeout_s)
             try:
-                await _take(raw, answer, watch)
+                await _take(raw, answer, watch, hear)
             finally:
                 await raw.close()
     return answer
 
 
-async def _take(raw: RawAnswer, answer: Answer, watch: Watch) -> None:
+async def _take(raw: RawAnswer, answer: Answer, watch: Watch, hear: Hear) -> None:
     if not raw.is_stream:
         answer.take_whole(await raw.whole())
         return
     async with aclosing(raw.chunks()) as chunks:
         async with aclosing(whole_events(chunks)) as events:
             async for some in events:
+                hear()
                 if answer.take_events(some) and not answer.finish_reason and watch(answer.text):
                     return
         async for _ in chunks:  # a connection is used again only when it was read to its end

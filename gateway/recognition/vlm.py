@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -13,10 +14,14 @@ from gateway.recognition.diagnosis import diagnosed
 from gateway.recognition.engine import EngineMonitor
 from gateway.recognition.failures import EngineFailure, EngineKind
 from gateway.recognition.hearing import Heard, better, is_unsure, other_sampling, reading_of, surer, with_tokens_of
+from gateway.recognition.hedging import Hedging
 from gateway.recognition.retries import RetryBudget, attempts
 from gateway.recognition.runaway import DOUBTFUL, DOUBTFUL_AGAIN, Loop, LoopWatch
 from gateway.recognition.tasks import RegionTask, token_limit
 from gateway.settings import Settings
+
+if TYPE_CHECKING:
+    from gateway.recognition.question import Hear
 
 log = structlog.get_logger(__name__)
 
@@ -24,7 +29,8 @@ log = structlog.get_logger(__name__)
 class RegionReader:
     """Asks the engine about one crop at a time; retries what is worth it and waits for an engine that restarts.
 
-    `runaways` counts answers that were stopped in a loop, `tokens_saved` what they had left to their limits.
+    `runaways` counts answers that were stopped in a loop, `tokens_saved` what they had left to their limits; `hedging`
+    what was asked twice for the engine's silence.
     """
 
     def __init__(self, settings: Settings, connection: EngineConnection, engine: EngineMonitor) -> None:
@@ -34,6 +40,7 @@ class RegionReader:
         self._connection = connection
         self._engine = engine
         self._budget = RetryBudget()
+        self.hedging = Hedging(self._budget)
 
     async def read(self, crop: Crop, task: RegionTask, deadline: float) -> Reading:
         """The engine's reading of the crop; `deadline` is a time of the running loop. Only cancellation raises."""
@@ -79,7 +86,7 @@ class RegionReader:
         async for attempt in attempts(self._budget):
             with attempt:
                 try:
-                    return await self._ask(crop, task, deadline, LoopWatch(crop.room, doubtful))
+                    return await self._ask(crop, task, deadline, doubtful)
                 except EngineFailure as failure:
                     told = await diagnosed(self._engine, failure)
                     if told.kind == "broken":
@@ -87,38 +94,55 @@ class RegionReader:
                     raise told from failure
         raise AssertionError("tenacity leaves its loop by return or raise only")
 
-    async def _ask(self, crop: Crop, task: RegionTask, deadline: float, watch: LoopWatch) -> Heard:
-        left_s = deadline - asyncio.get_running_loop().time()
-        if not await self._engine.wait_ready(min(self._engine.grace_s, left_s)):
+    async def _ask(self, crop: Crop, task: RegionTask, deadline: float, doubtful: int) -> Heard:
+        if not await self._engine.wait_ready(min(self._engine.grace_s, _left_s(deadline))):
             raise EngineFailure("away", self._engine.reason or "The recognition engine was not there in time.")
-        left_s = deadline - asyncio.get_running_loop().time()
-        if left_s <= 0:
+        if _left_s(deadline) <= 0:
             raise EngineFailure("away", "The time for the request was over before the region was read.")
+        heard = await self._answered(crop, task, deadline, doubtful)
+        self._engine.succeeded()
+        self._budget.earn()
+        if heard.loop:
+            self._stopped(heard.loop, heard.answer.completion_tokens, heard.limit or 0)
+        return heard
+
+    async def _answered(self, crop: Crop, task: RegionTask, deadline: float, doubtful: int) -> Heard:
         kind = self._engine.kind
         limit = token_limit(task, kind)
         extras = sampling_extras(task, kind) | ({"priority": task.priority} if self._engine.takes_priority else {})
-        answer = await self._connection.chat(
-            self._engine.model or self._settings.vlm_model,
-            kind,
-            crop.data_url,
-            task.prompt,
-            max_tokens=limit,
-            timeout_s=min(left_s, self._settings.vlm_call_timeout_s),
-            temperature=task.temperature,
-            logprobs=self._settings.vlm_confidence,
-            extra_body=extras,
-            watch=watch.sees_loop if self._settings.vlm_stream and kind != "embedded" else None,
-        )
-        self._engine.succeeded()
-        self._budget.earn()
-        if watch.loop:
-            self._stopped(watch.loop, answer.completion_tokens, limit or 0)
-        return Heard(answer, limit, watch.loop)
+
+        async def ask(hear: Hear) -> Heard:
+            watch = LoopWatch(crop.room, doubtful)
+            answer = await self._connection.chat(
+                self._engine.model or self._settings.vlm_model,
+                kind,
+                crop.data_url,
+                task.prompt,
+                max_tokens=limit,
+                timeout_s=min(_left_s(deadline), self._settings.vlm_call_timeout_s),
+                temperature=task.temperature,
+                logprobs=self._settings.vlm_confidence,
+                extra_body=extras,
+                watch=watch.sees_loop if self._settings.vlm_stream and kind != "embedded" else None,
+                hear=hear,
+            )
+            return Heard(answer, limit, watch.loop)
+
+        # The embedded engine is on this machine, and a crop asked for twice would take its few cores twice.
+        return await (ask(_nobody) if kind == "embedded" else self.hedging.answer(ask))
 
     def _stopped(self, loop: Loop, tokens: int, limit: int) -> None:
         self.runaways += 1
         self.tokens_saved += max(limit - tokens, 0)
         log.info("runaway_stopped", tokens=tokens, period=loop.period, certain=loop.is_certain)
+
+
+def _left_s(deadline: float) -> float:
+    return deadline - asyncio.get_running_loop().time()
+
+
+def _nobody() -> None:
+    pass
 
 
 def sampling_extras(task: RegionTask, kind: EngineKind | None) -> dict[str, object]:

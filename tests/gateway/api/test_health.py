@@ -89,6 +89,8 @@ def test_metrics_count_what_was_done(served: Gateway, png: bytes) -> None:
     assert "ocr_regions_waiting 0.0" in text
     assert "ocr_runaways_total 0.0" in text
     assert "ocr_runaway_tokens_saved_total 0.0" in text
+    assert "ocr_hedges_total 0.0" in text
+    assert "ocr_hedges_won_total 0.0" in text
     assert 'ocr_stage_duration_seconds_count{stage="layout"}' in text
 
 
