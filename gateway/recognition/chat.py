@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AsyncExitStack, aclosing
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, Field, ValidationError
 
@@ -14,10 +14,8 @@ from gateway.recognition.diagnosis import diagnosed
 from gateway.recognition.engine import EngineMonitor
 from gateway.recognition.events import whole_events
 from gateway.recognition.failures import EngineFailure, garbled
+from gateway.recognition.rawchat import RawAnswer
 from gateway.recognition.retries import RetryBudget, attempts
-
-if TYPE_CHECKING:
-    from gateway.recognition.rawchat import RawAnswer
 
 T = TypeVar("T")
 
@@ -86,7 +84,7 @@ class ChatCaller:
         if left_s <= 0:
             raise EngineFailure("late", "The time for the request was over before the engine answered.")
         answer = await self._connection.open_chat(body, left_s)
-        stack.push_async_callback(answer.close)
+        stack.callback(answer.close)
         return answer
 
 

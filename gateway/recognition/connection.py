@@ -2,31 +2,25 @@
 
 from __future__ import annotations
 
-import asyncio
-import importlib
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
+import aiohttp
+
+from gateway.recognition.answer import Answer
+from gateway.recognition.client import create_session, get
 from gateway.recognition.failures import EngineKind
+from gateway.recognition.question import Hear, Question, Watch, ask
+from gateway.recognition.rawchat import RawAnswer, of_client, open_answer
 from gateway.settings import Settings
-
-if TYPE_CHECKING:
-    from openai import AsyncOpenAI
-
-    from gateway.recognition.answer import Answer
-    from gateway.recognition.question import Hear, Watch
-    from gateway.recognition.rawchat import RawAnswer
 
 
 class EngineConnection:
-    """Connects at its first use, and imports the OpenAI library then, in a thread: that takes about a second, in which
-    the gateway must already answer its probes."""
+    """Opens its connections as they are needed, in the loop that runs then."""
 
     def __init__(self, settings: Settings) -> None:
-        self.base_url = settings.engine_url
+        self.base_url = settings.engine_url.rstrip("/")
         self._settings = settings
-        self._client: AsyncOpenAI | None = None
-        self._connecting = asyncio.Lock()
+        self._opened: aiohttp.ClientSession | None = None
 
     async def chat(
         self,
@@ -48,9 +42,6 @@ class EngineConnection:
         With `watch` the answer is streamed; `watch` sees all its text so far, and ends it by True. `hear` is called
         with each event.
         """
-        client = await self._connected()
-        from gateway.recognition.question import Question, ask
-
         question = Question(
             model,
             kind,
@@ -62,32 +53,29 @@ class EngineConnection:
             is_streamed=watch is not None,
             extras=extra_body or {},
         )
-        return await ask(client, question, timeout_s, watch or _never_enough, hear)
+        return await ask(self._session, self._chat_url, question, timeout_s, watch or _never_enough, hear)
 
     async def open_chat(self, body: bytes, timeout_s: float) -> RawAnswer:
         """The engine's answer to a whole chat request, begun; the caller closes it. Raises EngineFailure."""
-        client = await self._connected()
-        from gateway.recognition.rawchat import open_clients_answer
-
-        return await open_clients_answer(client, body, timeout_s)
+        return await open_answer(self._session, self._chat_url, body, timeout_s, of_client)
 
     async def get(self, url: str, timeout_s: float) -> bytes:
         """Body of a path below the base URL, or of a whole URL; raises EngineFailure."""
-        client = await self._connected()
-        from gateway.recognition.client import get
-
-        return await get(client, url, timeout_s)
+        return await get(self._session, f"{self.base_url}{url}" if url.startswith("/") else url, timeout_s)
 
     async def close(self) -> None:
-        if self._client is not None:
-            await self._client.close()
+        if self._opened is not None:
+            await self._opened.close()
 
-    async def _connected(self) -> AsyncOpenAI:
-        async with self._connecting:
-            if self._client is None:
-                library = await asyncio.to_thread(importlib.import_module, "gateway.recognition.client")
-                self._client = library.create_client(self._settings)
-            return self._client
+    @property
+    def _session(self) -> aiohttp.ClientSession:
+        if self._opened is None:
+            self._opened = create_session(self._settings)
+        return self._opened
+
+    @property
+    def _chat_url(self) -> str:
+        return f"{self.base_url}/chat/completions"
 
 
 def _never_enough(_text: str) -> bool:

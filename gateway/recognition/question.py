@@ -1,7 +1,4 @@
-"""One picture and one prompt to the engine, and its answer, watched as it comes.
-
-Imports the OpenAI library: import it through `gateway.recognition.connection`.
-"""
+"""One picture and one prompt to the engine, and its answer, watched as it comes."""
 
 from __future__ import annotations
 
@@ -10,14 +7,14 @@ from collections.abc import Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
+import aiohttp
 import pydantic_core
-from openai import AsyncOpenAI
 
 from gateway.recognition.answer import Answer
 from gateway.recognition.client import as_engine_failure
 from gateway.recognition.events import whole_events
 from gateway.recognition.failures import EngineFailure, EngineKind
-from gateway.recognition.rawchat import RawAnswer, open_answer
+from gateway.recognition.rawchat import RawAnswer, of_region, open_answer
 
 STREAM_INTERVAL = 32
 """Tokens in one event, where the engine is vLLM. At 32 a stream costs vLLM 0.32 no more CPU time than a whole answer
@@ -73,7 +70,9 @@ class Question:
         return {"stream": True, "stream_options": usage, "stream_interval": STREAM_INTERVAL}
 
 
-async def ask(client: AsyncOpenAI, question: Question, timeout_s: float, watch: Watch, hear: Hear) -> Answer:
+async def ask(
+    session: aiohttp.ClientSession, url: str, question: Question, timeout_s: float, watch: Watch, hear: Hear
+) -> Answer:
     """The engine's answer; where `watch` has seen enough, what has come of it: the engine then stops its work.
 
     Raises EngineFailure. Cancelling stops the engine's work, too.
@@ -81,11 +80,11 @@ async def ask(client: AsyncOpenAI, question: Question, timeout_s: float, watch: 
     answer = Answer()
     with as_engine_failure():
         async with asyncio.timeout(timeout_s):
-            raw = await open_answer(client, question.body, timeout_s)
+            raw = await open_answer(session, url, question.body, timeout_s, of_region)
             try:
                 await _take(raw, answer, watch, hear)
             finally:
-                await raw.close()
+                raw.close()
     return answer
 
 

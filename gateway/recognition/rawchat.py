@@ -1,99 +1,98 @@
-"""An engine's chat answer as bytes, neither parsed nor held: a stream costs its client's gateway next to nothing.
-
-Imports the OpenAI library: import it through `gateway.recognition.connection`.
-"""
+"""An engine's chat answer as bytes, neither parsed nor held: a stream costs its client's gateway next to nothing."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import aiohttp
-import httpx2
-from openai import APIStatusError, AsyncOpenAI, AsyncStream
-from openai.types.chat import ChatCompletionChunk
+import pydantic_core
 
-from gateway.recognition.client import as_engine_failure, within
+from gateway.recognition.client import as_engine_failure, status_failure, within
 from gateway.recognition.failures import EngineFailure, RequestRejected
 
 _REJECTIONS = frozenset({400, 404, 413, 422})
 _CONTEXT = re.compile(r"(maximum|model'?s|available|max\w*) (model |context )+(length|len|size|window)", re.IGNORECASE)
 """How vLLM 0.32 (`renderers/params.py`, `v1/engine/input_processor.py`, `get_max_tokens`), SGLang and llama.cpp say
 that prompt and picture hold more tokens than the context."""
-_HEADERS = {"Accept-Encoding": "identity"}
+_HEADERS = {"Content-Type": "application/json"}
+
+Refusal = Callable[[int, bytes], EngineFailure]
+"""What a status of 400 or more, and its body, come to."""
 
 
 class RawAnswer:
     """An answer that has begun. Closing it before its end closes the connection, which stops the engine's work."""
 
-    def __init__(self, stream: AsyncStream[ChatCompletionChunk]) -> None:
-        self._stream = stream
+    def __init__(self, response: aiohttp.ClientResponse) -> None:
+        self._response = response
 
     @property
     def is_stream(self) -> bool:
         """Whether events come; some servers answer whole what was asked for as a stream."""
-        return self._stream.response.headers.get("content-type", "").startswith("text/event-stream")
+        return self._response.content_type == "text/event-stream"
 
     async def chunks(self) -> AsyncGenerator[bytes, None]:
         """The body as it arrives; raises EngineFailure when it is cut off."""
         with _reading():
-            async for chunk in self._stream.response.aiter_bytes():
+            async for chunk in self._response.content.iter_any():
                 yield chunk
 
     async def whole(self) -> bytes:
         """The body; raises EngineFailure."""
         with _reading():
-            return await self._stream.response.aread()
+            return await self._response.read()
 
-    async def close(self) -> None:
-        with _reading():
-            await self._stream.close()
+    def close(self) -> None:
+        self._response.close()
 
 
-async def open_answer(client: AsyncOpenAI, body: bytes, timeout_s: float) -> RawAnswer:
+def of_region(status: int, _body: bytes) -> EngineFailure:
+    """A refusal of what we asked for."""
+    return status_failure(status)
+
+
+def of_client(status: int, body: bytes) -> EngineFailure:
+    """A refusal of what a client asked for: RequestRejected for what the client must change."""
+    if status not in _REJECTIONS:
+        return status_failure(status)
+    if status == 404:
+        return RequestRejected("model")
+    if _CONTEXT.search(body.decode(errors="replace")):
+        return RequestRejected("context")
+    return RequestRejected("other", _field(body))
+
+
+async def open_answer(
+    session: aiohttp.ClientSession, url: str, body: bytes, timeout_s: float, refusal: Refusal
+) -> RawAnswer:
     """Asks and returns when the engine has begun to answer. Raises EngineFailure. Cancelling closes the connection."""
     with as_engine_failure():
-        return await _opened(client, body, timeout_s)
+        response = await session.post(url, data=body, headers=_HEADERS, timeout=within(timeout_s))
+        if response.ok:
+            return RawAnswer(response)
+        async with response:
+            raise refusal(response.status, await response.read())
 
 
-async def open_clients_answer(client: AsyncOpenAI, body: bytes, timeout_s: float) -> RawAnswer:
-    """The same for a request whose author is a client; raises RequestRejected for what the client must change."""
-    with as_engine_failure():
-        try:
-            return await _opened(client, body, timeout_s)
-        except APIStatusError as error:
-            if error.status_code not in _REJECTIONS:
-                raise
-            raise _rejection(error) from error
-
-
-async def _opened(client: AsyncOpenAI, body: bytes, timeout_s: float) -> RawAnswer:
-    stream = await client.post(
-        "/chat/completions",
-        content=body,
-        cast_to=ChatCompletionChunk,
-        stream=True,
-        stream_cls=AsyncStream[ChatCompletionChunk],
-        options={"timeout": within(timeout_s), "headers": _HEADERS},
-    )
-    return RawAnswer(stream)
-
-
-def _rejection(error: APIStatusError) -> RequestRejected:
-    if error.status_code == 404:
-        return RequestRejected("model")
-    if _CONTEXT.search(error.message):
-        return RequestRejected("context")
-    return RequestRejected("other", error.param if isinstance(error.param, str) else None)
+def _field(body: bytes) -> str | None:
+    """The field of the request that an error of OpenAI's API names."""
+    try:
+        content: Any = pydantic_core.from_json(body)
+        field = content.get("error", content).get("param")
+    except (ValueError, AttributeError):
+        return None
+    return field if isinstance(field, str) else None
 
 
 @contextmanager
 def _reading() -> Iterator[None]:
-    """What can happen while a body is read, which the OpenAI library doesn't see."""
+    """What can happen while a body is read."""
     try:
         yield
-    except (httpx2.TimeoutException, TimeoutError) as error:
+    except TimeoutError as error:
         raise EngineFailure("late", "The recognition engine did not go on in time.") from error
-    except (httpx2.HTTPError, httpx2.StreamError, aiohttp.ClientError, OSError) as error:
+    except (aiohttp.ClientError, OSError) as error:
         raise EngineFailure("dropped", "The recognition engine broke its answer off.") from error

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
 
 import structlog
 
@@ -15,13 +14,11 @@ from gateway.recognition.engine import EngineMonitor
 from gateway.recognition.failures import EngineFailure, EngineKind
 from gateway.recognition.hearing import Heard, better, is_unsure, other_sampling, reading_of, surer, with_tokens_of
 from gateway.recognition.hedging import Hedging
+from gateway.recognition.question import Hear
 from gateway.recognition.retries import RetryBudget, attempts
 from gateway.recognition.runaway import DOUBTFUL, DOUBTFUL_AGAIN, Loop, LoopWatch
 from gateway.recognition.tasks import RegionTask, token_limit
 from gateway.settings import Settings
-
-if TYPE_CHECKING:
-    from gateway.recognition.question import Hear
 
 log = structlog.get_logger(__name__)
 
