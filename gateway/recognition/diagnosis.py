@@ -7,8 +7,14 @@ from gateway.recognition.failures import EngineFailure
 
 
 async def diagnosed(engine: EngineMonitor, failure: EngineFailure) -> EngineFailure:
-    """Tells the monitor of a lost engine. A vLLM whose core has just died answers 500 before it ends: lost, too."""
-    if failure.kind == "broken" and not await engine.recheck():
+    """Tells the monitor of a lost engine.
+
+    A vLLM whose core has just died answers 500 before it ends: lost, too. A connection that broke says nothing yet of
+    the engine: it may have been the only one.
+    """
+    if failure.kind in ("broken", "dropped"):
+        if await engine.recheck():
+            return failure
         failure = EngineFailure("dropped", failure.sentence, failure.status)
     if failure.kind in ("unreachable", "dropped"):
         engine.unreachable(failure.sentence)

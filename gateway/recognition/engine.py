@@ -142,7 +142,7 @@ class EngineMonitor:
         self._last_loss = monotonic()
         if self._ready.is_set():
             self._went_away(reason)
-            self._wake.set()
+        self._wake.set()
 
     async def wait_ready(self, timeout_s: float) -> bool:
         """Waits for an engine that starts or restarts; False when it stays away, at once when it is down."""

@@ -186,6 +186,15 @@ async def test_an_engine_killed_under_a_call_is_waited_for(stub: StubEngine, mon
         assert (await reading).text == "OCR:"
 
 
+async def test_one_connection_that_breaks_is_no_engine_that_went_away(stub: StubEngine) -> None:
+    async with recognition_for(stub) as made:
+        since = made.engine.state_s
+        stub.script.append(Reply(drop=True))
+        assert (await read(made)).status == "ok"
+        assert (made.engine.state, stub.canaries) == ("ready", 1)
+        assert made.engine.state_s > since
+
+
 async def test_an_engine_that_stays_away_fails_the_region_when_the_grace_is_over(stub: StubEngine) -> None:
     async with recognition_for(stub, vlm_restart_grace_s=0.3) as made:
         stub.kill()
