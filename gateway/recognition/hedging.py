@@ -16,7 +16,7 @@ Ask = Callable[[Callable[[], None]], Awaitable[T]]
 QUESTIONS_MAX = 3
 """The same question at the engine at the same time."""
 LOOK_AGAIN_S = 1.0
-"""A silent call that may not be asked again yet is looked at again after so long."""
+"""A call is looked at again after so long at the latest: what is usual, and what others hear, changes meanwhile."""
 
 
 class Hedging:
@@ -72,7 +72,7 @@ class Hedging:
         if len(calls) >= QUESTIONS_MAX:
             return None
         left_s = self._silence.left_s(_latest(calls), _now())
-        return left_s if left_s > 0 else LOOK_AGAIN_S
+        return left_s if 0 < left_s < LOOK_AGAIN_S else LOOK_AGAIN_S
 
     def _ask_again(self, ask: Ask[T], calls: dict[asyncio.Task[T], Call]) -> None:
         latest, now = _latest(calls), _now()
