@@ -24,7 +24,6 @@ _QUIET = (
     "httpx",
     "httpx2",
     "multipart",
-    "openai",
     "PIL",
     "python_multipart",
     "uvicorn",
