@@ -9,7 +9,7 @@ LOCK := uv pip compile --universal --python-version 3.11 --generate-hashes --no-
 
 .DEFAULT_GOAL := help
 .PHONY: help run test lint docs examples bench-accuracy bench-embedded bench-runaway bench-vllm vllm vllm-cpu fetch-models doctor lock clean \
-	env env-test env-vllm test-clients test-differential
+	env env-test env-vllm image-cpu image-gpu test-image test-clients test-differential
 
 help: ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r command text; do \
@@ -36,14 +36,22 @@ test-clients: env-test ## test with the clients of PaddleX serving, each in its 
 	$(PY_TEST) -m pytest -v tests/clients
 	@echo "What the clients and the gateway said: build/clients-transcript.txt"
 
+<<<<<<< HEAD
 test-differential: env-test ## compare with PaddleX's own PaddleOCR-VL pipeline; build/differential.md says what
 	@sh scripts/venv.sh -s "180 MB" .venv-paddlex tests/differential/paddlex.txt
 	$(PY_TEST) -m pytest -v tests/differential
 
 lint: env-test ## ruff and mypy
+=======
+test-image: env-test ## build both images without a container engine and test them (root, buildah, debootstrap)
+	sh docker/test.sh $(PY_TEST)
+
+lint: env-test ## ruff, mypy and hadolint
+>>>>>>> 69546b6 (Images for machines with and without a GPU: any user, read-only, nothing to install in them at their start)
 	$(PY_TEST) -m ruff check .
 	$(PY_TEST) -m ruff format --check .
 	$(PY_TEST) -m mypy
+	.venv-test/bin/hadolint docker/Dockerfile.*
 
 docs: env-test ## write docs/settings.md anew from the settings tables
 	$(PY_TEST) -m scripts.settings_doc
@@ -63,6 +71,12 @@ bench-runaway: env-test ## count what the guard against endless readings finds, 
 bench-vllm: env-test ## compare vLLM through the gateway with vLLM straight
 	$(PY_TEST) -m benchmarks.vllm_efficiency
 
+image-cpu: ## build the image for machines without a GPU
+	@sh docker/build.sh cpu $(ARGUMENTS)
+
+image-gpu: ## build the image for NVIDIA GPUs; ARGUMENTS="--build-arg WEIGHTS=1" puts the weights into it
+	@sh docker/build.sh gpu $(ARGUMENTS)
+
 vllm: ## install vLLM for NVIDIA GPUs into .venv-vllm
 	@sh scripts/vllm.sh cuda
 
@@ -79,7 +93,11 @@ doctor: env ## say what keeps the engine from starting, and what to do about it
 lock: ## resolve pyproject.toml and vlm_backend/*.in into the pinned requirements files (needs uv)
 	$(LOCK) pyproject.toml -o requirements/runtime.txt
 	$(LOCK) pyproject.toml --extra dev -o requirements/dev.txt
+<<<<<<< HEAD
 	$(LOCK) tests/differential/paddlex.in -o tests/differential/paddlex.txt
+=======
+	$(LOCK) docker/sbom.in -o docker/sbom.txt
+>>>>>>> 69546b6 (Images for machines with and without a GPU: any user, read-only, nothing to install in them at their start)
 	$(LOCK) $(VLLM_LOCK)-cuda.in -o $(VLLM_LOCK)-cuda.txt
 	$(LOCK) $(VLLM_LOCK)-cpu.in --excludes $(VLLM_LOCK)-cpu-excluded.txt -o $(VLLM_LOCK)-cpu.txt
 
