@@ -51,7 +51,7 @@ lint: env-test ## ruff, mypy and hadolint
 	$(PY_TEST) -m ruff check .
 	$(PY_TEST) -m ruff format --check .
 	$(PY_TEST) -m mypy
-	.venv-test/bin/hadolint docker/Dockerfile.*
+	@[ ! -x .venv-test/bin/hadolint ] || .venv-test/bin/hadolint docker/Dockerfile.*
 
 docs: env-test ## write docs/settings.md anew from the settings tables
 	$(PY_TEST) -m scripts.settings_doc

@@ -31,7 +31,14 @@ cp -R gateway textlines vlm_backend scripts docker supervisord.conf "$image/app/
 rm -rf "$image"/app/docker/Dockerfile.*
 mkdir "$image/app/examples"
 cp examples/*.png examples/*.jpg examples/*.pdf "$image/app/examples/"
-"$venv/bin/python" -m compileall -q "$image/app" -s "$image"
+
+# Copying between stages rounds the times of files, after which Python would take half of what was compiled for outdated and
+# compile it anew at every start. Compiled like this it never looks at them.
+compile() {
+    "$venv/bin/python" -m compileall -q -f -j 0 --invalidation-mode unchecked-hash "$@"
+}
+compile "$image/app" -s "$image"
+compile "$venv/lib"
 
 # Readable by whoever runs it, whatever the umask of the checkout was; writable by nobody but where it has to be.
 chown -R 0:0 "$image/app" "$venv"

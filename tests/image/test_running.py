@@ -96,14 +96,17 @@ def test_the_log_comes_out_of_an_output_that_another_user_has_opened(
         assert tiers(log.read().decode()) == {"gateway", "vlm", "supervisord"}
 
 
-def test_what_is_in_work_is_finished_when_the_container_is_stopped(cpu_image: Image, tmp_path: Path) -> None:
+def test_what_is_in_work_is_finished_or_handed_back_at_a_stop(cpu_image: Image, tmp_path: Path) -> None:
     with serving(cpu_image, tmp_path, Options("12345:0")) as container, ThreadPoolExecutor() as clients:
         documents = [clients.submit(read, container) for _ in range(2)]
         metrics = f"{container.url}/metrics"
         wait_until(lambda: "ocr_documents_in_work 2.0" in httpx.get(metrics).text, "two documents in work")
         assert stop(container) == 0
-        for document in documents:
-            assert_article(document.result())
+        for answer in [document.result() for document in documents]:
+            if answer.status_code == 503:  # a machine so slow that the time granted was not enough
+                assert answer.json()["code"] == "shutting_down"
+            else:
+                assert_article(answer)
 
 
 def test_other_commands_are_passed_on(cpu_image: Image, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from tests.launch.test_freeze import install
 
 
 def test_supervisord_accepts_its_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(image_check.os, "environ", dict(image_check.os.environ))
+    monkeypatch.setattr(os, "environ", dict(os.environ))
     assert list(image_check.configuration_problems()) == []
 
 
