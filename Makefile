@@ -36,18 +36,14 @@ test-clients: env-test ## test with the clients of PaddleX serving, each in its 
 	$(PY_TEST) -m pytest -v tests/clients
 	@echo "What the clients and the gateway said: build/clients-transcript.txt"
 
-<<<<<<< HEAD
 test-differential: env-test ## compare with PaddleX's own PaddleOCR-VL pipeline; build/differential.md says what
 	@sh scripts/venv.sh -s "180 MB" .venv-paddlex tests/differential/paddlex.txt
 	$(PY_TEST) -m pytest -v tests/differential
 
-lint: env-test ## ruff and mypy
-=======
 test-image: env-test ## build both images without a container engine and test them (root, buildah, debootstrap)
 	sh docker/test.sh $(PY_TEST)
 
 lint: env-test ## ruff, mypy and hadolint
->>>>>>> 69546b6 (Images for machines with and without a GPU: any user, read-only, nothing to install in them at their start)
 	$(PY_TEST) -m ruff check .
 	$(PY_TEST) -m ruff format --check .
 	$(PY_TEST) -m mypy
@@ -93,11 +89,9 @@ doctor: env ## say what keeps the engine from starting, and what to do about it
 lock: ## resolve pyproject.toml and vlm_backend/*.in into the pinned requirements files (needs uv)
 	$(LOCK) pyproject.toml -o requirements/runtime.txt
 	$(LOCK) pyproject.toml --extra dev -o requirements/dev.txt
-<<<<<<< HEAD
 	$(LOCK) tests/differential/paddlex.in -o tests/differential/paddlex.txt
-=======
+
 	$(LOCK) docker/sbom.in -o docker/sbom.txt
->>>>>>> 69546b6 (Images for machines with and without a GPU: any user, read-only, nothing to install in them at their start)
 	$(LOCK) $(VLLM_LOCK)-cuda.in -o $(VLLM_LOCK)-cuda.txt
 	$(LOCK) $(VLLM_LOCK)-cpu.in --excludes $(VLLM_LOCK)-cpu-excluded.txt -o $(VLLM_LOCK)-cpu.txt
 
