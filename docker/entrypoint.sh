@@ -2,7 +2,8 @@
 # What a container of either image runs. Makes the environment one that any user on any platform can work in, then becomes
 #
 #   (nothing), serve, --OPTION…     the service
-#   doctor …, fetch-models …        the VLM tier's command of that name
+#   doctor …                        the VLM tier's command of that name
+#   fetch-models                    downloads layout model and weights into VLM_MODEL_DIR; with options the weights only
 #   anything else                   that program
 set -u
 
@@ -52,12 +53,27 @@ esac
 # Vertex AI's name for what others call PORT.
 [ -n "${PORT:-}" ] || [ -z "${AIP_HTTP_PORT:-}" ] || export PORT="$AIP_HTTP_PORT"
 
+# The layout model lies beside the weights, if the build or `fetch-models` has put it there.
+case ${LAYOUT_MODEL:-} in
+    PP-*) layout_model=$LAYOUT_MODEL ;;
+    *) layout_model=PP-DocLayoutV3 ;;
+esac
+layout=${VLM_MODEL_DIR:-$root/models}/$layout_model
+if [ -z "${LAYOUT_MODEL_DIR:-}" ] && [ -f "$layout/inference.onnx" ]; then
+    export LAYOUT_MODEL_DIR="$layout"
+fi
+
 case ${1:-} in
     "" | serve | -*)
         [ "${1:-}" != serve ] || shift
         cd "$root" && exec "$python" -m scripts.launch "$@"
         ;;
-    doctor | fetch-models)
+    fetch-models)
+        cd "$root" || exit 1
+        [ $# != 1 ] || "$python" -m gateway.hub --model "$layout_model" --to "$layout" || exit 1
+        exec "$python" -m vlm_backend "$@"
+        ;;
+    doctor)
         cd "$root" && exec "$python" -m vlm_backend "$@"
         ;;
     *) exec "$@" ;;

@@ -68,6 +68,25 @@ def test_words_of_its_own_run_the_service_or_a_command_of_it(root: Path, given: 
     assert environment(done)["PWD"] == str(root)
 
 
+def test_fetching_takes_the_layout_model_too_and_the_service_finds_it(root: Path) -> None:
+    done = enter(root, "fetch-models", VLM_MODEL_DIR=str(root / "models"))
+    asked = [line for line in done.stdout.splitlines() if line.startswith("arguments: ")]
+    folder = root / "models" / "PP-DocLayoutV3"
+    assert asked == [
+        f"arguments: -m gateway.hub --model PP-DocLayoutV3 --to {folder}",
+        "arguments: -m vlm_backend fetch-models",
+    ]
+
+    folder.mkdir(parents=True)
+    (folder / "inference.onnx").touch()
+    assert environment(enter(root, VLM_MODEL_DIR=str(root / "models")))["LAYOUT_MODEL_DIR"] == str(folder)
+    assert (
+        environment(enter(root, VLM_MODEL_DIR=str(root / "models"), LAYOUT_MODEL_DIR="/own"))["LAYOUT_MODEL_DIR"]
+        == "/own"
+    )
+    assert "LAYOUT_MODEL_DIR" not in environment(enter(root, VLM_MODEL_DIR=str(root / "other")))
+
+
 def test_other_words_are_a_program(root: Path) -> None:
     assert enter(root, "sh", "-c", 'echo "$0 $1"', "a b", "c").stdout == "a b c\n"
 
