@@ -186,6 +186,19 @@ async def test_an_engine_killed_under_a_call_is_waited_for(stub: StubEngine, mon
         assert (await reading).text == "OCR:"
 
 
+async def test_an_engine_that_answers_others_is_not_gone_for_a_lost_connection(stub: StubEngine) -> None:
+    async with recognition_for(stub) as made:
+        assert (await read(made)).status == "ok"
+        stub.script.append(Reply(drop=True))
+        reading = asyncio.create_task(read(made))
+        states = set()
+        while not reading.done():
+            states.add(made.engine.state)
+            await asyncio.sleep(0.001)
+        assert (await reading).status == "ok"
+    assert states == {"ready"}
+
+
 async def test_an_engine_that_stays_away_fails_the_region_when_the_grace_is_over(stub: StubEngine) -> None:
     async with recognition_for(stub, vlm_restart_grace_s=0.3) as made:
         stub.kill()
