@@ -341,6 +341,16 @@ async def test_readings_that_all_loop_are_not_all_asked_again(streaming: StubEng
     assert len(streaming.requests) < 70
 
 
+async def test_what_there_is_room_for_is_asked_for_again_however_often(streaming: StubEngine) -> None:
+    """Page after page of a log that says one thing."""
+    page = cut_crop(blank(1190, 1684), Region("text", (0, 0, 1190, 1684), 1), RegionTask(), fit=True)
+    lines = "\n".join(["INFO worker heartbeat ok, queue empty"] * 80)
+    streaming.answer = lambda _request: Reply(lines)
+    async with recognition_for(streaming) as made:
+        readings = [await read(made, crop=page) for _ in range(30)]
+    assert {(reading.text, reading.status) for reading in readings} == {(lines, "ok")}
+
+
 async def test_what_a_document_repeats_is_kept_whole(streaming: StubEngine) -> None:
     page = cut_crop(blank(1190, 1684), Region("text", (0, 0, 1190, 1684), 1), RegionTask(), fit=True)
     yes = " ".join(["yes"] * 900)
