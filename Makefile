@@ -10,7 +10,7 @@ LOCK := uv pip compile --universal --python-version 3.11 --generate-hashes --no-
 .DEFAULT_GOAL := help
 .PHONY: help run test lint docs examples bench bench-overload bench-faults bench-memory \
 	bench-accuracy bench-embedded bench-runaway bench-vllm vllm vllm-cpu fetch-models doctor lock clean \
-	env env-test env-vllm test-clients test-differential
+	env env-test env-vllm image-cpu image-gpu test-image test-clients test-differential
 
 help: ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r command text; do \
@@ -41,10 +41,14 @@ test-differential: env-test ## compare with PaddleX's own PaddleOCR-VL pipeline;
 	@sh scripts/venv.sh -s "180 MB" .venv-paddlex tests/differential/paddlex.txt
 	$(PY_TEST) -m pytest -v tests/differential
 
-lint: env-test ## ruff and mypy
+test-image: env-test ## build both images without a container engine and test them (root, buildah, debootstrap)
+	sh docker/test.sh $(PY_TEST)
+
+lint: env-test ## ruff, mypy and hadolint
 	$(PY_TEST) -m ruff check .
 	$(PY_TEST) -m ruff format --check .
 	$(PY_TEST) -m mypy
+	@[ ! -x .venv-test/bin/hadolint ] || .venv-test/bin/hadolint docker/Dockerfile.*
 
 docs: env-test ## write docs/settings.md anew from the settings tables
 	$(PY_TEST) -m scripts.settings_doc
@@ -78,6 +82,12 @@ bench-runaway: env-test ## count what the guard against endless readings finds, 
 bench-vllm: env-test ## compare vLLM through the gateway with vLLM straight
 	$(PY_TEST) -m benchmarks.vllm_efficiency
 
+image-cpu: ## build the image for machines without a GPU
+	@sh docker/build.sh cpu $(ARGUMENTS)
+
+image-gpu: ## build the image for NVIDIA GPUs; ARGUMENTS="--build-arg WEIGHTS=1" puts the weights into it
+	@sh docker/build.sh gpu $(ARGUMENTS)
+
 vllm: ## install vLLM for NVIDIA GPUs into .venv-vllm
 	@sh scripts/vllm.sh cuda
 
@@ -96,6 +106,7 @@ lock: ## resolve pyproject.toml and vlm_backend/*.in into the pinned requirement
 	$(LOCK) pyproject.toml --extra dev -o requirements/dev.txt
 	$(LOCK) tests/differential/paddlex.in -o tests/differential/paddlex.txt
 	$(LOCK) benchmarks/load/peers/glmocr.in -o benchmarks/load/peers/glmocr.txt
+	$(LOCK) docker/sbom.in -o docker/sbom.txt
 	$(LOCK) $(VLLM_LOCK)-cuda.in -o $(VLLM_LOCK)-cuda.txt
 	$(LOCK) $(VLLM_LOCK)-cpu.in --excludes $(VLLM_LOCK)-cpu-excluded.txt -o $(VLLM_LOCK)-cpu.txt
 

@@ -158,8 +158,7 @@ def environment(gateway: GatewaySettings, start: StartSettings, console: bool) -
     named["VLM_STARTING_S"] = str(start.vlm_starting_s)
     named["START_TRIES"] = str(start.start_tries)
     named["PYTHONUNBUFFERED"] = "1"
-    if console and "log_format" not in gateway.model_fields_set:
-        named["LOG_FORMAT"] = "console"
+    named["LOG_FORMAT"] = "console" if console and "log_format" not in gateway.model_fields_set else gateway.log_format
     return named
 
 

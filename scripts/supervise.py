@@ -1,15 +1,44 @@
-"""Is supervisord, and ends with the code that the guardian stored: supervisord's own is 0 whatever happened."""
+"""Is supervisord, and ends with the code that the guardian stored: supervisord's own is 0 whatever happened. Its lines
+look like those of the programs."""
 
 from __future__ import annotations
 
 import contextlib
+import logging
+import os
 import shutil
 import sys
 
-from supervisor import supervisord
+from supervisor import loggers, supervisord
 
 from scripts.private_folder import PrivateFolder, private_folder
 from scripts.supervision import TITLES
+from vlm_backend.logs import LineFormatter
+
+LEVELS = {"CRIT": logging.CRITICAL, "ERRO": logging.ERROR, "WARN": logging.WARNING, "INFO": logging.INFO}
+"""supervisord's names; what is not here is for its developers."""
+
+
+class LineHandler(loggers.StreamHandler):  # type: ignore[misc]
+    """Writes to standard output what supervisord says of itself."""
+
+    def __init__(self) -> None:
+        super().__init__(sys.stdout)
+        style = os.environ.get("LOG_FORMAT")
+        self._formatter = LineFormatter("console" if style == "console" else "json", "supervisord")
+
+    def emit(self, record: loggers.LogRecord) -> None:
+        words = record.asdict()
+        level = LEVELS.get(words["levelname"], logging.DEBUG)
+        line = self._formatter.format(logging.LogRecord("supervisord", level, "", 0, words["message"], None, None))
+        with contextlib.suppress(OSError):
+            self.stream.write(f"{line}\n")
+            self.flush()
+
+
+def log_like_the_programs(logger: loggers.Logger, _line: str) -> None:
+    """In place of supervisord's own function of this kind."""
+    logger.addHandler(LineHandler())
 
 
 def stored_exit_code(folder: PrivateFolder) -> int:
@@ -20,6 +49,7 @@ def stored_exit_code(folder: PrivateFolder) -> int:
 
 def main(arguments: list[str]) -> None:
     folder = private_folder()
+    loggers.handle_stdout = log_like_the_programs
     try:
         supervisord.main(arguments)
         # A leader that ended in time may have left children of its own.

@@ -163,7 +163,8 @@ def _description(file: SourceFile) -> Header:
 
 def _environment() -> dict[str, str]:
     """As little as Python needs to start: a hostile file has no use for our keys."""
-    kept = {name: os.environ[name] for name in ("LD_LIBRARY_PATH", "PYTHONHOME") if name in os.environ}
+    inherited = ("LD_LIBRARY_PATH", "PYTHONHOME", "PYTHONDONTWRITEBYTECODE")
+    kept = {name: os.environ[name] for name in inherited if name in os.environ}
     # One heap: each further one reserves 64 MB of the address space that is limited.
     path = os.pathsep.join(filter(None, (str(_PACKAGE_ROOT), os.environ.get("PYTHONPATH"))))
     return {**kept, "PYTHONPATH": path, "MALLOC_ARENA_MAX": "1"}

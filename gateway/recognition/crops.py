@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 from cv2.typing import MatLike
+from PIL import Image
 
 from gateway.assembly.labels import is_formula
 from gateway.model import BBox, Pixels, Polygon, Region
@@ -20,7 +21,9 @@ from gateway.recognition.runaway import Room, room_of
 from gateway.recognition.tasks import SPOTTING_ENLARGED_BELOW, RegionTask
 
 PATCH = 28
-"""Both sides of what PaddleOCR-VL sees are multiples of this; a thinner crop makes its processor fail."""
+"""Both sides of what PaddleOCR-VL sees are multiples of this; its processor enlarges a thinner crop to it first."""
+THIN_RATIO = 190
+"""A thin crop up to this ratio is left to that. The processor's limit is 200; the rest is for rounding."""
 MAX_RATIO = 100
 """Longest to shortest side. The processor's limit is 200; half of it, for rounding a side to 28 may halve it."""
 LONGEST_STRIP = 32_000
@@ -72,9 +75,9 @@ def cut_crop(page: Pixels, region: Region, task: RegionTask, *, fit: bool, partn
     elif fit:
         pixels = _prepared(pixels, page, region, partners)
     room = room_of(pixels.shape[1], pixels.shape[0])
-    pixels = guard(pixels)
     if not fit:
-        return replace(encode(pixels), room=room)
+        return replace(encode(guard(pixels)), room=room)
+    pixels = pixels if _is_enlarged_by_fit(pixels) else guard(pixels)
     return replace(encode(_fitted(pixels, task)), room=room, larger=_larger(pixels, task))
 
 
@@ -127,12 +130,21 @@ def guard(pixels: Pixels) -> Pixels:
     return np.pad(pixels, ((top, bottom), (left, right), (0, 0)), constant_values=WHITE)
 
 
+def _is_enlarged_by_fit(pixels: Pixels) -> bool:
+    height, width = pixels.shape[:2]
+    return bool(min(width, height) < PATCH and max(width, height) <= THIN_RATIO * min(width, height))
+
+
 def fitted_size(width: int, height: int, min_pixels: int, max_pixels: int) -> tuple[int, int]:
     """A size that PaddleOCR-VL's processor makes as many tokens of as it would with this budget for itself.
 
     It rounds both sides to multiples of 28 in any case. A picture that is inside the budget then stays as it is, so
-    that it is resampled once; any other gets the processor's own size.
+    that it is resampled once; any other gets the processor's own size. A side below 28 is first made 28.
     """
+    if height < PATCH:
+        width, height = round(width * PATCH / height), PATCH
+    if width < PATCH:
+        width, height = PATCH, round(height * PATCH / width)
     rounded = round(width / PATCH) * round(height / PATCH) * PATCH**2
     if min_pixels <= rounded <= max_pixels:
         return width, height
@@ -147,7 +159,7 @@ def fitted_size(width: int, height: int, min_pixels: int, max_pixels: int) -> tu
 
 def _prepared(pixels: Pixels, page: Pixels, region: Region, partners: Sequence[Region]) -> Pixels:
     if is_formula(region.label):
-        return trimmed(pixels, PATCH)
+        return trimmed(pixels)
     if region.label == "table" and partners:
         return paint_tags(pixels, clip(region.bbox, page)[:2], partners)
     return pixels
@@ -186,8 +198,10 @@ def fit(pixels: Pixels, min_pixels: int, max_pixels: int) -> Pixels:
     size = fitted_size(width, height, min_pixels, max_pixels)
     if size == (width, height):
         return pixels
-    smaller = size[0] * size[1] < width * height
-    return _as_pixels(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA if smaller else cv2.INTER_CUBIC))
+    if size[0] * size[1] < width * height:
+        return _as_pixels(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA))
+    # Not OpenCV's, whose kernel is sharper than the processor's and puts a fringe around enlarged print.
+    return _as_pixels(Image.fromarray(pixels).resize(size, Image.Resampling.BICUBIC))
 
 
 def _larger(pixels: Pixels, task: RegionTask) -> bytes | None:

@@ -7,7 +7,7 @@ from gateway.recognition.failures import EngineFailure
 
 
 async def diagnosed(engine: EngineMonitor, failure: EngineFailure) -> EngineFailure:
-    """Tells the monitor of a lost engine.
+    """Tells the monitor of a lost engine, or of one with too much to do.
 
     A vLLM whose core has just died answers 500 before it ends: lost, too. A connection that broke says nothing yet of
     the engine: it may have been the only one.
@@ -18,4 +18,6 @@ async def diagnosed(engine: EngineMonitor, failure: EngineFailure) -> EngineFail
         failure = EngineFailure("dropped", failure.sentence, failure.status)
     if failure.kind in ("unreachable", "dropped"):
         engine.unreachable(failure.sentence)
+    elif failure.kind in ("busy", "late"):
+        engine.overloaded()
     return failure

@@ -75,6 +75,8 @@ class EngineMonitor:
         """How many calls it works on at once, where the tier of this container says so."""
         self.takes_priority = False
         """Whether the tier of this container says that `priority` in a request may be other than 0."""
+        self.refused = 0
+        """Calls that it had no room or no time for."""
         self._settings = settings
         self._connection = connection
         self._is_busy = is_busy
@@ -136,6 +138,10 @@ class EngineMonitor:
         self._last_success = monotonic()
         self._missed_canaries = 0
         self._pulse.beat()
+
+    def overloaded(self) -> None:
+        """A region call was refused, or not answered in time."""
+        self.refused += 1
 
     def unreachable(self, reason: str) -> None:
         """A region call found the engine gone: the state changes at once, and the engine is looked at."""

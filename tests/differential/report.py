@@ -27,7 +27,9 @@ class Compared:
 
 def write_report(compared: Sequence[Compared]) -> None:
     FILE.parent.mkdir(exist_ok=True)
-    FILE.write_text("\n\n".join([_summary(compared), _listed(compared), _mends(), _cases(compared)]) + "\n")
+    FILE.write_text(
+        "\n\n".join([_summary(compared), _others(compared), _listed(compared), _mends(), _cases(compared)]) + "\n"
+    )
 
 
 def unlisted(found: Sequence[Deviation]) -> list[Deviation]:
@@ -43,6 +45,11 @@ def _summary(compared: Sequence[Compared]) -> str:
         f"{len(compared)} requests, {pages} pages; {calls[0]} calls of PaddleX to the VLM, {calls[1]} of ours. "
         f"Differences that are not listed: {others}."
     )
+
+
+def _others(compared: Sequence[Compared]) -> str:
+    rows = [f"- {other}" for one in compared for other in unlisted(one.found)]
+    return "\n".join(["## Differences that are not listed", "", *(rows or ["None."])])
 
 
 def _listed(compared: Sequence[Compared]) -> str:

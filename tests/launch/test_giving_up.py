@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -42,9 +43,9 @@ def has_given_up(names: dict[str, str], tier: str) -> bool:
 
 def tier_process(service: subprocess.Popen[bytes], log: Path, tier: str) -> psutil.Process | None:
     """The process that supervisord started as `tier` last, if it runs."""
-    words = [line.split() for line in log.read_text().splitlines() if f"spawned: '{tier}'" in line]
+    pids = re.findall(rf"spawned: '{tier}' with pid (\d+)", log.read_text())
     running = {child.pid: child for child in psutil.Process(service.pid).children()}
-    return running.get(int(words[-1][-1])) if words else None
+    return running.get(int(pids[-1])) if pids else None
 
 
 def started_again(service: subprocess.Popen[bytes], log: Path, tier: str, before: psutil.Process) -> bool:

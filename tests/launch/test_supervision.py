@@ -60,7 +60,7 @@ def test_both_tiers_start_and_share_one_log(tmp_path: Path, tiers: dict[str, str
         wait_until(lambda: len(children(service)) == 2, "both tiers")
         wait_until(lambda: log.read_text().count("RUNNING state") == 3, "supervisord's word")
     lines = log.read_text().splitlines()
-    assert {"gateway says ", "vlm_backend says "} <= {line for line in lines if "says" in line}
+    assert {"gateway says json", "vlm_backend says json"} <= {line for line in lines if "says" in line}
     assert not list(tmp_path.glob("temp/tmp*"))
 
 

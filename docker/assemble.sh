@@ -1,0 +1,52 @@
+#!/bin/sh
+# Builder stage of both images, run in a copy of the checkout: makes the gateway's environment in /opt/gateway, and below
+# /image what else the last stage copies. PYTHON=/path/to/python chooses the interpreter of both.
+set -eu
+
+venv=/opt/gateway
+image=/image
+sbom_tool=/opt/sbom
+
+# Data for Cyrillic, which the embedded engine finds by itself; what is no data of Tesseract's stays in this stage.
+apt-get update -qq
+apt-get install -qq -y --no-install-recommends tesseract-ocr-rus >/dev/null
+mkdir -p "$image/usr/share/tessdata"
+cp /usr/share/tesseract-ocr/*/tessdata/rus.traineddata "$image/usr/share/tessdata/"
+
+export PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
+sh scripts/venv.sh "$venv" requirements/runtime.txt
+
+# The tool is not part of what it lists.
+PYTHON=$venv/bin/python sh scripts/venv.sh -s "5 MB" "$sbom_tool" docker/sbom.txt
+"$venv/bin/python" -m pip uninstall -qq -y pip setuptools
+
+mkdir -p "$image/app"
+list_packages() {
+    "$sbom_tool/bin/cyclonedx-py" environment --output-reproducible --of JSON -o "$image/app/$2" "$1"
+}
+list_packages "$venv/bin/python" sbom.json
+[ -z "${VLLM_PYTHON:-}" ] || list_packages "$VLLM_PYTHON" sbom-vllm.json
+
+cp -R gateway textlines vlm_backend scripts docker supervisord.conf "$image/app/"
+rm -rf "$image"/app/docker/Dockerfile.*
+mkdir "$image/app/examples"
+cp examples/*.png examples/*.jpg examples/*.pdf "$image/app/examples/"
+
+# Copying between stages rounds the times of files, after which Python would take half of what was compiled for outdated and
+# compile it anew at every start. Compiled like this it never looks at them.
+compile() {
+    "$venv/bin/python" -m compileall -q -f -j 0 --invalidation-mode unchecked-hash "$@"
+}
+compile "$image/app" -s "$image"
+compile "$venv/lib"
+
+# Readable by whoever runs it, whatever the umask of the checkout was; writable by nobody but where it has to be.
+chown -R 0:0 "$image/app" "$venv"
+chmod -R u=rwX,go=rX "$image/app" "$venv"
+
+# OpenShift's convention is group 0; the rest of the world is let in, as to /tmp, for platforms that choose the group too.
+for folder in output temp cache cache/home; do
+    mkdir -p "$image/app/$folder"
+    chgrp 0 "$image/app/$folder"
+    chmod 1777 "$image/app/$folder"
+done
