@@ -21,7 +21,7 @@ from benchmarks.samples import has_omnidocbench, omnidocbench
 from benchmarks.scoring import TEXTUAL
 from examples.truth import load_truth
 from gateway.model import OcrOptions, Pixels, Region
-from gateway.recognition.crops import Crop, cut_crop
+from gateway.recognition.crops import Crop, crop_of, cut_crop
 from gateway.recognition.tasks import MAX_TOKENS, RegionTask, task_for
 
 BYTES_A_TOKEN = 4
@@ -103,7 +103,7 @@ def _lessons(folder: Path) -> list[dict[str, str]]:
 def _crop(picture: Path) -> Crop:
     png = picture.read_bytes()
     with Image.open(io.BytesIO(png)) as image:
-        return Crop(png, image.width, image.height)
+        return crop_of(png, image.width, image.height)
 
 
 def _of_examples() -> Iterator[Question]:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from uuid import uuid4
 
 import aiohttp
 import pydantic_core
@@ -25,6 +26,9 @@ Watch = Callable[[str], bool]
 """Sees all the text that there is so far; True: enough."""
 Hear = Callable[[], None]
 """Called with each event of a stream, whatever is in it."""
+
+_PICTURE = f"picture-{uuid4().hex}"
+"""Stands for the data URL while the rest becomes JSON: base64 needs no escaping, and is most of the body."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +50,7 @@ class Question:
         """The request as JSON. `max_tokens` is the older name of the limit, the only one that some external servers
         know."""
         content = [
-            {"type": "image_url", "image_url": {"url": self.data_url}},
+            {"type": "image_url", "image_url": {"url": _PICTURE}},
             {"type": "text", "text": self.prompt},
         ]
         body: dict[str, object] = {
@@ -60,7 +64,8 @@ class Question:
             body["max_completion_tokens" if self.kind in ("vllm", "embedded") else "max_tokens"] = self.max_tokens
         if self.is_streamed:
             body |= self._streaming()
-        return pydantic_core.to_json(body)
+        before, after = pydantic_core.to_json(body).split(_PICTURE.encode(), 1)
+        return b"".join((before, self.data_url.encode(), after))
 
     def _streaming(self) -> dict[str, object]:
         if self.kind != "vllm":
