@@ -20,7 +20,7 @@ from gateway.assembly.page import picture_keys
 from gateway.assembly.restructure import restructured
 from gateway.intake.sniff import PDF
 from gateway.model import Document, OcrOptions, PageResult
-from gateway.pipeline import ReadPage
+from gateway.page import ReadPage
 
 NOT_UNWARPED = "useDocUnwarping: pages are not flattened in this version; they were read as they are"
 

@@ -37,7 +37,8 @@ from gateway.api.paddlex.restructuring import RestructurePagesAnswer, restructur
 from gateway.api.reading import stages_of
 from gateway.assembly.document import document_status
 from gateway.errors import ServiceError
-from gateway.pipeline import PageView, ReadPage, read_pages
+from gateway.page import PageView, ReadPage
+from gateway.pipeline import read_pages
 from gateway.recognition.fairness import Urgency
 from gateway.service import Service
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from gateway.assembly.images import image_key
 from gateway.assembly.restructure import renamed
 from gateway.model import BBox, Block, Polygon, Region, Spot
-from gateway.pipeline import ReadPage
+from gateway.page import ReadPage
 from gateway.recognition.tasks import PADDLEOCR_VL_DPI
 
 

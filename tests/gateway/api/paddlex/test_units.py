@@ -8,7 +8,7 @@ from gateway.api.paddlex.units import in_paddlex_units
 from gateway.assembly.images import image_key
 from gateway.assembly.page import assemble_page
 from gateway.model import OcrOptions, Reading, Region
-from gateway.pipeline import ReadPage
+from gateway.page import ReadPage
 
 
 def test_each_picture_keeps_its_own_bytes_where_one_gets_the_name_that_another_had() -> None:
