@@ -6,7 +6,8 @@ import contextlib
 import json
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -114,6 +115,11 @@ def placed(engine: Engine, options: Options) -> tuple[Options, Ports]:
     return replace(options, environment=told), ports
 
 
-def begin(engine: Engine, scenario: Scenario, container: Container, ports: Ports, limits: Limits) -> Trial:
-    client = client_for(container, engine.image, ports.gateway)
-    return Trial(engine.image, scenario, container, client, ports, limits, time.monotonic())
+@contextmanager
+def begun(engine: Engine, scenario: Scenario, limits: Limits) -> Iterator[Trial]:
+    """RuntimeError where the engine could not start it."""
+    options, ports = placed(engine, scenario.options)
+    with engine.start(options, ports.gateway) as container:
+        started = time.monotonic()
+        with client_for(container, engine.image, ports.gateway) as client:
+            yield Trial(engine.image, scenario, container, client, ports, limits, started)

@@ -13,7 +13,7 @@ from scripts.verify_image.engines.engine import Engine, run
 from scripts.verify_image.finding import Finding, fail, none
 from scripts.verify_image.report import Verification
 from scripts.verify_image.scenarios import Scenario
-from scripts.verify_image.trial import Limits, begin, placed
+from scripts.verify_image.trial import Limits, begun
 
 
 def verify(
@@ -27,10 +27,9 @@ def verify(
 def column(engine: Engine, scenario: Scenario, limits: Limits) -> dict[str, Finding]:
     if untried := engine.inability(scenario.options):
         return dict.fromkeys(CHECKS, untried)
-    options, ports = placed(engine, scenario.options)
     try:
-        with engine.start(options, ports.gateway) as container:
-            return dict(findings(begin(engine, scenario, container, ports, limits)))
+        with begun(engine, scenario, limits) as trial:
+            return dict(findings(trial))
     except RuntimeError as error:
         return dict.fromkeys(CHECKS, none("not-reached")) | {"start": fail("start.refused", words=str(error))}
 
