@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shlex
 import shutil
 import subprocess
 from pathlib import Path
@@ -19,8 +20,11 @@ from scripts.verify_image.engines.choice import engine_for
 from scripts.verify_image.engines.command_line import CommandLine, run_arguments
 from scripts.verify_image.engines.engine import Options
 from scripts.verify_image.image import Image, image_from
+from scripts.verify_image.report import sentence
+from scripts.verify_image.scenarios import SCENARIOS
+from scripts.verify_image.verification import column
 from tests.launch.support import ROOT, program, wait_until
-from tests.verify_image.support import image
+from tests.verify_image.support import BRIEF, image
 
 CONFIG = {
     "User": "1000:0",
@@ -82,6 +86,49 @@ def test_the_first_engine_that_knows_the_image_runs_it(tmp_path: Path, monkeypat
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     with engine_for("localhost/made-up") as engine:
         assert (engine.name, engine.image.user) == ("podman", "1000:0")
+
+
+DOCKER = """
+cd {folder}
+case $1 in
+image) cat image.json ;;
+run)
+    while [ $# -gt 1 ]; do
+        [ "$1" != --env ] || echo "export '$2'" >>environment
+        shift
+    done
+    . ./environment
+    {{ {serve} & echo $! >process; wait $!; echo $? >code; }} >log 2>&1 </dev/null &
+    while [ ! -s process ]; do sleep 0.1; done
+    echo made-up-identity ;;
+exec) shift 3; . ./environment; exec "$@" ;;
+inspect)
+    if [ -s code ]; then echo '{{"Running": false, "ExitCode": '"$(cat code)"'}}'
+    else echo '{{"Running": true}}'; fi ;;
+kill) kill -TERM "$(cat process)" ;;
+logs) cat log ;;
+rm) kill -9 "$(cat process)" 2>/dev/null; echo "$*" >removed ;;
+*) exit 1 ;;
+esac
+"""
+"""What docker does for us, with one process in place of a container."""
+
+
+def test_docker_starts_asks_stops_and_removes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made_up = image(tmp_path)
+    variables = "".join(f"export '{name}={value}'\n" for name, value in made_up.environment.items())
+    (tmp_path / "environment").write_text(variables, encoding="utf-8")
+    config = CONFIG | {"Entrypoint": made_up.entry_point, "User": made_up.user}
+    (tmp_path / "image.json").write_text(json.dumps([{"Config": config}]), encoding="utf-8")
+    serve = shlex.join([*made_up.entry_point, *made_up.command])
+    (tmp_path / "tools").mkdir()
+    program(tmp_path / "tools" / "docker", DOCKER.format(folder=shlex.quote(str(tmp_path)), serve=serve))
+    monkeypatch.setenv("PATH", f"{tmp_path / 'tools'}:{os.environ['PATH']}")
+    with engine_for("localhost/made-up", "docker") as engine:
+        findings = column(engine, SCENARIOS["default"], BRIEF)
+    problems = {check: sentence(found, "en") for check, found in findings.items() if found.mark in ("warn", "fail")}
+    assert problems == {}
+    assert (tmp_path / "removed").read_text(encoding="utf-8") == "rm --force --volumes made-up-identity\n"
 
 
 def test_an_image_that_nobody_knows_ends_with_a_sentence(
