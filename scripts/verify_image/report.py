@@ -73,8 +73,11 @@ def _cell(
         return f"{mark} {said}"
     if finding.mark == "none":
         return mark
-    place = f"{SCENARIOS[scenario][language]}: {CHECKS[check][language]}"
-    reasons.setdefault(f"{mark} {said}", []).append(place)
+    is_all_there_is = all(other == finding for other in verification.findings[scenario].values())
+    column = SCENARIOS[scenario][language]
+    place = column if is_all_there_is else f"{column}: {CHECKS[check][language]}"
+    if place not in reasons.setdefault(f"{mark} {said}", []):
+        reasons[f"{mark} {said}"].append(place)
     return f"{mark} ({list(reasons).index(f'{mark} {said}') + 1})"
 
 

@@ -67,8 +67,12 @@ TEXTS: Mapping[str, Text] = {
     },
     "engine.refused": {"en": "says why not: {reason}", "ru": "сообщает причину: {reason}"},
     "engine.no-reason": {
-        "en": "The engine is {state} after {seconds:.0f} s, and /health does not say why (vlm.reason is empty).",
-        "ru": "Движок в состоянии {state} через {seconds:.0f} с, а /health не говорит почему (vlm.reason пуст).",
+        "en": "The engine is {state}, and /health does not say why (vlm.reason is empty).",
+        "ru": "Движок в состоянии {state}, а /health не говорит почему (vlm.reason пуст).",
+    },
+    "engine.undecided": {
+        "en": "The engine is still {state} after {seconds:.0f} s and has not been given up: {reason}",
+        "ru": "Движок через {seconds:.0f} с всё ещё в состоянии {state}, отказа нет: {reason}",
     },
     "health.ok": {"en": "{early} at first, then ready", "ru": "сначала {early}, затем готов"},
     "health.unready": {"en": "alive, not ready", "ru": "жив, не готов"},

@@ -29,7 +29,7 @@ def health() -> dict[str, object]:
     return {
         "status": "healthy" if FLAW == "liar" or not reasons else "degraded",
         "reasons": reasons,
-        "vlm": vlm | {"state": "starting" if reasons else "ready"},
+        "vlm": vlm | {"state": "down" if FLAW in ("driver", "mute") else "starting" if reasons else "ready"},
         "output_dir": {"writable": FLAW != "full", "reason": "No space left on device"},
         "temp_dir": {"writable": True, "reason": None},
     }

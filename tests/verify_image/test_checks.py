@@ -110,6 +110,12 @@ def test_an_engine_that_cannot_start_has_to_say_why(tmp_path: Path) -> None:
     assert "does not say why" in sentence(silent["engine"], "en")
 
 
+def test_an_engine_that_is_only_late_has_not_refused(tmp_path: Path) -> None:
+    findings = found(tmp_path, "loading", REFUSAL)
+    assert findings["engine"].mark == "warn"
+    assert "still starting after 3 s" in sentence(findings["engine"], "en")
+
+
 def test_vllm_that_cannot_be_imported_is_found_in_its_own_environment(tmp_path: Path) -> None:
     """The stand-in passes other programs on, and Python here has no vLLM."""
     engine = ProcessEngine(image(tmp_path, VLLM_PYTHON=sys.executable), tmp_path)

@@ -45,7 +45,7 @@ def test_what_is_not_right_is_explained_below_and_once() -> None:
     text = markdown(verification(default={"stop": fail("stop.code", code=7)}, gpu=dict.fromkeys(CHECKS, untried)), "ru")
     assert cells(text, "SIGTERM") == ["❌ (2)", "⚠️ (1)"]
     assert "2. ❌ После SIGTERM код 7, а не 0. *(как есть: SIGTERM)*" in text
-    assert text.count("Не проверено: здесь нет GPU.") == 1
+    assert "1. ⚠️ Не проверено: здесь нет GPU. *(с GPU)*" in text
     assert "Не пройдено проверок: 1." in text
 
 

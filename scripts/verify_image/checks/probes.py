@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from scripts.verify_image.finding import Finding, fail, ok
+from scripts.verify_image.finding import Finding, fail, ok, warn
 from scripts.verify_image.trial import Trial
 
 PROBES = ("/livez", "/readyz", "/startupz")
@@ -40,11 +40,15 @@ def _readiness(trial: Trial) -> Finding:
 
 
 def _refusal(trial: Trial) -> Finding:
-    """An engine that can't start here has to say so, and why."""
-    if trial.wait(lambda: bool(vlm(trial).get("reason")) or trial.status("/readyz") == 200, trial.limits.ready):
+    """An engine that can't start here has to be given up, and to say why. One that is tried again and again is not."""
+    if trial.wait(lambda: vlm(trial).get("state") in ("down", "ready"), trial.limits.ready):
         reason = vlm(trial).get("reason")
-        return ok("engine.refused", reason=reason) if reason else ok("engine.ok", seconds=trial.age, engine="vllm")
-    return fail("engine.no-reason", seconds=trial.limits.ready, state=str(vlm(trial).get("state")))
+        if vlm(trial).get("state") == "ready":
+            return ok("engine.ok", seconds=trial.age, engine=str(vlm(trial).get("engine")))
+        return ok("engine.refused", reason=reason) if reason else fail("engine.no-reason", state="down")
+    told = vlm(trial)
+    reason = str(told.get("reason") or "")
+    return warn("engine.undecided", seconds=trial.limits.ready, state=str(told.get("state")), reason=reason)
 
 
 def vlm(trial: Trial) -> dict[str, Any]:
