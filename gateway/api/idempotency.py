@@ -23,6 +23,8 @@ from gateway.settings import Settings
 HEADER = "Idempotency-Key"
 REPLAYED = "Idempotent-Replayed"
 """`true` on an answer that another request has made."""
+OVERHEAD = 4000
+"""Bytes that an answer of any size takes besides its body: headers, digests, the task that made it."""
 _SANE = re.compile(r"[\x20-\x7e]{1,255}")
 
 Work: TypeAlias = Callable[[], Coroutine[Any, Any, Response]]
@@ -87,10 +89,11 @@ class SharedAnswers:
         task = shared.task
         if self._answers.get(key) is not shared:
             return
-        if task.cancelled() or task.exception() or len(task.result().body) > self._most_bytes:
+        size = 0 if task.cancelled() or task.exception() else len(task.result().body) + OVERHEAD
+        if not size or size > self._most_bytes:
             self._drop(key, shared)
             return
-        shared.stored, shared.size = monotonic(), len(task.result().body)
+        shared.stored, shared.size = monotonic(), size
         # Those that were finished last stand last.
         self._answers[key] = self._answers.pop(key)
         self._bytes += shared.size
@@ -98,9 +101,12 @@ class SharedAnswers:
 
     def _forget_old(self) -> None:
         oldest = monotonic() - self._kept_s
-        for key, shared in list(self._answers.items()):
-            if shared.stored and (shared.stored < oldest or self._bytes > self._most_bytes):
-                self._drop(key, shared)
+        while (first := self._oldest()) and (first[1].stored < oldest or self._bytes > self._most_bytes):
+            self._drop(*first)
+
+    def _oldest(self) -> tuple[bytes, _Shared] | None:
+        """The answer that was finished first."""
+        return next(((key, shared) for key, shared in self._answers.items() if shared.stored), None)
 
     def _drop(self, key: bytes, shared: _Shared) -> None:
         if self._answers.get(key) is shared:

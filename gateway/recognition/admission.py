@@ -49,7 +49,7 @@ class Place:
         began = monotonic()
         try:
             yield
-            self._queue.ended(monotonic() - began)
+            self._queue.ended(began)
         finally:
             self._queue.turns.release()
 
@@ -73,6 +73,7 @@ class RegionQueue:
         self._chats = 0
         self._ended: deque[tuple[float, float]] = deque()
         self._took_s = 0.0
+        self._counted_from = 0.0
 
     @property
     def waiting(self) -> int:
@@ -149,10 +150,17 @@ class RegionQueue:
         async with place.turn():
             yield
 
-    def ended(self, took_s: float) -> None:
-        """A call had its answer, or none, after so many seconds in its turn."""
+    def forget_times(self) -> None:
+        """The engine has just come: what calls took before says nothing, nor how long they have waited for it."""
+        self._ended.clear()
+        self._took_s, self._counted_from = 0.0, monotonic()
+
+    def ended(self, began: float) -> None:
+        """A call had its answer, or none; `began`: when its turn did, a monotonic time."""
+        now = monotonic()
+        took_s = now - max(began, self._counted_from)
         self.finished += 1
-        self._ended.append((monotonic(), took_s))
+        self._ended.append((now, took_s))
         self._took_s += took_s
         self._forget_old_calls()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 from collections.abc import Mapping
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 from gateway.recognition.failures import EngineKind
@@ -83,9 +84,15 @@ class EngineConnection:
     async def _connected(self) -> AsyncOpenAI:
         async with self._connecting:
             if self._client is None:
-                library = await asyncio.to_thread(importlib.import_module, "gateway.recognition.client")
+                library = await asyncio.to_thread(_imported)
                 self._client = library.create_client(self._settings)
             return self._client
+
+
+def _imported() -> ModuleType:
+    """All that imports the OpenAI library, so that no import holds up the event loop."""
+    importlib.import_module("gateway.recognition.question")
+    return importlib.import_module("gateway.recognition.client")
 
 
 def _never_enough(_text: str) -> bool:

@@ -32,6 +32,8 @@ CANARY_TIMEOUT_S = 10.0
 CANARY_TIMEOUT_BUSY_S = 60.0
 """For an engine that is at work on other calls, or warms up."""
 MISSED_CANARIES_MAX = 2
+AT_WORK_S = 0.5
+"""An engine that has answered so lately is there though it dropped a connection: one that ended refuses the next."""
 ADMITTED_WHILE_AWAY_S = 30.0
 """New documents wait so long with the others for an engine that restarts; then they had better go elsewhere."""
 GRACE_S: Mapping[EngineKind | None, float] = {"vllm": 300.0}
@@ -75,6 +77,8 @@ class EngineMonitor:
         """How many calls it works on at once, where the tier of this container says so."""
         self.takes_priority = False
         """Whether the tier of this container says that `priority` in a request may be other than 0."""
+        self.refused = 0
+        """Calls that it had no room or no time for."""
         self._settings = settings
         self._connection = connection
         self._is_busy = is_busy
@@ -137,12 +141,21 @@ class EngineMonitor:
         self._missed_canaries = 0
         self._pulse.beat()
 
+    def overloaded(self) -> None:
+        """A region call was refused, or not answered in time."""
+        self.refused += 1
+
     def unreachable(self, reason: str) -> None:
         """A region call found the engine gone: the state changes at once, and the engine is looked at."""
         self._last_loss = monotonic()
         if self._ready.is_set():
             self._went_away(reason)
             self._wake.set()
+
+    def dropped(self, reason: str) -> None:
+        """A region call lost its connection: the engine ended, or only that call was lost."""
+        if monotonic() - self._last_success > AT_WORK_S:
+            self.unreachable(reason)
 
     async def wait_ready(self, timeout_s: float) -> bool:
         """Waits for an engine that starts or restarts; False when it stays away, at once when it is down."""

@@ -12,12 +12,13 @@ from gateway.recognition.admission import RegionQueue
 from gateway.recognition.connection import EngineConnection
 from gateway.recognition.engine import EngineMonitor
 from gateway.recognition.failures import EngineKind
-from gateway.recognition.limit import LEAST, MOST, Bounds, LimitByQueue, LimitByRate
+from gateway.recognition.limit import LEAST, MOST, Bounds, LimitByQueue, LimitByRate, is_too_much
 from gateway.recognition.probe import ask_load
 from gateway.settings import Settings
 
 REGIONS_AT_FIRST = 128
-"""Calls in flight to an engine that does not say how many it works on at once, until it has shown it."""
+"""Calls in flight to an engine that does not say how many it works on at once, until it has shown it; one that does not
+even tell of its queue gets there step by step."""
 FED = 1.25
 """Calls in flight for each that the engine works on: the next is there when one ends."""
 AMPLE = 2
@@ -38,18 +39,30 @@ class Flow:
         self._queue = queue
         self._by_queue: LimitByQueue | None = None
         self._by_rate: LimitByRate | None = None
+        self._engine: EngineMonitor | None = None
+        self._known: tuple[EngineKind | None, Bounds] | None = None
+        self._refused = self._finished = 0
+        self._is_in_effect = True
 
     def begin(self, engine: EngineMonitor) -> None:
-        """What the engine is, and how many calls it works on at once, has just been learned."""
+        """What the engine is, and how many calls it works on at once, has just been learned. What was learned of the
+        same engine before it went away stays."""
+        self._queue.forget_times()
         bounds = bounds_for(self._settings, engine.kind, engine.sequences)
+        if self._known == (engine.kind, bounds):
+            return
+        self._engine, self._known = engine, (engine.kind, bounds)
         is_fixed = bounds.least == bounds.most
         self._by_queue = None if is_fixed else LimitByQueue(bounds)
         self._by_rate = None if is_fixed else LimitByRate(bounds)
-        self._set(bounds.start)
+        self._set(self._by_rate.limit if self._by_rate and engine.kind == "external" else bounds.start)
 
     async def adapt(self) -> None:
         """One look at how the engine fares. An engine that once gave no metrics is not asked for them again."""
         queue = self._queue
+        if self._is_refusing():
+            self._lower()
+            return
         is_full = queue.waiting > 0 and queue.running >= queue.turns.limit
         if self._by_queue and queue.running:
             load = await ask_load(self._connection)
@@ -61,6 +74,21 @@ class Flow:
                 self._by_queue = None
         if self._by_rate:
             self._set(self._by_rate.look(monotonic(), queue.finished, is_full=is_full))
+
+    def _is_refusing(self) -> bool:
+        """Whether it has refused too many calls since the last look, in a time when the bound was in effect."""
+        queue = self._queue
+        refused, finished = self._engine.refused if self._engine else 0, queue.finished
+        is_refusing = self._is_in_effect and is_too_much(refused - self._refused, finished - self._finished)
+        self._refused, self._finished = refused, finished
+        self._is_in_effect = not is_refusing and queue.running <= queue.turns.limit
+        return is_refusing
+
+    def _lower(self) -> None:
+        if self._by_rate:
+            self._set(self._by_rate.refused(monotonic(), self._queue.finished))
+        elif self._by_queue:
+            self._set(self._by_queue.refused())
 
     def _set(self, limit: int) -> None:
         if limit != self._queue.turns.limit:

@@ -6,6 +6,7 @@ reads in batches is slower for each call and faster for all of them the more it 
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from dataclasses import dataclass
 from typing import Literal
@@ -26,6 +27,14 @@ LEAST_CALLS = 32
 """Calls that make a rate."""
 REST = 6
 """Rates taken between two trials that changed nothing."""
+FIRST = 16
+"""Calls in flight to an engine that tells nothing, before it has answered any: more of an engine that reads one at a
+time, each for ten seconds, would stand in its queue for longer than a call may take."""
+QUICK_S = 10.0
+"""As many answers as calls are in flight, within this time, and twice as many may be."""
+REFUSED_SHARE = 0.1
+"""More calls than this that the engine refused, or did not answer in time, of those that ended: it has too many."""
+LEAST_REFUSED = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +55,11 @@ class EngineLoad:
 
     working: int
     waiting: int
+
+
+def is_too_much(refused: int, finished: int) -> bool:
+    """Whether the engine has more than it can take: `refused` calls came back with nothing, `finished` ended."""
+    return refused >= LEAST_REFUSED and refused > REFUSED_SHARE * finished
 
 
 class LimitByQueue:
@@ -72,6 +86,11 @@ class LimitByQueue:
             self._move(self.limit * GROWTH)
         return self.limit
 
+    def refused(self) -> int:
+        """The new bound for an engine that refuses calls, whatever it says of its queue."""
+        self._move(self.limit / 2)
+        return self.limit
+
     def _move(self, limit: float) -> None:
         self.limit = self._bounds.clamp(limit)
         self._looks.clear()
@@ -80,25 +99,29 @@ class LimitByQueue:
 class LimitByRate:
     """Climbs to the least bound that gives the full rate: tries a larger one and a smaller one in turn.
 
+    Begins with few calls and doubles them up to `bounds.start` as long as the engine is quick with them.
+
     Hill climbing on throughput, as .NET's thread pool does it (Hellerstein, Morrison, Eilebrecht 2009), with whole
     steps instead of a wave, for a call here takes a second and not a millisecond.
     """
 
     def __init__(self, bounds: Bounds) -> None:
         self._bounds = bounds
-        self.limit = bounds.start
-        self._settled = bounds.start
+        self.limit = self._settled = min(FIRST, bounds.start)
+        self._is_starting = True
         self._settled_rate: float | None = None
         self._direction: Literal[1, -1] = 1
         self._rest = 0
-        self._has_begun, self._since, self._count = False, 0.0, 0
+        self._has_begun, self._since, self._count = False, math.inf, 0
 
     def look(self, now: float, finished: int, *, is_full: bool) -> int:
         """The new bound. `now` in seconds, `finished`: calls ended so far; `is_full` as for `LimitByQueue`.
 
         Only times when the bound was in effect are counted.
         """
-        if not is_full:
+        if self._is_starting:
+            self._start(now, finished, is_full=is_full)
+        elif not is_full:
             if self.limit > self._settled:
                 # All that wanted to run does: a larger bound would never be found to be too large.
                 self.limit = self._settled
@@ -112,6 +135,26 @@ class LimitByRate:
             self._judge((finished - self._count) / (now - self._since))
             self._begin(now, finished)
         return self.limit
+
+    def refused(self, now: float, finished: int) -> int:
+        """The new bound for an engine that refuses calls: a trial ends, else half as many may run."""
+        self._is_starting = False
+        if self.limit > self._settled:
+            self._turn()
+        else:
+            self._settled, self._settled_rate = self._bounds.clamp(self._settled / 2), None
+        self.limit = self._settled
+        self._begin(now, finished)
+        return self.limit
+
+    def _start(self, now: float, finished: int, *, is_full: bool) -> None:
+        if not is_full or math.isinf(self._since):
+            self._begin(now, finished)
+        elif finished - self._count >= self.limit:
+            is_quick = now - self._since <= QUICK_S
+            self.limit = self._settled = min(2 * self.limit, self._bounds.start) if is_quick else self.limit
+            self._is_starting = is_quick and self.limit < self._bounds.start
+            self._begin(now, finished)
 
     def _begin(self, now: float, finished: int) -> None:
         self._has_begun, self._since, self._count = False, now, finished

@@ -50,8 +50,11 @@ class RegionReader:
             return Reading(status="failed", error="The region could not be read because of an internal fault.")
 
     async def _after_loop(self, first: Heard, loop: Loop, crop: Crop, task: RegionTask, deadline: float) -> Reading:
-        """Asks once more with other sampling, and chooses."""
-        if not self._budget.spend():
+        """Asks once more with other sampling, and chooses.
+
+        What the region has room for may well be the document's own, and is asked for again whatever the budget says.
+        """
+        if loop.is_certain and not self._budget.spend():
             return reading_of(first)
         try:
             second = await self._hear(crop, other_sampling(task, loop), deadline, doubtful=DOUBTFUL_AGAIN)

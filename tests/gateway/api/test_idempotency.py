@@ -123,15 +123,24 @@ def test_a_key_belongs_to_its_client(tmp_path: Path, png: bytes) -> None:
     assert ids[0] == ids[2] != ids[1]
 
 
+def test_small_answers_without_number_have_their_bound_too(tmp_path: Path, png: bytes) -> None:
+    with gateway(tmp_path, idempotency_mb=0.05) as served:
+        served.engine.answer = lambda _request: Reply("a")
+        for number in range(14):
+            keyed(served, png, str(number), format="text")
+        assert "idempotent-replayed" not in keyed(served, png, "0", format="text").headers
+        assert "idempotent-replayed" in keyed(served, png, "13", format="text").headers
+
+
 def test_only_so_much_is_kept_for_so_long(tmp_path: Path, png: bytes) -> None:
-    with gateway(tmp_path, idempotency_mb=0.0005) as served:
-        text = "x" * 100
+    with gateway(tmp_path, idempotency_mb=0.05) as served:
+        text = "x" * 8_000
         served.engine.answer = lambda _request: Reply(text)
         for key in ("a", "b", "c"):
             keyed(served, png, key, format="text")
         assert "idempotent-replayed" not in keyed(served, png, "a", format="text").headers
         assert "idempotent-replayed" in keyed(served, png, "c", format="text").headers
-        text = "x" * 1000
+        text = "x" * 60_000
         for _ in range(2):
             assert "idempotent-replayed" not in keyed(served, png, "large", format="text").headers
     with gateway(tmp_path, idempotency_s=0) as served:

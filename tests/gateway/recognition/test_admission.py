@@ -140,6 +140,20 @@ async def test_who_would_wait_for_too_long_is_turned_away_and_a_batch_later_than
         pass
 
 
+async def test_the_wait_for_an_engine_that_came_back_is_not_taken_for_its_speed() -> None:
+    queue = queue_of(limit=1, max_wait_s=1)
+    calls = Calls(queue)
+    for number in range(8):
+        await calls.begin(str(number), Caller())
+    await asyncio.sleep(0.3)
+    queue.forget_times()
+    calls.gates["0"].set()
+    await eventually(lambda: queue.finished == 1)
+    with queue.admit():
+        pass
+    await calls.finish_all()
+
+
 async def test_who_has_given_up_is_not_counted_among_those_before() -> None:
     queue = queue_of(limit=1, max_wait_s=1)
     await slow_call(queue)

@@ -7,9 +7,12 @@ from contextlib import asynccontextmanager
 import pytest
 
 from gateway.recognition import Recognition
+from gateway.recognition.crops import cut_crop
 from gateway.recognition.fairness import Caller
+from gateway.recognition.tasks import RegionTask
+from tests.support.fakes import blank, text_regions
 from tests.support.parts import eventually, recognition_for
-from tests.support.stub_engine import StubEngine
+from tests.support.stub_engine import Reply, StubEngine
 
 
 @pytest.fixture(autouse=True)
@@ -65,3 +68,29 @@ async def test_the_embedded_engine_keeps_its_bound() -> None:
             limit, health_asked = made.queue.turns.limit, stub.health_asked
             await eventually(lambda: stub.health_asked > health_asked + 5)
             assert made.queue.turns.limit == limit
+
+
+async def test_an_engine_that_refuses_what_it_has_no_room_for_loses_nothing() -> None:
+    with StubEngine(kind="external", delay_s=0.02) as stub:
+        stub.answer = lambda _request: Reply(status=429) if stub.running > 6 else Reply("read")
+        async with recognition_for(stub) as made:
+            caller, task = Caller(), RegionTask()
+            crop = cut_crop(blank(), text_regions(1)[0], task, fit=False)
+
+            async def call() -> str:
+                async with made.queue.slot(caller):
+                    return (await made.reader.read(crop, task, asyncio.get_running_loop().time() + 60)).status
+
+            statuses = await asyncio.gather(*(call() for _ in range(300)))
+            assert set(statuses) == {"ok"}
+            assert made.queue.turns.limit < 16
+
+
+async def test_what_was_learned_of_an_engine_outlasts_a_lost_connection() -> None:
+    with StubEngine(kind="external", load=(8, 56)) as stub:
+        async with recognition_for(stub) as made, full(made):
+            await eventually(lambda: made.queue.turns.limit < 20)
+            stub.load = (8, 1)
+            made.engine.unreachable("gone")
+            assert await made.engine.wait_ready(10)
+            assert made.queue.turns.limit < 20

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from gateway.recognition.limit import Bounds, EngineLoad, LimitByQueue, LimitByRate
+from gateway.recognition.limit import FIRST, Bounds, EngineLoad, LimitByQueue, LimitByRate, is_too_much
 
 LOOK_S = 2.0
 BOUNDS = Bounds(start=64, least=4, most=512)
@@ -91,9 +91,9 @@ def test_an_engine_that_tells_nothing_comes_near_its_full_rate(capacity: int) ->
 
 
 def test_a_bound_beyond_all_demand_comes_down_too() -> None:
-    engine = Engine(lambda _now: 8, demand=80)
-    seen = engine.run(by_rate(), 1200)
-    assert sum(seen[-100:]) / 100 < 40
+    engines = [Engine(lambda _now: 8, demand=80, chance=random.Random(seed)) for seed in range(5)]
+    seen = [limit for engine in engines for limit in engine.run(by_rate(), 1200)[-100:]]
+    assert sum(seen) / len(seen) < 40
 
 
 @pytest.mark.parametrize("way", [by_queue, by_rate])
@@ -146,7 +146,37 @@ def test_who_asks_for_little_teaches_nothing() -> None:
     queue, rate = LimitByQueue(BOUNDS), LimitByRate(BOUNDS)
     for second in range(1000):
         assert queue.look(EngineLoad(3, 0), is_full=False) == BOUNDS.start
-        assert rate.look(second, 3 * second, is_full=False) == BOUNDS.start
+        assert rate.look(second, 3 * second, is_full=False) == FIRST
+
+
+def test_a_quick_engine_that_tells_nothing_has_all_that_it_may_within_seconds() -> None:
+    engine = Engine(lambda _now: 256, 0.5, in_flight=FIRST)
+    assert max(engine.run(by_rate(), 10)) >= BOUNDS.start
+
+
+def test_an_engine_that_reads_one_at_a_time_is_not_given_what_would_stand_for_minutes() -> None:
+    engine = Engine(lambda _now: 1, 10.0, in_flight=FIRST)
+    assert max(engine.run(by_rate(), 180)) == FIRST
+
+
+@pytest.mark.parametrize("capacity", [5, 20, 100])
+def test_of_an_engine_that_refuses_what_is_too_much_no_more_is_asked_again_and_again(capacity: int) -> None:
+    limit, finished, refusals = LimitByRate(BOUNDS), 0, 0
+    for look in range(200):
+        finished += min(limit.limit, capacity)
+        if is_too_much(limit.limit - capacity, finished):
+            refusals += 1
+            limit.refused(2.0 * look, finished)
+        else:
+            limit.look(2.0 * look, finished, is_full=True)
+    assert refusals < 20
+    assert capacity // 2 <= limit.limit <= 2 * capacity
+
+
+def test_a_call_lost_here_and_there_is_no_sign_of_too_many() -> None:
+    assert not is_too_much(1, 0)
+    assert not is_too_much(5, 100)
+    assert is_too_much(30, 100)
 
 
 def test_an_engine_that_stands_still_is_not_given_more() -> None:

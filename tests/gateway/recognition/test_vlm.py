@@ -186,6 +186,19 @@ async def test_an_engine_killed_under_a_call_is_waited_for(stub: StubEngine, mon
         assert (await reading).text == "OCR:"
 
 
+async def test_an_engine_that_answers_others_is_not_gone_for_a_lost_connection(stub: StubEngine) -> None:
+    async with recognition_for(stub) as made:
+        assert (await read(made)).status == "ok"
+        stub.script.append(Reply(drop=True))
+        reading = asyncio.create_task(read(made))
+        states = set()
+        while not reading.done():
+            states.add(made.engine.state)
+            await asyncio.sleep(0.001)
+        assert (await reading).status == "ok"
+    assert states == {"ready"}
+
+
 async def test_an_engine_that_stays_away_fails_the_region_when_the_grace_is_over(stub: StubEngine) -> None:
     async with recognition_for(stub, vlm_restart_grace_s=0.3) as made:
         stub.kill()
@@ -326,6 +339,16 @@ async def test_readings_that_all_loop_are_not_all_asked_again(streaming: StubEng
         readings = await asyncio.gather(*(read(made) for _ in range(40)))
     assert {reading.status for reading in readings} == {"truncated"}
     assert len(streaming.requests) < 70
+
+
+async def test_what_there_is_room_for_is_asked_for_again_however_often(streaming: StubEngine) -> None:
+    """Page after page of a log that says one thing."""
+    page = cut_crop(blank(1190, 1684), Region("text", (0, 0, 1190, 1684), 1), RegionTask(), fit=True)
+    lines = "\n".join(["INFO worker heartbeat ok, queue empty"] * 80)
+    streaming.answer = lambda _request: Reply(lines)
+    async with recognition_for(streaming) as made:
+        readings = [await read(made, crop=page) for _ in range(30)]
+    assert {(reading.text, reading.status) for reading in readings} == {(lines, "ok")}
 
 
 async def test_what_a_document_repeats_is_kept_whole(streaming: StubEngine) -> None:
