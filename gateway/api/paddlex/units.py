@@ -7,9 +7,15 @@ from dataclasses import replace
 
 from gateway.assembly.images import image_key
 from gateway.assembly.restructure import renamed
-from gateway.model import BBox, Block, Polygon, Region, Spot
+from gateway.intake.sniff import PDF
+from gateway.model import BBox, Block, Document, Polygon, Region, Spot
 from gateway.page import ReadPage
 from gateway.recognition.tasks import PADDLEOCR_VL_DPI
+
+
+def told_dpi(document: Document) -> int | None:
+    """Resolution at which boxes of the document's pages are told; None for pictures: in their own pixels."""
+    return PADDLEOCR_VL_DPI if document.media_type == PDF else None
 
 
 def in_paddlex_units(page: ReadPage) -> ReadPage:
