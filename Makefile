@@ -10,7 +10,7 @@ LOCK := uv pip compile --universal --python-version 3.11 --generate-hashes --no-
 .DEFAULT_GOAL := help
 .PHONY: help run test lint docs examples bench bench-overload bench-faults bench-memory \
 	bench-accuracy bench-embedded bench-runaway bench-vllm vllm vllm-cpu fetch-models doctor lock clean \
-	env env-test env-vllm image-cpu image-gpu test-image test-clients test-differential
+	env env-test env-vllm image-cpu image-gpu test-image verify-image test-clients test-differential
 
 help: ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r command text; do \
@@ -43,6 +43,10 @@ test-differential: env-test ## compare with PaddleX's own PaddleOCR-VL pipeline;
 
 test-image: env-test ## build both images without a container engine and test them (root, buildah, debootstrap)
 	sh docker/test.sh $(PY_TEST)
+
+verify-image: env-test ## run IMAGE=NAME as platforms do and report what works; OUT=FOLDER gets the report as files
+	@[ -n "$(IMAGE)" ] || { echo "IMAGE=NAME says which image; dir:FOLDER is one that was unpacked." >&2; exit 2; }
+	@$(PY_TEST) -m scripts.verify_image "$(IMAGE)" $(if $(OUT),--out "$(OUT)") $(ARGUMENTS)
 
 lint: env-test ## ruff, mypy and hadolint
 	$(PY_TEST) -m ruff check .

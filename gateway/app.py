@@ -14,7 +14,7 @@ from gateway.api.errors import install_errors
 from gateway.api.idempotency import SharedAnswers
 from gateway.api.middleware import BodyLimitMiddleware, HeadMiddleware, RequestMiddleware
 from gateway.api.paddlex import routes as paddlex
-from gateway.pipeline import Parts, create_parts
+from gateway.parts import Parts, create_parts
 from gateway.service import Service, service_version
 from gateway.settings import Settings
 

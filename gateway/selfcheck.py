@@ -12,7 +12,8 @@ import structlog
 from gateway.errors import ServiceError
 from gateway.intake.document import open_document
 from gateway.model import OcrOptions
-from gateway.pipeline import Parts, read_pages
+from gateway.parts import Parts
+from gateway.pipeline import read_pages
 from gateway.recognition.tasks import PADDLEOCR_VL_DPI
 
 _POLL_S = 0.2

@@ -11,7 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 import structlog
 
 from gateway.metrics import Metrics
-from gateway.pipeline import Parts
+from gateway.parts import Parts
 from gateway.selfcheck import SelfCheck
 from gateway.settings import Settings
 from gateway.storage import create_store

@@ -20,7 +20,7 @@ from gateway.__main__ import Server
 from gateway.app import create_app
 from gateway.logs import configure_logs
 from gateway.model import LayoutOptions, PageImage, PageLayout, Region
-from gateway.pipeline import create_parts
+from gateway.parts import create_parts
 from gateway.settings import Settings
 
 TICK_S = 0.01

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from typing import TypeAlias
 
-from gateway.pipeline import ReadPage
+from gateway.page import ReadPage
 
 _Item: TypeAlias = ReadPage | Exception | None
 

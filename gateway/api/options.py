@@ -82,7 +82,7 @@ class RequestOptions(BaseModel):
     )
     ignore_labels: Annotated[list[str], BeforeValidator(_split)] | None = Field(
         None,
-        description="Labels that Markdown, HTML and text leave out (comma-separated, or a JSON list); "
+        description="Labels that Markdown, HTML and text leave out (comma-separated; in JSON a list too); "
         f"default `{','.join(sorted(_DEFAULTS.ignore_labels))}`; empty: leave out nothing",
         examples=["header,footer,number"],
     )

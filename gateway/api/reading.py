@@ -15,7 +15,7 @@ from gateway.api.options import RequestOptions
 from gateway.assembly.document import assemble_document, document_status
 from gateway.assembly.restructure import restructured
 from gateway.model import Document, DocumentResult, DocumentStatus, OcrOptions, PageResult, Timings, Usage
-from gateway.pipeline import ReadPage
+from gateway.page import ReadPage
 from gateway.service import Service
 
 log = structlog.get_logger(__name__)

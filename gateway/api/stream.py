@@ -14,7 +14,7 @@ from gateway.api.reading import DocumentReading
 from gateway.assembly.document import describe
 from gateway.errors import ServiceError
 from gateway.model import DocumentInfo, DocumentStatus, PageResult, Timings, Usage
-from gateway.pipeline import ReadPage
+from gateway.page import ReadPage
 
 _PING = b": still reading\n\n"
 _PING_S = 10.0

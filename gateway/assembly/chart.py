@@ -6,15 +6,20 @@ import html
 import re
 from collections.abc import Sequence
 
+from gateway.assembly.otsl import MAX_CELLS
+
 _RULE = re.compile(r":-+:?|-+:|-{2,}")
 
 
 def chart_to_html(text: str) -> str:
-    """HTML table whose first line is the head; empty where no line holds a bar, so that the caller keeps `text` raw."""
+    """HTML table whose first line is the head.
+
+    Empty where no line holds a bar, or the lines make more than `MAX_CELLS`, so that the caller keeps `text` raw.
+    """
     lines = [line for line in text.splitlines() if line.strip(" |")]
     rows = _fenced(lines) if all(map(_is_fenced, lines)) else [_cells(line) for line in lines]
     width = max(map(len, rows), default=0)
-    if width < 2:
+    if width < 2 or width * len(rows) > MAX_CELLS:
         return ""
     head, *body = (_row(row, width, "th" if at == 0 else "td") for at, row in enumerate(rows))
     return f"<table><thead>{head}</thead><tbody>{''.join(body)}</tbody></table>"

@@ -35,10 +35,10 @@ def paragraphs(text: str) -> str:
 
 def one_line(text: str) -> str:
     """All lines joined: a title, a caption."""
-    result = ""
+    parts: list[str] = []
     for line in _stripped(text):
-        result = _join(result, line)
-    return result
+        _join(parts, line)
+    return "".join(parts)
 
 
 def kept_lines(text: str) -> str:
@@ -49,12 +49,14 @@ def kept_lines(text: str) -> str:
 def _paragraph(text: str) -> str:
     lines = _stripped(text)
     longest = max(map(_width, lines), default=0)
-    result = previous = ""
+    parts: list[str] = []
+    previous = ""
     for line in lines:
-        result += _separator(previous, line, longest) if previous else ""
-        result = _join(result, line)
+        if previous and (separator := _separator(previous, line, longest)):
+            parts.append(separator)
+        _join(parts, line)
         previous = line
-    return result
+    return "".join(parts)
 
 
 def _separator(previous: str, line: str, longest: int) -> str:
@@ -65,12 +67,14 @@ def _separator(previous: str, line: str, longest: int) -> str:
     return ""
 
 
-def _join(text: str, line: str) -> str:
-    if not text or text.endswith("\n"):
-        return text + line
-    if text.endswith(_HYPHENS) and text[-2:-1].isalnum():
-        return (text[:-1] if _is_divided(text, line) else text) + line
-    return text + ("" if _is_cjk(text[-1]) or _is_cjk(line[0]) else " ") + line
+def _join(parts: list[str], line: str) -> None:
+    """Adds a line to the parts of a text; the last of them is a whole line or what separates two."""
+    last = parts[-1] if parts else "\n"
+    if last.endswith(_HYPHENS) and last[-2:-1].isalnum():
+        parts[-1] = last[:-1] if _is_divided(last, line) else last
+    elif not (last.endswith("\n") or _is_cjk(last[-1]) or _is_cjk(line[0])):
+        parts.append(" ")
+    parts.append(line)
 
 
 def _is_divided(text: str, line: str) -> bool:

@@ -15,7 +15,9 @@ from gateway.model import Block
 _TABLE = "<table border=1 style='margin: auto; word-wrap: break-word;'>"
 _CENTRED = CAPTION_LABELS | {"seal"}
 _NUMBERING = re.compile(r"\d+((?:\.\d+)*)\.?(?=\s|$|[^\d\s.%])")
-_ABSTRACT = re.compile(r"\s*(?i:abstract|摘\s*要|аннотация|реферат)(?:\s*[:：.]?\s*\n|[^\S\n]+(?=[^\W\d_a-zа-яё]))")
+_ABSTRACT = re.compile(
+    r"\s*(?i:abstract|摘\s*要|аннотация|реферат)(?:[^\S\n]*+[:：.]?[^\S\n]*+\n|[^\S\n]++(?=[^\W\d_a-zа-яё]))"
+)
 _NUMBER = re.compile(r"[\w().,:'*\-–]{1,16}")
 _ENTITY = re.compile(r"&(?=#?\w+;)")
 

@@ -41,6 +41,7 @@ def assemble_page(
         blocks=blocks,
         warnings=[
             *(_warning(page, block) for block in blocks if _is_loss(block)),
+            *_empties(page, blocks, options),
             *_doubts(page, blocks, options.min_confidence or 0),
         ],
     )
@@ -110,6 +111,14 @@ def _is_loss(block: Block) -> bool:
 def _warning(page: int, block: Block) -> str:
     reason = f": {block.error}" if block.error else ""
     return f"page {page}: block {block.id} ({block.label}) {block.status}{reason}"
+
+
+def _empties(page: int, blocks: Sequence[Block], options: OcrOptions) -> Iterator[str]:
+    """A sentence for each block that was read and holds nothing: blank paper, or a text that the VLM missed."""
+    for block in blocks:
+        has_own_text = block.group_id in (None, block.id) and not is_picture(block.label, options)
+        if block.status == "ok" and not block.content and has_own_text:
+            yield f"page {page}: block {block.id} ({block.label}) was read as empty"
 
 
 def _doubts(page: int, blocks: Sequence[Block], min_confidence: float) -> Iterator[str]:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Mapping, Sequence
-from html.parser import HTMLParser
+from collections.abc import Mapping
 
 import nh3
 from markdown_it import MarkdownIt
@@ -13,6 +12,7 @@ from markdown_it.rules_inline import StateInline
 
 from gateway.assembly.formulas import MATH, without_escapes
 from gateway.assembly.page import shown
+from gateway.assembly.tables import table_rows
 from gateway.model import Block, DocumentResult, OcrOptions
 
 POLICY = "default-src 'none'; img-src 'self' data: https:; style-src 'unsafe-inline'"
@@ -48,6 +48,7 @@ _ATTRIBUTES = {
     "td": {"rowspan", "colspan"},
 }
 _IMAGE = re.compile(r'(<img src=")([^"]*)(")')
+_CELL_BREAK = re.compile(r"[\t\n]")
 _ESCAPED_DOLLAR = re.compile(r"\\\$")
 
 
@@ -128,47 +129,5 @@ _MARKDOWN = _markdown()
 def _plain(block: Block) -> str:
     if block.label != "table" or not block.content.startswith("<table>"):
         return without_escapes(block.content.strip())
-    reader = _TableReader()
-    reader.feed(block.content)
-    reader.close()
-    return "\n".join("\t".join(row) for row in reader.rows)
-
-
-class _TableReader(HTMLParser):
-    """Rows of cell texts of a table that `otsl_to_html` wrote; a cell's text stands in the first place it covers."""
-
-    def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
-        self.rows: list[list[str]] = []
-        self._span = (1, 1)
-        self._below: dict[int, int] = {}
-
-    def handle_starttag(self, tag: str, attrs: Sequence[tuple[str, str | None]]) -> None:
-        if tag == "tr":
-            self.rows.append([])
-        elif tag == "td":
-            self._skip_covered()
-            spans = dict(attrs)
-            self._span = int(spans.get("rowspan") or 1), int(spans.get("colspan") or 1)
-            self.rows[-1].append("")
-        elif tag == "br":
-            self.handle_data(" ")
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag == "td":
-            rows, columns = self._span
-            first = len(self.rows[-1]) - 1
-            self.rows[-1].extend([""] * (columns - 1))
-            self._below |= dict.fromkeys(range(first, first + columns), rows - 1)
-        elif tag == "tr":
-            self._skip_covered()
-
-    def handle_data(self, data: str) -> None:
-        self.rows[-1][-1] += data.replace("\t", " ")
-
-    def _skip_covered(self) -> None:
-        """Leaves the places empty that a cell from a row above covers."""
-        row = self.rows[-1]
-        while self._below.get(len(row)):
-            self._below[len(row)] -= 1
-            row.append("")
+    rows = table_rows(block.content)
+    return "\n".join("\t".join(_CELL_BREAK.sub(" ", cell) for cell in row) for row in rows)

@@ -50,7 +50,7 @@ def unique_keys(pages: Iterable[tuple[int, Iterable[str]]]) -> list[dict[str, st
     """Pages as (number, keys of its pictures) to each page's keys with the names that they get in one document.
 
     A key that an earlier page has taken, as PaddleOCR-VL's keys may be (they lack the page), gets the page's number:
-    `imgs/img_in_…jpg` to `imgs/p2_img_in_…jpg`.
+    `imgs/img_in_…jpg` to `imgs/p2_img_in_…jpg`, or `imgs/p2_2_img_in_…jpg` where that is taken too.
     """
     taken: set[str] = set()
     result = []
@@ -68,8 +68,8 @@ def renamed(text: str, names: Mapping[str, str]) -> str:
 
 def _free(key: str, number: int, taken: set[str]) -> str:
     folder, slash, name = key.rpartition("/")
-    free = key
+    free, tries = key, 0
     while free in taken:
-        name = f"p{number}_{name}"
-        free = f"{folder}{slash}{name}"
+        tries += 1
+        free = f"{folder}{slash}p{number}_{f'{tries}_' if tries > 1 else ''}{name}"
     return free

@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from gateway.assembly.otsl import MAX_CELLS, Cell, Grid, Span, grid_spans, grid_to_html, otsl_to_html, rectangular
 
@@ -18,9 +18,11 @@ _OURS = re.compile(
     </td>)++</tr>)++</table>""",
     re.VERBOSE,
 )
-PICTURE = re.compile(r"""<img\b[^<>]*?\bsrc\s*=\s*["']([\w./-]+)["'][^<>]*>""", re.IGNORECASE)
+_PICTURE = re.compile(r"""<img\b(?=[^<>]*+>)[^<>]*?\bsrc\s*=\s*["']([\w./-]+)["'][^<>]*>""", re.IGNORECASE)
 _DIV = re.compile(r"</?div\b[^<>]*>", re.IGNORECASE)
-_STAND_IN = re.compile("\ue000(\\d+)\ue001")
+PICTURE = re.compile("\ue000([\\w./-]+)\ue001")
+"""A picture in a cell's text, its key between characters that no text has."""
+_MARKS = dict.fromkeys((0xE000, 0xE001))
 _EMPTY = Cell("ecel")
 
 
@@ -28,7 +30,11 @@ _EMPTY = Cell("ecel")
 class _HtmlCell:
     rows: int = 1
     columns: int = 1
-    text: str = ""
+    parts: list[str] = field(default_factory=list)
+
+    @property
+    def text(self) -> str:
+        return "".join(self.parts).strip()
 
 
 def table_to_html(text: str) -> str:
@@ -43,20 +49,12 @@ def rebuilt_table(table: str) -> str:
     """An HTML table from elsewhere as we write ours, pictures in its cells kept; ours stay as they are."""
     if _OURS.fullmatch(table) and _area(table) <= MAX_CELLS:
         return table
-    keys: list[str] = []
-
-    def stand_in(picture: re.Match[str]) -> str:
-        keys.append(picture[1])
-        return f"\ue000{len(keys) - 1}\ue001"
-
-    text = PICTURE.sub(stand_in, _DIV.sub("", _STAND_IN.sub("", table)))
-    rebuilt = grid_to_html(_grid(_parse(text)))
-    return _STAND_IN.sub(lambda found: f'<img src="{keys[int(found[1])]}" alt="Image" />', rebuilt)
+    return PICTURE.sub(r'<img src="\1" alt="Image" />', grid_to_html(_grid(_parse(_marked(_DIV.sub("", table))))))
 
 
 def table_rows(table: str) -> list[list[str]]:
-    """Texts of an HTML table's cells, row by row; a cell's text stands in the first place it covers."""
-    return [[cell.text for cell in row] for row in _rectangle(table)]
+    """Plain texts of an HTML table's cells, row by row; a cell's text stands in the first place it covers."""
+    return [[PICTURE.sub("", cell.text) for cell in row] for row in _rectangle(table)]
 
 
 def table_cells(table: str) -> tuple[int, int, list[Span]]:
@@ -66,7 +64,11 @@ def table_cells(table: str) -> tuple[int, int, list[Span]]:
 
 
 def _rectangle(table: str) -> Grid:
-    return rectangular(_grid(_parse(table)))
+    return rectangular(_grid(_parse(_marked(table))))
+
+
+def _marked(table: str) -> str:
+    return _PICTURE.sub("\ue000\\1\ue001", table.translate(_MARKS))
 
 
 def _area(table: str) -> int:
@@ -93,7 +95,9 @@ def _written(rows: list[list[_HtmlCell]], cell: _HtmlCell | None, text: str) -> 
     if cell is None:
         cell = _HtmlCell()
         rows[-1].append(cell)
-    cell.text += html.unescape(text)
+    parts = PICTURE.split(text)
+    for at, part in enumerate(parts):
+        cell.parts.append(f"\ue000{part}\ue001" if at % 2 else html.unescape(part).translate(_MARKS))
     return cell
 
 
@@ -102,7 +106,7 @@ def _opened(rows: list[list[_HtmlCell]], cell: _HtmlCell | None, tag: re.Match[s
     is_end, name = bool(tag[1]), tag[2].lower()
     if name in ("br", "p"):
         if cell:
-            cell.text += "\n"
+            cell.parts.append("\n")
         return cell
     if name in ("td", "th"):
         return None if is_end else _new_cell(rows, tag[3] or "")
@@ -121,7 +125,7 @@ def _new_cell(rows: list[list[_HtmlCell]], attributes: str) -> _HtmlCell:
 def _grid(rows: list[list[_HtmlCell]]) -> Grid:
     """OTSL's grid of the table, with spans only as far as the rows go and places are free."""
     if sum(cell.rows * cell.columns for row in rows for cell in row) > MAX_CELLS:
-        rows = [[_HtmlCell(text=cell.text) for cell in row] for row in rows]
+        rows = [[_HtmlCell(parts=cell.parts) for cell in row] for row in rows]
     grid: list[list[Cell | None]] = [[] for _ in rows]
     for at, row in enumerate(rows):
         column = 0
@@ -152,6 +156,5 @@ def _is_free(places: list[Cell | None], at: int) -> bool:
 
 def _part(cell: _HtmlCell, below: int, right: int) -> Cell:
     if below == 0 and right == 0:
-        text = cell.text.strip()
-        return Cell("fcel", text) if text else _EMPTY
+        return Cell("fcel", cell.text) if cell.text else _EMPTY
     return Cell("xcel" if below and right else "ucel" if below else "lcel")

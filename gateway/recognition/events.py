@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncGenerator, AsyncIterable, Iterator
 
-import pydantic_core
-
+from gateway.recognition.answer import parsed
 from gateway.recognition.failures import EngineFailure, garbled
 
 LONGEST_EVENT = 16 * 2**20
@@ -74,7 +73,7 @@ def _data(event: bytes) -> Iterator[bytes]:
 
 def _check(data: bytes) -> None:
     try:
-        content = pydantic_core.from_json(data)
+        content = parsed(data)
     except ValueError as error:
         raise garbled() from error
     if not isinstance(content, dict) or content.get("error"):

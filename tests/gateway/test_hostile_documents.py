@@ -9,7 +9,8 @@ from dataclasses import replace
 import pytest
 
 from gateway.model import OcrOptions, Reading, Region
-from gateway.pipeline import ReadPage, read_pages
+from gateway.page import ReadPage
+from gateway.pipeline import read_pages
 from gateway.recognition.crops import Crop
 from gateway.recognition.tasks import RegionTask
 from gateway.recognition.vlm import RegionReader

@@ -15,7 +15,9 @@ from PIL import Image
 from gateway.assembly.page import assemble_page
 from gateway.errors import ServiceError
 from gateway.model import OcrOptions, PageFailure, PageImage, PageResult, Pixels, Region
-from gateway.pipeline import PAGES_AHEAD, Parts, ReadPage, read_pages
+from gateway.page import ReadPage
+from gateway.parts import Parts
+from gateway.pipeline import PAGES_AHEAD, read_pages
 from gateway.recognition.fairness import BATCH, Caller
 from tests.support.fakes import FakeDocument, FakeLayout, blank, text_regions
 from tests.support.parts import eventually, parts_for
@@ -71,7 +73,7 @@ async def test_other_work_goes_on_while_a_page_is_assembled(stub: StubEngine, mo
         assert may_end.wait(10), "nothing else ran meanwhile"
         return assemble_page(*of_the_page)
 
-    monkeypatch.setattr("gateway.pipeline.assemble_page", slowly)
+    monkeypatch.setattr("gateway.page.assemble_page", slowly)
     async with parts_for(stub) as parts:
         reading = asyncio.create_task(read_all(parts, FakeDocument()))
         await eventually(begun.is_set)

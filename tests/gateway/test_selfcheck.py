@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from gateway import selfcheck
-from gateway.pipeline import Parts, create_parts
+from gateway.parts import Parts, create_parts
 from gateway.selfcheck import SelfCheck
 from gateway.settings import Settings
 from tests.support.fakes import FakeLayout, text_regions

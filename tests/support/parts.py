@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 from gateway.intake.workers import RenderPool
 from gateway.model import Region
-from gateway.pipeline import Parts
+from gateway.parts import Parts
 from gateway.recognition import Recognition, create_recognition
 from gateway.settings import Settings
 from tests.support.fakes import FakeLayout, text_regions

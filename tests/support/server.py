@@ -14,7 +14,7 @@ from fastapi import FastAPI
 
 from gateway.app import create_app
 from gateway.layout.lazy import LazyLayout
-from gateway.pipeline import create_parts
+from gateway.parts import create_parts
 from gateway.service import Service
 from gateway.settings import Settings
 from tests.support.asgi import serving

@@ -12,7 +12,7 @@ from gateway.api.chat.errors import DONE, openai_error_event
 from gateway.api.chat.request import ChatRequest
 from gateway.api.errors import internal_error
 from gateway.errors import ServiceError
-from gateway.pipeline import Parts
+from gateway.parts import Parts
 from gateway.recognition.failures import EngineFailure, RequestRejected
 from gateway.recognition.fairness import Caller
 

@@ -13,7 +13,7 @@ from gateway.errors import ServiceError
 from gateway.intake.document import open_document
 from gateway.intake.sniff import PDF, media_type
 from gateway.model import PageFailure, Pixels
-from gateway.pipeline import Parts
+from gateway.parts import Parts
 from gateway.recognition.crops import encode, fit, guard
 from gateway.recognition.tasks import PADDLEOCR_VL_DPI
 

@@ -20,7 +20,7 @@ from gateway.api.disconnect import until_gone
 from gateway.api.entry import Held, admit_chat, received
 from gateway.api.models import find_model
 from gateway.errors import ServiceError
-from gateway.pipeline import Parts
+from gateway.parts import Parts
 from gateway.recognition.fairness import INTERACTIVE, engine_priority
 from gateway.service import Service
 

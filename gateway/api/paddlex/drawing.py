@@ -38,19 +38,22 @@ Corners: TypeAlias = np.ndarray[tuple[int, ...], np.dtype[np.int32]]
 """Shape (corners, 2)."""
 
 
-def page_picture(page: PageImage, regions: Sequence[Region]) -> Mapping[str, bytes]:
-    """JPEG bytes of the page as it came and, where its orientation was looked at, of both ways side by side."""
-    pixels = _shrunk(page.pixels)
+def page_picture(page: PageImage, regions: Sequence[Region], dpi: int | None = None) -> Mapping[str, bytes]:
+    """JPEG bytes of the page as it came and, where its orientation was looked at, of both ways side by side.
+
+    `dpi`: the resolution that clients are told boxes at, so that these fit the picture; None: the page's own.
+    """
+    pixels = _shown(page, dpi)
     if page.angle is None:
         return {INPUT_IMAGE: _jpeg(pixels)}
     before = turned(pixels, -page.angle)
     return {INPUT_IMAGE: _jpeg(before), PREPROCESSED_IMAGE: _jpeg(_shrunk(_beside(before, pixels)))}
 
 
-def page_pictures(page: PageImage, regions: Sequence[Region]) -> Mapping[str, bytes]:
+def page_pictures(page: PageImage, regions: Sequence[Region], dpi: int | None = None) -> Mapping[str, bytes]:
     """The same, and the page with its layout."""
-    drawn = draw_layout(_shrunk(page.pixels), page, regions)
-    return {**page_picture(page, regions), LAYOUT_IMAGE: _jpeg(drawn)}
+    drawn = draw_layout(_shown(page, dpi), page, regions)
+    return {**page_picture(page, regions, dpi), LAYOUT_IMAGE: _jpeg(drawn)}
 
 
 def spotting_picture(page: PageResult, picture: bytes) -> bytes:
@@ -147,13 +150,22 @@ def _opened(picture: bytes) -> Pixels:
     return np.asarray(pixels, dtype=np.uint8)
 
 
+def _shown(page: PageImage, dpi: int | None) -> Pixels:
+    scale = dpi / page.dpi if dpi and page.dpi else 1
+    return _scaled(page.pixels, min(scale, LONGEST_SIDE / max(page.width, page.height)))
+
+
 def _shrunk(pixels: Pixels) -> Pixels:
-    height, width = pixels.shape[:2]
-    scale = LONGEST_SIDE / max(width, height)
-    if scale >= 1:
+    return _scaled(pixels, min(1, LONGEST_SIDE / max(pixels.shape[:2])))
+
+
+def _scaled(pixels: Pixels, scale: float) -> Pixels:
+    if scale == 1:
         return pixels
+    height, width = pixels.shape[:2]
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+    way = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(pixels, size, interpolation=way), dtype=np.uint8)
 
 
 def _jpeg(pixels: Pixels) -> bytes:

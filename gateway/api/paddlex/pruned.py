@@ -9,7 +9,7 @@ from gateway.assembly.labels import LABELS
 from gateway.assembly.markdown import block_markdown
 from gateway.assembly.page import picture_keys, shown
 from gateway.model import BBox, Block, OcrOptions, Polygon, Region
-from gateway.pipeline import ReadPage
+from gateway.page import ReadPage
 
 CLASS_IDS = {label: at for at, label in enumerate(sorted(LABELS))}
 """PP-DocLayout numbers its classes in the alphabet's order."""

@@ -15,12 +15,12 @@ from gateway.api.paddlex.exports import DocumentExports, word_export
 from gateway.api.paddlex.options import model_settings
 from gateway.api.paddlex.pruned import pruned_result
 from gateway.api.paddlex.request import LayoutParsingRequest
-from gateway.api.paddlex.units import in_paddlex_units
+from gateway.api.paddlex.units import in_paddlex_units, told_dpi
 from gateway.assembly.page import picture_keys
 from gateway.assembly.restructure import restructured
 from gateway.intake.sniff import PDF
 from gateway.model import Document, OcrOptions, PageResult
-from gateway.pipeline import ReadPage
+from gateway.page import ReadPage
 
 NOT_UNWARPED = "useDocUnwarping: pages are not flattened in this version; they were read as they are"
 
@@ -75,7 +75,7 @@ def answer_body(
     warnings: Sequence[str] = (),
 ) -> bytes:
     """JSON of the whole answer; seconds of CPU for a long document. `warnings`: those of no one page."""
-    pages = [in_paddlex_units(page) for page in read] if document.media_type == PDF else read
+    pages = [in_paddlex_units(page) for page in read] if told_dpi(document) else read
     ids = None
     if wishes.restructure_pages:
         pages = _restructured(pages, wishes, options)

@@ -34,10 +34,13 @@ from gateway.api.paddlex.pages import RestructurePagesRequest
 from gateway.api.paddlex.request import LayoutParsingRequest
 from gateway.api.paddlex.response import LayoutParsingAnswer, answer_body
 from gateway.api.paddlex.restructuring import RestructurePagesAnswer, restructuring_body
+from gateway.api.paddlex.units import told_dpi
 from gateway.api.reading import stages_of
 from gateway.assembly.document import document_status
 from gateway.errors import ServiceError
-from gateway.pipeline import PageView, ReadPage, read_pages
+from gateway.model import Document
+from gateway.page import PageView, ReadPage
+from gateway.pipeline import read_pages
 from gateway.recognition.fairness import Urgency
 from gateway.service import Service
 
@@ -99,7 +102,7 @@ async def _answer(
     async with AsyncExitStack() as held:
         document = await opened(service, await asyncio.to_thread(upload_of, wishes.file), deadline)
         held.push_async_callback(document.close)
-        source = read_pages(service.parts, document, options, deadline, urgency=urgency, view=_view(wishes))
+        source = read_pages(service.parts, document, options, deadline, urgency=urgency, view=_view(wishes, document))
         pages = await _pages(service, source)
     results = [page.result for page in pages]
     status = document_status(results)
@@ -120,7 +123,7 @@ async def _pages(service: Service, source: AsyncGenerator[ReadPage, None]) -> li
     return found
 
 
-def _view(wishes: LayoutParsingRequest) -> PageView | None:
+def _view(wishes: LayoutParsingRequest, document: Document) -> PageView | None:
     if not wishes.is_drawn:
         return None
-    return page_pictures if wishes.has_layout else page_picture
+    return partial(page_pictures if wishes.has_layout else page_picture, dpi=told_dpi(document))

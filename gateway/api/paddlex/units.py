@@ -6,9 +6,16 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from gateway.assembly.images import image_key
-from gateway.model import BBox, Block, Polygon, Region, Spot
-from gateway.pipeline import ReadPage
+from gateway.assembly.restructure import renamed
+from gateway.intake.sniff import PDF
+from gateway.model import BBox, Block, Document, Polygon, Region, Spot
+from gateway.page import ReadPage
 from gateway.recognition.tasks import PADDLEOCR_VL_DPI
+
+
+def told_dpi(document: Document) -> int | None:
+    """Resolution at which boxes of the document's pages are told; None for pictures: in their own pixels."""
+    return PADDLEOCR_VL_DPI if document.media_type == PDF else None
 
 
 def in_paddlex_units(page: ReadPage) -> ReadPage:
@@ -26,7 +33,7 @@ def in_paddlex_units(page: ReadPage) -> ReadPage:
             "width": round(result.width * scale),
             "height": round(result.height * scale),
             "dpi": PADDLEOCR_VL_DPI,
-            "markdown": _renamed(result.markdown, keys),
+            "markdown": renamed(result.markdown, keys),
             "blocks": [_scaled_block(block, scale, keys) for block in result.blocks],
         }
     )
@@ -44,7 +51,7 @@ def _scaled_block(block: Block, scale: float, keys: Mapping[str, str]) -> Block:
         "bbox": _scaled_box(block.bbox, scale),
         "polygon": _scaled_polygon(block.polygon, scale),
         "spots": block.spots and [_scaled_spot(spot, scale) for spot in block.spots],
-        "content": _renamed(block.content, keys),
+        "content": renamed(block.content, keys),
     }
     return block.model_copy(update=update)
 
@@ -60,9 +67,3 @@ def _scaled_box(box: BBox, scale: float) -> BBox:
 
 def _scaled_polygon(polygon: Polygon | None, scale: float) -> Polygon | None:
     return polygon and tuple((round(x * scale), round(y * scale)) for x, y in polygon)
-
-
-def _renamed(text: str, keys: Mapping[str, str]) -> str:
-    for old, new in keys.items():
-        text = text.replace(old, new)
-    return text

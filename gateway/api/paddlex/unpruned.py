@@ -17,10 +17,12 @@ from gateway.model import BBox, Block, OcrOptions, PageResult
 _LABELS = {theirs: ours for ours, theirs in WHOLE_PAGE_LABELS.items()}
 _DEFAULTS = OcrOptions()
 _HEADING = re.compile(r"^#+\s+")
-_CENTRED = re.compile(r'<div style="text-align: center;">(.*?)</div>', re.DOTALL)
+_CENTRED = re.compile(r'<div style="text-align: center;">((?:[^<]++|<(?!/?div\b))*+)</div>')
 _PICTURE = re.compile(r"<img\b[^<>]*>")
 _TABLE_START = re.compile(r"\s*<table\b[^<>]*>", re.IGNORECASE)
-_KEY = re.compile(r"[\w./-]*?(img_in_\w+\.jpg)")
+_KEY = re.compile(r"[\w./-]+\.jpg")
+_BOX = "img_in_"
+"""What PaddleX's names of pictures and ours have before the label and the box, whatever stands before it."""
 
 
 def page_options(page: GivenPage, wishes: RestructurePagesRequest) -> OcrOptions:
@@ -50,14 +52,13 @@ def page_result(number: int, page: GivenPage, options: OcrOptions) -> PageResult
 
 def given_picture_keys(page: PageResult, options: OcrOptions, images: Collection[str]) -> dict[str, str]:
     """Block id to the key of its picture: the client's own among `images`, else as we would name it."""
-    by_box = {found[1]: key for key in images if (found := _KEY.fullmatch(key))}
+    by_box = {_box(key): key for key in images if _BOX in key and _KEY.fullmatch(key)}
     keys = picture_keys(page.page, page.blocks, options)
-    return {block: by_box.get(_name(key), key) for block, key in keys.items()}
+    return {block: by_box.get(_box(key), key) for block, key in keys.items()}
 
 
-def _name(key: str) -> str:
-    found = _KEY.fullmatch(key)
-    return found[1] if found else key
+def _box(key: str) -> str:
+    return key.partition(_BOX)[2]
 
 
 def _block(

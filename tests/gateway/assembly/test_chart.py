@@ -23,3 +23,7 @@ def test_a_chart_in_markdowns_way_loses_its_rules_only() -> None:
     assert chart_to_html("| a | b |\n|---|:-:|\n| 1 | |") == (
         "<table><thead><tr><th>a</th><th>b</th></tr></thead><tbody><tr><td>1</td><td></td></tr></tbody></table>"
     )
+
+
+def test_a_chart_that_would_fill_memory_is_left_to_the_caller() -> None:
+    assert chart_to_html("a" + "|" * 10_000 + "\nb" * 10_000) == ""

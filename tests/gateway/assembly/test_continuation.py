@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import html
-import re
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.assembly.continuation import merged_tables, with_paragraphs_joined, with_tables_merged
+from gateway.assembly.continuation import with_paragraphs_joined, with_tables_merged
 from gateway.assembly.tables import table_to_html
 from gateway.model import BBox, Block, BlockStatus, PageResult
-from tests.support.table_grid import widths
 
 LEFT, RIGHT = (0, 100, 300, 800), (320, 100, 620, 800)
 
@@ -70,38 +66,13 @@ def test_tables_that_do_not_go_on_stay_two(upper: PageResult, lower: PageResult)
     assert with_tables_merged([upper, lower]) == [upper, lower]
 
 
-def test_a_head_with_a_cell_over_rows_goes_as_a_whole_or_stays() -> None:
-    head = "<fcel>A<fcel>B<nl><ucel><fcel>C<nl>"
-    whole = merged_tables(table_to_html(f"{head}<fcel>1<fcel>2<nl>"), table_to_html(f"{head}<fcel>3<fcel>4<nl>"))
-    assert whole == table_to_html(f"{head}<fcel>1<fcel>2<nl><fcel>3<fcel>4<nl>")
-    other = "<fcel>A<fcel>B<nl><ucel><fcel>X<nl>"
-    assert merged_tables(table_to_html(head), table_to_html(other)) == table_to_html(head + other)
-
-
-@given(
-    st.lists(
-        st.sampled_from(["<fcel>a", "<fcel>b", "<ecel>", "<lcel>", "<ucel>", "<xcel>", "<nl>"]), min_size=2, max_size=60
-    )
-)
-def test_merged_tables_are_a_rectangle_and_lose_at_most_a_repeated_head(pieces: list[str]) -> None:
-    upper, lower = (table_to_html("".join(half)) for half in (pieces[::2], pieces[1::2]))
-    merged = merged_tables(upper, lower)
-    if merged:
-        assert len(set(widths(merged))) == 1
-        shown, above, below = (re.sub(r"<[^>]*>", "", html.unescape(part)) for part in (merged, upper, lower))
-        assert shown.startswith(above)
-        assert below.endswith(shown[len(above) :])
-
-
-def test_a_table_with_more_than_rows_is_left_alone() -> None:
-    odd = "<table><caption>told</caption><tr><td>a</td></tr></table>"
-    assert merged_tables(odd, table("b")) == ""
-    assert merged_tables('<table><tr><td rowspan="3">a</td></tr></table>', table("b")) == ""
-
-
-@pytest.mark.parametrize("piece", ["<tr>", "<tr", "<tr><td>", "<td", "<"])
-def test_html_that_somebody_else_wrote_takes_no_time(piece: str) -> None:
-    assert merged_tables(f"<table>{piece * 50_000}</table>", table("b")) == ""
+def test_a_table_over_hundreds_of_pages_is_one() -> None:
+    """Each page must not cost all those behind it once more."""
+    rows = [f"{number}|x|y" for number in range(12_000)]
+    pages = [page(at + 1, ("table", table(*rows[at * 40 : at * 40 + 40]))) for at in range(300)]
+    merged = with_tables_merged(pages)
+    assert merged[0].blocks[0].content == table(*rows)
+    assert {block.continues for each in merged[1:] for block in each.blocks} == {"p1-b1"}
 
 
 def test_a_paragraph_goes_on_over_a_page_and_a_figure() -> None:

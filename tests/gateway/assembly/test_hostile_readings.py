@@ -29,7 +29,7 @@ from gateway.model import (
     Timings,
     Usage,
 )
-from gateway.pipeline import ReadPage
+from gateway.page import ReadPage
 from gateway.recognition.figures import with_tags
 from gateway.recognition.groups import grouped
 

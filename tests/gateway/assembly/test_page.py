@@ -101,3 +101,18 @@ def test_whole_blocks_that_were_read_with_less_confidence_than_asked_for_are_nam
     assert (page.status, page.blocks[1].status) == ("ok", "ok")
     assert page.warnings == ["page 3: block p3-b2 (text) confidence 0.41 is below 0.6"]
     assert assemble(readings).warnings == []
+
+
+def test_blocks_that_were_read_as_empty_are_named() -> None:
+    page = assemble([READINGS[0], Reading(""), *READINGS[2:]])
+    assert (page.status, page.blocks[1].status) == ("ok", "ok")
+    assert page.warnings == ["page 3: block p3-b2 (text) was read as empty"]
+
+
+def test_pictures_without_text_and_parts_of_a_paragraph_that_another_holds_are_no_empty_blocks() -> None:
+    labels = ("text", "image", "text")
+    regions = [Region(label, (0, at * 9, 99, at * 9 + 9), at, 0.9, group=1) for at, label in enumerate(labels, 1)]
+    page = assemble_page(
+        1, 99, 99, None, regions, [Reading("whole"), Reading(), Reading()], OcrOptions(image_text=True)
+    )
+    assert page.warnings == []

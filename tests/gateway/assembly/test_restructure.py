@@ -50,3 +50,9 @@ def test_pictures_of_two_pages_with_one_name_are_both_kept() -> None:
     text = f'<img src="{key}" /> and ![]({key}), but {key} and "quoted" (text)'
     assert renamed(text, second) == f'<img src="{second[key]}" /> and ![]({second[key]}), but {key} and "quoted" (text)'
     assert renamed(text, none) == renamed(text, first) == text
+
+
+def test_a_client_that_takes_the_next_names_too_gets_free_ones() -> None:
+    first = ["a", "p2_a", *(f"p2_{number}_a" for number in range(2, 50))]
+    _, second = unique_keys([(1, first), (2, ["a", "p2_a"])])
+    assert len({*first, *second.values()}) == len(first) + 2

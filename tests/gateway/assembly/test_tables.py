@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.assembly.tables import table_to_html
+from gateway.assembly.tables import PICTURE, rebuilt_table, table_cells, table_to_html
 from tests.support.table_grid import widths
 
 PIECES = st.lists(
@@ -67,3 +67,19 @@ def test_spans_beyond_all_bounds_are_cut_to_the_table() -> None:
     table = table_to_html("<table><tr>" + "<td rowspan=999 colspan=999>x</td>" * 300 + "</tr></table>")
     assert table.count("x") == 300
     assert len(table) < 10_000
+
+
+def test_text_that_reads_as_a_picture_is_no_picture() -> None:
+    shown = '&lt;img src="a.jpg"&gt; &#xE000;7&#xE001;'
+    _, _, (cell, other) = table_cells(f'<table><tr><th>{shown}</th><th><img src="b.jpg"></th></tr></table>')
+    assert PICTURE.findall(cell.text) == []
+    assert cell.text == '<img src="a.jpg"> 7'
+    assert PICTURE.findall(other.text) == ["b.jpg"]
+    assert rebuilt_table(f'<table><tr><th>{shown}</th><th><img src="b.jpg"></th></tr></table>') == (
+        '<table><tr><td>&lt;img src="a.jpg"&gt; 7</td><td><img src="b.jpg" alt="Image" /></td></tr></table>'
+    )
+
+
+@pytest.mark.parametrize("piece", ["a<br>", '<img src="a" ', 'src="a" ', "<img ", "<div ", "&lt;"])
+def test_long_html_of_a_client_takes_no_time(piece: str) -> None:
+    assert rebuilt_table(f"<table><tr><th><img {piece * 100_000}").startswith("<table><tr><td>")

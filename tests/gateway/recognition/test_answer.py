@@ -51,3 +51,14 @@ def test_a_second_look_at_nothing_knows_no_confidence() -> None:
 def test_events_that_make_no_sense_are_an_engines_failure(data: bytes) -> None:
     with pytest.raises(EngineFailure):
         Answer().take_events(data)
+
+
+def test_halves_of_characters_cost_no_reading() -> None:
+    answer = Answer()
+    answer.take_whole(b'{"choices": [{"message": {"content": "a\\ud83d"}}]}')
+    assert answer.text == "a\ud83d"
+
+
+def test_an_answer_nested_too_deeply_is_refused() -> None:
+    with pytest.raises(EngineFailure):
+        Answer().take_whole(b"[" * 100_000)

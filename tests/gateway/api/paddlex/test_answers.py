@@ -124,6 +124,9 @@ def test_pages_of_a_pdf_are_told_at_144_dpi(served: Gateway) -> None:
     assert keys[0] != keys[1]
     assert f'src="{keys[0]}"' in first["markdown"]["text"]
     assert first["prunedResult"]["page_count"] == 2
+    # Clients cut blocks out of the page's picture by their boxes.
+    assert picture(first["inputImage"]).size == (600, 400)
+    assert picture(first["outputImages"]["layout_det_res"]).size == (600, 400)
 
 
 def test_pixels_of_a_picture_are_its_own_whatever_resolution_it_names(served: Gateway) -> None:

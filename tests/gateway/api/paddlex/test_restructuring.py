@@ -161,6 +161,28 @@ def test_html_of_a_client_is_text(served: Gateway) -> None:
             assert "onclick" not in text
 
 
+@pytest.mark.parametrize(
+    ("label", "content"),
+    [
+        ("text", '<div style="text-align: center;">' * 20_000),
+        ("text", "a\n" * 200_000),
+        ("abstract", "Abstract" + " " * 300_000 + "x"),
+        ("chart", "a" + "|" * 5_000 + "\nb" * 5_000),
+        ("table", "<table><tr><th>&#xE000;99&#xE001;</th></tr></table>"),
+    ],
+)
+def test_contents_made_to_take_long_do_not(served: Gateway, label: str, content: str) -> None:
+    page = given((label, content), use_chart_recognition=True, format_block_content=True)
+    (result,) = results_of(restructure(served, [page]))
+    assert len(result["markdown"]["text"]) < 20 * len(content)
+
+
+def test_long_names_of_pictures_are_looked_at_once(served: Gateway) -> None:
+    name = "img_in_" * 50_000
+    (result,) = results_of(restructure(served, [given(("image", ""), images={name: "eA=="})]))
+    assert result["markdown"]["images"] == {name: "eA=="}
+
+
 def test_a_table_that_spans_without_end(served: Gateway) -> None:
     wide = "<table><tr>" + '<td rowspan="999" colspan="999">a</td>' * 2000 + "</tr></table>"
     low = "<table>" + "<tr><td>b</td></tr>" * 2000 + "</table>"
