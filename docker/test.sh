@@ -11,7 +11,6 @@ set -eu
 python=$1
 shift
 suite=bookworm
-mirror=${DEBIAN_MIRROR:-}
 certificates=/etc/ssl/certs/ca-certificates.crt
 store=$PWD/build/containers
 lock=vlm_backend/requirements
@@ -41,7 +40,7 @@ has_image() {
 
 # The machine's own certificates may be those of a proxy.
 make_debian() {
-    debootstrap --variant=minbase --include=ca-certificates,python3,python3-venv "$suite" "$1" "$mirror" >"$store/debootstrap.log"
+    debootstrap --variant=minbase --include=ca-certificates,python3,python3-venv "$suite" "$1" ${DEBIAN_MIRROR:+"$DEBIAN_MIRROR"} >"$store/debootstrap.log"
     cp "$certificates" "$1$certificates"
     printf '[global]\ncert = %s\n' "$certificates" >"$1/etc/pip.conf"
     rm -rf "$1"/var/cache/apt/archives/*.deb
