@@ -5,11 +5,12 @@ import math
 import threading
 from collections.abc import Iterator, Sequence
 
+import numpy as np
 import pytest
 
 from gateway.model import Reading, Region
 from gateway.recognition import Recognition
-from gateway.recognition.crops import Crop, cut_crop
+from gateway.recognition.crops import Crop, cut_crop, encode
 from gateway.recognition.tasks import RegionTask
 from tests.support.fakes import blank
 from tests.support.parts import eventually, recognition_for
@@ -54,6 +55,15 @@ async def test_the_engine_gets_the_crop_before_the_prompt_and_nothing_random(stu
     assert [part["type"] for part in request.body["messages"][0]["content"]] == ["image_url", "text"]
     assert (request.prompt, request.image, request.size) == ("Table Recognition:", CROP.png, (200, 100))
     assert (request.body["model"], request.body["temperature"], request.body["logprobs"]) == ("stub-model", 0, True)
+
+
+async def test_a_crop_of_megabytes_arrives_whole(stub: StubEngine) -> None:
+    noise = np.random.default_rng(1).integers(0, 256, (900, 1200, 3), dtype=np.uint8)
+    large = encode(noise)
+    async with recognition_for(stub) as made:
+        reading = await read(made, crop=large)
+    assert reading.status == "ok"
+    assert stub.requests[0].image == large.png
 
 
 @pytest.mark.parametrize(
