@@ -10,6 +10,7 @@ from typing import Literal
 import structlog
 
 from gateway.errors import ServiceError
+from gateway.intake.content import kept
 from gateway.intake.document import open_document
 from gateway.model import OcrOptions
 from gateway.parts import Parts
@@ -69,10 +70,10 @@ async def _until(is_up: Callable[[], bool]) -> None:
 
 
 async def _read_example(parts: Parts) -> str:
-    data = await asyncio.to_thread(files("gateway.assets").joinpath("selfcheck.png").read_bytes)
+    content = await asyncio.to_thread(lambda: kept(files("gateway.assets").joinpath("selfcheck.png").read_bytes()))
     deadline = asyncio.get_running_loop().time() + _TIMEOUT_S
     document = await open_document(
-        data, "selfcheck.png", pages=None, dpi=PADDLEOCR_VL_DPI, pool=parts.pool, settings=parts.settings
+        content, "selfcheck.png", pages=None, dpi=PADDLEOCR_VL_DPI, pool=parts.pool, settings=parts.settings
     )
     try:
         pages = [page async for page in read_pages(parts, document, _options(parts), deadline)]

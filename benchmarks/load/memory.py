@@ -69,7 +69,7 @@ def main() -> None:
         "Memory of the gateway",
         f"Command: `{command()}`. Documents are PDFs of JPEG scans, read on the stub engine with recorded layout. "
         "Resident memory is the sum over the gateway and its render workers, sampled four times a second; a gateway of "
-        "its own for each line. The file itself is held by the gateway and by each render worker that draws of it.",
+        "its own for each line.",
         table(
             ["what", "goal", "figure", "verdict"],
             [

@@ -114,10 +114,10 @@ class SharedAnswers:
             self._bytes -= shared.size
 
 
-async def once(request: Request, parts: tuple[bytes, ...], work: Work) -> Response:
+async def once(request: Request, parts: Callable[[], tuple[bytes, ...]], work: Work) -> Response:
     """The answer of `work`; with an `Idempotency-Key`, that of the first request with it.
 
-    `parts` are what makes two requests the same. ServiceError 400 `invalid_idempotency_key`.
+    `parts` gives, in a thread, what makes two requests the same. ServiceError 400 `invalid_idempotency_key`.
     """
     key = request.headers.get(HEADER)
     if key is None:
@@ -127,7 +127,7 @@ async def once(request: Request, parts: tuple[bytes, ...], work: Work) -> Respon
     owner: str = request.state.key
     answers: SharedAnswers = request.app.state.answers
     scope = _digest(owner.encode(), request.url.path.encode(), key.encode())
-    return await answers.answer(scope, await asyncio.to_thread(_digest, *parts), work)
+    return await answers.answer(scope, await asyncio.to_thread(lambda: _digest(*parts())), work)
 
 
 def refuse_key(request: Request) -> None:

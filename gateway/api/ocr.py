@@ -45,9 +45,15 @@ async def ocr(request: Request, held: Held) -> Response:
         refuse_key(request)
         reading = await until_gone(request.receive, _opened(service, upload, wishes, deadline, held))
         return await _streamed(request, reading, held)
-    same = upload.data, repr((upload.name, upload.url, upload.s3)).encode(), wishes.model_dump_json().encode()
+    same = partial(_parts, upload, wishes)
     work = partial(_answer, service, upload, wishes, deadline)
     return await until_gone(request.receive, once(request, same, work))
+
+
+def _parts(upload: Upload, wishes: RequestOptions) -> tuple[bytes, ...]:
+    """What makes two requests the same."""
+    sent = upload.content.sha256 if upload.content else b""
+    return sent, repr((upload.name, upload.url, upload.s3)).encode(), wishes.model_dump_json().encode()
 
 
 async def _answer(service: Service, upload: Upload, wishes: RequestOptions, deadline: float) -> Response:

@@ -6,6 +6,7 @@ import asyncio
 
 from gateway.api.source import Upload
 from gateway.errors import ServiceError
+from gateway.intake.content import Content
 from gateway.intake.document import open_document
 from gateway.model import Document
 from gateway.recognition.tasks import page_dpi
@@ -25,7 +26,7 @@ async def opened(
     try:
         async with asyncio.timeout_at(deadline):
             return await open_document(
-                await _bytes(upload, service),
+                await _content(upload, service),
                 upload.name,
                 pages=pages,
                 dpi=dpi or parts.settings.pdf_dpi or page_dpi(parts.engine.kind),
@@ -36,12 +37,12 @@ async def opened(
         raise ServiceError(504, "deadline_exceeded", "The document was not opened before the deadline.") from None
 
 
-async def _bytes(upload: Upload, service: Service) -> bytes:
+async def _content(upload: Upload, service: Service) -> Content:
     settings = service.settings
     if upload.s3:
         return await load_source(service.bucket, upload.s3, int(settings.max_upload_mb * 1_000_000))
-    if upload.url is None:
-        return upload.data
+    if upload.content:
+        return upload.content
     from gateway.intake.fetch import fetch, rules_of
 
-    return await fetch(upload.url, rules_of(settings))
+    return await fetch(upload.url or "", rules_of(settings))

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit
 
 import pydantic_core
@@ -18,9 +19,15 @@ from starlette.exceptions import HTTPException
 
 from gateway.api.options import Pair
 from gateway.errors import ServiceError
+from gateway.intake import content
+from gateway.intake.content import Content
 from gateway.storage.s3 import S3Source
 
+T = TypeVar("T")
+
 _FIELD_BYTES = 64 * 1024
+_PIECE = 2**20
+_LARGE = ThreadPoolExecutor(2, thread_name_prefix="body")
 _KINDS = ("base64", "url", "s3")
 _S3 = "s3://"
 _RAW_TYPES = ("", "application/pdf", "application/octet-stream")
@@ -30,10 +37,10 @@ _RAW_TYPES = ("", "application/pdf", "application/octet-stream")
 class Upload:
     """A document as it came, and the options that came in the same body, not yet validated.
 
-    `url` or `s3`: where the document is, if it did not come itself; `data` is empty then.
+    `url` or `s3`: where the document is, if it did not come itself; `content` is None then.
     """
 
-    data: bytes
+    content: Content | None
     name: str
     options: Sequence[Pair] = ()
     url: str | None = None
@@ -41,16 +48,19 @@ class Upload:
 
 
 async def read_upload(request: Request) -> Upload:
-    """Reads the body. ServiceError 400 for what can't be understood, 415 for a body of another kind."""
+    """Reads the body.
+
+    Raises ServiceError: 400 for what can't be understood, 415 for a body of another kind, 503 `storage_unavailable`.
+    """
     if request.headers.get("content-length") == "0":
         raise _empty_body()
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "multipart/form-data":
         return await _from_form(request)
     if kind == "application/json" or kind.endswith("+json"):
-        return await asyncio.to_thread(_from_json, await request.body())
+        return await parsed(await content.received(request.stream()), _from_json)
     if kind in _RAW_TYPES or kind.startswith("image/"):
-        return Upload(_present(await request.body()), "")
+        return Upload(_present(await content.received(request.stream())), "")
     raise ServiceError(
         415,
         "unsupported_content_type",
@@ -65,15 +75,20 @@ async def _from_form(request: Request) -> Upload:
             return await _uploaded(form)
     except HTTPException as error:
         raise ServiceError(400, "invalid_multipart", f"The multipart body is broken: {error.detail}") from None
+    except OSError as error:
+        raise content.unavailable(error) from error
 
 
 async def _uploaded(form: FormData) -> Upload:
     file = _only_file(form)
-    data = await file.read()
-    if not data:
+    if not file.size:
         raise ServiceError(400, "empty_document", "The uploaded `file` is empty.")
+    if file.size > content.IN_MEMORY_BYTES:
+        sent = content.adopted(file.file, file.size)
+    else:
+        sent = content.kept(await file.read())
     fields = [(name, value) for name, value in form.multi_items() if isinstance(value, str)]
-    return Upload(data, file.filename or "", fields)
+    return Upload(sent, file.filename or "", fields)
 
 
 def _only_file(form: FormData) -> UploadFile:
@@ -90,23 +105,29 @@ def _only_file(form: FormData) -> UploadFile:
     return files[0]
 
 
+async def parsed(body: Content, parse: Callable[[bytes], T]) -> T:
+    """What `parse` makes of the body, in a thread. Large bodies take turns: each needs several times its size."""
+    threads = _LARGE if body.size > content.IN_MEMORY_BYTES else None
+    return await asyncio.get_running_loop().run_in_executor(threads, lambda: parse(body.read()))
+
+
 def _from_json(body: bytes) -> Upload:
     if not body:
         raise _empty_body()
     try:
-        content = pydantic_core.from_json(body, allow_inf_nan=False)
+        sent = pydantic_core.from_json(body, allow_inf_nan=False)
     except ValueError as error:
         raise ServiceError(400, "invalid_json", f"The body is not JSON: {error}.") from None
-    if not isinstance(content, dict):
+    if not isinstance(sent, dict):
         raise ServiceError(400, "invalid_json", "The body must be a JSON object with `source`.")
-    source = content.pop("source", None)
-    options = list(content.items())
+    source = sent.pop("source", None)
+    options = list(sent.items())
     kind = _kind(source)
     if kind == "url":
-        return Upload(b"", _name(source) or _last_part(source["url"]), options, source["url"])
+        return Upload(None, _name(source) or _last_part(source["url"]), options, source["url"])
     if kind == "s3":
         place = _s3_source(source["s3"])
-        return Upload(b"", _name(source) or place.key.rpartition("/")[2], options, s3=place)
+        return Upload(None, _name(source) or place.key.rpartition("/")[2], options, s3=place)
     return Upload(_decoded(source["base64"]), _name(source), options)
 
 
@@ -140,27 +161,43 @@ def _named(bucket: object, key: object) -> S3Source:
     return S3Source(key, bucket or None)
 
 
-def _decoded(value: object) -> bytes:
+def _decoded(value: object) -> Content:
     if not isinstance(value, str):
         raise ServiceError(400, "invalid_base64", "`source.base64` must be a string.")
     try:
-        data = base64.b64decode("".join(_payload(value).split()), validate=True)
+        document = content.stored(_bytes_of(value, _payload_start(value)))
     except (binascii.Error, ValueError) as error:
         raise ServiceError(400, "invalid_base64", f"`source.base64` can't be decoded: {error}.") from None
-    if not data:
+    if not document.size:
         raise ServiceError(400, "empty_document", "`source.base64` is empty.")
-    return data
+    return document
 
 
-def _payload(value: str) -> str:
-    """What follows the head of a `data:` URL; any other value as it is."""
-    value = value.lstrip()
-    if value[:5].lower() != "data:":
-        return value
-    head, comma, payload = value.partition(",")
-    if not comma or not head.lower().endswith(";base64"):
+def _bytes_of(text: str, start: int) -> Iterator[bytes]:
+    """What base64 text means from `start` on, in pieces: whole, it would take twice its size again."""
+    rest = ""
+    for at in range(start, len(text), _PIECE):
+        fresh = "".join(text[at : at + _PIECE].split())
+        if fresh.strip("=") and rest.endswith("="):
+            raise ValueError("data after the padding")
+        rest += fresh
+        whole = len(rest) - len(rest) % 4
+        if rest.endswith("="):
+            continue
+        yield base64.b64decode(rest[:whole], validate=True)
+        rest = rest[whole:]
+    yield base64.b64decode(rest, validate=True)
+
+
+def _payload_start(value: str) -> int:
+    """Where the payload of a `data:` URL begins; of any other value, its start."""
+    blank = len(value) - len(value.lstrip())
+    if value[blank : blank + 5].lower() != "data:":
+        return 0
+    comma = value.find(",")
+    if not value[blank : max(comma, blank)].lower().endswith(";base64"):
         raise ValueError("the data: URL is not a base64 one")
-    return payload
+    return comma + 1
 
 
 def _name(source: Mapping[str, Any]) -> str:
@@ -174,10 +211,10 @@ def _last_part(url: str) -> str:
     return ""
 
 
-def _present(data: bytes) -> bytes:
-    if not data:
+def _present(body: Content) -> Content:
+    if not body.size:
         raise _empty_body()
-    return data
+    return body
 
 
 def _empty_body() -> ServiceError:

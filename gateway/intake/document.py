@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import re
 import unicodedata
 import uuid
 from collections.abc import AsyncIterator
 
 from gateway.errors import ServiceError
+from gateway.intake.content import Content
 from gateway.intake.process import Opened, SourceFile, WorkerLost
-from gateway.intake.sniff import media_type
+from gateway.intake.sniff import HEAD_BYTES, media_type
 from gateway.intake.workers import RenderPool
 from gateway.model import Document, PageFailure, PageImage
 from gateway.settings import Settings
@@ -22,26 +22,29 @@ _MAX_DEATHS = 2  # workers that one document may cost
 
 
 async def open_document(
-    data: bytes, name: str, *, pages: str | None, dpi: int, pool: RenderPool, settings: Settings
+    content: Content, name: str, *, pages: str | None, dpi: int, pool: RenderPool, settings: Settings
 ) -> Document:
-    """Opens a file of any supported type. `dpi` is the resolution that PDF pages are rendered at, at most.
+    """Opens a file of any supported type; `content` is closed with the document, or when that can't be opened.
+
+    `dpi` is the resolution that PDF pages are rendered at, at most.
 
     Raises ServiceError: 400 `empty_document`, `damaged_image`, `damaged_pdf`, `damaged_page`; 413 `image_too_large`,
     `page_too_large`, `too_many_pages`, `out_of_memory`; 415 `unsupported_media_type`; 422 `invalid_pages`,
     `password_required`, `unreadable_document`, `document_crashed`, `document_timeout`.
     What concerns one page of several is not raised: `pages()` gives it as a PageFailure.
     """
-    file = SourceFile(uuid.uuid4().hex, data, media_type(data), dpi, settings.max_pixels)
+    key = uuid.uuid4().hex
     try:
+        file = SourceFile(key, content, media_type(content.read(HEAD_BYTES)), dpi, settings.max_pixels)
         opened = await pool.open(file, pages, settings.max_pages)
-        sha256 = await asyncio.to_thread(_sha256, data)
-    except WorkerLost as lost:
-        pool.forget(file.key)
-        raise _lost_at_open(lost) from lost
-    except BaseException:
-        pool.forget(file.key)
+        sha256 = await asyncio.to_thread(lambda: content.sha256)
+    except BaseException as error:
+        pool.forget(key)
+        content.close()
+        if isinstance(error, WorkerLost):
+            raise _lost_at_open(error) from error
         raise
-    return _OpenDocument(file, clean_name(name), sha256, opened, pool)
+    return _OpenDocument(file, clean_name(name), sha256.hex(), opened, pool)
 
 
 def clean_name(name: str) -> str:
@@ -72,6 +75,7 @@ class _OpenDocument:
     async def close(self) -> None:
         if self._file:
             self._pool.forget(self._file.key)
+            self._file.content.close()
             self._file = None
 
     async def _page(self, number: int) -> PageImage | PageFailure:
@@ -101,7 +105,3 @@ def _lost_page(number: int, lost: WorkerLost) -> PageFailure:
     if lost.reason == "timeout":
         return PageFailure(number, "page_timeout", f"Page {number} took too long to render.")
     return PageFailure(number, "page_crashed", f"Page {number} made its decoder crash.")
-
-
-def _sha256(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -19,6 +19,7 @@ from yarl import URL
 
 from gateway.errors import ServiceError
 from gateway.intake.addresses import IPAddress, is_public, is_unicast
+from gateway.intake.content import Content, received
 from gateway.settings import Settings
 
 Lookup = Callable[[str, int], Awaitable[Sequence[str]]]
@@ -60,10 +61,11 @@ async def look_up(host: str, port: int) -> Sequence[str]:
     return [str(sockaddr[0]) for *_, sockaddr in found]
 
 
-async def fetch(url: str, rules: FetchRules, lookup: Lookup = look_up) -> bytes:
+async def fetch(url: str, rules: FetchRules, lookup: Lookup = look_up) -> Content:
     """The bytes behind a URL, whatever they are.
 
-    Raises ServiceError: 400 `url_not_allowed`, `url_unreachable`; 413 `url_too_large`; 504 `url_timeout`. What they say
+    Raises ServiceError: 400 `url_not_allowed`, `url_unreachable`; 413 `url_too_large`; 503 `storage_unavailable`; 504
+    `url_timeout`. What they say
     holds nothing of the URL: its query may be a secret.
     """
     try:
@@ -79,16 +81,16 @@ async def fetch(url: str, rules: FetchRules, lookup: Lookup = look_up) -> bytes:
         raise _unreachable(f"the connection failed ({type(error).__name__})") from error
 
 
-async def _followed(url: URL, rules: FetchRules, lookup: Lookup) -> bytes:
+async def _followed(url: URL, rules: FetchRules, lookup: Lookup) -> Content:
     for _ in range(_MAX_REDIRECTS + 1):
         answer = await _one_hop(url, rules, lookup)
-        if isinstance(answer, bytes):
+        if isinstance(answer, Content):
             return answer
         url = answer
     raise _unreachable(f"it redirects more than {_MAX_REDIRECTS} times")
 
 
-async def _one_hop(url: URL, rules: FetchRules, lookup: Lookup) -> bytes | URL:
+async def _one_hop(url: URL, rules: FetchRules, lookup: Lookup) -> Content | URL:
     """The body, or where it has moved to."""
     addresses = await _checked_addresses(url, rules, lookup)
     connector = aiohttp.TCPConnector(resolver=_Known(addresses), use_dns_cache=False, force_close=True)
@@ -102,19 +104,19 @@ async def _one_hop(url: URL, rules: FetchRules, lookup: Lookup) -> bytes | URL:
             return _parsed(response.headers.get("Location", ""), base=url)
         if response.status != 200:
             raise _unreachable(f"its server answered HTTP {response.status}")
-        return await _body(response, rules.max_bytes)
+        return await received(_body(response, rules.max_bytes))
 
 
-async def _body(response: aiohttp.ClientResponse, limit: int) -> bytes:
+async def _body(response: aiohttp.ClientResponse, limit: int) -> AsyncIterator[bytes]:
     """Counted as it comes: the announced length may be missing or a lie."""
-    body = bytearray()
+    size = 0
     if (response.content_length or 0) > limit:
         raise _too_large(limit)
     async for chunk in response.content.iter_chunked(_CHUNK_BYTES):
-        body += chunk
-        if len(body) > limit:
+        size += len(chunk)
+        if size > limit:
             raise _too_large(limit)
-    return bytes(body)
+        yield chunk
 
 
 def _parsed(text: str, base: URL | None = None) -> URL:

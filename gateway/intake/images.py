@@ -5,9 +5,7 @@ Of an animation (GIF, WebP, APNG) the first frame is the one page; of a TIFF eve
 
 from __future__ import annotations
 
-import io
 import math
-import struct
 import warnings
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
@@ -31,6 +29,7 @@ from gateway.errors import ServiceError
 from gateway.intake import tiff
 from gateway.intake.raster import Raster
 from gateway.intake.sniff import FORMAT_NAMES
+from gateway.intake.view import FileView
 
 _STRIP_BYTES = 4 * 2**20
 _SANE_DPI = range(36, 2401)
@@ -56,15 +55,15 @@ _TURNS = {
 class ImageSource:
     """An image file as pages (`gateway.intake.raster.PageSource`)."""
 
-    def __init__(self, data: bytes, media_type: str, max_pixels: int) -> None:
-        self._stream = io.BytesIO(data)
+    def __init__(self, file: FileView, media_type: str, max_pixels: int) -> None:
+        self._stream = file
         self._format = FORMAT_NAMES[media_type]
         self._max_pixels = max_pixels
         self._kept: tuple[int, Raster] | None = None
         self._frames: list[int] = []
         if media_type == "image/tiff":
-            self._byte_order, self._is_big = tiff.byte_order(data), tiff.is_big(data)
-            self._frames = tiff.frame_offsets(data)
+            self._head = file.read(tiff.HEAD_BYTES)
+            self._frames = tiff.frame_offsets(file)
             if not self._frames:
                 raise self._damaged()
 
@@ -119,6 +118,7 @@ class ImageSource:
         # beyond twice its limit. Everywhere else the size is read first, to be named in the error.
         with _pillow_limit(self._max_pixels // 2 if self._format == "WebP" else None):
             try:
+                self._stream.seek(0)
                 return Image.open(self._stream, formats=[self._format])
             except MemoryError:
                 raise
@@ -129,9 +129,7 @@ class ImageSource:
 
     def _make_first(self, offset: int) -> None:
         """Points the TIFF header at a frame, which saves the walk through all frames before it."""
-        position, code = tiff.FIRST_FRAME_FIELD[self._is_big]
-        self._stream.seek(position)
-        self._stream.write(struct.pack(self._byte_order + code, offset))
+        self._stream.head = tiff.pointed_at(self._head, offset)
 
     def _damaged(self) -> ServiceError:
         return ServiceError(

@@ -11,8 +11,12 @@ import pypdfium2.raw as pdfium_c
 
 from gateway.errors import ServiceError
 from gateway.intake.raster import Raster
+from gateway.intake.view import FileView
 
 _POINTS_PER_INCH = 72
+_MOST_TAKEN = 16 * 2**20
+"""Bytes. PDFium keeps every stream that it reads until the document is closed, so a long one is opened anew."""
+
 _LEAST_DPI = 72
 """Below this resolution the letters of a usual text are under 10 pixels high and can't be read."""
 
@@ -20,24 +24,24 @@ _LEAST_DPI = 72
 class PdfSource:
     """A PDF file as pages (`gateway.intake.raster.PageSource`). Draws annotations and filled forms, runs no scripts."""
 
-    def __init__(self, data: bytes, dpi: int, max_pixels: int) -> None:
+    def __init__(self, file: FileView, dpi: int, max_pixels: int) -> None:
         self._dpi = dpi
         self._max_pixels = max_pixels
-        self._pdf = _open(data)
-        # A broken form is no reason to refuse the page below it. Forms come before anything else is asked of the file.
-        with suppress(pdfium.PdfiumError):
-            self._pdf.init_forms()
+        self._file = file
+        self._pdf: pdfium.PdfDocument | None = None
+        self._pages_total = len(self._opened())
 
     @property
     def pages_total(self) -> int:
-        return len(self._pdf)
+        return self._pages_total
 
     def probe(self, selected: Collection[int]) -> None:
         """Looks at sizes only: what a page draws is seen when it is drawn."""
+        pdf = self._opened()
         first_error: ServiceError | None = None
         for number in selected:
             try:
-                self._fitting_dpi(number, *self._pdf.get_page_size(number - 1))
+                self._fitting_dpi(number, *pdf.get_page_size(number - 1))
                 return
             except pdfium.PdfiumError:
                 first_error = first_error or _damaged("its page tree can't be read")
@@ -48,8 +52,10 @@ class PdfSource:
 
     def page(self, number: int) -> Raster:
         """Rendered at the asked resolution, or at the highest down to 72 dpi that stays within the pixel limit."""
+        if self._file.taken > _MOST_TAKEN:
+            self.trim()
         try:
-            page = self._pdf[number - 1]
+            page = self._opened()[number - 1]
         except pdfium.PdfiumError as error:
             raise _damaged_page(number) from error
         try:
@@ -63,10 +69,22 @@ class PdfSource:
         return Raster(bitmap.width, bitmap.height, dpi, (memoryview(bitmap.buffer).cast("B"),))
 
     def trim(self) -> None:
-        """Nothing of a page is kept."""
+        if self._pdf:
+            self._pdf.close()
+            self._pdf = None
 
     def close(self) -> None:
-        self._pdf.close()
+        self.trim()
+        self._file.close()
+
+    def _opened(self) -> pdfium.PdfDocument:
+        if self._pdf is None:
+            self._pdf = _open(self._file)
+            # A broken form is no reason to refuse the page below it. Forms come before all else that is asked.
+            with suppress(pdfium.PdfiumError):
+                self._pdf.init_forms()
+            self._file.taken = 0
+        return self._pdf
 
     def _fitting_dpi(self, number: int, width: float, height: float) -> int:
         """`width` and `height` in points."""
@@ -81,9 +99,9 @@ class PdfSource:
         raise ServiceError(413, "page_too_large", detail)
 
 
-def _open(data: bytes) -> pdfium.PdfDocument:
+def _open(file: FileView) -> pdfium.PdfDocument:
     try:
-        return pdfium.PdfDocument(data)
+        return pdfium.PdfDocument(file)
     except pdfium.PdfiumError as error:
         # By its code, not its message: PDFium says "Success" for some files that it refuses.
         if error.err_code == pdfium_c.FPDF_ERR_PASSWORD:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Literal, NamedTuple, cast
@@ -15,6 +16,7 @@ import numpy as np
 
 from gateway.errors import ServiceError
 from gateway.intake import frames
+from gateway.intake.content import Content
 from gateway.intake.frames import BrokenFrame, Header
 from gateway.model import PageImage, Pixels
 
@@ -25,10 +27,10 @@ _MAX_ANSWERS = 2000
 
 @dataclass(frozen=True, slots=True)
 class SourceFile:
-    """A document's bytes, and how pages are made of them. `key` is unique in the process; `dpi` concerns PDFs."""
+    """A document, and how pages are made of them. `key` is unique in the process; `dpi` concerns PDFs."""
 
     key: str
-    data: bytes
+    content: Content
     media_type: str
     dpi: int
     max_pixels: int
@@ -55,13 +57,15 @@ class WorkerProcess:
         self.stale: set[str] = set()  # those of them that it should forget
         self._answers = 0
         self._out_of_memory = False
-        self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "gateway.intake.worker", str(memory_mb)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env=_environment(),
-            start_new_session=True,  # a terminal's Ctrl-C goes to the gateway alone
-        )
+        self._channel, its_end = socket.socketpair()
+        with its_end:
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "gateway.intake.worker", str(memory_mb)],
+                stdin=its_end.fileno(),
+                stdout=subprocess.PIPE,
+                env=_environment(),
+                start_new_session=True,  # a terminal's Ctrl-C goes to the gateway alone
+            )
 
     @property
     def pid(self) -> int:
@@ -81,7 +85,8 @@ class WorkerProcess:
 
     def open(self, file: SourceFile, pages: str | None, max_pages: int) -> Opened:
         """Raises ServiceError, WorkerLost."""
-        answer = self._ask({"op": "open", **_description(file), "pages": pages, "max_pages": max_pages}, file.data)
+        request = {"op": "open", **_description(file), "pages": pages, "max_pages": max_pages}
+        answer = self._ask(request, file.content)
         return Opened(int(answer["pages_total"]), tuple(map(int, answer["selected"])))
 
     def page(self, file: SourceFile, number: int) -> PageImage:
@@ -89,7 +94,7 @@ class WorkerProcess:
         request = {"op": "page", "key": file.key, "number": number}
         answer = self._ask(request)
         if answer.get("unknown"):
-            self._ask({"op": "load", **_description(file)}, file.data)
+            self._ask({"op": "load", **_description(file)}, file.content)
             answer = self._ask(request)
         return PageImage(number, self._pixels(answer, file.max_pixels), answer["dpi"])
 
@@ -104,23 +109,19 @@ class WorkerProcess:
     def close(self) -> None:
         self._process.kill()
         self._process.wait()
-        for stream in (self._stdin, self._stdout):
-            with suppress(BrokenPipeError):  # what was still to be written has no reader
-                stream.close()
-
-    @property
-    def _stdin(self) -> IO[bytes]:
-        return cast(IO[bytes], self._process.stdin)
+        self._channel.close()
+        self._stdout.close()
 
     @property
     def _stdout(self) -> IO[bytes]:
         return cast(IO[bytes], self._process.stdout)
 
-    def _ask(self, request: Header, data: bytes = b"") -> Header:
-        try:
-            frames.send(self._stdin, request, (data,))
-        except OSError as error:
-            raise self._lost() from error
+    def _ask(self, request: Header, content: Content | None = None) -> Header:
+        with content.lend() if content else nullcontext() as descriptor:
+            try:
+                frames.ask(self._channel, request, descriptor)
+            except OSError as error:
+                raise self._lost() from error
         answer = self._receive()
         self._answers += 1
         failure = answer.get("error")
@@ -154,7 +155,6 @@ class WorkerProcess:
 def _description(file: SourceFile) -> Header:
     return {
         "key": file.key,
-        "size": len(file.data),
         "media_type": file.media_type,
         "dpi": file.dpi,
         "max_pixels": file.max_pixels,

@@ -19,7 +19,7 @@ FORMAT_NAMES = {
 }
 """Every media type that the service reads, with the name that people and Pillow know it by."""
 
-_PDF_HEADER_WITHIN = 1024  # bytes; readers accept junk before the header up to here (PDF 1.7, appendix H, note 13)
+HEAD_BYTES = 1024  # bytes; readers accept junk before the header up to here (PDF 1.7, appendix H, note 13)
 
 # BMP's magic is only two letters, so the two reserved fields and the size of the second header are looked at too.
 _SUPPORTED = (
@@ -57,13 +57,13 @@ _KNOWN_OTHERS = (
 
 
 def media_type(data: bytes) -> str:
-    """The media type of a file the service can read: one of `FORMAT_NAMES`.
+    """The media type of a file the service can read, by its first HEAD_BYTES: one of `FORMAT_NAMES`.
 
     Raises ServiceError 400 `empty_document`, 415 `unsupported_media_type`.
     """
     if not data:
         raise ServiceError(400, "empty_document", "The document is empty: it has no bytes.")
-    head = data[:_PDF_HEADER_WITHIN]
+    head = data[:HEAD_BYTES]
     for pattern, found in _SUPPORTED:
         if pattern.match(head):
             return found

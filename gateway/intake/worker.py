@@ -1,14 +1,16 @@
-"""A render worker process: `python -m gateway.intake.worker <memory_mb>`. Requests on stdin, answers on stdout.
+"""A render worker process: `python -m gateway.intake.worker <memory_mb>`.
 
-Each request gets one answer (`gateway.intake.frames`), in turn. `open` and `load` bring a file, `page` asks for a page
-of it, `forget` frees files. The worker keeps files it was given as long as they fit; asked for one it no longer holds,
-it answers `unknown` and is given it again. It trusts its limits and its parent's clock to end what goes wrong.
+Requests come on stdin, which is a socket, as files come by their descriptors; answers go to stdout. Each request gets
+one answer (`gateway.intake.frames`), in turn. `open` and `load` bring a file, `page` asks for a page of it, `forget`
+frees files. The worker keeps the last files that it was given; asked for one it no longer holds, it answers `unknown`
+and is given it again. It trusts its limits and its parent's clock to end what goes wrong.
 """
 
 from __future__ import annotations
 
 import logging
 import os
+import socket
 import sys
 import warnings
 from collections import OrderedDict
@@ -23,47 +25,44 @@ from gateway.intake.pdf import PdfSource
 from gateway.intake.raster import PageSource, Raster
 from gateway.intake.selection import select_pages
 from gateway.intake.sniff import PDF
+from gateway.intake.view import FileView
 
 _MAX_FILES = 16
-_MAX_BYTES = 256 * 10**6
 
 Answer = tuple[Header, Raster | None]
 
 
 class Shelf:
-    """The opened files, latest used last. Holds at most _MAX_FILES and _MAX_BYTES, but always the latest one."""
+    """The opened files, latest used last: _MAX_FILES at most."""
 
     def __init__(self) -> None:
-        self._sources: OrderedDict[str, tuple[PageSource, int]] = OrderedDict()
+        self._sources: OrderedDict[str, PageSource] = OrderedDict()
 
-    def make_room(self, size: int) -> None:
-        """For one more file of `size` bytes."""
-        for source, _ in self._sources.values():
+    def make_room(self) -> None:
+        """For one more file."""
+        for source in self._sources.values():
             source.trim()
-        while self._sources and (len(self._sources) >= _MAX_FILES or self._bytes() + size > _MAX_BYTES):
-            self._sources.popitem(last=False)[1][0].close()
+        while len(self._sources) >= _MAX_FILES:
+            self._sources.popitem(last=False)[1].close()
 
-    def put(self, key: str, source: PageSource, size: int) -> None:
+    def put(self, key: str, source: PageSource) -> None:
         self.remove(key)
-        self._sources[key] = (source, size)
+        self._sources[key] = source
 
     def get(self, key: str) -> PageSource | None:
         if key not in self._sources:
             return None
         self._sources.move_to_end(key)
-        return self._sources[key][0]
+        return self._sources[key]
 
     def remove(self, key: str) -> None:
         if key in self._sources:
-            self._sources.pop(key)[0].close()
-
-    def _bytes(self) -> int:
-        return sum(size for _, size in self._sources.values())
+            self._sources.pop(key).close()
 
 
 def main() -> None:
     sandbox.ignore_interrupts()
-    requests, answers = _private_pipes()
+    requests, answers = _private_ends()
     sandbox.die_with_parent(requests.fileno())
     warnings.simplefilter("ignore")
     logging.disable()
@@ -75,18 +74,17 @@ def main() -> None:
         serve(requests, answers, shelf)
 
 
-def serve(requests: IO[bytes], answers: IO[bytes], shelf: Shelf) -> None:
+def serve(requests: socket.socket, answers: IO[bytes], shelf: Shelf) -> None:
     """One request. A page's pixels live no longer than this call."""
-    header, raster = answer(frames.receive(requests), requests, shelf)
+    header, raster = answer(*frames.asked(requests), shelf)
     frames.send(answers, header, raster.strips if raster else ())
 
 
-def answer(request: Header, stream: IO[bytes], shelf: Shelf) -> Answer:
+def answer(request: Header, descriptor: int | None, shelf: Shelf) -> Answer:
     """Never raises for what a file does to its decoder."""
-    # Read before anything can fail, so that the next request starts where it should.
-    data = frames.read_bytes(stream, request.get("size", 0))
+    file = FileView(descriptor) if descriptor is not None else None
     try:
-        return _OPERATIONS[request["op"]](request, data, shelf)
+        return _OPERATIONS[request["op"]](request, file, shelf)
     except ServiceError as error:
         return _failure(error.status, error.code, error.detail), None
     except MemoryError:
@@ -95,8 +93,8 @@ def answer(request: Header, stream: IO[bytes], shelf: Shelf) -> Answer:
         return _failure(422, "unreadable_document", f"The document can't be read ({type(error).__name__})."), None
 
 
-def _open(request: Header, data: bytes, shelf: Shelf) -> Answer:
-    source = _make_source(request, data, shelf)
+def _open(request: Header, file: FileView | None, shelf: Shelf) -> Answer:
+    source = _make_source(request, file, shelf)
     try:
         selected = select_pages(request["pages"], source.pages_total)
         _check_count(len(selected), source.pages_total, request["max_pages"])
@@ -104,16 +102,16 @@ def _open(request: Header, data: bytes, shelf: Shelf) -> Answer:
     except BaseException:
         source.close()
         raise
-    shelf.put(request["key"], source, len(data))
+    shelf.put(request["key"], source)
     return {"pages_total": source.pages_total, "selected": selected}, None
 
 
-def _load(request: Header, data: bytes, shelf: Shelf) -> Answer:
-    shelf.put(request["key"], _make_source(request, data, shelf), len(data))
+def _load(request: Header, file: FileView | None, shelf: Shelf) -> Answer:
+    shelf.put(request["key"], _make_source(request, file, shelf))
     return {}, None
 
 
-def _page(request: Header, _: bytes, shelf: Shelf) -> Answer:
+def _page(request: Header, _: FileView | None, shelf: Shelf) -> Answer:
     source = shelf.get(request["key"])
     if source is None:
         return {"unknown": True}, None
@@ -121,13 +119,13 @@ def _page(request: Header, _: bytes, shelf: Shelf) -> Answer:
     return {"width": raster.width, "height": raster.height, "dpi": raster.dpi}, raster
 
 
-def _forget(request: Header, _: bytes, shelf: Shelf) -> Answer:
+def _forget(request: Header, _: FileView | None, shelf: Shelf) -> Answer:
     for key in request["keys"]:
         shelf.remove(key)
     return {}, None
 
 
-_OPERATIONS: dict[str, Callable[[Header, bytes, Shelf], Answer]] = {
+_OPERATIONS: dict[str, Callable[[Header, FileView | None, Shelf], Answer]] = {
     "open": _open,
     "load": _load,
     "page": _page,
@@ -135,11 +133,13 @@ _OPERATIONS: dict[str, Callable[[Header, bytes, Shelf], Answer]] = {
 }
 
 
-def _make_source(request: Header, data: bytes, shelf: Shelf) -> PageSource:
-    shelf.make_room(len(data))
+def _make_source(request: Header, file: FileView | None, shelf: Shelf) -> PageSource:
+    if file is None:
+        raise ValueError("no file came with the request")
+    shelf.make_room()
     if request["media_type"] == PDF:
-        return PdfSource(data, request["dpi"], request["max_pixels"])
-    return ImageSource(data, request["media_type"], request["max_pixels"])
+        return PdfSource(file, request["dpi"], request["max_pixels"])
+    return ImageSource(file, request["media_type"], request["max_pixels"])
 
 
 def _check_count(selected: int, pages_total: int, max_pages: int) -> None:
@@ -156,9 +156,9 @@ def _failure(status: int, code: str, detail: str) -> Header:
     return {"error": {"status": status, "code": code, "detail": detail}}
 
 
-def _private_pipes() -> tuple[IO[bytes], IO[bytes]]:
+def _private_ends() -> tuple[socket.socket, IO[bytes]]:
     """stdin and stdout under other numbers, so that a stray print can't get between the answers."""
-    requests, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    requests, answers = socket.socket(fileno=os.dup(0)), os.fdopen(os.dup(1), "wb")
     _silence(0)
     _silence(1)
     return requests, answers

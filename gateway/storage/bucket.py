@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import structlog
 
 from gateway.errors import ServiceError
+from gateway.intake.content import Content, received
 from gateway.settings import Settings
 
 if TYPE_CHECKING:
@@ -77,8 +78,11 @@ class Bucket:
         async with self._used() as client:
             await client.put_object(Bucket=self.name, Key=key, Body=data, ContentType=media_type)
 
-    async def get(self, key: str, max_bytes: int) -> bytes | None:
-        """The object's bytes; None where there is none. Raises BucketError, ServiceError 413 `s3_too_large`."""
+    async def get(self, key: str, max_bytes: int) -> Content | None:
+        """The object; None where there is none.
+
+        Raises BucketError; ServiceError 413 `s3_too_large`, 503 `storage_unavailable`.
+        """
         async with self._used() as client:
             try:
                 answer = await client.get_object(Bucket=self.name, Key=key)
@@ -87,7 +91,7 @@ class Bucket:
                     return None
                 raise
             async with answer["Body"] as body:
-                return await _limited(body, max_bytes)
+                return await received(_limited(body, max_bytes))
 
     @asynccontextmanager
     async def _used(self) -> AsyncIterator[Any]:
@@ -141,15 +145,15 @@ def _new_client(settings: Settings) -> Any:  # noqa: ANN401 - as above
     )
 
 
-async def _limited(body: Any, max_bytes: int) -> bytes:  # noqa: ANN401 - as above
-    data = bytearray()
+async def _limited(body: Any, max_bytes: int) -> AsyncIterator[bytes]:  # noqa: ANN401 - as above
+    size = 0
     async for chunk in body.iter_chunks(CHUNK_BYTES):
-        data += chunk
-        if len(data) > max_bytes:
+        size += len(chunk)
+        if size > max_bytes:
             raise ServiceError(
                 413, "s3_too_large", f"The object is larger than {max_bytes / 1e6:g} MB (MAX_UPLOAD_MB)."
             )
-    return bytes(data)
+        yield chunk
 
 
 def _code(error: ClientError) -> str:

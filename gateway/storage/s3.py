@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import structlog
 
 from gateway.errors import ServiceError
+from gateway.intake.content import Content
 from gateway.storage.base import PictureStore, is_picture_name, picture_urls
 from gateway.storage.bucket import Bucket, BucketError
 
@@ -54,28 +55,29 @@ class S3Store:
         if (found := await self._other.load(document_id, key)) is not None:
             return found
         try:
-            return await self._bucket.get(self._key(document_id, key), PICTURE_MAX_BYTES)
+            picture = await self._bucket.get(self._key(document_id, key), PICTURE_MAX_BYTES)
         except BucketError as error:
             raise _unavailable(error) from error
+        return await asyncio.to_thread(picture.read) if picture else None
 
     def _key(self, document_id: str, key: str) -> str:
         return f"{self._prefix}{document_id}/{key}"
 
 
-async def load_source(bucket: Bucket, source: S3Source, max_bytes: int) -> bytes:
-    """A document's bytes. Raises ServiceError: 501 `source_not_supported`; 400 `s3_not_allowed`, `s3_not_found`;
+async def load_source(bucket: Bucket, source: S3Source, max_bytes: int) -> Content:
+    """A document. Raises ServiceError: 501 `source_not_supported`; 400 `s3_not_allowed`, `s3_not_found`;
     413 `s3_too_large`; 503 `storage_unavailable`."""
     if not bucket.name:
         raise ServiceError(501, "source_not_supported", "This service has no S3_BUCKET; send the document.")
     if source.bucket not in (None, bucket.name):
         raise ServiceError(400, "s3_not_allowed", "Documents are read from the bucket of this service only.")
     try:
-        data = await bucket.get(source.key, max_bytes)
+        content = await bucket.get(source.key, max_bytes)
     except BucketError as error:
         raise _unavailable(error) from error
-    if data is None:
+    if content is None:
         raise ServiceError(400, "s3_not_found", "The bucket holds no object of that key.")
-    return data
+    return content
 
 
 def _unavailable(error: BucketError) -> ServiceError:

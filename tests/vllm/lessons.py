@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from examples.truth import TableCell, TruthBlock, load_truth
+from gateway.intake.content import kept
 from gateway.intake.document import open_document
 from gateway.intake.workers import RenderPool
 from gateway.layout import create_layout
@@ -114,7 +115,7 @@ async def _questions(contents: Sequence[tuple[Path, bytes]]) -> list[list[Questi
 
 
 async def _first_page(name: str, data: bytes, pool: RenderPool, settings: Settings) -> PageImage:
-    document = await open_document(data, name, pages="1", dpi=PADDLEOCR_VL_DPI, pool=pool, settings=settings)
+    document = await open_document(kept(data), name, pages="1", dpi=PADDLEOCR_VL_DPI, pool=pool, settings=settings)
     pages = [page async for page in document.pages()]
     await document.close()
     assert isinstance(pages[0], PageImage)

@@ -10,8 +10,9 @@ import re
 from gateway.api.chat.parsing import NamedImage
 from gateway.api.chat.request import PixelLimits
 from gateway.errors import ServiceError
+from gateway.intake.content import Content, kept
 from gateway.intake.document import open_document
-from gateway.intake.sniff import PDF, media_type
+from gateway.intake.sniff import HEAD_BYTES, PDF, media_type
 from gateway.model import PageFailure, Pixels
 from gateway.parts import Parts
 from gateway.recognition.crops import encode, fit, guard
@@ -23,16 +24,16 @@ _DATA_URL = re.compile(r"data:image/[a-z0-9.+-]+(?:;[a-z0-9=._-]+)*;base64,", re
 async def picture_for_engine(image: NamedImage, limits: PixelLimits | None, parts: Parts) -> str:
     """A data URL of a PNG. ServiceError as of `open_document` and `fetch`, with the field that is at fault."""
     try:
-        pixels = await _first_page(await _bytes(image.url, parts), parts)
+        pixels = await _first_page(await _content(image.url, parts), parts)
     except ServiceError as error:
         error.param = error.param or image.param
         raise
     return await asyncio.to_thread(_encoded, pixels, _pixel_range(limits, parts))
 
 
-async def _bytes(url: str, parts: Parts) -> bytes:
+async def _content(url: str, parts: Parts) -> Content:
     if url[:5].lower() == "data:":
-        return await asyncio.to_thread(_decoded, url)
+        return await asyncio.to_thread(lambda: kept(_decoded(url)))
     from gateway.intake.fetch import fetch, rules_of
 
     return await fetch(url, rules_of(parts.settings))
@@ -48,13 +49,13 @@ def _decoded(url: str) -> bytes:
         raise ServiceError(400, "invalid_base64", f"The picture can't be decoded: {error}.") from None
 
 
-async def _first_page(data: bytes, parts: Parts) -> Pixels:
-    if media_type(data) == PDF:
+async def _first_page(content: Content, parts: Parts) -> Pixels:
+    if media_type(content.read(HEAD_BYTES)) == PDF:
         raise ServiceError(
             415, "unsupported_media_type", "A PDF is no picture; POST /ocr takes documents and reads all their pages."
         )
     document = await open_document(
-        data, "picture", pages="1", dpi=PADDLEOCR_VL_DPI, pool=parts.pool, settings=parts.settings
+        content, "picture", pages="1", dpi=PADDLEOCR_VL_DPI, pool=parts.pool, settings=parts.settings
     )
     try:
         page = await anext(document.pages())

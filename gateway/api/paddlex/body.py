@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from gateway.api.source import Upload
 from gateway.errors import ServiceError
+from gateway.intake.content import kept
 
 Wishes = TypeVar("Wishes", bound=BaseModel)
 
@@ -47,13 +48,15 @@ def log_id_of(content: Mapping[str, Any], request_id: str) -> str:
 
 
 def upload_of(file: str) -> Upload:
-    """The document that `file` is or names. ServiceError 400 `invalid_base64`, `empty_document`.
+    """The document that `file` is or names.
+
+    Raises ServiceError: 400 `invalid_base64`, `empty_document`; 503 `storage_unavailable`.
 
     Characters outside base64's alphabet are skipped, as PaddleX does; the head of a `data:` URL too, which PaddleX
     takes for data.
     """
     if file.startswith(_SCHEMES):
-        return Upload(b"", "", url=file)
+        return Upload(None, "", url=file)
     head, comma, payload = file.partition(",") if file.startswith("data:") else ("", "", "")
     try:
         data = base64.b64decode(payload if head and comma else file)
@@ -61,7 +64,7 @@ def upload_of(file: str) -> Upload:
         raise ServiceError(400, "invalid_base64", f"`file` is neither a URL nor base64: {error}.") from None
     if not data:
         raise ServiceError(400, "empty_document", "`file` is empty.")
-    return Upload(data, "")
+    return Upload(kept(data), "")
 
 
 def _path(loc: Sequence[str | int]) -> str:

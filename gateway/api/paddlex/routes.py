@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, aclosing
 from functools import partial
-from typing import Any
 
 import structlog
 from fastapi import APIRouter, Request
@@ -19,7 +18,7 @@ from gateway.api.entry import Held, admit_document, admit_rewriting, asked_urgen
 from gateway.api.errors import request_id_of
 from gateway.api.idempotency import once
 from gateway.api.opening import opened
-from gateway.api.paddlex.body import log_id_of, parse_object, parse_request, upload_of
+from gateway.api.paddlex.body import Wishes, log_id_of, parse_object, parse_request, upload_of
 from gateway.api.paddlex.description import (
     LAYOUT_PARSING_DESCRIPTION,
     LAYOUT_PARSING_REQUEST,
@@ -36,8 +35,10 @@ from gateway.api.paddlex.response import LayoutParsingAnswer, answer_body
 from gateway.api.paddlex.restructuring import RestructurePagesAnswer, restructuring_body
 from gateway.api.paddlex.units import told_dpi
 from gateway.api.reading import stages_of
+from gateway.api.source import Upload, parsed
 from gateway.assembly.document import document_status
 from gateway.errors import ServiceError
+from gateway.intake import content
 from gateway.model import Document
 from gateway.page import PageView, ReadPage
 from gateway.pipeline import read_pages
@@ -61,11 +62,10 @@ async def layout_parsing(request: Request, held: Held) -> Response:
     service: Service = request.app.state.service
     urgency = asked_urgency(request)
     deadline = admit_document(service, held, urgency)
-    sent = await received(request.body(), deadline)
-    log_id, content = await _content(request, sent)
-    wishes = await asyncio.to_thread(parse_request, LayoutParsingRequest, content)
-    work = partial(_answer, service, wishes, log_id, deadline, urgency)
-    return await until_gone(request.receive, once(request, (sent,), work))
+    body = await received(content.received(request.stream()), deadline)
+    log_id, wishes, upload = await parsed(body, partial(_document_asked, request))
+    work = partial(_answer, service, upload, wishes, log_id, deadline, urgency)
+    return await until_gone(request.receive, once(request, lambda: (body.sha256,), work))
 
 
 @router.post(
@@ -79,28 +79,35 @@ async def layout_parsing(request: Request, held: Held) -> Response:
 async def restructure_pages(request: Request, held: Held) -> Response:
     service: Service = request.app.state.service
     deadline = admit_rewriting(service, held)
-    log_id, content = await _content(request, await received(request.body(), deadline))
-    wishes = await asyncio.to_thread(parse_request, RestructurePagesRequest, content)
+    body = await received(content.received(request.stream()), deadline)
+    log_id, wishes = await parsed(body, partial(_asked, request, RestructurePagesRequest))
+    del body
     most = service.settings.max_pages
     if len(wishes.pages) > most:
         raise ServiceError(413, "too_many_pages", f"{len(wishes.pages)} pages; at most {most} are taken (MAX_PAGES).")
-    body = await asyncio.to_thread(restructuring_body, log_id, wishes)
-    return Response(body, media_type="application/json")
+    answer = await asyncio.to_thread(restructuring_body, log_id, wishes)
+    return Response(answer, media_type="application/json")
 
 
-async def _content(request: Request, sent: bytes) -> tuple[str, Mapping[str, Any]]:
-    """The request's id for its answer, refusals included, and the body's object."""
-    content = await asyncio.to_thread(parse_object, sent)
-    request.scope["log_id"] = log_id = log_id_of(content, request_id_of(request))
-    return log_id, content
+def _asked(request: Request, model: type[Wishes], body: bytes) -> tuple[str, Wishes]:
+    """The request's id for its answer, refusals included, and what the body asks for."""
+    sent = parse_object(body)
+    request.scope["log_id"] = log_id = log_id_of(sent, request_id_of(request))
+    return log_id, parse_request(model, sent)
+
+
+def _document_asked(request: Request, body: bytes) -> tuple[str, LayoutParsingRequest, Upload]:
+    """As `_asked`, and the document, which the wishes no longer hold."""
+    log_id, wishes = _asked(request, LayoutParsingRequest, body)
+    return log_id, wishes.model_copy(update={"file": ""}), upload_of(wishes.file)
 
 
 async def _answer(
-    service: Service, wishes: LayoutParsingRequest, log_id: str, deadline: float, urgency: Urgency
+    service: Service, upload: Upload, wishes: LayoutParsingRequest, log_id: str, deadline: float, urgency: Urgency
 ) -> Response:
     options = ocr_options(wishes)
     async with AsyncExitStack() as held:
-        document = await opened(service, await asyncio.to_thread(upload_of, wishes.file), deadline)
+        document = await opened(service, upload, deadline)
         held.push_async_callback(document.close)
         source = read_pages(service.parts, document, options, deadline, urgency=urgency, view=_view(wishes, document))
         pages = await _pages(service, source)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import io
+import os
 import struct
 import zlib
 
 from PIL import Image
 from reportlab.pdfgen.canvas import Canvas
+
+from gateway.intake.content import kept
+from gateway.intake.view import FileView
 
 RED, WHITE, BLACK = (255, 0, 0), (255, 255, 255), (0, 0, 0)
 
@@ -47,6 +51,18 @@ def mixed_pdf(sizes: list[tuple[float, float]], **options: object) -> bytes:
     return stream.getvalue()
 
 
+def large_pdf(pages: int) -> bytes:
+    """Each page draws a square, in a content stream of a megabyte."""
+    stream = io.BytesIO()
+    canvas = Canvas(stream, pagesize=(100, 100), pageCompression=0)
+    for number in range(pages):
+        canvas.rect(0, 0, 50, 50, fill=1)
+        canvas._code.append(f"%{number}" + " " * 10**6)
+        canvas.showPage()
+    canvas.save()
+    return stream.getvalue()
+
+
 def png_that_claims(width: int, height: int) -> bytes:
     """A PNG of a few bytes whose header names a size."""
 
@@ -73,3 +89,14 @@ def white_is_zero_tiff(values: bytes, width: int, bits: int) -> bytes:
     ]
     directory = b"".join(struct.pack("<HHII", tag, kind, 1, value) for tag, kind, value in entries)
     return b"II*\0" + struct.pack("<I", 8) + struct.pack("<H", len(entries)) + directory + struct.pack("<I", 0) + values
+
+
+class _View(FileView):
+    def __del__(self) -> None:
+        self.close()
+
+
+def view(data: bytes) -> FileView:
+    """Bytes as a worker gets them; closed when nothing refers to them."""
+    with kept(data).lend() as descriptor:
+        return _View(os.dup(descriptor))

@@ -8,6 +8,7 @@ from PIL import Image
 from reportlab.lib.pdfencrypt import StandardEncryption
 
 from gateway.errors import ServiceError
+from gateway.intake.content import kept
 from gateway.intake.document import clean_name, open_document
 from gateway.intake.workers import RenderPool
 from gateway.model import Document, PageFailure, PageImage
@@ -18,7 +19,7 @@ from tests.gateway.intake.files import RED, WHITE, encode, mixed_pdf, noise, pdf
 async def opened(
     pool: RenderPool, settings: Settings, data: bytes, name: str = "a.pdf", pages: str | None = None
 ) -> Document:
-    return await open_document(data, name, pages=pages, dpi=144, pool=pool, settings=settings)
+    return await open_document(kept(data), name, pages=pages, dpi=144, pool=pool, settings=settings)
 
 
 async def pages_of(document: Document) -> list[PageImage | PageFailure]:
@@ -46,7 +47,7 @@ async def test_pdf_to_pages(pool: RenderPool, settings: Settings) -> None:
 
 
 async def test_dpi_option(pool: RenderPool, settings: Settings) -> None:
-    document = await open_document(pdf(pages=1), "a", pages=None, dpi=72, pool=pool, settings=settings)
+    document = await open_document(kept(pdf(pages=1)), "a", pages=None, dpi=72, pool=pool, settings=settings)
     (page,) = await pages_of(document)
     assert isinstance(page, PageImage)
     assert (page.width, page.dpi) == (200, 72)

@@ -90,8 +90,8 @@ async def refused(url: str, rules: FetchRules = RULES, names: Names | None = Non
 
 
 async def test_a_file_is_fetched_with_nothing_but_its_name(origin: Origin) -> None:
-    data = await fetch(f"http://example.test:{origin.port}/a.png?q=1#part", RULES, Names([ALLOWED]))
-    assert data == b"the file"
+    content = await fetch(f"http://example.test:{origin.port}/a.png?q=1#part", RULES, Names([ALLOWED]))
+    assert content.read() == b"the file"
     (request,) = origin.seen
     assert request.headers["Host"] == f"example.test:{origin.port}"
     assert request.path_qs == "/a.png?q=1"
@@ -101,7 +101,7 @@ async def test_a_file_is_fetched_with_nothing_but_its_name(origin: Origin) -> No
 
 async def test_the_environments_proxy_is_not_used(origin: Origin, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("http_proxy", "http://127.0.0.9:1")
-    assert await fetch(f"http://example.test:{origin.port}/", RULES, Names([ALLOWED])) == b"the file"
+    assert (await fetch(f"http://example.test:{origin.port}/", RULES, Names([ALLOWED]))).read() == b"the file"
 
 
 async def test_a_name_that_changes_its_answer_gains_nothing(origin: Origin) -> None:
@@ -149,7 +149,7 @@ async def test_redirects_are_followed_three_times(origin: Origin) -> None:
 
     origin.handler = moved
     base, names = f"http://example.test:{origin.port}", Names([ALLOWED])
-    assert await fetch(f"{base}/3", RULES, names) == b"here"
+    assert (await fetch(f"{base}/3", RULES, names)).read() == b"here"
     assert (await refused(f"{base}/4", names=names)).code == "url_unreachable"
 
 
@@ -192,8 +192,8 @@ async def test_off_means_off() -> None:
 
 async def test_closed_networks_can_be_allowed(origin: Origin) -> None:
     rules = rules_of(Settings(_env_file=None, url_fetch="any"))
-    assert await fetch(f"http://localhost:{origin.port}/", rules) == b"the file"
-    assert await fetch(f"http://{FORBIDDEN}:{origin.port}/", rules) == b"the file"
+    assert (await fetch(f"http://localhost:{origin.port}/", rules)).read() == b"the file"
+    assert (await fetch(f"http://{FORBIDDEN}:{origin.port}/", rules)).read() == b"the file"
     assert (await refused("http://169.254.169.254/", rules)).code == "url_not_allowed"
 
 
@@ -202,7 +202,7 @@ async def test_a_file_that_announces_too_much(origin: Origin) -> None:
     error = await refused(f"http://{ALLOWED}:{origin.port}/")
     assert (error.status, error.code) == (413, "url_too_large")
     origin.handler = lambda _: web.Response(body=b"x" * 1000)
-    assert len(await fetch(f"http://{ALLOWED}:{origin.port}/", RULES)) == 1000
+    assert (await fetch(f"http://{ALLOWED}:{origin.port}/", RULES)).size == 1000
 
 
 async def test_a_file_that_never_ends_is_cut_off_by_size(origin: Origin) -> None:
@@ -227,7 +227,7 @@ async def test_a_file_that_trickles_is_cut_off_by_time(origin: Origin) -> None:
 
 async def test_compressed_bytes_stay_as_they_are(origin: Origin) -> None:
     origin.handler = lambda _: web.Response(body=b"\x1f\x8b not a bomb", headers={"Content-Encoding": "gzip"})
-    assert await fetch(f"http://{ALLOWED}:{origin.port}/", RULES) == b"\x1f\x8b not a bomb"
+    assert (await fetch(f"http://{ALLOWED}:{origin.port}/", RULES)).read() == b"\x1f\x8b not a bomb"
 
 
 @pytest.mark.parametrize("status", [204, 206, 304, 403, 404, 500])

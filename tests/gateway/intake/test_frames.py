@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import io
+import os
+import socket
 import struct
+import tempfile
 
 import pytest
 
-from gateway.intake.frames import BrokenFrame, read_bytes, receive, send
+from gateway.intake.frames import BrokenFrame, ask, asked, read_bytes, receive, send
 
 
 def test_header_and_bytes_arrive() -> None:
@@ -32,3 +35,28 @@ def test_header_and_bytes_arrive() -> None:
 def test_what_is_no_message(data: bytes) -> None:
     with pytest.raises(BrokenFrame):
         receive(io.BytesIO(data))
+
+
+def test_a_request_brings_a_file() -> None:
+    here, there = socket.socketpair()
+    with here, there, tempfile.TemporaryFile() as file:
+        file.write(b"the file")
+        file.flush()
+        ask(here, {"op": "load"}, file.fileno())
+        ask(here, {"op": "page", "имя": "ü" * 100_000})
+        header, descriptor = asked(there)
+        assert header == {"op": "load"}
+        assert descriptor is not None
+        assert os.pread(descriptor, 99, 0) == b"the file"
+        os.close(descriptor)
+        assert asked(there) == ({"op": "page", "имя": "ü" * 100_000}, None)
+
+
+@pytest.mark.parametrize("data", [b"", b"\0\0", struct.pack("!I", 10) + b"{}", struct.pack("!I", 2**31)])
+def test_a_request_that_is_cut_off(data: bytes) -> None:
+    here, there = socket.socketpair()
+    with there:
+        with here:
+            here.sendall(data)
+        with pytest.raises(BrokenFrame):
+            asked(there)

@@ -9,7 +9,7 @@ from PIL import Image
 from gateway.errors import ServiceError
 from gateway.intake.images import ImageSource
 from gateway.model import Pixels
-from tests.gateway.intake.files import RED, WHITE, encode, noise, picture, png_that_claims, white_is_zero_tiff
+from tests.gateway.intake.files import RED, WHITE, encode, noise, picture, png_that_claims, view, white_is_zero_tiff
 
 MEDIA_TYPES = {
     "PNG": "image/png",
@@ -24,7 +24,7 @@ RAMP = np.linspace(0, 255, 256)
 
 
 def read(data: bytes, format: str, page: int = 1) -> Pixels:
-    raster = ImageSource(data, MEDIA_TYPES[format], LIMIT).page(page)
+    raster = ImageSource(view(data), MEDIA_TYPES[format], LIMIT).page(page)
     pixels = np.frombuffer(b"".join(raster.strips), np.uint8)
     return pixels.reshape(raster.height, raster.width, 3)
 
@@ -47,7 +47,7 @@ def test_every_format_keeps_size_and_colours(format: str) -> None:
 
 def test_a_page_of_several_strips_is_whole() -> None:
     image = noise(900)
-    source = ImageSource(encode(image, "PNG"), "image/png", LIMIT)
+    source = ImageSource(view(encode(image, "PNG")), "image/png", LIMIT)
     assert b"".join(source.page(1).strips) == image.tobytes()
 
 
@@ -168,14 +168,14 @@ def test_broken_exif_is_no_reason_to_refuse() -> None:
 
 @pytest.mark.parametrize("format", ["PNG", "JPEG", "TIFF", "BMP"])
 def test_dpi_that_the_file_names(format: str) -> None:
-    source = ImageSource(encode(picture(), format, dpi=(300, 300)), MEDIA_TYPES[format], LIMIT)
+    source = ImageSource(view(encode(picture(), format, dpi=(300, 300))), MEDIA_TYPES[format], LIMIT)
     assert source.page(1).dpi == 300
 
 
 @pytest.mark.parametrize("dpi", [None, (1, 1), (10_000, 10_000), (300, 100)])
 def test_dpi_that_no_scanner_has_is_none(dpi: tuple[int, int] | None) -> None:
     options: dict[str, object] = {"dpi": dpi} if dpi else {}
-    assert ImageSource(encode(picture(), "PNG", **options), "image/png", LIMIT).page(1).dpi is None
+    assert ImageSource(view(encode(picture(), "PNG", **options)), "image/png", LIMIT).page(1).dpi is None
 
 
 def tiff_of(*frames: Image.Image, **options: object) -> bytes:
@@ -186,7 +186,7 @@ def tiff_of(*frames: Image.Image, **options: object) -> bytes:
 def test_every_tiff_frame_is_a_page_whatever_order_they_are_asked_in(options: dict[str, object]) -> None:
     colours = [(255, 0, 0), (0, 255, 0), (0, 0, 255)]
     data = tiff_of(*(Image.new("RGB", (10 + at, 10), colour) for at, colour in enumerate(colours)), **options)
-    source = ImageSource(data, "image/tiff", LIMIT)
+    source = ImageSource(view(data), "image/tiff", LIMIT)
     assert source.pages_total == 3
     for number in (3, 1, 2, 2):
         raster = source.page(number)
@@ -204,7 +204,9 @@ def test_frames_of_different_kinds() -> None:
 @pytest.mark.parametrize("format", ["GIF", "WebP", "PNG"])
 def test_of_an_animation_the_first_frame_is_the_page(format: str) -> None:
     frames = [Image.new("RGB", (16, 16), colour) for colour in ("red", "white", "black")]
-    source = ImageSource(encode(frames[0], format, save_all=True, append_images=frames[1:]), MEDIA_TYPES[format], LIMIT)
+    source = ImageSource(
+        view(encode(frames[0], format, save_all=True, append_images=frames[1:])), MEDIA_TYPES[format], LIMIT
+    )
     assert source.pages_total == 1
     assert close(np.frombuffer(b"".join(source.page(1).strips), np.uint8).reshape(-1, 3), RED)
 
@@ -221,7 +223,7 @@ def test_a_cut_off_file_is_damaged(format: str, kept: float) -> None:
 
 def test_a_tiff_that_ends_before_its_directory_is_damaged() -> None:
     with pytest.raises(ServiceError) as caught:
-        ImageSource(b"II*\0\0\0\0\0", "image/tiff", LIMIT)
+        ImageSource(view(b"II*\0\0\0\0\0"), "image/tiff", LIMIT)
     assert caught.value.code == "damaged_image"
 
 
@@ -263,7 +265,7 @@ def test_a_gif_frame_larger_than_its_screen_is_held_to_the_limit() -> None:
 
 def test_probe_finds_damage_that_only_decoding_shows() -> None:
     data = encode(noise(), "PNG")
-    source = ImageSource(data[: len(data) // 2], "image/png", LIMIT)
+    source = ImageSource(view(data[: len(data) // 2]), "image/png", LIMIT)
     with pytest.raises(ServiceError) as caught:
         source.probe((1,))
     assert caught.value.code == "damaged_image"
@@ -271,7 +273,7 @@ def test_probe_finds_damage_that_only_decoding_shows() -> None:
 
 def test_probe_is_content_with_one_good_page() -> None:
     data = tiff_of(Image.new("RGB", (1100, 1100)), picture())
-    source = ImageSource(data, "image/tiff", LIMIT)
+    source = ImageSource(view(data), "image/tiff", LIMIT)
     source.probe((1, 2))
     assert source.page(2).width == 40
     with pytest.raises(ServiceError) as caught:

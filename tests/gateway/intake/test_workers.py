@@ -13,11 +13,12 @@ import psutil
 import pytest
 
 from gateway.errors import ServiceError
+from gateway.intake.content import kept
 from gateway.intake.document import open_document
 from gateway.intake.workers import RenderPool
 from gateway.model import Document, PageFailure, PageImage
 from gateway.settings import Settings
-from tests.gateway.intake.files import pdf
+from tests.gateway.intake.files import large_pdf, pdf
 
 ROOT = Path(__file__).parents[3]
 
@@ -40,6 +41,23 @@ async def until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.01)
 
 
+def files_of(process: psutil.Process) -> int:
+    """How many files of more than a megabyte, that have no name, it has open."""
+    found = 0
+    for link in Path(f"/proc/{process.pid}/fd").iterdir():
+        with suppress(FileNotFoundError):  # the one that this listing itself is read by
+            found += link.stat().st_size > 10**6 and "(deleted)" in os.readlink(link)
+    return found
+
+
+def files_of_this_process() -> int:
+    return files_of(psutil.Process())
+
+
+def files_of_the_worker() -> int:
+    return files_of(workers()[0])
+
+
 def status_lines(worker: psutil.Process) -> list[str]:
     return Path(f"/proc/{worker.pid}/status").read_text().splitlines()
 
@@ -57,7 +75,7 @@ async def running(**options: object) -> AsyncIterator[tuple[RenderPool, Settings
 
 async def opened(pool: RenderPool, settings: Settings, pages: int = 4, width: int = 100) -> Document:
     data = pdf(pages=pages, size=(width, 50))
-    return await open_document(data, "a.pdf", pages=None, dpi=72, pool=pool, settings=settings)
+    return await open_document(kept(data), "a.pdf", pages=None, dpi=72, pool=pool, settings=settings)
 
 
 async def next_page(pages: AsyncIterator[PageImage | PageFailure]) -> PageImage | PageFailure:
@@ -136,7 +154,7 @@ async def test_a_large_document_for_a_hung_worker_does_not_hold_up_the_event_loo
     async with running(render_timeout_s=1) as (pool, settings):
         workers()[0].suspend()
         data = pdf(pages=1) + b" " * 20_000_000
-        opening = asyncio.create_task(open_document(data, "a", pages=None, dpi=144, pool=pool, settings=settings))
+        opening = asyncio.create_task(open_document(kept(data), "a", pages=None, dpi=144, pool=pool, settings=settings))
         ticks = 0
         while not opening.done():
             await asyncio.sleep(0.02)
@@ -204,17 +222,51 @@ async def test_callers_cancelled_while_they_wait_in_line_cost_no_worker() -> Non
         assert workers() == [worker]
 
 
-async def test_closed_documents_free_the_workers_memory() -> None:
+async def test_a_long_document_takes_no_more_memory_than_its_pages() -> None:
     async with running() as (pool, settings):
         (worker,) = workers()
         empty = worker.memory_info().rss
-        filler = b"\n" * 40_000_000
-        data = pdf(pages=1) + filler
-        document = await open_document(data, "a", pages=None, dpi=144, pool=pool, settings=settings)
-        assert worker.memory_info().rss > empty + len(filler) // 2
+        data = large_pdf(pages=100)
+        assert len(data) > 100_000_000
+        document = await open_document(kept(data), "a", pages=None, dpi=72, pool=pool, settings=settings)
+        sizes = [worker.memory_info().rss async for _ in document.pages()]
+        assert len(sizes) == 100
+        assert max(sizes) - empty < 70_000_000
         await document.close()
-        await until(lambda: worker.memory_info().rss < empty + len(filler) // 2)
+
+
+@pytest.mark.parametrize("files", [files_of_this_process, files_of_the_worker])
+async def test_a_closed_document_leaves_no_file(files: Callable[[], int]) -> None:
+    async with running() as (pool, settings):
+        before = files()
+        content = kept(pdf(pages=1) + b"\n" * 2_000_000)
+        document = await open_document(content, "a", pages=None, dpi=144, pool=pool, settings=settings)
+        assert files() > before
+        await document.close()
+        await until(lambda: files() == before)
         assert (await opened(pool, settings)).pages_total == 4
+
+
+async def test_a_killed_worker_leaves_the_file_to_the_next_one_and_then_none() -> None:
+    async with running() as (pool, settings):
+        before = files_of_this_process()
+        content = kept(pdf(pages=4, size=(100, 50)) + b"\n" * 2_000_000)
+        document = await open_document(content, "a", pages=None, dpi=72, pool=pool, settings=settings)
+        pages = document.pages()
+        await killed_while_at_work(pages)
+        assert [page.number async for page in pages if isinstance(page, PageImage)] == [2, 3, 4]
+        await document.close()
+        await until(lambda: files_of_this_process() == before)
+
+
+async def test_a_document_that_cant_be_opened_leaves_no_file() -> None:
+    async with running() as (pool, settings):
+        before = files_of_this_process()
+        with pytest.raises(ServiceError):
+            await open_document(
+                kept(b"%PDF-" + bytes(2_000_000)), "a", pages=None, dpi=72, pool=pool, settings=settings
+            )
+        assert files_of_this_process() == before
 
 
 async def test_more_documents_than_a_worker_keeps_are_given_to_it_again() -> None:

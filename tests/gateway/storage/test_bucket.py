@@ -31,10 +31,15 @@ async def bucket(s3: S3Server) -> AsyncIterator[Bucket]:
         yield bucket
 
 
+async def read(bucket: Bucket, key: str) -> bytes | None:
+    content = await bucket.get(key, 100)
+    return content.read() if content else None
+
+
 async def test_what_was_put_comes_back(bucket: Bucket) -> None:
     await bucket.put("ocr/a b/ж+.jpg", b"jpeg", "image/jpeg")
 
-    assert await bucket.get("ocr/a b/ж+.jpg", 100) == b"jpeg"
+    assert await read(bucket, "ocr/a b/ж+.jpg") == b"jpeg"
     assert await bucket.get("ocr/none.jpg", 100) is None
 
 
@@ -92,7 +97,7 @@ async def test_no_bucket_is_no_error() -> None:
 async def test_many_at_once_share_one_client(bucket: Bucket) -> None:
     await asyncio.gather(*(bucket.put(f"many/{at}", b"%d" % at, "text/plain") for at in range(40)))
 
-    assert await asyncio.gather(*(bucket.get(f"many/{at}", 10) for at in range(40))) == [b"%d" % at for at in range(40)]
+    assert await asyncio.gather(*(read(bucket, f"many/{at}") for at in range(40))) == [b"%d" % at for at in range(40)]
 
 
 async def test_bodies_go_whole_over_tls(s3: S3Server) -> None:
