@@ -9,6 +9,7 @@ import pytest
 from gateway.recognition import Recognition
 from gateway.recognition.crops import cut_crop
 from gateway.recognition.fairness import Caller
+from gateway.recognition.limit import FIRST
 from gateway.recognition.tasks import RegionTask
 from tests.support.fakes import blank, text_regions
 from tests.support.parts import eventually, recognition_for
@@ -89,8 +90,8 @@ async def test_an_engine_that_refuses_what_it_has_no_room_for_loses_nothing() ->
 async def test_what_was_learned_of_an_engine_outlasts_a_lost_connection() -> None:
     with StubEngine(kind="external", load=(8, 56)) as stub:
         async with recognition_for(stub) as made, full(made):
-            await eventually(lambda: made.queue.turns.limit < 20)
+            await eventually(lambda: made.queue.turns.limit < FIRST)
             stub.load = (8, 1)
             made.engine.unreachable("gone")
             assert await made.engine.wait_ready(10)
-            assert made.queue.turns.limit < 20
+            assert made.queue.turns.limit < FIRST
