@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 
+from pydantic import TypeAdapter
 from starlette.responses import Response
 
 from gateway.api.options import Format
@@ -20,6 +21,7 @@ _MEDIA_TYPES: Mapping[Format, str] = {
     "text": "text/plain; charset=utf-8",
 }
 _MOST_NAMED = 3
+_RESULT = TypeAdapter(DocumentResult)
 
 
 async def answer(reading: DocumentReading, result: DocumentResult) -> Response:
@@ -34,8 +36,9 @@ async def answer(reading: DocumentReading, result: DocumentResult) -> Response:
     return Response(body, headers=headers)
 
 
-def _json(reading: DocumentReading, result: DocumentResult) -> str:
-    return result.model_dump_json()
+def _json(reading: DocumentReading, result: DocumentResult) -> bytes:
+    """As bytes at once: of a long document, text would be one copy more."""
+    return _RESULT.dump_json(result)
 
 
 def _markdown(reading: DocumentReading, result: DocumentResult) -> str:
@@ -52,7 +55,7 @@ def _text(reading: DocumentReading, result: DocumentResult) -> str:
     return render_text(result, reading.options) + "\n"
 
 
-_WRITERS: Mapping[Format, Callable[[DocumentReading, DocumentResult], str]] = {
+_WRITERS: Mapping[Format, Callable[[DocumentReading, DocumentResult], str | bytes]] = {
     "json": _json,
     "markdown": _markdown,
     "html": _html,
