@@ -63,7 +63,7 @@ async def _ended(process: Process) -> None:
     """Interrupts it, so that it takes its half a file away; kills it where that does not help."""
     if process.returncode is not None:
         return
-    process.send_signal(signal.SIGINT)
+    process.terminate()
     try:
         await asyncio.wait_for(process.wait(), _END_S)
     except TimeoutError:
@@ -115,6 +115,8 @@ def _is_whole(file: Path, expected: Any) -> bool:  # noqa: ANN401 - huggingface_
 
 
 def main(arguments: Sequence[str]) -> int:
+    # Not SIGINT, which whoever runs in the background has ignored, and children inherit that.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     settings = Settings()
     wanted = PADDLE_MODEL if settings.layout_model == "auto" else settings.layout_model
     parser = argparse.ArgumentParser(prog="python -m gateway.hub", description="Downloads the layout model.")
