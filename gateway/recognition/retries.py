@@ -9,11 +9,12 @@ from tenacity import AsyncRetrying, retry_if_exception, wait_random_exponential
 
 from gateway.recognition.failures import EngineFailure, FailureKind
 
-AGAIN_MAX: Mapping[FailureKind, int] = {"unreachable": 100, "dropped": 3, "busy": 8, "late": 1, "broken": 1}
+AGAIN_MAX: Mapping[FailureKind, int] = {"unreachable": 100, "dropped": 3, "busy": 8, "late": 1, "broken": 2}
 """Retries of one region by kind of failure; kinds that are not here are final.
 
 `unreachable` costs the engine nothing and is bounded by the wait for its restart. `dropped` is few: a crop that kills
-the engine must not do so for ever. `busy` sums up to about 20 s. `late` and `broken` cost the engine a whole reading.
+the engine must not do so for ever. `busy` sums up to about 20 s. `late` and `broken` cost the engine a whole reading;
+where one call in 100 is broken by chance, a document of 100 regions would be lost to a single retry now and then.
 """
 COSTLY: frozenset[FailureKind] = frozenset({"late", "broken"})
 FULL_JITTER = wait_random_exponential(multiplier=0.2, max=5)

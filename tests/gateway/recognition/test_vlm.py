@@ -158,11 +158,17 @@ async def test_a_500_is_tried_once_more_with_half_the_pixels(stub: StubEngine) -
     assert second == pytest.approx(first / 2, rel=0.03)
 
 
-async def test_a_second_500_ends_it(stub: StubEngine) -> None:
+async def test_a_region_that_fails_again_and_again_is_given_up(stub: StubEngine) -> None:
     stub.answer = lambda _request: Reply(status=500)
     async with recognition_for(stub) as made:
         reading = await read(made)
-    assert (reading.status, len(stub.requests)) == ("failed", 2)
+    assert (reading.status, len(stub.requests)) == ("failed", 3)
+
+
+async def test_two_failures_by_chance_cost_no_region(stub: StubEngine) -> None:
+    stub.script.extend([Reply(status=500), Reply(status=500)])
+    async with recognition_for(stub) as made:
+        assert (await read(made)).status == "ok"
 
 
 async def test_costly_retries_stop_when_most_calls_fail(stub: StubEngine) -> None:
