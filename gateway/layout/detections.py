@@ -8,18 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from gateway.assembly.labels import LABELS as KNOWN_LABELS
 from gateway.layout.outlines import outline
 from gateway.layout.overlaps import without_overlaps
 from gateway.layout.stretching import stretched
 from gateway.model import BBox, LayoutOptions, MergeMode, PageLayout, Region
 
-LABELS = (
-    *("abstract", "algorithm", "aside_text", "chart", "content", "display_formula", "doc_title", "figure_title"),
-    *("footer", "footer_image", "footnote", "formula_number", "header", "header_image", "image", "inline_formula"),
-    *("number", "paragraph_title", "reference", "reference_content", "seal", "table", "text", "vertical_text"),
-    "vision_footnote",
-)
-"""The models' label list: a class is its place here."""
+LABELS = tuple(sorted(KNOWN_LABELS))
+"""The models' label list: they number their classes in the alphabet's order."""
 V2_COLUMNS = 8
 """Class, score, x1, y1, x2, y2, order, tie-break; V3 gives the first seven."""
 V3_THRESHOLD = 0.3
