@@ -92,12 +92,12 @@ def test_what_may_pass_is_tried_again(served: Gateway, client: OpenAI, stream: b
     assert len(served.engine.requests) == 2
 
 
-def test_a_failing_engine_is_asked_twice(served: Gateway, client: OpenAI) -> None:
+def test_a_failing_engine_is_given_up_after_three_calls(served: Gateway, client: OpenAI) -> None:
     served.engine.answer = lambda _request: Reply(status=500)
     with pytest.raises(openai.InternalServerError) as caught:
         client.chat.completions.create(model="stub-model", messages=MESSAGES)
     assert (caught.value.status_code, caught.value.code) == (502, "recognition_failed")
-    assert len(served.engine.requests) == 2
+    assert len(served.engine.requests) == 3
 
 
 @pytest.mark.parametrize("then", ["error", "drop"])
