@@ -1,18 +1,20 @@
-"""A finished document as the response that the client asked for."""
+"""A document as the response that the client asked for, made page by page while it is read."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
+from typing import Protocol
 
 from pydantic import TypeAdapter
-from starlette.responses import Response
+from pydantic_core import to_json
 
 from gateway.api.options import Format
+from gateway.api.pieces import PiecesResponse, interleaved, spliced
 from gateway.api.reading import DocumentReading
-from gateway.assembly.render import POLICY, render_html, render_markdown, render_text
-from gateway.errors import ServiceError
-from gateway.model import DocumentResult, PageResult
+from gateway.assembly.render import POLICY, html_frame, render_html, render_markdown, render_text
+from gateway.assembly.restructure import restructured
+from gateway.model import DocumentResult, OcrOptions, PageResult
 
 _MEDIA_TYPES: Mapping[Format, str] = {
     "json": "application/json",
@@ -20,53 +22,124 @@ _MEDIA_TYPES: Mapping[Format, str] = {
     "html": "text/html; charset=utf-8",
     "text": "text/plain; charset=utf-8",
 }
-_MOST_NAMED = 3
-_RESULT = TypeAdapter(DocumentResult)
+_PAGE = TypeAdapter(PageResult)
+_DOCUMENT = TypeAdapter(DocumentResult)
 
 
-async def answer(reading: DocumentReading, result: DocumentResult) -> Response:
-    """ServiceError 422 `document_unreadable` or 502 `recognition_failed` where nothing at all was read."""
-    if result.status == "failed":
-        raise nothing_read(result.pages)
+class Body(Protocol):
+    """What a format holds of the pages until all are there."""
+
+    def add(self, page: PageResult, images: Mapping[str, str]) -> None:
+        """The next page. `images`: at least its own, key in the Markdown to base64 JPEG or URL."""
+
+    def pieces(self, document: DocumentResult) -> Iterable[bytes]:
+        """The whole body. `document`: all that is said of the document as a whole."""
+
+
+async def answer(reading: DocumentReading) -> PiecesResponse:
+    """Reads the document; ServiceError 422 `document_unreadable`, 502 `recognition_failed` where nothing was read."""
     kind = reading.wishes.format or "json"
-    body = await asyncio.to_thread(_WRITERS[kind], reading, result)
+    body = _body(kind, reading)
+    await (_add_all if any(reading.wishes.restructuring.values()) else _add_each)(reading, body)
+    reading.tally.require_read()
+    result = reading.finish()
+    pieces = await asyncio.to_thread(lambda: list(body.pieces(result)))
     headers = {"X-OCR-ID": result.id, "X-OCR-Status": result.status, "Content-Type": _MEDIA_TYPES[kind]}
     if kind == "html":
         headers["Content-Security-Policy"] = f"{POLICY}; sandbox"
-    return Response(body, headers=headers)
+    return PiecesResponse(pieces, headers)
 
 
-def _json(reading: DocumentReading, result: DocumentResult) -> bytes:
-    """As bytes at once: of a long document, text would be one copy more."""
-    return _RESULT.dump_json(result)
+async def _add_each(reading: DocumentReading, body: Body) -> None:
+    async for page in reading.pages:
+        images = await reading.take(page)
+        await asyncio.to_thread(body.add, page.result, images)
 
 
-def _markdown(reading: DocumentReading, result: DocumentResult) -> str:
+async def _add_all(reading: DocumentReading, body: Body) -> None:
+    """For what changes a page by those after it."""
+    pages: list[PageResult] = []
+    images: dict[str, str] = {}
+    async for page in reading.pages:
+        images |= await reading.take(page)
+        pages.append(page.result)
+    await asyncio.to_thread(_add_restructured, body, pages, images, reading)
+
+
+def _add_restructured(body: Body, pages: list[PageResult], images: Mapping[str, str], reading: DocumentReading) -> None:
+    """A picture may stand in a table that now begins on another page."""
+    for page in restructured(pages, reading.options, **reading.wishes.restructuring):
+        body.add(page, images)
+
+
+def _body(kind: Format, reading: DocumentReading) -> Body:
+    if kind == "json":
+        return _Json()
+    if kind == "html":
+        return _Html()
+    if kind == "text":
+        return _Text(reading.options)
+    return _Markdown(shows_images=reading.wishes.images is not None)
+
+
+class _Json:
+    def __init__(self) -> None:
+        self._pages: list[bytes] = []
+        self._markdown: list[bytes] = []
+        self._images: dict[str, bytes] = {}
+
+    def add(self, page: PageResult, images: Mapping[str, str]) -> None:
+        self._pages.append(_PAGE.dump_json(page))
+        if page.markdown:
+            self._markdown.append(to_json(page.markdown)[1:-1])
+        for key, image in images.items():
+            if key not in self._images:
+                self._images[key] = to_json({key: image})[1:-1]
+
+    def pieces(self, document: DocumentResult) -> Iterable[bytes]:
+        inserts = (
+            ("pages", interleaved(self._pages, b",")),
+            ("markdown", interleaved(self._markdown, rb"\n\n")),
+            ("images", interleaved(self._images.values(), b",")),
+        )
+        return spliced(_DOCUMENT.dump_json(document), inserts)
+
+
+class _Markdown:
     """Pictures stay bare keys, as in PaddleOCR-VL's Markdown, unless the client said how it wants them."""
-    images = result.images if reading.wishes.images else {}
-    return render_markdown(result.markdown, images) + "\n"
+
+    def __init__(self, *, shows_images: bool) -> None:
+        self._shows_images = shows_images
+        self._pages: list[bytes] = []
+
+    def add(self, page: PageResult, images: Mapping[str, str]) -> None:
+        if page.markdown:
+            self._pages.append(render_markdown(page.markdown, images if self._shows_images else {}).encode())
+
+    def pieces(self, document: DocumentResult) -> Iterable[bytes]:
+        return [*interleaved(self._pages, b"\n\n"), b"\n"]
 
 
-def _html(reading: DocumentReading, result: DocumentResult) -> str:
-    return render_html(result)
+class _Html:
+    def __init__(self) -> None:
+        self._pages: list[bytes] = []
+
+    def add(self, page: PageResult, images: Mapping[str, str]) -> None:
+        self._pages.append(render_html(page, images).encode())
+
+    def pieces(self, document: DocumentResult) -> Iterable[bytes]:
+        head, foot = html_frame(document.document.name)
+        return [head.encode(), *interleaved(self._pages, b"\n"), foot.encode()]
 
 
-def _text(reading: DocumentReading, result: DocumentResult) -> str:
-    return render_text(result, reading.options) + "\n"
+class _Text:
+    def __init__(self, options: OcrOptions) -> None:
+        self._options = options
+        self._pages: list[bytes] = []
 
+    def add(self, page: PageResult, images: Mapping[str, str]) -> None:
+        if text := render_text(page, self._options):
+            self._pages.append(text.encode())
 
-_WRITERS: Mapping[Format, Callable[[DocumentReading, DocumentResult], str | bytes]] = {
-    "json": _json,
-    "markdown": _markdown,
-    "html": _html,
-    "text": _text,
-}
-
-
-def nothing_read(pages: Sequence[PageResult]) -> ServiceError:
-    """What to answer about pages that all failed."""
-    warnings = [warning for page in pages for warning in page.warnings]
-    reasons = "; ".join(warnings[:_MOST_NAMED])
-    if any(page.blocks for page in pages):
-        return ServiceError(502, "recognition_failed", f"No region could be read: {reasons}")
-    return ServiceError(422, "document_unreadable", f"No page could be read: {reasons}")
+    def pieces(self, document: DocumentResult) -> Iterable[bytes]:
+        return [*interleaved(self._pages, b"\n\n"), b"\n"]

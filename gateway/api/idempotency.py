@@ -15,8 +15,8 @@ from time import monotonic
 from typing import Any, TypeAlias
 
 from fastapi import Request
-from starlette.responses import Response
 
+from gateway.api.pieces import PiecesResponse
 from gateway.errors import ServiceError
 from gateway.settings import Settings
 
@@ -27,7 +27,7 @@ OVERHEAD = 4000
 """Bytes that an answer of any size takes besides its body: headers, digests, the task that made it."""
 _SANE = re.compile(r"[\x20-\x7e]{1,255}")
 
-Work: TypeAlias = Callable[[], Coroutine[Any, Any, Response]]
+Work: TypeAlias = Callable[[], Coroutine[Any, Any, PiecesResponse]]
 
 
 @dataclass(slots=True)
@@ -35,7 +35,7 @@ class _Shared:
     """One answer, for as many as wait for it. `stored`: when it was finished, a monotonic time."""
 
     fingerprint: bytes
-    task: asyncio.Task[Response]
+    task: asyncio.Task[PiecesResponse]
     waiting: int = 0
     stored: float = 0.0
     size: int = 0
@@ -53,7 +53,7 @@ class SharedAnswers:
         self._answers: dict[bytes, _Shared] = {}
         self._bytes = 0
 
-    async def answer(self, key: bytes, fingerprint: bytes, work: Work) -> Response:
+    async def answer(self, key: bytes, fingerprint: bytes, work: Work) -> PiecesResponse:
         """The answer of `work`, begun now or for another request with this key; raises what it raises.
 
         Cancelling ends the work when nobody else waits for it. ServiceError 422 `idempotency_key_reused` where the
@@ -66,14 +66,14 @@ class SharedAnswers:
         if shared.fingerprint != fingerprint:
             raise ServiceError(422, "idempotency_key_reused", f"This `{HEADER}` came with another request before.")
         found = await self._wait(key, shared)
-        return Response(found.body, found.status_code, {**found.headers, REPLAYED: "true"})
+        return found.with_header(REPLAYED, "true")
 
     def _begin(self, key: bytes, fingerprint: bytes, work: Work) -> _Shared:
         shared = self._answers[key] = _Shared(fingerprint, asyncio.create_task(work()))
         shared.task.add_done_callback(lambda _task: self._ended(key, shared))
         return shared
 
-    async def _wait(self, key: bytes, shared: _Shared) -> Response:
+    async def _wait(self, key: bytes, shared: _Shared) -> PiecesResponse:
         shared.waiting += 1
         try:
             await asyncio.wait([shared.task])
@@ -89,7 +89,7 @@ class SharedAnswers:
         task = shared.task
         if self._answers.get(key) is not shared:
             return
-        size = 0 if task.cancelled() or task.exception() else len(task.result().body) + OVERHEAD
+        size = 0 if task.cancelled() or task.exception() else task.result().size + OVERHEAD
         if not size or size > self._most_bytes:
             self._drop(key, shared)
             return
@@ -114,7 +114,7 @@ class SharedAnswers:
             self._bytes -= shared.size
 
 
-async def once(request: Request, parts: Callable[[], tuple[bytes, ...]], work: Work) -> Response:
+async def once(request: Request, parts: Callable[[], tuple[bytes, ...]], work: Work) -> PiecesResponse:
     """The answer of `work`; with an `Idempotency-Key`, that of the first request with it.
 
     `parts` gives, in a thread, what makes two requests the same. ServiceError 400 `invalid_idempotency_key`.

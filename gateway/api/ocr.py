@@ -18,6 +18,7 @@ from gateway.api.feed import page_feed
 from gateway.api.idempotency import once, refuse_key
 from gateway.api.opening import opened
 from gateway.api.options import RequestOptions, parse_options
+from gateway.api.pieces import PiecesResponse
 from gateway.api.reading import DocumentReading
 from gateway.api.source import Upload, read_upload
 from gateway.api.stream import events
@@ -56,10 +57,10 @@ def _parts(upload: Upload, wishes: RequestOptions) -> tuple[bytes, ...]:
     return sent, repr((upload.name, upload.url, upload.s3)).encode(), wishes.model_dump_json().encode()
 
 
-async def _answer(service: Service, upload: Upload, wishes: RequestOptions, deadline: float) -> Response:
+async def _answer(service: Service, upload: Upload, wishes: RequestOptions, deadline: float) -> PiecesResponse:
     async with AsyncExitStack() as held:
         reading = await _opened(service, upload, wishes, deadline, held)
-        return await answer(reading, await reading.read_all())
+        return await answer(reading)
 
 
 async def _opened(

@@ -1,38 +1,10 @@
-"""Page results to the answer of `POST /ocr`."""
+"""What is said of a document as a whole."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection
 
-from gateway.model import Document, DocumentInfo, DocumentResult, DocumentStatus, PageResult, Timings, Usage
-
-
-def assemble_document(
-    *,
-    id: str,
-    model: str,
-    engine: str,
-    document: Document,
-    pages: Sequence[PageResult],
-    images: Mapping[str, str],
-    usage: Usage,
-    timings: Timings,
-    warnings: Sequence[str] = (),
-) -> DocumentResult:
-    """The whole answer. `images`: key in the Markdown to base64 JPEG or URL; `warnings`: those of no one page."""
-    return DocumentResult(
-        id=id,
-        status=document_status(pages),
-        model=model,
-        engine=engine,
-        document=describe(document),
-        pages=list(pages),
-        markdown="\n\n".join(page.markdown for page in pages if page.markdown),
-        images=dict(images),
-        usage=usage,
-        timings=timings,
-        warnings=[*warnings, *(warning for page in pages for warning in page.warnings)],
-    )
+from gateway.model import Document, DocumentInfo, DocumentStatus
 
 
 def describe(document: Document) -> DocumentInfo:
@@ -44,8 +16,8 @@ def describe(document: Document) -> DocumentInfo:
     )
 
 
-def document_status(pages: Sequence[PageResult]) -> DocumentStatus:
-    statuses = {page.status for page in pages}
-    if statuses == {"failed"}:
+def document_status(pages: Collection[DocumentStatus]) -> DocumentStatus:
+    """Of the statuses of its pages."""
+    if set(pages) == {"failed"}:
         return "failed"
-    return "partial" if statuses - {"ok"} else "ok"
+    return "partial" if set(pages) - {"ok"} else "ok"

@@ -1,4 +1,4 @@
-"""A document's result as a standalone HTML page, as plain text, and as Markdown with its pictures in place."""
+"""Pages as parts of a standalone HTML page, as plain text, and as Markdown with its pictures in place."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from markdown_it.rules_inline import StateInline
 from gateway.assembly.formulas import MATH, without_escapes
 from gateway.assembly.page import shown
 from gateway.assembly.tables import table_rows
-from gateway.model import Block, DocumentResult, OcrOptions
+from gateway.model import Block, OcrOptions, PageResult
 
 POLICY = "default-src 'none'; img-src 'self' data: https:; style-src 'unsafe-inline'"
 """Content security policy of a rendered page: pictures and its own style, nothing else."""
@@ -57,21 +57,22 @@ def render_markdown(markdown: str, images: Mapping[str, str]) -> str:
     return _IMAGE.sub(lambda match: match[1] + _source(images, match[2]) + match[3], markdown)
 
 
-def render_html(result: DocumentResult) -> str:
-    """A standalone page, safe to open: only our own pictures, no script, no style but alignment."""
-    sections = (
-        f'<section id="page-{page.page}">\n{_MARKDOWN.render(render_markdown(page.markdown, result.images))}</section>'
-        for page in result.pages
-    )
-    sources = {_source(result.images, key) for key in result.images}
-    return _PAGE.format(
-        policy=POLICY, title=html.escape(result.document.name), body=_sanitised("\n".join(sections), sources)
-    )
+def html_frame(title: str) -> tuple[str, str]:
+    """What stands before and after the pages of a standalone HTML page."""
+    head, _, foot = _PAGE.partition("{body}")
+    return head.format(policy=POLICY, title=html.escape(title)), foot.format()
 
 
-def render_text(result: DocumentResult, options: OcrOptions) -> str:
+def render_html(page: PageResult, images: Mapping[str, str]) -> str:
+    """The page as a section that is safe to show: only our own pictures, no script, no style but alignment."""
+    markdown = _MARKDOWN.render(render_markdown(page.markdown, images))
+    sources = {_source(images, key) for key in images}
+    return _sanitised(f'<section id="page-{page.page}">\n{markdown}</section>', sources)
+
+
+def render_text(page: PageResult, options: OcrOptions) -> str:
     """Contents of the blocks in reading order, a blank line between; tables with tabs between their cells."""
-    parts = (_plain(block) for page in result.pages for block in shown(page.blocks, options))
+    parts = (_plain(block) for block in shown(page.blocks, options))
     return "\n\n".join(part for part in parts if part)
 
 

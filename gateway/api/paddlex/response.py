@@ -16,6 +16,7 @@ from gateway.api.paddlex.options import model_settings
 from gateway.api.paddlex.pruned import pruned_result
 from gateway.api.paddlex.request import LayoutParsingRequest
 from gateway.api.paddlex.units import in_paddlex_units, told_dpi
+from gateway.api.pieces import interleaved, spliced
 from gateway.assembly.page import picture_keys
 from gateway.assembly.restructure import restructured
 from gateway.intake.sniff import PDF
@@ -66,35 +67,51 @@ class LayoutParsingAnswer(Camel):
     error_msg: Literal["Success"] = "Success"
 
 
-def answer_body(
-    log_id: str,
-    document: Document,
-    wishes: LayoutParsingRequest,
-    options: OcrOptions,
-    read: Sequence[ReadPage],
-    warnings: Sequence[str] = (),
-) -> bytes:
-    """JSON of the whole answer; seconds of CPU for a long document. `warnings`: those of no one page."""
-    pages = [in_paddlex_units(page) for page in read] if told_dpi(document) else read
-    ids = None
-    if wishes.restructure_pages:
-        pages = _restructured(pages, wishes, options)
+class LayoutParsingBody:
+    """The answer as it grows: each page's result, as the bytes that will be sent."""
+
+    def __init__(self, log_id: str, document: Document, wishes: LayoutParsingRequest, options: OcrOptions) -> None:
+        self._log_id = log_id
+        self._document = document
+        self._wishes = wishes
+        self._options = options
+        self._settings = model_settings(wishes, options)
+        self._sizes: list[PageSize] = []
+        self._results: list[bytes] = []
+
+    def add(self, page: ReadPage, ids: Mapping[str, int] | None = None) -> None:
+        """The next page, a tenth of a second of CPU or more. `ids`: numbers of its blocks in the document."""
+        page = self._in_units(page)
+        page_count = None if _is_one_picture(self._document) else self._document.pages_total
+        pruned = pruned_result(page, self._options, self._settings, page_count, ids)
+        result = _result(page, self._wishes, self._options, pruned)
+        self._sizes.append(_size(page.result))
+        self._results.append(result.model_dump_json(by_alias=True, exclude_none=True).encode())
+
+    def add_restructured(self, pages: Sequence[ReadPage]) -> None:
+        """All pages."""
+        pages = _restructured([self._in_units(page) for page in pages], self._wishes, self._options)
         ids = {id: at for at, id in enumerate(block.id for page in pages for block in page.result.blocks)}
-    settings = model_settings(wishes, options)
-    page_count = None if _is_one_picture(document) else document.pages_total
-    results = [
-        _result(page, wishes, options, pruned_result(page, options, settings, page_count, ids)) for page in pages
-    ]
-    warnings = [*warnings, *(warning for page in pages for warning in page.result.warnings)]
-    if wishes.use_doc_unwarping:
-        warnings.append(NOT_UNWARPED)
-    answer = LayoutParsingAnswer(
-        log_id=log_id,
-        result=LayoutParsingResults(
-            layout_parsing_results=results, data_info=_data_info(document, pages), warnings=warnings or None
-        ),
-    )
-    return answer.model_dump_json(by_alias=True, exclude_none=True).encode()
+        for page in pages:
+            self.add(page, ids)
+
+    def _in_units(self, page: ReadPage) -> ReadPage:
+        return in_paddlex_units(page) if told_dpi(self._document) else page
+
+    def pieces(self, warnings: Sequence[str]) -> list[bytes]:
+        """The whole body. `warnings`: all that there are, those of the pages included."""
+        if self._wishes.use_doc_unwarping:
+            warnings = [*warnings, NOT_UNWARPED]
+        answer = LayoutParsingAnswer(
+            log_id=self._log_id,
+            result=LayoutParsingResults(
+                layout_parsing_results=[],
+                data_info=_data_info(self._document, self._sizes),
+                warnings=list(warnings) or None,
+            ),
+        )
+        frame = answer.model_dump_json(by_alias=True, exclude_none=True).encode()
+        return list(spliced(frame, [("layoutParsingResults", interleaved(self._results, b","))]))
 
 
 def _restructured(pages: Sequence[ReadPage], wishes: LayoutParsingRequest, options: OcrOptions) -> list[ReadPage]:
@@ -140,11 +157,10 @@ def _spotting_view(page: ReadPage) -> dict[str, bytes]:
     return {SPOTTING_IMAGE: spotting_picture(page.result, page.views[INPUT_IMAGE])}
 
 
-def _data_info(document: Document, pages: Sequence[ReadPage]) -> DataInfo:
-    sizes = [_size(page.result) for page in pages]
+def _data_info(document: Document, sizes: Sequence[PageSize]) -> DataInfo:
     if _is_one_picture(document):
         return DataInfo(type="image", width=sizes[0].width, height=sizes[0].height)
-    return DataInfo(type="pdf" if document.media_type == PDF else "tiff", num_pages=len(sizes), pages=sizes)
+    return DataInfo(type="pdf" if document.media_type == PDF else "tiff", num_pages=len(sizes), pages=list(sizes))
 
 
 def _size(page: PageResult) -> PageSize:

@@ -11,7 +11,6 @@ import structlog
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from gateway.api.answers import nothing_read
 from gateway.api.auth import KeyRequired
 from gateway.api.disconnect import until_gone
 from gateway.api.entry import Held, admit_document, admit_rewriting, asked_urgency, received
@@ -31,12 +30,13 @@ from gateway.api.paddlex.layout import layout_warnings
 from gateway.api.paddlex.options import ocr_options
 from gateway.api.paddlex.pages import RestructurePagesRequest
 from gateway.api.paddlex.request import LayoutParsingRequest
-from gateway.api.paddlex.response import LayoutParsingAnswer, answer_body
+from gateway.api.paddlex.response import LayoutParsingAnswer, LayoutParsingBody
 from gateway.api.paddlex.restructuring import RestructurePagesAnswer, restructuring_body
 from gateway.api.paddlex.units import told_dpi
+from gateway.api.pieces import PiecesResponse
 from gateway.api.reading import stages_of
 from gateway.api.source import Upload, parsed
-from gateway.assembly.document import document_status
+from gateway.api.tally import Tally
 from gateway.errors import ServiceError
 from gateway.intake import content
 from gateway.model import Document
@@ -48,6 +48,8 @@ from gateway.service import Service
 router = APIRouter(tags=["paddlex"], dependencies=[KeyRequired])
 
 log = structlog.get_logger(__name__)
+
+JSON = {"Content-Type": "application/json"}
 
 
 @router.post(
@@ -104,30 +106,33 @@ def _document_asked(request: Request, body: bytes) -> tuple[str, LayoutParsingRe
 
 async def _answer(
     service: Service, upload: Upload, wishes: LayoutParsingRequest, log_id: str, deadline: float, urgency: Urgency
-) -> Response:
-    options = ocr_options(wishes)
+) -> PiecesResponse:
+    options, tally = ocr_options(wishes), Tally()
     async with AsyncExitStack() as held:
         document = await opened(service, upload, deadline)
         held.push_async_callback(document.close)
         source = read_pages(service.parts, document, options, deadline, urgency=urgency, view=_view(wishes, document))
-        pages = await _pages(service, source)
-    results = [page.result for page in pages]
-    status = document_status(results)
-    log.info("document read", media_type=document.media_type, status=status, pages=len(pages))
-    if status == "failed":
-        raise nothing_read(results)
+        pages = _counted(service, await held.enter_async_context(aclosing(source)), tally)
+        body = LayoutParsingBody(log_id, document, wishes, options)
+        if wishes.restructure_pages:
+            await asyncio.to_thread(body.add_restructured, [page async for page in pages])
+        else:
+            async for page in pages:
+                await asyncio.to_thread(body.add, page)
+    log.info("document read", media_type=document.media_type, status=tally.status, pages=tally.usage.pages)
+    tally.require_read()
     warnings = layout_warnings(service.parts.layout, options.layout) if wishes.has_layout else ()
-    body = await asyncio.to_thread(answer_body, log_id, document, wishes, options, pages, warnings)
-    return Response(body, media_type="application/json")
+    pieces = await asyncio.to_thread(body.pieces, [*warnings, *tally.warnings])
+    return PiecesResponse(pieces, JSON)
 
 
-async def _pages(service: Service, source: AsyncGenerator[ReadPage, None]) -> list[ReadPage]:
-    found = []
-    async with aclosing(source) as pages:
-        async for page in pages:
-            service.metrics.count_page(page.result, stages_of(page))
-            found.append(page)
-    return found
+async def _counted(
+    service: Service, pages: AsyncGenerator[ReadPage, None], tally: Tally
+) -> AsyncGenerator[ReadPage, None]:
+    async for page in pages:
+        service.metrics.count_page(page.result, stages_of(page))
+        tally.count(page)
+        yield page
 
 
 def _view(wishes: LayoutParsingRequest, document: Document) -> PageView | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from html.parser import HTMLParser
 from typing import Any
 
@@ -163,6 +164,23 @@ def test_markdown_shows_pictures_the_way_they_were_asked_for(served: Gateway, pn
     assert 'src="/files/' in served.read(png, format="markdown", images="stored").text
     assert 'src="data:image/jpeg;base64,' in served.read(png, format="markdown", images="inline").text
     assert 'src="data:image/jpeg;base64,' in served.read(png, format="html").text
+
+
+@pytest.mark.parametrize("restructured", [{}, {"merge_tables": "true"}])
+def test_all_pages_are_in_each_format(served: Gateway, tiff: bytes, restructured: dict[str, str]) -> None:
+    served.layout.by_page = {1: page_with("image"), 2: page_with("text"), 3: page_with("image", "text")}
+    served.engine.answer = lambda _request: Reply('"pages":[] \\ "markdown":"" <b>')
+    result = served.read(tiff, **restructured).json()
+    assert [page["page"] for page in result["pages"]] == [1, 2, 3]
+    assert result["markdown"] == "\n\n".join(page["markdown"] for page in result["pages"])
+    assert sorted(result["images"]) == sorted(re.findall(r'src="([^"]*)"', result["markdown"]))
+    assert len(result["images"]) == 2
+    assert served.read(tiff, format="markdown", **restructured).text == result["markdown"] + "\n"
+    shown = served.read(tiff, format="html", **restructured).text
+    assert re.findall(r'<section id="page-(\d)">', shown) == ["1", "2", "3"]
+    assert shown.count("data:image/jpeg") == 2
+    text = result["pages"][1]["blocks"][0]["content"]
+    assert served.read(tiff, format="text", **restructured).text == f"{text}\n\n{text}\n"
 
 
 def test_pages_are_streamed_in_order(served: Gateway, tiff: bytes) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from gateway.assembly.page import assemble_page
 from gateway.assembly.render import render_text
-from gateway.model import DocumentInfo, DocumentResult, OcrOptions, PageResult, Reading, Region, Timings, Usage
+from gateway.model import OcrOptions, PageResult, Reading, Region
 
 KEY = "imgs/p1_img_in_image_box_10_10_90_90.jpg"
 PICTURE = Region("image", (10, 10, 90, 90), 2, holder=1, tag="[F25]")
@@ -69,16 +69,4 @@ def test_a_picture_whose_text_was_lost_is_named_by_its_table() -> None:
 
 def test_plain_text_has_the_cells_without_pictures() -> None:
     page = assemble("<fcel>Logo [F25]<fcel>ACME<nl>")
-    info = DocumentInfo(name="a.png", media_type="image/png", pages_total=1, sha256="")
-    result = DocumentResult(
-        id="x",
-        status="ok",
-        model="m",
-        engine="vllm",
-        document=info,
-        pages=[page],
-        markdown=page.markdown,
-        usage=Usage(),
-        timings=Timings(),
-    )
-    assert render_text(result, OcrOptions()) == "Logo \tACME"
+    assert render_text(page, OcrOptions()) == "Logo \tACME"

@@ -15,20 +15,9 @@ from gateway.api.paddlex.units import in_paddlex_units
 from gateway.assembly.clean import clean_reading
 from gateway.assembly.labels import LABELS
 from gateway.assembly.page import assemble_page
-from gateway.assembly.render import render_html, render_markdown, render_text
+from gateway.assembly.render import html_frame, render_html, render_markdown, render_text
 from gateway.assembly.restructure import restructured
-from gateway.model import (
-    BBox,
-    BlockStatus,
-    DocumentInfo,
-    DocumentResult,
-    OcrOptions,
-    PageResult,
-    Reading,
-    Region,
-    Timings,
-    Usage,
-)
+from gateway.model import BBox, BlockStatus, OcrOptions, PageResult, Reading, Region
 from gateway.page import ReadPage
 from gateway.recognition.figures import with_tags
 from gateway.recognition.groups import grouped
@@ -125,21 +114,6 @@ def page_of(parts: Parts, options: OcrOptions, *, is_vlm: bool) -> ReadPage:
     return ReadPage(assemble_page(1, 600, 500, 200, regions, readings, options), regions=regions)
 
 
-def document_of(page: PageResult) -> DocumentResult:
-    info = DocumentInfo(name="<script>x</script>", media_type="application/pdf", pages_total=1, sha256="")
-    return DocumentResult(
-        id="x",
-        status=page.status,
-        model="m",
-        engine="vllm",
-        document=info,
-        pages=[page],
-        markdown=page.markdown,
-        usage=Usage(),
-        timings=Timings(),
-    )
-
-
 def letters(text: str) -> list[str]:
     return sorted(character for character in text if unicodedata.category(character) in ("Lu", "Ll", "Lo"))
 
@@ -153,16 +127,16 @@ def test_markup_in_every_format_is_ours_and_well_formed(parts: Parts, options: O
         for block in each.result.blocks:
             if block.label == "table" and block.content.startswith("<table>"):
                 Markup(block.content)
-    document = document_of(page.result)
-    html = render_html(document)
+    head, foot = html_frame("<script>x</script>")
+    html = head + render_html(page.result, {}) + foot
     Markup(
         html[html.index("<body>") + len("<body>") : html.index("</body>")],
         OWN_TAGS | SHOWN_TAGS,
         OWN_ATTRIBUTES | {"id", "start"},
     )
-    DocumentResult.model_validate_json(document.model_dump_json())
+    PageResult.model_validate_json(page.result.model_dump_json())
     render_markdown(page.result.markdown, {})
-    render_text(document, options)
+    render_text(page.result, options)
 
 
 @settings(deadline=None, max_examples=300)

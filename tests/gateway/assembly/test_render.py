@@ -3,33 +3,27 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from html.parser import HTMLParser
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.assembly.page import assemble_page
-from gateway.assembly.render import render_html, render_markdown, render_text
-from gateway.model import DocumentInfo, DocumentResult, OcrOptions, Reading, Region, Timings, Usage
+from gateway.assembly.render import html_frame, render_html, render_markdown, render_text
+from gateway.model import OcrOptions, PageResult, Reading, Region
 
 KEY = "imgs/p1_img_in_image_box_0_0_50_10.jpg"
 
 
-def document(*parts: tuple[str, str], images: dict[str, str] | None = None, name: str = "a.pdf") -> DocumentResult:
+def page_of(*parts: tuple[str, str]) -> PageResult:
     regions = [Region(label, (0, 0, 50, 10), at) for at, (label, _) in enumerate(parts, 1)]
-    page = assemble_page(1, 100, 100, None, regions, [Reading(text) for _, text in parts], OcrOptions())
-    return DocumentResult(
-        id="x",
-        status="ok",
-        model="m",
-        engine="embedded",
-        document=DocumentInfo(name=name, media_type="application/pdf", pages_total=1, sha256=""),
-        pages=[page],
-        markdown=page.markdown,
-        images=images or {},
-        usage=Usage(),
-        timings=Timings(),
-    )
+    return assemble_page(1, 100, 100, None, regions, [Reading(text) for _, text in parts], OcrOptions())
+
+
+def html_of(page: PageResult, images: Mapping[str, str] | None = None, name: str = "a.pdf") -> str:
+    head, foot = html_frame(name)
+    return head + render_html(page, images or {}) + foot
 
 
 class Seen(HTMLParser):
@@ -49,8 +43,8 @@ class Seen(HTMLParser):
 
 
 def test_a_page_is_a_standalone_document_with_its_structure() -> None:
-    text = render_html(
-        document(("doc_title", "Title"), ("text", "- one\n- two"), ("table", "<fcel>A<lcel><nl><fcel>1<fcel>2<nl>"))
+    text = html_of(
+        page_of(("doc_title", "Title"), ("text", "- one\n- two"), ("table", "<fcel>A<lcel><nl><fcel>1<fcel>2<nl>"))
     )
     assert text.startswith("<!doctype html>")
     assert '<meta charset="utf-8">' in text
@@ -62,16 +56,16 @@ def test_a_page_is_a_standalone_document_with_its_structure() -> None:
 def test_hostile_text_is_shown_and_harmless() -> None:
     hostile = "<script>alert(1)</script> <img src=x onerror=alert(1)> [a](javascript:alert(1)) ![b](https://evil/x.png)"
     for label in ("text", "doc_title", "figure_title", "content", "table", "display_formula", "footnote"):
-        seen = Seen(render_html(document((label, hostile), ("table", f"<fcel>{hostile}<nl>"), name="<script>")))
+        seen = Seen(html_of(page_of((label, hostile), ("table", f"<fcel>{hostile}<nl>")), name="<script>"))
         assert {tag for tag, _ in seen.tags} <= {"body", "section", "p", "h1", "div", "table", "tbody", "tr", "td"}
         assert not any(name.startswith("on") or name == "src" for _, names in seen.tags for name in names)
         assert "<script>alert(1)</script>" in seen.text.replace("< ", "<")
 
 
 def test_pictures_are_put_in_place_and_foreign_ones_are_not() -> None:
-    result = document(("image", ""), ("image", ""), images={KEY: "/9j/AAAA"})
-    result.pages[0].markdown += '\n\n<img src="https://evil.example/track.png">'
-    sources = [names.get("src") for tag, names in Seen(render_html(result)).tags if tag == "img"]
+    page = page_of(("image", ""), ("image", ""))
+    page.markdown += '\n\n<img src="https://evil.example/track.png">'
+    sources = [names.get("src") for tag, names in Seen(html_of(page, {KEY: "/9j/AAAA"})).tags if tag == "img"]
     assert sources == ["data:image/jpeg;base64,/9j/AAAA", "data:image/jpeg;base64,/9j/AAAA", None]
 
 
@@ -84,12 +78,12 @@ def test_markdown_gets_urls_or_data_for_its_keys() -> None:
 
 def test_formulas_come_through_letter_by_letter() -> None:
     latex = r"\{ a_1 * b_2 * c \} \\ \frac{x}{y}"
-    assert latex in Seen(render_html(document(("display_formula", latex)))).text
-    assert latex in Seen(render_html(document(("text", f"so ${latex}$ holds")))).text
+    assert latex in Seen(html_of(page_of(("display_formula", latex)))).text
+    assert latex in Seen(html_of(page_of(("text", f"so ${latex}$ holds")))).text
 
 
 def test_plain_text_has_tables_as_tab_separated_rows() -> None:
-    result = document(
+    result = page_of(
         ("doc_title", "Title"),
         ("header", "left out"),
         ("image", ""),
@@ -100,15 +94,15 @@ def test_plain_text_has_tables_as_tab_separated_rows() -> None:
 
 
 def test_text_that_looks_like_a_table_is_text() -> None:
-    assert render_text(document(("text", "<table>is a tag")), OcrOptions()) == "<table>is a tag"
+    assert render_text(page_of(("text", "<table>is a tag")), OcrOptions()) == "<table>is a tag"
 
 
 def test_a_cell_over_rows_keeps_the_columns_below_it_in_line() -> None:
     table = "<fcel>A<fcel>B<lcel><nl><ucel><fcel>C<fcel>D<nl><fcel>1<fcel>2<ucel><nl>"
-    assert render_text(document(("table", table)), OcrOptions()) == "A\tB\t\n\tC\tD\n1\t2\t"
+    assert render_text(page_of(("table", table)), OcrOptions()) == "A\tB\t\n\tC\tD\n1\t2\t"
 
 
 @given(st.text(alphabet=st.sampled_from("ab<>/!?-&;lt\n\\$*_[]()`~|\"'=中"), max_size=60))
 def test_html_shows_every_letter_of_running_text(text: str) -> None:
-    seen = Seen(render_html(document(("text", text), ("text", "end of it"))))
+    seen = Seen(html_of(page_of(("text", text), ("text", "end of it"))))
     assert re.findall(r"[a-z中]", seen.text) == re.findall(r"[a-z中]", text + "end of it")

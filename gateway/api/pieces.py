@@ -1,0 +1,71 @@
+"""An answer whose body is never in one piece: what is read of a page becomes its bytes when the page is finished.
+
+A thousand pages are tens of megabytes. Held as objects, joined, and handed to the socket at once, they would be in
+memory four times.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+SENT_AT_ONCE = 65_536
+"""Bytes from which on a piece is worth a write to the socket of its own."""
+
+
+class PiecesResponse(Response):
+    """Pieces of bytes, sent one after the other as one body of known length."""
+
+    def __init__(self, pieces: Sequence[bytes], headers: Mapping[str, str]) -> None:
+        self.pieces = pieces
+        self.size = sum(map(len, pieces))
+        super().__init__(headers={name.lower(): value for name, value in headers.items()} | self._length())
+
+    def _length(self) -> dict[str, str]:
+        return {"content-length": str(self.size)}
+
+    def with_header(self, name: str, value: str) -> PiecesResponse:
+        """The same answer for somebody else."""
+        return PiecesResponse(self.pieces, {**self.headers, name: value})
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        for piece in _joined(self.pieces):
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await send({"type": "http.response.body"})
+
+
+def interleaved(pieces: Iterable[bytes], separator: bytes) -> Iterator[bytes]:
+    for at, piece in enumerate(pieces):
+        if at:
+            yield separator
+        yield piece
+
+
+def spliced(frame: bytes, inserts: Iterable[tuple[str, Iterable[bytes]]]) -> Iterator[bytes]:
+    """JSON `frame` with the pieces put into those of its parts that are empty: `"name":[]`, `{}` or `""`.
+
+    `inserts` names the parts in the order in which they stand. Only a name can be followed by a colon in JSON without
+    spaces, and a quotation mark inside a string is escaped, so that no text can be taken for a part.
+    """
+    for name, pieces in inserts:
+        start, found, rest = frame.partition(f'"{name}":'.encode())
+        yield start + found + rest[:1]
+        yield from pieces
+        frame = rest[1:]
+    yield frame
+
+
+def _joined(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """The same bytes in pieces of a size worth sending."""
+    small: list[bytes] = []
+    size = 0
+    for piece in pieces:
+        small.append(piece)
+        size += len(piece)
+        if size >= SENT_AT_ONCE:
+            yield b"".join(small)
+            small, size = [], 0
+    yield b"".join(small)
