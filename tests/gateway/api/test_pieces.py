@@ -13,7 +13,7 @@ from pydantic_core import to_json
 from gateway.api.pieces import SENT_AT_ONCE, PiecesResponse, interleaved, spliced
 
 NAMES = ("pages", "markdown", "images")
-HOSTILE = ('"pages":[]', '\\"pages\\":', '"markdown":""', '"images":{}', '\\', '"', "{", "a")
+HOSTILE = ('"pages":[]', '\\"pages\\":', '"markdown":""', '"images":{}', "\\", '"', "{", "a")
 
 
 @given(
