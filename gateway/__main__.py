@@ -9,6 +9,7 @@ import uvicorn
 
 from gateway.app import create_app
 from gateway.logs import configure_logs
+from gateway.memory import give_back_freed_memory
 from gateway.service import Service
 from gateway.settings import Settings
 from gateway.storage.folders import check_folder
@@ -30,6 +31,7 @@ class Server(uvicorn.Server):
 
 
 def main() -> None:
+    give_back_freed_memory()
     settings = Settings()
     configure_logs(settings.log_level, settings.log_format)
     if check_folder(settings.temp_dir).writable:

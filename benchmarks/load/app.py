@@ -19,6 +19,7 @@ from fastapi import FastAPI
 from gateway.__main__ import Server
 from gateway.app import create_app
 from gateway.logs import configure_logs
+from gateway.memory import give_back_freed_memory
 from gateway.model import LayoutOptions, PageImage, PageLayout, Region
 from gateway.parts import create_parts
 from gateway.settings import Settings
@@ -91,6 +92,7 @@ def bench_app(settings: Settings, boxes: Path) -> FastAPI:
 
 
 def main() -> None:
+    give_back_freed_memory()
     settings = Settings()
     configure_logs(settings.log_level, settings.log_format)
     app = bench_app(settings, Path(os.environ["BENCH_BOXES"]))

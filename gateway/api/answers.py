@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 from pydantic_core import to_json
 
 from gateway.api.options import Format
-from gateway.api.pieces import PiecesResponse, interleaved, spliced
+from gateway.api.pieces import Bytes, PiecesResponse, append, spliced
 from gateway.api.reading import DocumentReading
 from gateway.assembly.render import POLICY, html_frame, render_html, render_markdown, render_text
 from gateway.assembly.restructure import restructured
@@ -32,7 +32,7 @@ class Body(Protocol):
     def add(self, page: PageResult, images: Mapping[str, str]) -> None:
         """The next page. `images`: at least its own, key in the Markdown to base64 JPEG or URL."""
 
-    def pieces(self, document: DocumentResult) -> Iterable[bytes]:
+    def pieces(self, document: DocumentResult) -> Iterable[Bytes]:
         """The whole body. `document`: all that is said of the document as a whole."""
 
 
@@ -84,24 +84,22 @@ def _body(kind: Format, reading: DocumentReading) -> Body:
 
 class _Json:
     def __init__(self) -> None:
-        self._pages: list[bytes] = []
-        self._markdown: list[bytes] = []
-        self._images: dict[str, bytes] = {}
+        self._pages = bytearray()
+        self._markdown = bytearray()
+        self._images = bytearray()
+        self._keys: set[str] = set()
 
     def add(self, page: PageResult, images: Mapping[str, str]) -> None:
-        self._pages.append(_PAGE.dump_json(page))
+        append(self._pages, _PAGE.dump_json(page), b",")
         if page.markdown:
-            self._markdown.append(to_json(page.markdown)[1:-1])
+            append(self._markdown, to_json(page.markdown)[1:-1], rb"\n\n")
         for key, image in images.items():
-            if key not in self._images:
-                self._images[key] = to_json({key: image})[1:-1]
+            if key not in self._keys:
+                append(self._images, to_json({key: image})[1:-1], b",")
+        self._keys.update(images)
 
-    def pieces(self, document: DocumentResult) -> Iterable[bytes]:
-        inserts = (
-            ("pages", interleaved(self._pages, b",")),
-            ("markdown", interleaved(self._markdown, rb"\n\n")),
-            ("images", interleaved(self._images.values(), b",")),
-        )
+    def pieces(self, document: DocumentResult) -> Iterable[Bytes]:
+        inserts = (("pages", self._pages), ("markdown", self._markdown), ("images", self._images))
         return spliced(_DOCUMENT.dump_json(document), inserts)
 
 
@@ -110,36 +108,37 @@ class _Markdown:
 
     def __init__(self, *, shows_images: bool) -> None:
         self._shows_images = shows_images
-        self._pages: list[bytes] = []
+        self._text = bytearray()
 
     def add(self, page: PageResult, images: Mapping[str, str]) -> None:
         if page.markdown:
-            self._pages.append(render_markdown(page.markdown, images if self._shows_images else {}).encode())
+            text = render_markdown(page.markdown, images if self._shows_images else {})
+            append(self._text, text.encode(), b"\n\n")
 
-    def pieces(self, document: DocumentResult) -> Iterable[bytes]:
-        return [*interleaved(self._pages, b"\n\n"), b"\n"]
+    def pieces(self, document: DocumentResult) -> Iterable[Bytes]:
+        return self._text, b"\n"
 
 
 class _Html:
     def __init__(self) -> None:
-        self._pages: list[bytes] = []
+        self._sections = bytearray()
 
     def add(self, page: PageResult, images: Mapping[str, str]) -> None:
-        self._pages.append(render_html(page, images).encode())
+        append(self._sections, render_html(page, images).encode(), b"\n")
 
-    def pieces(self, document: DocumentResult) -> Iterable[bytes]:
+    def pieces(self, document: DocumentResult) -> Iterable[Bytes]:
         head, foot = html_frame(document.document.name)
-        return [head.encode(), *interleaved(self._pages, b"\n"), foot.encode()]
+        return head.encode(), self._sections, foot.encode()
 
 
 class _Text:
     def __init__(self, options: OcrOptions) -> None:
         self._options = options
-        self._pages: list[bytes] = []
+        self._text = bytearray()
 
     def add(self, page: PageResult, images: Mapping[str, str]) -> None:
         if text := render_text(page, self._options):
-            self._pages.append(text.encode())
+            append(self._text, text.encode(), b"\n\n")
 
-    def pieces(self, document: DocumentResult) -> Iterable[bytes]:
-        return [*interleaved(self._pages, b"\n\n"), b"\n"]
+    def pieces(self, document: DocumentResult) -> Iterable[Bytes]:
+        return self._text, b"\n"

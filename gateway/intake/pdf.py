@@ -14,7 +14,7 @@ from gateway.intake.raster import Raster
 from gateway.intake.view import FileView
 
 _POINTS_PER_INCH = 72
-_MOST_TAKEN = 16 * 2**20
+_MOST_TAKEN = 4 * 2**20
 """Bytes. PDFium keeps every stream that it reads until the document is closed, so a long one is opened anew."""
 
 _LEAST_DPI = 72

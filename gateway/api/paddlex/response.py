@@ -16,7 +16,7 @@ from gateway.api.paddlex.options import model_settings
 from gateway.api.paddlex.pruned import pruned_result
 from gateway.api.paddlex.request import LayoutParsingRequest
 from gateway.api.paddlex.units import in_paddlex_units, told_dpi
-from gateway.api.pieces import interleaved, spliced
+from gateway.api.pieces import Bytes, append, spliced
 from gateway.assembly.page import picture_keys
 from gateway.assembly.restructure import restructured
 from gateway.intake.sniff import PDF
@@ -77,7 +77,7 @@ class LayoutParsingBody:
         self._options = options
         self._settings = model_settings(wishes, options)
         self._sizes: list[PageSize] = []
-        self._results: list[bytes] = []
+        self._results = bytearray()
 
     def add(self, page: ReadPage, ids: Mapping[str, int] | None = None) -> None:
         """The next page, a tenth of a second of CPU or more. `ids`: numbers of its blocks in the document."""
@@ -86,7 +86,7 @@ class LayoutParsingBody:
         pruned = pruned_result(page, self._options, self._settings, page_count, ids)
         result = _result(page, self._wishes, self._options, pruned)
         self._sizes.append(_size(page.result))
-        self._results.append(result.model_dump_json(by_alias=True, exclude_none=True).encode())
+        append(self._results, result.model_dump_json(by_alias=True, exclude_none=True).encode(), b",")
 
     def add_restructured(self, pages: Sequence[ReadPage]) -> None:
         """All pages."""
@@ -98,7 +98,7 @@ class LayoutParsingBody:
     def _in_units(self, page: ReadPage) -> ReadPage:
         return in_paddlex_units(page) if told_dpi(self._document) else page
 
-    def pieces(self, warnings: Sequence[str]) -> list[bytes]:
+    def pieces(self, warnings: Sequence[str]) -> list[Bytes]:
         """The whole body. `warnings`: all that there are, those of the pages included."""
         if self._wishes.use_doc_unwarping:
             warnings = [*warnings, NOT_UNWARPED]
@@ -111,7 +111,7 @@ class LayoutParsingBody:
             ),
         )
         frame = answer.model_dump_json(by_alias=True, exclude_none=True).encode()
-        return list(spliced(frame, [("layoutParsingResults", interleaved(self._results, b","))]))
+        return list(spliced(frame, [("layoutParsingResults", self._results)]))
 
 
 def _restructured(pages: Sequence[ReadPage], wishes: LayoutParsingRequest, options: OcrOptions) -> list[ReadPage]:
