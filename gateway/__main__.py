@@ -9,10 +9,10 @@ import uvicorn
 
 from gateway.app import create_app
 from gateway.logs import configure_logs
-from gateway.memory import give_back_freed_memory
 from gateway.service import Service
 from gateway.settings import Settings
 from gateway.storage.folders import check_folder
+from gateway.tuning import give_back_freed_memory, shorten_pauses
 
 _GRACE_S = 20
 """Platforms kill 30 s after SIGTERM; what is left after this is cut off, so that the workers can be ended in order."""
@@ -37,6 +37,7 @@ def main() -> None:
     if check_folder(settings.temp_dir).writable:
         tempfile.tempdir = str(settings.temp_dir.resolve())
     app = create_app(settings)
+    shorten_pauses()
     config = uvicorn.Config(
         app,
         host=settings.host,

@@ -19,10 +19,10 @@ from fastapi import FastAPI
 from gateway.__main__ import Server
 from gateway.app import create_app
 from gateway.logs import configure_logs
-from gateway.memory import give_back_freed_memory
 from gateway.model import LayoutOptions, PageImage, PageLayout, Region
 from gateway.parts import create_parts
 from gateway.settings import Settings
+from gateway.tuning import give_back_freed_memory, shorten_pauses
 
 TICK_S = 0.01
 
@@ -96,6 +96,7 @@ def main() -> None:
     settings = Settings()
     configure_logs(settings.log_level, settings.log_format)
     app = bench_app(settings, Path(os.environ["BENCH_BOXES"]))
+    shorten_pauses()
     config = uvicorn.Config(
         app, host=settings.host, port=settings.port, log_config=None, access_log=False, server_header=False
     )

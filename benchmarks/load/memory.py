@@ -18,7 +18,7 @@ WARM_AT, WARM = 3, 6
 """Documents of SHORT pages at once, and in all, that a gateway reads before it is measured: at its start it asks the
 engine little at a time, so that a short document would be over before it is at its usual speed."""
 PARALLEL, PAGES_EACH = 64, 10
-SOAKED_AT = 16
+SOAKED_AT = 4
 QUALITY = 30
 """JPEG quality of the scans: a thousand pages shall be a file that people have."""
 GOAL_PARALLEL_MB, GOAL_SLOPE_MB = 1500, 20

@@ -9,6 +9,8 @@ import select
 import signal
 import threading
 
+from gateway.tuning import BEHIND
+
 _PR_SET_DUMPABLE = 4  # linux/prctl.h
 _PR_SET_NO_NEW_PRIVS = 38
 _MAX_FILES = 64
@@ -23,6 +25,11 @@ def confine(memory_mb: int) -> None:
     libc = ctypes.CDLL(None)
     for option, value in ((_PR_SET_DUMPABLE, 0), (_PR_SET_NO_NEW_PRIVS, 1)):
         libc.prctl(option, value, 0, 0, 0)
+
+
+def go_behind() -> None:
+    """Lets the gateway's event loop, which answers everybody, have a core first."""
+    os.nice(BEHIND)
 
 
 def ignore_interrupts() -> None:

@@ -62,6 +62,7 @@ class Shelf:
 
 def main() -> None:
     sandbox.ignore_interrupts()
+    sandbox.go_behind()
     requests, answers = _private_ends()
     sandbox.die_with_parent(requests.fileno())
     warnings.simplefilter("ignore")
