@@ -16,18 +16,18 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 import urllib.error
 import urllib.request
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import aiohttp
-import psutil
 
+from benchmarks.documents import OCR, compare_documents, recorded_gateway
+from benchmarks.meter import QUIET_CORES, TRIES_MAX, Meter, measured
 from benchmarks.questions import Question, endless, full_size, repeated, taught
 from benchmarks.report import table, write_report
 from benchmarks.service import ROOT, Service, is_ready, running_service
@@ -42,11 +42,10 @@ STRAIGHT, READING, CHAT = "straight to vLLM", "recognition path", "/v1/chat/comp
 PLAIN = "straight, without logprobs"
 MODEL = "PaddleOCR-VL-1.6"
 START_S = 600.0
+PAGES_AHEAD = 3
+"""Documents sent beyond those whose regions would keep all calls in flight: the first of a page wait for its layout."""
 FULL_SIZE_TOKENS = 256
 """Most tokens of a region of a whole document where made-up weights never end an answer."""
-QUIET_CORES = 0.1
-"""Cores that other processes may take while a sample counts at once."""
-TRIES_MAX = 3
 HEADER = ["way", "requests/s", "tokens/s", "ratio", "CPU ms: client", "gateway", "vLLM", "busy cores", "others'"]
 
 
@@ -73,40 +72,6 @@ class Result:
     load: Load
     samples: dict[str, list[Sample]]
     same: float
-
-
-class Meter:
-    """CPU seconds of this process, of both tiers, and of the whole machine."""
-
-    def __init__(self, service: Service) -> None:
-        self._tiers = service.tiers()
-
-    def read(self) -> dict[str, float]:
-        spent = {name: sum(map(_cpu_s, tier)) for name, tier in self._tiers.items()}
-        all_times = psutil.cpu_times()
-        machine_s = all_times.user + all_times.nice + all_times.system
-        return {"client": time.process_time(), **spent, "machine": machine_s}
-
-
-def _cpu_s(process: psutil.Process) -> float:
-    times = process.cpu_times()
-    return float(times.user + times.system)
-
-
-async def measured(answering: Callable[[], Awaitable[list[Answer]]], meter: Meter) -> tuple[Sample, list[Answer]]:
-    """Measures again where other processes of the machine were busy meanwhile; at last, takes the quietest."""
-    tries = []
-    for _ in range(TRIES_MAX):
-        before, start = meter.read(), time.perf_counter()
-        answers = await answering()
-        wall_s, after = time.perf_counter() - start, meter.read()
-        cpu_s = {who: after[who] - before[who] for who in after}
-        others_s = max(0.0, cpu_s.pop("machine") - sum(cpu_s.values()))
-        calls, tokens = sum(answer.calls for answer in answers), sum(answer.tokens for answer in answers)
-        tries.append((Sample(calls, tokens, wall_s, cpu_s, others_s), answers))
-        if others_s / wall_s <= QUIET_CORES:
-            break
-    return min(tries, key=lambda taken: taken[0].foreign_cores)
 
 
 async def compare(ways: dict[str, Way], load: Load, repetitions: int, meter: Meter) -> Result:
@@ -165,9 +130,10 @@ def _bind(pid: int, cores: frozenset[int]) -> None:
 
 async def measure_all(
     service: Service, loads: Sequence[Load], wanted: argparse.Namespace
-) -> tuple[list[Result], Sample | None]:
-    """The results of each load, and one sample of whole documents."""
-    meter, base_url = Meter(service), f"http://127.0.0.1:{service.vlm_port}/v1"
+) -> tuple[list[Result], dict[str, list[Sample]], Sample | None]:
+    """The results of each load, samples of whole documents against the same crops, and one of documents as users send
+    them, layout and all."""
+    meter, base_url = Meter(service.tiers()), f"http://127.0.0.1:{service.vlm_port}/v1"
     in_flight: int = wanted.in_flight
     async with AsyncExitStack() as stack:
         timeout, connector = aiohttp.ClientTimeout(None), aiohttp.TCPConnector(limit=0)
@@ -182,12 +148,20 @@ async def measure_all(
         }
         results = [await compare(ways, load, wanted.repetitions, meter) for load in loads]
         options = {"max_tokens": str(FULL_SIZE_TOKENS)} if wanted.full_size else {}
-        read = documents(session, service.url, EXAMPLE, max(1, in_flight // 4), options)
         if not wanted.documents:
-            return results, None
+            return results, {}, None
+        read = documents(session, service.url, EXAMPLE, max(1, in_flight // 4), options)
         await read(1)
         whole, _ = await measured(partial(read, wanted.documents), meter)
-    return results, whole
+        if wanted.full_size:
+            return results, {}, whole
+        with recorded_gateway(service, EXAMPLE) as (gateway, regions):
+            meter = Meter({"gateway": gateway.tree(), "vlm": service.tiers()["vlm"]})
+            at_once = in_flight // regions + PAGES_AHEAD
+            read = documents(session, gateway.url, EXAMPLE, at_once, {"merge_blocks": "false"})
+            questions = repeated(loads[0].questions[:regions], regions * wanted.documents)
+            compared = await compare_documents(ways[STRAIGHT], questions, read, wanted, meter)
+    return results, {STRAIGHT: compared[0], OCR: compared[1]}, whole
 
 
 def prepare_checkpoint(folder: Path, wanted: argparse.Namespace, python: Path) -> tuple[Path, list[Load]]:
@@ -241,7 +215,13 @@ def is_checked(url: str) -> bool:
     return bool(health["vlm"]["state"] == "ready" and health["self_check"]["state"] != "pending")
 
 
-def section(placement: Placement, results: Sequence[Result], whole: Sample | None, load_average: float) -> str:
+def section(
+    placement: Placement,
+    results: Sequence[Result],
+    compared: Mapping[str, Sequence[Sample]],
+    whole: Sample | None,
+    load_average: float,
+) -> str:
     parts = [f"## {placement.name}\n\nLoad average when it began: {load_average:.2f}."]
     for result in results:
         tokens = sum(sample.tokens for sample in result.samples[STRAIGHT])
@@ -253,8 +233,15 @@ def section(placement: Placement, results: Sequence[Result], whole: Sample | Non
             table(HEADER, rows(result.samples, STRAIGHT)),
             verdict(result),
         ]
+    if compared:
+        found = judged(ratio(compared[OCR], compared[STRAIGHT]))
+        parts += [
+            "### Whole documents through `/ocr`, layout recorded, against the same crops straight",
+            table(HEADER, rows(compared, STRAIGHT)),
+            f"Goal {GOAL_RATIO} for `/ocr`: **{found}**.",
+        ]
     if whole:
-        parts += ["### Whole documents through `/ocr`, for information", of_documents(whole)]
+        parts += ["### Whole documents through `/ocr`, layout found on the CPU, for information", of_documents(whole)]
     return "\n\n".join(parts)
 
 
@@ -295,7 +282,9 @@ METHOD = f"""Goal: the recognition path gives at least {GOAL_RATIO} of what vLLM
 * **{STRAIGHT}**: asyncio and raw aiohttp, bodies made beforehand, answers parsed. **{READING}**: the gateway's queue
   and region reader (place, turn, read) in the same process, crops cut beforehand. **{CHAT}**: the same raw client to
   the running gateway. The three ask the same: crop, prompt, greedy, log probabilities. **{PLAIN}** shows what those
-  log probabilities, from which the gateway makes its confidence, cost vLLM.
+  log probabilities, from which the gateway makes its confidence, cost vLLM. **{OCR}**: the example as a file to a
+  gateway of its own on the same vLLM, its settings the defaults, the boxes of its regions recorded, against the same
+  number of the same crops straight.
 * The ways take turns. A ratio is one repetition's: median (least to most) of requests/s against straight.
 * CPU ms a call are of the process that measures (`client`), of the gateway and of vLLM, with their child processes. In
   the row of the recognition path `client` *is* the gateway's path, with nothing beside it; in that of chat the
@@ -350,8 +339,8 @@ def main() -> None:
             load_average = os.getloadavg()[0]
             with running_service(is_checked if wanted.full_size else is_ready, START_S, **names) as service:
                 place(service, placement)
-                results, whole = asyncio.run(measure_all(service, loads, wanted))
-            sections.append(section(placement, results, whole, load_average))
+                results, compared, whole = asyncio.run(measure_all(service, loads, wanted))
+            sections.append(section(placement, results, compared, whole, load_average))
     threads = "" if wanted.full_size else " It computes with threads for half of the cores."
     engine = f"vLLM {installation.vllm} ({installation.build} build), {wanted.in_flight} calls in flight.{threads}"
     name = "vllm-efficiency-full-size" if wanted.full_size else "vllm-efficiency"
