@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Coroutine
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from importlib.metadata import PackageNotFoundError, version
 
@@ -18,7 +17,6 @@ from gateway.settings import Settings
 from gateway.storage import create_store
 from gateway.storage.bucket import Bucket
 from gateway.storage.folders import FolderState, check_folder
-from gateway.tuning import go_behind
 
 _WATCH_S = 0.25
 _STORAGE_CHECK_S = 30.0
@@ -89,7 +87,6 @@ class Service:
     async def running(self) -> AsyncIterator[None]:
         """Starts all in the background, so that the gateway answers at once; stops all at the end."""
         self._announce_start()
-        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(initializer=go_behind))
         parts = self.parts
         starts = (parts.pool.start(), parts.layout.start(), parts.engine.start())
         duties = (self._check(), self._watch(), self._watch_storage(), self._watch_loop())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 
 from pydantic import TypeAdapter
@@ -14,7 +14,7 @@ from gateway.api.pieces import Bytes, PiecesResponse, append, spliced
 from gateway.api.reading import DocumentReading
 from gateway.assembly.render import POLICY, html_frame, render_html, render_markdown, render_text
 from gateway.assembly.restructure import restructured
-from gateway.model import DocumentResult, OcrOptions, PageResult
+from gateway.model import DocumentResult, PageResult
 
 _MEDIA_TYPES: Mapping[Format, str] = {
     "json": "application/json",
@@ -40,9 +40,12 @@ async def answer(reading: DocumentReading) -> PiecesResponse:
     """Reads the document; ServiceError 422 `document_unreadable`, 502 `recognition_failed` where nothing was read."""
     kind = reading.wishes.format or "json"
     body = _body(kind, reading)
-    await (_add_all if any(reading.wishes.restructuring.values()) else _add_each)(reading, body)
-    reading.tally.require_read()
+    if any(reading.wishes.restructuring.values()):
+        await _add_all(reading, body)
+    else:
+        await _add_each(reading, body)
     result = reading.finish()
+    reading.tally.require_read()
     pieces = await asyncio.to_thread(lambda: list(body.pieces(result)))
     headers = {"X-OCR-ID": result.id, "X-OCR-Status": result.status, "Content-Type": _MEDIA_TYPES[kind]}
     if kind == "html":
@@ -76,10 +79,12 @@ def _body(kind: Format, reading: DocumentReading) -> Body:
     if kind == "json":
         return _Json()
     if kind == "html":
-        return _Html()
+        return _Written(render_html, b"\n", lambda document: html_frame(document.document.name))
     if kind == "text":
-        return _Text(reading.options)
-    return _Markdown(shows_images=reading.wishes.images is not None)
+        return _Written(lambda page, _images: render_text(page, reading.options))
+    # Pictures stay bare keys, as in PaddleOCR-VL's Markdown, unless the client said how it wants them.
+    shows_images = reading.wishes.images is not None
+    return _Written(lambda page, images: render_markdown(page.markdown, images if shows_images else {}))
 
 
 class _Json:
@@ -103,42 +108,24 @@ class _Json:
         return spliced(_DOCUMENT.dump_json(document), inserts)
 
 
-class _Markdown:
-    """Pictures stay bare keys, as in PaddleOCR-VL's Markdown, unless the client said how it wants them."""
+class _Written:
+    """What `written` makes of each page, where that is not empty, inside a frame."""
 
-    def __init__(self, *, shows_images: bool) -> None:
-        self._shows_images = shows_images
+    def __init__(
+        self,
+        written: Callable[[PageResult, Mapping[str, str]], str],
+        separator: bytes = b"\n\n",
+        frame: Callable[[DocumentResult], tuple[str, str]] = lambda _document: ("", "\n"),
+    ) -> None:
+        self._written = written
+        self._separator = separator
+        self._frame = frame
         self._text = bytearray()
 
     def add(self, page: PageResult, images: Mapping[str, str]) -> None:
-        if page.markdown:
-            text = render_markdown(page.markdown, images if self._shows_images else {})
-            append(self._text, text.encode(), b"\n\n")
+        if text := self._written(page, images):
+            append(self._text, text.encode(), self._separator)
 
     def pieces(self, document: DocumentResult) -> Iterable[Bytes]:
-        return self._text, b"\n"
-
-
-class _Html:
-    def __init__(self) -> None:
-        self._sections = bytearray()
-
-    def add(self, page: PageResult, images: Mapping[str, str]) -> None:
-        append(self._sections, render_html(page, images).encode(), b"\n")
-
-    def pieces(self, document: DocumentResult) -> Iterable[Bytes]:
-        head, foot = html_frame(document.document.name)
-        return head.encode(), self._sections, foot.encode()
-
-
-class _Text:
-    def __init__(self, options: OcrOptions) -> None:
-        self._options = options
-        self._text = bytearray()
-
-    def add(self, page: PageResult, images: Mapping[str, str]) -> None:
-        if text := render_text(page, self._options):
-            append(self._text, text.encode(), b"\n\n")
-
-    def pieces(self, document: DocumentResult) -> Iterable[Bytes]:
-        return self._text, b"\n"
+        head, foot = self._frame(document)
+        return head.encode(), self._text, foot.encode()

@@ -23,7 +23,8 @@ async def _resources() -> AsyncIterator[AsyncExitStack]:
 
 
 Held: TypeAlias = Annotated[AsyncExitStack, Depends(_resources)]
-"""What a request holds until its response is sent, a stream's last event included."""
+"""What a request holds until its response is sent, a stream's last event included. A whole answer lets go of it before:
+who takes it slowly must not keep others out."""
 
 
 def asked_urgency(request: Request) -> Urgency:

@@ -58,7 +58,7 @@ class RequestMiddleware:
 
 
 STALLED_AFTER_S = 60.0
-"""How long a client may take no byte of a stream."""
+"""How long a client may take no byte of a response."""
 
 
 class _Answer:
@@ -79,13 +79,11 @@ class _Answer:
             self._is_stream = headers.get("content-type", "").startswith("text/event-stream")
             headers["X-Request-ID"] = self._request_id
             headers.setdefault("X-Content-Type-Options", "nosniff")
-        if self._is_stream:
-            await self._send_in_time(message)
-        else:
-            await self._send(message)
+        await self._send_in_time(message)
 
     async def _send_in_time(self, message: Message) -> None:
-        """Who has stopped reading a stream has left: the stream holds a turn of the engine, or a document's place."""
+        """Who has stopped reading has left: a stream holds a turn of the engine, or a document's place, an answer its
+        memory."""
         try:
             async with asyncio.timeout(STALLED_AFTER_S):
                 await self._send(message)

@@ -48,7 +48,9 @@ async def ocr(request: Request, held: Held) -> Response:
         return await _streamed(request, reading, held)
     same = partial(_parts, upload, wishes)
     work = partial(_answer, service, upload, wishes, deadline)
-    return await until_gone(request.receive, once(request, same, work))
+    response = await until_gone(request.receive, once(request, same, work))
+    await held.aclose()
+    return response
 
 
 def _parts(upload: Upload, wishes: RequestOptions) -> tuple[bytes, ...]:

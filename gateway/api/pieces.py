@@ -24,13 +24,11 @@ class PiecesResponse(Response):
     def __init__(self, pieces: Sequence[Bytes], headers: Mapping[str, str]) -> None:
         self.pieces = pieces
         self.size = sum(map(len, pieces))
-        super().__init__(headers={name.lower(): value for name, value in headers.items()} | self._length())
-
-    def _length(self) -> dict[str, str]:
-        return {"content-length": str(self.size)}
+        kept = {name.lower(): value for name, value in headers.items()}
+        super().__init__(headers={**kept, "content-length": str(self.size)})
 
     def with_header(self, name: str, value: str) -> PiecesResponse:
-        """The same answer for somebody else."""
+        """A copy with one header more, which shares the pieces."""
         return PiecesResponse(self.pieces, {**self.headers, name: value})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -49,11 +47,14 @@ def append(body: bytearray, piece: bytes, separator: bytes) -> None:
 def spliced(frame: bytes, inserts: Iterable[tuple[str, Bytes]]) -> Iterator[Bytes]:
     """JSON `frame` with something put into those of its parts that are empty: `"name":[]`, `{}` or `""`.
 
-    `inserts` names the parts in the order in which they stand. Only a name can be followed by a colon in JSON without
-    spaces, and a quotation mark inside a string is escaped, so that no text can be taken for a part.
+    `inserts` names the parts in the order in which they stand, each the first of its name after the one before. Only a
+    name can be followed by a colon in JSON without spaces, and a quotation mark inside a string is escaped, so that no
+    text can be taken for a part. ValueError where there is no such empty part.
     """
     for name, piece in inserts:
         start, found, rest = frame.partition(f'"{name}":'.encode())
+        if rest[:2] not in (b"[]", b"{}", b'""'):
+            raise ValueError(f"the frame has no empty {name!r}")
         yield start + found + rest[:1]
         yield piece
         frame = rest[1:]

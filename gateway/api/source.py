@@ -22,13 +22,12 @@ from gateway.errors import ServiceError
 from gateway.intake import content
 from gateway.intake.content import Content
 from gateway.storage.s3 import S3Source
-from gateway.tuning import go_behind
 
 T = TypeVar("T")
 
 _FIELD_BYTES = 64 * 1024
 _PIECE = 2**20
-_LARGE = ThreadPoolExecutor(2, thread_name_prefix="body", initializer=go_behind)
+_LARGE = ThreadPoolExecutor(2, thread_name_prefix="body")
 _KINDS = ("base64", "url", "s3")
 _S3 = "s3://"
 _RAW_TYPES = ("", "application/pdf", "application/octet-stream")

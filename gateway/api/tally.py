@@ -16,6 +16,7 @@ _MOST_NAMED = 3
 class Tally:
     """Of the pages read so far."""
 
+    pages: int = 0
     usage: Usage = field(default_factory=Usage)
     timings: Timings = field(default_factory=Timings)
     warnings: list[str] = field(default_factory=list)
@@ -23,6 +24,7 @@ class Tally:
     _has_blocks: bool = False
 
     def count(self, page: ReadPage) -> None:
+        self.pages += 1
         self.usage = _sum(self.usage, page.usage)
         self.timings = _later(self.timings, page)
         self.warnings += page.result.warnings

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Set
 
 from gateway.model import Document, DocumentInfo, DocumentStatus
 
@@ -16,8 +16,8 @@ def describe(document: Document) -> DocumentInfo:
     )
 
 
-def document_status(pages: Collection[DocumentStatus]) -> DocumentStatus:
-    """Of the statuses of its pages."""
-    if set(pages) == {"failed"}:
+def document_status(statuses: Set[DocumentStatus]) -> DocumentStatus:
+    """Of the statuses that its pages have."""
+    if statuses == {"failed"}:
         return "failed"
-    return "partial" if set(pages) - {"ok"} else "ok"
+    return "partial" if statuses - {"ok"} else "ok"

@@ -66,7 +66,7 @@ def html_frame(title: str) -> tuple[str, str]:
 def render_html(page: PageResult, images: Mapping[str, str]) -> str:
     """The page as a section that is safe to show: only our own pictures, no script, no style but alignment."""
     markdown = _MARKDOWN.render(render_markdown(page.markdown, images))
-    sources = {_source(images, key) for key in images}
+    sources = {_source(images, found[2]) for found in _IMAGE.finditer(page.markdown) if found[2] in images}
     return _sanitised(f'<section id="page-{page.page}">\n{markdown}</section>', sources)
 
 

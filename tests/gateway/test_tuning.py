@@ -1,16 +1,11 @@
-"""What the process does with memory that was freed, with garbage and with the cores."""
+"""What the process does with memory that was freed."""
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
-from pathlib import Path
 
-import psutil
 import pytest
-
-from tests.support.server import gateway
 
 SCRIPT = """
 import sys
@@ -40,13 +35,3 @@ def test_pixels_that_are_freed_go_back_to_the_system() -> None:
         return float(run.stdout)
 
     assert left_mb("asked") < left_mb("not asked") / 3
-
-
-def test_what_computes_lets_the_event_loop_go_first(tmp_path: Path, png: bytes) -> None:
-    with gateway(tmp_path) as served:
-        assert served.read(png).status_code == 200
-        threads = [os.getpriority(os.PRIO_PROCESS, thread.id) for thread in psutil.Process().threads()]
-        workers = [child.nice() for child in psutil.Process().children() if "gateway.intake.worker" in child.cmdline()]
-    own = os.getpriority(os.PRIO_PROCESS, 0)
-    assert sorted(set(threads)) == [own, own + 5]
-    assert set(workers) == {own + 5}

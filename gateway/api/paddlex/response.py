@@ -79,24 +79,30 @@ class LayoutParsingBody:
         self._sizes: list[PageSize] = []
         self._results = bytearray()
 
-    def add(self, page: ReadPage, ids: Mapping[str, int] | None = None) -> None:
-        """The next page, a tenth of a second of CPU or more. `ids`: numbers of its blocks in the document."""
-        page = self._in_units(page)
+    def add(self, page: ReadPage) -> None:
+        """The next page, milliseconds of CPU; a tenth of a second and more with a Word document of it."""
+        self._add(self._in_units(page), None)
+
+    def add_all(self, pages: Sequence[ReadPage]) -> None:
+        """All pages, put together as one document where that is asked for."""
+        pages = [self._in_units(page) for page in pages]
+        ids = None
+        if self._wishes.restructure_pages:
+            pages = _restructured(pages, self._wishes, self._options)
+            ids = {id: at for at, id in enumerate(block.id for page in pages for block in page.result.blocks)}
+        for page in pages:
+            self._add(page, ids)
+
+    def _in_units(self, page: ReadPage) -> ReadPage:
+        return in_paddlex_units(page) if told_dpi(self._document) else page
+
+    def _add(self, page: ReadPage, ids: Mapping[str, int] | None) -> None:
+        """`ids`: numbers of the blocks in the document, where it was restructured."""
         page_count = None if _is_one_picture(self._document) else self._document.pages_total
         pruned = pruned_result(page, self._options, self._settings, page_count, ids)
         result = _result(page, self._wishes, self._options, pruned)
         self._sizes.append(_size(page.result))
         append(self._results, result.model_dump_json(by_alias=True, exclude_none=True).encode(), b",")
-
-    def add_restructured(self, pages: Sequence[ReadPage]) -> None:
-        """All pages."""
-        pages = _restructured([self._in_units(page) for page in pages], self._wishes, self._options)
-        ids = {id: at for at, id in enumerate(block.id for page in pages for block in page.result.blocks)}
-        for page in pages:
-            self.add(page, ids)
-
-    def _in_units(self, page: ReadPage) -> ReadPage:
-        return in_paddlex_units(page) if told_dpi(self._document) else page
 
     def pieces(self, warnings: Sequence[str]) -> list[Bytes]:
         """The whole body. `warnings`: all that there are, those of the pages included."""

@@ -49,7 +49,7 @@ router = APIRouter(tags=["paddlex"], dependencies=[KeyRequired])
 
 log = structlog.get_logger(__name__)
 
-JSON = {"Content-Type": "application/json"}
+HEADERS = {"Content-Type": "application/json"}
 
 
 @router.post(
@@ -67,7 +67,9 @@ async def layout_parsing(request: Request, held: Held) -> Response:
     body = await received(content.received(request.stream()), deadline)
     log_id, wishes, upload = await parsed(body, partial(_document_asked, request))
     work = partial(_answer, service, upload, wishes, log_id, deadline, urgency)
-    return await until_gone(request.receive, once(request, lambda: (body.sha256,), work))
+    response = await until_gone(request.receive, once(request, lambda: (body.sha256,), work))
+    await held.aclose()
+    return response
 
 
 @router.post(
@@ -114,16 +116,19 @@ async def _answer(
         source = read_pages(service.parts, document, options, deadline, urgency=urgency, view=_view(wishes, document))
         pages = _counted(service, await held.enter_async_context(aclosing(source)), tally)
         body = LayoutParsingBody(log_id, document, wishes, options)
-        if wishes.restructure_pages:
-            await asyncio.to_thread(body.add_restructured, [page async for page in pages])
+        if wishes.restructure_pages or wishes.output_formats:
+            # What takes long waits until all is read, for it would hold the reading up.
+            read = [page async for page in pages]
         else:
+            read = []
             async for page in pages:
                 await asyncio.to_thread(body.add, page)
-    log.info("document read", media_type=document.media_type, status=tally.status, pages=tally.usage.pages)
+    log.info("document read", media_type=document.media_type, status=tally.status, pages=tally.pages)
     tally.require_read()
+    await asyncio.to_thread(body.add_all, read)
     warnings = layout_warnings(service.parts.layout, options.layout) if wishes.has_layout else ()
     pieces = await asyncio.to_thread(body.pieces, [*warnings, *tally.warnings])
-    return PiecesResponse(pieces, JSON)
+    return PiecesResponse(pieces, HEADERS)
 
 
 async def _counted(

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import base64
+import io
+import json
+import random
 import socket
 import threading
 from collections.abc import Iterator
@@ -10,7 +13,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
+from PIL import Image
+from structlog.testing import capture_logs
 
+from gateway.model import Region
 from tests.support.server import Gateway, eventually, gateway
 from tests.support.stub_engine import Reply
 
@@ -112,3 +118,30 @@ def test_the_deadline_covers_the_engine_and_the_wait_for_it(hurried: Gateway, pn
         answers = [clients.submit(post, hurried, route, png, 30) for _ in range(2)]
     assert {answer.result().status_code for answer in answers} == {504}
     eventually(lambda: is_idle(hurried), "an idle service")
+
+
+@pytest.fixture(scope="module")
+def noise() -> bytes:
+    """A small file that is large as JPEG: with the regions below its answers are larger than what sockets hold."""
+    file, chance = io.BytesIO(), random.Random(0)
+    rows = [chance.randbytes(64) * 40 for _ in range(64)] * 40
+    Image.frombytes("L", (2560, 2560), b"".join(rows)).save(file, "PNG")
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("path", ["/ocr", "/layout-parsing"])
+def test_who_takes_an_answer_slowly_holds_no_place_and_not_for_ever(
+    narrow: Gateway, noise: bytes, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    monkeypatch.setattr("gateway.api.middleware.STALLED_AFTER_S", 2.0)
+    narrow.layout.regions = [Region("image", (0, 0, 2560, 2560 - at), at + 1, 0.9) for at in range(6)]
+    body = json.dumps({"file": base64.b64encode(noise).decode()}).encode() if path != "/ocr" else noise
+    kind = "application/json" if path != "/ocr" else "image/png"
+    head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n\r\n"
+    with capture_logs() as logs, socket.create_connection(("127.0.0.1", int(narrow.url.rpartition(":")[2]))) as client:
+        client.sendall(head.encode() + body)
+        assert client.recv(12) == b"HTTP/1.1 200"
+        eventually(lambda: narrow.service.parts.queue.documents == 0, "a free place")
+        assert not [log for log in logs if log["event"] == "request"], "the answer was small"
+        eventually(lambda: [log for log in logs if log["event"] == "request"], "the end of the request")
+    assert [log["status"] for log in logs if log["event"] == "request"] == [499]

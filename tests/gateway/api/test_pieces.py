@@ -44,3 +44,9 @@ async def test_a_client_gets_all_pieces_as_one_body(sizes: list[int]) -> None:
         assert answer.headers.get_list("content-length") == [str(sum(sizes))]
         assert (answer.headers["content-type"], answer.headers["x-own"]) == ("text/plain", "1")
     assert answer.headers["x-more"] == "2"
+
+
+@pytest.mark.parametrize("frame", [b'{"id":"pages"}', b'{"pages":[1]}'])
+def test_a_frame_without_the_place_is_refused(frame: bytes) -> None:
+    with pytest.raises(ValueError, match="pages"):
+        list(spliced(frame, [("pages", b"1")]))
