@@ -17,12 +17,12 @@ def resident_mb():
 
 if sys.argv[1] == "asked":
     give_back_freed_memory()
-pixels = bytearray(3_000_000)
+pixels = b"x" * 3_000_000
 del pixels
 before, pages, kept = resident_mb(), [], []
 for _ in range(50):
-    pages.append(bytearray(b"x" * 3_000_000))
-    kept.append(bytearray(100_000))
+    pages.append(b"x" * 3_000_000)
+    kept.append(b"x" * 100_000)
 pages.clear()
 print(resident_mb() - before)
 """
