@@ -370,7 +370,8 @@ async def test_what_there_is_room_for_is_asked_for_again_however_often(streaming
 async def test_what_a_document_repeats_is_kept_whole(streaming: StubEngine) -> None:
     page = cut_crop(blank(1190, 1684), Region("text", (0, 0, 1190, 1684), 1), RegionTask(), fit=True)
     yes = " ".join(["yes"] * 900)
-    streaming.answer = lambda _request: Reply(yes)
+    # Slowly enough that the first answer is stopped before its end is there: one that has ended is no loop.
+    streaming.answer = lambda _request: Reply(yes, events_delay_s=0.001)
     async with recognition_for(streaming) as made:
         reading = await read(made, crop=page)
         assert made.reader.runaways == 1, "so much of the same is asked for twice"
