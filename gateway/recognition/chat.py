@@ -66,15 +66,16 @@ class ChatCaller:
                 yield more
 
     async def _answered(self, ask: Callable[[], Awaitable[T]]) -> T:
-        async for attempt in attempts(self._budget):
-            with attempt:
-                try:
-                    answer = await ask()
-                except EngineFailure as failure:
-                    raise await diagnosed(self._engine, failure) from failure
-                self._engine.succeeded()
-                self._budget.earn()
-                return answer
+        with attempts(self._budget) as tries:
+            async for attempt in tries:
+                with attempt:
+                    try:
+                        answer = await ask()
+                    except EngineFailure as failure:
+                        raise await diagnosed(self._engine, failure) from failure
+                    self._engine.succeeded()
+                    self._budget.earn()
+                    return answer
         raise AssertionError("tenacity leaves its loop by return or raise only")
 
     async def _open(self, body: bytes, deadline: float, stack: AsyncExitStack) -> RawAnswer:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 from tenacity import AsyncRetrying, retry_if_exception, wait_random_exponential
 
@@ -40,7 +41,8 @@ class RetryBudget:
         return True
 
 
-def attempts(budget: RetryBudget) -> AsyncRetrying:
+@contextmanager
+def attempts(budget: RetryBudget) -> Iterator[AsyncRetrying]:
     """Tries for one region; raises the last EngineFailure when no more are worth it."""
     failures: Counter[str] = Counter()
 
@@ -52,4 +54,9 @@ def attempts(budget: RetryBudget) -> AsyncRetrying:
             return False
         return error.kind not in COSTLY or budget.spend()
 
-    return AsyncRetrying(retry=retry_if_exception(again), wait=FULL_JITTER, reraise=True)
+    tries = AsyncRetrying(retry=retry_if_exception(again), wait=FULL_JITTER, reraise=True)
+    try:
+        yield tries
+    finally:
+        # It and its state hold one another: twenty objects a call that only a search for garbage would free.
+        vars(tries).clear()

@@ -83,15 +83,16 @@ class RegionReader:
         return with_tokens_of(chosen, reading if chosen is second else second)
 
     async def _hear(self, crop: Crop, task: RegionTask, deadline: float, *, doubtful: int = DOUBTFUL) -> Heard:
-        async for attempt in attempts(self._budget):
-            with attempt:
-                try:
-                    return await self._ask(crop, task, deadline, doubtful)
-                except EngineFailure as failure:
-                    told = await diagnosed(self._engine, failure)
-                    if told.kind == "broken":
-                        crop = await asyncio.to_thread(shrink, crop)
-                    raise told from failure
+        with attempts(self._budget) as tries:
+            async for attempt in tries:
+                with attempt:
+                    try:
+                        return await self._ask(crop, task, deadline, doubtful)
+                    except EngineFailure as failure:
+                        told = await diagnosed(self._engine, failure)
+                        if told.kind == "broken":
+                            crop = await asyncio.to_thread(shrink, crop)
+                        raise told from failure
         raise AssertionError("tenacity leaves its loop by return or raise only")
 
     async def _ask(self, crop: Crop, task: RegionTask, deadline: float, doubtful: int) -> Heard:
