@@ -11,10 +11,11 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-from benchmarks.load.processes import Program, running
+from benchmarks.load.processes import Program
+from benchmarks.load.servers import gateway_on
 from benchmarks.meter import Meter, measured
 from benchmarks.questions import Question
-from benchmarks.service import Service, free_port
+from benchmarks.service import Service
 from benchmarks.throughput import Sample
 from benchmarks.ways import Answer, Way
 
@@ -31,16 +32,10 @@ def recorded_gateway(service: Service, file: Path) -> Iterator[tuple[Program, in
         (block["label"], *(value / side for value, side in zip(block["bbox"], sides, strict=True)))
         for block in page["blocks"]
     ]
-    port = free_port()
-    with tempfile.TemporaryDirectory() as folder:
-        recorded = Path(folder) / "boxes.json"
-        recorded.write_text(json.dumps(boxes))
-        environment = {
-            "HOST": "127.0.0.1", "PORT": str(port), "VLM_ENGINE": "external", "LOG_LEVEL": "WARNING",
-            "VLM_BASE_URL": f"http://127.0.0.1:{service.vlm_port}/v1", "BENCH_BOXES": str(recorded),
-            "OUTPUT_DIR": f"{folder}/output", "TEMP_DIR": f"{folder}/temp",
-        }  # fmt: skip
-        with running("gateway", [sys.executable, "-m", "benchmarks.load.app"], port, "/readyz", environment) as program:
+    with tempfile.NamedTemporaryFile("w", suffix=".json") as recorded:
+        json.dump(boxes, recorded)
+        recorded.flush()
+        with gateway_on(f"http://127.0.0.1:{service.vlm_port}", BENCH_BOXES=recorded.name) as program:
             yield program, len(boxes)
 
 

@@ -69,17 +69,27 @@ def engine(*, faults: bool = False) -> Iterator[Program]:
 
 @contextmanager
 def gateway(stub: Program, **settings: str) -> Iterator[Server]:
-    """The gateway with settings of its own besides the defaults. No peer writes logs of what it does, nor does it."""
+    """The gateway on the stub engine, on whose pages the scripted page's boxes stand."""
+    with gateway_on(stub.url, **settings) as program:
+        yield Server(program, _read_by_gateway, stub)
+
+
+@contextmanager
+def gateway_on(engine_url: str, **settings: str) -> Iterator[Program]:
+    """The gateway with settings of its own besides the defaults. No peer writes logs of what it does, nor does it.
+
+    `BENCH_BOXES` names a file of other boxes than the scripted page's; `engine_url` is without a path.
+    """
     port = free_port()
     with tempfile.TemporaryDirectory() as folder:
         environment = {
-            "HOST": "127.0.0.1", "PORT": str(port), "VLM_ENGINE": "external", "VLM_BASE_URL": f"{stub.url}/v1",
+            "HOST": "127.0.0.1", "PORT": str(port), "VLM_ENGINE": "external", "VLM_BASE_URL": f"{engine_url}/v1",
             "LOG_LEVEL": "WARNING", "OUTPUT_DIR": f"{folder}/output", "TEMP_DIR": f"{folder}/temp",
             "BENCH_BOXES": str(write_boxes(Path(folder) / "boxes.json")), **settings,
         }  # fmt: skip
         command = [sys.executable, "-m", "benchmarks.load.app"]
         with running(GATEWAY, command, port, "/readyz", environment) as program:
-            yield Server(program, _read_by_gateway, stub)
+            yield program
 
 
 @contextmanager

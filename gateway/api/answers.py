@@ -46,11 +46,10 @@ async def answer(reading: DocumentReading) -> PiecesResponse:
         await _add_each(reading, body)
     result = reading.finish()
     reading.tally.require_read()
-    pieces = await asyncio.to_thread(lambda: list(body.pieces(result)))
     headers = {"X-OCR-ID": result.id, "X-OCR-Status": result.status, "Content-Type": _MEDIA_TYPES[kind]}
     if kind == "html":
         headers["Content-Security-Policy"] = f"{POLICY}; sandbox"
-    return PiecesResponse(pieces, headers)
+    return PiecesResponse(list(body.pieces(result)), headers)
 
 
 async def _add_each(reading: DocumentReading, body: Body) -> None:
@@ -88,6 +87,8 @@ def _body(kind: Format, reading: DocumentReading) -> Body:
 
 
 class _Json:
+    """The document's JSON with all that grows by pages put into its empty parts."""
+
     def __init__(self) -> None:
         self._pages = bytearray()
         self._markdown = bytearray()

@@ -125,10 +125,10 @@ async def _answer(
                 await asyncio.to_thread(body.add, page)
     log.info("document read", media_type=document.media_type, status=tally.status, pages=tally.pages)
     tally.require_read()
-    await asyncio.to_thread(body.add_all, read)
+    if read:
+        await asyncio.to_thread(body.add_all, read)
     warnings = layout_warnings(service.parts.layout, options.layout) if wishes.has_layout else ()
-    pieces = await asyncio.to_thread(body.pieces, [*warnings, *tally.warnings])
-    return PiecesResponse(pieces, HEADERS)
+    return PiecesResponse(body.pieces([*warnings, *tally.warnings]), HEADERS)
 
 
 async def _counted(

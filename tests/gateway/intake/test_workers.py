@@ -73,6 +73,12 @@ async def running(**options: object) -> AsyncIterator[tuple[RenderPool, Settings
         await pool.close()
 
 
+async def test_a_worker_lets_the_gateway_have_a_core_first() -> None:
+    async with running():
+        (worker,) = workers()
+        assert worker.nice() > psutil.Process().nice()
+
+
 async def opened(pool: RenderPool, settings: Settings, pages: int = 4, width: int = 100) -> Document:
     data = pdf(pages=pages, size=(width, 50))
     return await open_document(kept(data), "a.pdf", pages=None, dpi=72, pool=pool, settings=settings)
