@@ -8,6 +8,7 @@ from gateway.intake.workers import RenderPool
 from gateway.layout import create_layout
 from gateway.layout.base import LayoutDetector
 from gateway.orientation import Orientation, angle_of
+from gateway.pixels import PixelStage
 from gateway.recognition import create_recognition
 from gateway.recognition.admission import RegionQueue
 from gateway.recognition.chat import ChatCaller
@@ -23,6 +24,7 @@ class Parts:
     settings: Settings
     pool: RenderPool
     layout: LayoutDetector
+    pixels: PixelStage
     queue: RegionQueue
     engine: EngineMonitor
     reader: RegionReader
@@ -34,4 +36,4 @@ def create_parts(settings: Settings) -> Parts:
     """The parts that the settings ask for, not yet started."""
     made = create_recognition(settings)
     pool, layout = RenderPool(settings), create_layout(settings)
-    return Parts(settings, pool, layout, made.queue, made.engine, made.reader, made.chat)
+    return Parts(settings, pool, layout, PixelStage(settings), made.queue, made.engine, made.reader, made.chat)

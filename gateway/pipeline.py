@@ -1,17 +1,18 @@
 """The whole way of a document: pages to regions, regions to readings, readings to Markdown, pages out in order.
 
 Memory: a crop is cut and encoded when it has its place in the queue, and a page's pixels are freed when all its crops
-are cut, while its calls still wait. So the pixels alive are bounded by `pages_in_flight` for each document, and the
-crops by the queue's capacity. Cutting at the call's turn would hold a page until its last call: the few pages that may
-hold pixels would not keep an engine busy that reads a hundred regions at once.
+are cut, while its calls still wait. So the pixels alive are bounded by the pixel stage; where the queue is full, by
+`pages_in_flight` for each document, for a page that waits for room in it gives its place in the stage to others; and
+the crops by the queue's capacity. Cutting at the call's turn would hold a page until its last call: the few pages that
+may hold pixels would not keep an engine busy that reads a hundred regions at once.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import suppress
+from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import replace
+from functools import partial
 from time import monotonic
 
 import structlog
@@ -23,6 +24,7 @@ from gateway.model import Document, OcrOptions, PageFailure, PageImage, PageLayo
 from gateway.orientation import upright
 from gateway.page import CutPage, PageView, ReadPage, failed_page, finished_page, ms_since
 from gateway.parts import Parts
+from gateway.pixels import PixelPlace
 from gateway.recognition.calls import RegionCalls
 from gateway.recognition.crops import cut_picture
 from gateway.recognition.fairness import INTERACTIVE, Caller, Urgency
@@ -87,7 +89,9 @@ class _DocumentWork:
         self._options = options
         self._deadline = deadline
         self._view = view
-        self._calls = RegionCalls(parts.queue, parts.engine, parts.reader, Caller(urgency), options, deadline)
+        self._calls = RegionCalls(
+            parts.queue, parts.pixels, parts.engine, parts.reader, Caller(urgency), options, deadline
+        )
 
     async def read_document(self) -> None:
         """Starts a task for each page as soon as there is room for its pixels; ends when all have ended."""
@@ -101,23 +105,26 @@ class _DocumentWork:
 
     async def _start_pages(self, tasks: asyncio.TaskGroup) -> None:
         source = self._document.pages()
-        with suppress(StopAsyncIteration):
-            while True:
-                await self.ahead.acquire()
-                await self._pixels.acquire()
-                started = monotonic()
-                reading = self._read_page(await anext(source), ms_since(started))
-                self.pages.put_nowait(tasks.create_task(reading))
+        for number in self._document.selected:
+            await self.ahead.acquire()
+            await self._pixels.acquire()
+            place = await self._parts.pixels.enter(self._caller, number)
+            started = monotonic()
+            # No name for the page here: it would keep the pixels while the next one waits for its place.
+            reading = self._read_page(await _next_page(source, place), place, ms_since(started))
+            self.pages.put_nowait(tasks.create_task(reading))
+        await anext(source, None)  # to its end: a generator that is forgotten before takes a task of its own to close
 
-    async def _read_page(self, page: PageImage | PageFailure, intake_ms: int) -> ReadPage:
+    async def _read_page(self, page: PageImage | PageFailure, place: PixelPlace, intake_ms: int) -> ReadPage:
         """A page from pixels to Markdown. Whatever goes wrong costs this page only."""
         number = page.number
         try:
             async with asyncio.TaskGroup() as calls:
                 try:
-                    cut = await self._cut_page(page, calls)
+                    cut = await self._cut_page(page, place, calls)
                 finally:
                     del page
+                    place.leave()
                     self._pixels.release()
             if isinstance(cut, PageFailure):
                 return failed_page(cut, intake_ms=intake_ms)
@@ -128,7 +135,9 @@ class _DocumentWork:
             failure = PageFailure(number, "page_failed", "the page could not be read because of an internal fault")
             return failed_page(failure, intake_ms=intake_ms)
 
-    async def _cut_page(self, page: PageImage | PageFailure, calls: asyncio.TaskGroup) -> CutPage | PageFailure:
+    async def _cut_page(
+        self, page: PageImage | PageFailure, place: PixelPlace, calls: asyncio.TaskGroup
+    ) -> CutPage | PageFailure:
         """Finds the regions, starts their calls and takes the pictures: all that needs the page's pixels."""
         if isinstance(page, PageFailure):
             return page
@@ -139,17 +148,19 @@ class _DocumentWork:
         except Exception:
             log.exception("layout_failed", page=page.number)
             return PageFailure(page.number, "layout_failed", "the regions of the page could not be found")
-        regions, size = layout.regions, (page.width, page.height)
+        pixels, regions, size = self._parts.pixels, layout.regions, (page.width, page.height)
         cut = CutPage(page.number, *size, page.dpi, page.angle, layout, layout_ms=ms_since(started))
         for region in regions:
+            if not self._calls.has_room():
+                place.leave()
             first = cut.first_of_group(region)
             cut.readings.append(first or await self._calls.start(page, region, regions, calls))
         for region in regions:
             if self._options.images != "none" and is_picture(region.label, self._options):
-                picture = await asyncio.to_thread(cut_picture, page.pixels, region.bbox)
+                picture = await pixels.run(partial(cut_picture, page.pixels, region.bbox))
                 cut.images[image_key(page.number, region)] = picture
         if self._view:
-            cut.views.update(await asyncio.to_thread(self._view, page, layout.detections))
+            cut.views.update(await pixels.run(partial(self._view, page, layout.detections)))
         return cut
 
     async def _upright(self, page: PageImage) -> PageImage:
@@ -157,7 +168,7 @@ class _DocumentWork:
         if not self._options.orientation:
             return page
         try:
-            return await asyncio.to_thread(upright, page, self._parts.orientation)
+            return await self._parts.pixels.run(partial(upright, page, self._parts.orientation))
         except Exception:
             log.exception("orientation_failed", page=page.number)
             return page
@@ -170,3 +181,11 @@ class _DocumentWork:
             return layout
         regions = grouped(layout.regions, self._options) if self._options.merge_blocks else layout.regions
         return replace(layout, regions=with_tags(regions))
+
+
+async def _next_page(source: AsyncIterator[PageImage | PageFailure], place: PixelPlace) -> PageImage | PageFailure:
+    try:
+        return await anext(source)
+    except BaseException:
+        place.leave()
+        raise

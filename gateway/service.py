@@ -104,6 +104,7 @@ class Service:
         parts = self.parts
         for closing in (parts.engine.close(), parts.layout.close(), parts.pool.close(), self.bucket.close()):
             await _logged(closing)
+        parts.pixels.close()
         log.info("service stopped")
 
     async def _check(self) -> None:
@@ -139,6 +140,7 @@ class Service:
         queue, metrics = self.parts.queue, self.metrics
         metrics.watch("ocr_documents_in_work", "Documents in work", lambda: queue.documents)
         metrics.watch("ocr_chats_in_work", "Chat requests in work", lambda: queue.chats)
+        metrics.watch("ocr_pages_in_work", "Pages being rendered, laid out or cut", lambda: self.parts.pixels.pages)
         metrics.watch("ocr_regions_waiting", "Region calls that wait", lambda: queue.waiting)
         metrics.watch("ocr_regions_running", "Region calls at the engine", lambda: queue.running)
         reader = self.parts.reader

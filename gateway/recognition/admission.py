@@ -129,12 +129,16 @@ class RegionQueue:
         if rate and ahead > rate * self._max_wait_s[urgency]:
             raise self._full(f"the {ahead} regions that go first need {ahead / rate:.0f} s of the recognition engine")
 
+    def has_room(self, caller: Caller) -> bool:
+        """Whether this caller would have a place at once."""
+        return self.room.held < self.room.limit and caller.places.held < self._share()
+
     async def place(self, caller: Caller, page: int = 1) -> Place:
         """Waits for room in the queue and takes it. Whoever gets the place sees to it that it is left.
 
-        A caller holds no more places than keep the engine fed, so that a large document leaves the others room.
+        A caller holds no more places than its share, so that a large document leaves the others room.
         """
-        caller.places.limit = 2 * self.turns.limit + USUAL_CALLS
+        caller.places.limit = self._share()
         await caller.places.acquire(caller, page)
         try:
             await self.room.acquire(caller, page)
@@ -170,6 +174,10 @@ class RegionQueue:
         estimate = (self.waiting + self.running) / rate if rate else float(UNKNOWN_RETRY_AFTER_S)
         jittered = math.ceil(estimate * random.uniform(1 - JITTER, 1 + JITTER))
         return min(max(jittered, 1), LONGEST_RETRY_AFTER_S)
+
+    def _share(self) -> int:
+        """Places of one caller that keep the engine fed."""
+        return 2 * self.turns.limit + USUAL_CALLS
 
     def _rate(self) -> float | None:
         """Calls a second that the engine can take; None if none has ended lately.

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import structlog
 
 from gateway.model import OcrOptions, PageImage, Reading, Region
+from gateway.pixels import PixelStage
 from gateway.recognition.admission import Place, RegionQueue
 from gateway.recognition.crops import Crop, cut_crop
 from gateway.recognition.engine import EngineMonitor
@@ -24,11 +26,16 @@ class RegionCalls:
     """`deadline`: a time of the running loop."""
 
     queue: RegionQueue
+    pixels: PixelStage
     engine: EngineMonitor
     reader: RegionReader
     caller: Caller
     options: OcrOptions
     deadline: float
+
+    def has_room(self) -> bool:
+        """Whether the next call would have its place in the queue at once."""
+        return self.queue.has_room(self.caller)
 
     async def start(
         self, page: PageImage, region: Region, regions: Sequence[Region], tasks: asyncio.TaskGroup
@@ -44,7 +51,7 @@ class RegionCalls:
         call: asyncio.Future[Reading] | None = None
         try:
             fit, partners = self.engine.is_scaling, _partners_of(region, regions)
-            crop = await asyncio.to_thread(cut_crop, page.pixels, region, task, fit=fit, partners=partners)
+            crop = await self.pixels.run(partial(cut_crop, page.pixels, region, task, fit=fit, partners=partners))
             call = tasks.create_task(self._call(place, crop, task))
         except Exception:
             log.exception("cut_failed", page=page.number, bbox=region.bbox)

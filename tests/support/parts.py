@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from gateway.intake.workers import RenderPool
 from gateway.model import Region
 from gateway.parts import Parts
+from gateway.pixels import PixelStage
 from gateway.recognition import Recognition, create_recognition
 from gateway.settings import Settings
 from tests.support.fakes import FakeLayout, text_regions
@@ -40,7 +41,11 @@ async def parts_for(
     layout = layout or FakeLayout(text_regions(2) if regions is None else regions)
     settings = settings_for(stub, **changes)
     async with recognition_for(stub, **changes) as made:
-        yield Parts(settings, RenderPool(settings), layout, made.queue, made.engine, made.reader, made.chat)
+        pool, pixels = RenderPool(settings), PixelStage(settings)
+        try:
+            yield Parts(settings, pool, layout, pixels, made.queue, made.engine, made.reader, made.chat)
+        finally:
+            pixels.close()
 
 
 async def eventually(holds: Callable[[], bool], within_s: float = 10) -> None:

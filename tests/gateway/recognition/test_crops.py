@@ -151,6 +151,19 @@ def test_encoding_loses_nothing_and_grey_takes_one_channel(channels: int) -> Non
         assert (image.size, len(image.getbands())) == ((130, 90), channels)
 
 
+@pytest.mark.parametrize("task", [RegionTask(), RegionTask(min_pixels=1, max_pixels=9408)], ids=["larger", "smaller"])
+def test_grey_print_is_scaled_as_if_it_had_colours(task: RegionTask) -> None:
+    grey = np.random.default_rng(2).integers(0, 256, (100, 180, 1), dtype=np.uint8)
+    page = np.ascontiguousarray(np.broadcast_to(grey, (100, 180, 3)))
+    coloured = page.copy()
+    coloured[0, 0] = (255, 0, 0)
+    region = Region("text", (0, 0, 180, 100), 1)
+    one, three = (opened(cut_crop(pixels, region, task, fit=True)) for pixels in (page, coloured))
+    away = one.shape[0] // 5
+    assert one.shape == three.shape != page.shape
+    assert (one[away:, away:] == three[away:, away:]).all()
+
+
 def test_one_coloured_pixel_is_kept() -> None:
     page = blank(100, 80)
     page[41, 37] = (255, 254, 255)

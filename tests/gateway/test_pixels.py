@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator, Sequence
+
+import pytest
+
+from gateway.model import LayoutOptions, OcrOptions, PageImage, PageLayout, Region
+from gateway.pipeline import read_pages
+from gateway.recognition.fairness import BATCH, INTERACTIVE, Urgency
+from tests.support.fakes import FakeDocument, FakeLayout, text_regions
+from tests.support.parts import eventually, parts_for
+from tests.support.stub_engine import Reply, StubEngine
+
+
+@pytest.fixture
+def stub() -> Iterator[StubEngine]:
+    with StubEngine() as engine:
+        yield engine
+
+
+class HeldLayout(FakeLayout):
+    """Lays no page out before `gate` is set; `widths` are those of the pages, in the order in which they came."""
+
+    def __init__(self, regions: Sequence[Region]) -> None:
+        super().__init__(regions)
+        self.gate = asyncio.Event()
+        self.widths: list[int] = []
+
+    async def detect(self, page: PageImage, options: LayoutOptions) -> PageLayout:
+        self.widths.append(page.width)
+        await self.gate.wait()
+        return await super().detect(page, options)
+
+
+async def test_what_all_documents_hold_in_pixels_does_not_grow_with_them(stub: StubEngine) -> None:
+    documents = [FakeDocument(pages_total=3) for _ in range(40)]
+    layout = HeldLayout(text_regions(2))
+    async with parts_for(stub, layout) as parts:
+
+        async def read(document: FakeDocument) -> list[str]:
+            deadline = asyncio.get_running_loop().time() + 60
+            return [page.result.status async for page in read_pages(parts, document, OcrOptions(), deadline)]
+
+        reading = [asyncio.create_task(read(document)) for document in documents]
+        await eventually(lambda: bool(layout.widths))
+        await asyncio.sleep(0.2)
+        held = sum(document.live for document in documents)
+        assert held == len(layout.widths) == parts.pixels.pages < len(documents)
+        layout.gate.set()
+        assert await asyncio.gather(*reading) == [["ok"] * 3] * 40
+        assert parts.pixels.pages == 0
+    assert sum(document.live for document in documents) == 0
+
+
+async def test_a_page_that_somebody_waits_for_is_laid_out_before_those_of_batches(stub: StubEngine) -> None:
+    batch_width, width = 300, 500
+    layout = HeldLayout(text_regions(1))
+    async with parts_for(stub, layout) as parts:
+
+        async def read(document: FakeDocument, urgency: Urgency) -> None:
+            deadline = asyncio.get_running_loop().time() + 60
+            async for _ in read_pages(parts, document, OcrOptions(), deadline, urgency=urgency):
+                pass
+
+        batches = [FakeDocument(pages_total=4, width=batch_width) for _ in range(30)]
+        reading = [asyncio.create_task(read(document, BATCH)) for document in batches]
+        await eventually(lambda: bool(layout.widths))
+        await asyncio.sleep(0.1)
+        before = len(layout.widths)
+        reading.append(asyncio.create_task(read(FakeDocument(width=width), INTERACTIVE)))
+        await asyncio.sleep(0.1)
+        assert width not in layout.widths
+        layout.gate.set()
+        await asyncio.gather(*reading)
+    assert layout.widths[before] == width
+
+
+async def test_documents_that_wait_for_the_engine_keep_no_other_from_being_laid_out(stub: StubEngine) -> None:
+    gate = threading.Event()
+    stub.answer = lambda _request: Reply(after=gate)
+    layout = FakeLayout(text_regions(6))
+    async with parts_for(stub, layout, max_queued_regions=3, max_concurrent_regions=1) as parts:
+
+        async def read() -> list[str]:
+            deadline = asyncio.get_running_loop().time() + 60
+            pages = read_pages(parts, FakeDocument(pages_total=2), OcrOptions(), deadline)
+            return [page.result.status async for page in pages]
+
+        reading = [asyncio.create_task(read()) for _ in range(20)]
+        await eventually(lambda: len(layout.seen) == 40)
+        assert parts.pixels.pages == 0
+        gate.set()
+        assert await asyncio.gather(*reading) == [["ok"] * 2] * 20
+
+
+@pytest.mark.parametrize("ending", ["left", "too late", "layout fails", "no page can be rendered"])
+async def test_whatever_becomes_of_documents_their_places_are_free_again(stub: StubEngine, ending: str) -> None:
+    failing = frozenset({1, 2, 3} if ending == "no page can be rendered" else ())
+    layout: FakeLayout = HeldLayout(text_regions(1))
+    if ending in ("layout fails", "no page can be rendered"):
+        layout = FakeLayout(by_page={number: RuntimeError("no") for number in (1, 2, 3)})
+    async with parts_for(stub, layout) as parts:
+
+        async def read() -> None:
+            within_s = 0.2 if ending == "too late" else 60
+            deadline = asyncio.get_running_loop().time() + within_s
+            async for _ in read_pages(parts, FakeDocument(pages_total=3, failing=failing), OcrOptions(), deadline):
+                pass
+
+        reading = [asyncio.create_task(read()) for _ in range(20)]
+        if ending == "left":
+            await eventually(lambda: parts.pixels.pages > 0)
+            for task in reading:
+                task.cancel()
+        await asyncio.gather(*reading, return_exceptions=True)
+        await eventually(lambda: parts.pixels.pages == 0)
