@@ -95,7 +95,11 @@ class Settings(BaseSettings):
         description="Most pages that PP-DocLayout sees at once, of all documents; 0: 8 on a GPU, 1 on a CPU, which one "
         "page keeps as busy",
     )
-    layout_threads: int = Field(0, ge=0, description="CPU threads of the layout models; 0: one for each core")
+    layout_threads: int = Field(
+        0,
+        ge=0,
+        description="CPU threads of the layout models; 0: one for each core, fewer under a container's CPU limit",
+    )
 
     api_keys: str = Field("", description="Comma-separated keys; empty: no key is asked for")
 

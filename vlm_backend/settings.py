@@ -105,7 +105,11 @@ class Settings(BaseSettings):
     embedded_download: bool = Field(
         True, description="Download models that `EMBEDDED_LANGUAGE` needs and `EMBEDDED_MODEL_DIR` lacks"
     )
-    embedded_threads: int = Field(0, ge=0, description="CPU threads of the embedded engine; 0: one for each core")
+    embedded_threads: int = Field(
+        0,
+        ge=0,
+        description="CPU threads of the embedded engine; 0: one for each core, fewer under a container's CPU limit",
+    )
     embedded_queue: int = Field(256, ge=1, description="Requests waiting in the embedded engine; more answer 503")
 
 

@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from textlines.cores import available_cores
 from vlm_backend.driver import Driver, Gpu
 from vlm_backend.installation import Build, Installation
 from vlm_backend.logs import write_configuration
@@ -93,7 +94,7 @@ def _defaults(settings: Settings, build: Build | None) -> Iterator[tuple[str, st
     # Binding threads to cores fails in containers that see only some; the cache's default is half of the memory.
     yield "VLLM_CPU_OMP_THREADS_BIND", "nobind"
     yield "VLLM_CPU_KVCACHE_SPACE", "1"
-    yield "OMP_NUM_THREADS", str(len(os.sched_getaffinity(0)))
+    yield "OMP_NUM_THREADS", str(available_cores())
 
 
 def _model(settings: Settings) -> Iterator[str]:

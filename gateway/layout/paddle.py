@@ -18,6 +18,7 @@ from gateway.layout.batches import BatchQueue
 from gateway.layout.description import Description, read_description
 from gateway.layout.detections import page_layout
 from gateway.model import LayoutOptions, PageImage, PageLayout, Pixels
+from textlines.cores import available_cores
 
 FILE = "inference.onnx"
 SIDE = 800
@@ -48,7 +49,7 @@ class PaddleLayout:
         self.reason: str | None = "the layout model is loading"
         self._folder = folder
         self._device = device
-        self._cores = threads
+        self._cores = threads or available_cores()
         self._batch = batch
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="layout")
         self._description = Description()

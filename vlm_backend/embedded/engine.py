@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from textlines.cores import available_cores
 from textlines.detection import LineDetector, Pixels, TextLine
 from vlm_backend.embedded.languages import load_recognizers
 from vlm_backend.embedded.protocol import ApiError
@@ -51,7 +51,7 @@ class EmbeddedEngine:
     _reader: CropReader = field(init=False)
 
     def __post_init__(self) -> None:
-        self._cores = self.settings.embedded_threads or os.cpu_count() or 1
+        self._cores = self.settings.embedded_threads or available_cores()
         self._threads = ThreadPoolExecutor(self._cores, thread_name_prefix="reader")
         self._places = asyncio.Semaphore(self._cores)
 

@@ -258,6 +258,11 @@ def test_the_setting_for_concurrent_regions_is_obeyed() -> None:
     assert {bounds_for(settings, kind, 64).start for kind in ("vllm", "embedded", "external", None)} == {7}
 
 
+def test_the_embedded_engine_gets_calls_for_the_cores_of_its_container(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: {5})
+    assert bounds_for(Settings.model_validate({}), "embedded", None).most == 1 + 2
+
+
 async def test_the_model_of_the_settings_is_taken_where_a_server_has_several(stub: StubEngine) -> None:
     stub.model = "other"
     stub.more_models = ("wanted",)
