@@ -89,8 +89,9 @@ class _DocumentWork:
         self._options = options
         self._deadline = deadline
         self._view = view
+        self._caller = Caller(urgency)
         self._calls = RegionCalls(
-            parts.queue, parts.pixels, parts.engine, parts.reader, Caller(urgency), options, deadline
+            parts.queue, parts.pixels, parts.engine, parts.reader, self._caller, options, deadline
         )
 
     async def read_document(self) -> None:
