@@ -42,8 +42,9 @@ STRAIGHT, READING, CHAT = "straight to vLLM", "recognition path", "/v1/chat/comp
 PLAIN = "straight, without logprobs"
 MODEL = "PaddleOCR-VL-1.6"
 START_S = 600.0
-PAGES_AHEAD = 3
-"""Documents sent beyond those whose regions would keep all calls in flight: the first of a page wait for its layout."""
+AHEAD = 3
+"""Times as many regions in the documents that are sent at once as calls are in flight: documents take turns, so those
+that came together end together, and their successors have to be rendered first."""
 FULL_SIZE_TOKENS = 256
 """Most tokens of a region of a whole document where made-up weights never end an answer."""
 HEADER = ["way", "requests/s", "tokens/s", "ratio", "CPU ms: client", "gateway", "vLLM", "busy cores", "others'"]
@@ -157,7 +158,7 @@ async def measure_all(
             return results, {}, whole
         with recorded_gateway(service, EXAMPLE) as (gateway, regions):
             meter = Meter({"gateway": gateway.tree(), "vlm": service.tiers()["vlm"]})
-            at_once = in_flight // regions + PAGES_AHEAD
+            at_once = AHEAD * in_flight // regions
             read = documents(session, gateway.url, EXAMPLE, at_once, {"merge_blocks": "false"})
             questions = repeated(loads[0].questions[:regions], regions * wanted.documents)
             compared = await compare_documents(ways[STRAIGHT], questions, read, wanted, meter)
@@ -297,8 +298,8 @@ METHOD = f"""Goal: the recognition path gives at least {GOAL_RATIO} of what vLLM
 
 def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.vllm_efficiency", description=__doc__)
-    parser.add_argument("--in-flight", type=int, default=32, help="calls at once (default 32)")
-    parser.add_argument("--calls", type=int, default=112, help="calls of one repetition (default 112)")
+    parser.add_argument("--in-flight", type=int, help="calls at once (default 32; 128 with --full-size)")
+    parser.add_argument("--calls", type=int, help="calls of one repetition (default 112; 512 with --full-size)")
     parser.add_argument("--repetitions", type=int, default=5, help="of each way (default 5)")
     parser.add_argument("--documents", type=int, default=16, help="whole documents (default 16; 0: none)")
     parser.add_argument(
@@ -317,7 +318,7 @@ def options() -> argparse.Namespace:
     )
     wanted = parser.parse_args()
     wanted.in_flight = wanted.in_flight or (128 if wanted.full_size else 32)
-    wanted.calls = wanted.calls or (512 if wanted.full_size else 42)
+    wanted.calls = wanted.calls or (512 if wanted.full_size else 112)
     return wanted
 
 

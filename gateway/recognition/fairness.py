@@ -68,9 +68,9 @@ class FairSemaphore:
     """A semaphore whose limit may change while it is held, and whose waiters go by urgency, then in turn by caller.
 
     A batch gets what interactive callers leave, and one turn in `BATCH_SHARE` in any case, so that it never starves.
-    Callers take turns as in start-time fair queueing (Goyal, Vin, Chen 1996): each has a tag that grows by one a turn,
-    the least goes next, and one that comes anew begins at the tag of the present turn. So whoever asks for little waits
-    for one round, however much others have asked for before.
+    Callers take turns as in self-clocked fair queueing (Golestani 1994): each has a tag that grows by one a turn, the
+    least goes next, and one that comes anew begins one after the tag of the present turn. So whoever asks for little
+    waits for one round, however much others have asked for before, and those who come anew without end starve nobody.
     """
 
     def __init__(self, limit: int) -> None:
@@ -103,7 +103,7 @@ class FairSemaphore:
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         if caller not in self._lines:
             self._lines[caller] = _Line()
-            self._take_turn(caller, self._now[caller.urgency])
+            self._take_turn(caller, self._now[caller.urgency] + 1)
         line = self._lines[caller]
         line.join(page, next(self._order), waiter)
         self._wake()

@@ -2,13 +2,14 @@ from __future__ import annotations
 
 import asyncio
 import random
+import weakref
 from contextlib import ExitStack
 
 import pytest
 
 from gateway.errors import ServiceError
 from gateway.recognition.admission import RegionQueue
-from gateway.recognition.fairness import BATCH, Caller
+from gateway.recognition.fairness import BATCH, Caller, FairSemaphore
 from gateway.settings import Settings
 from tests.support.parts import eventually
 
@@ -85,6 +86,41 @@ async def test_who_comes_late_is_owed_nothing_for_the_time_before() -> None:
         await calls.begin(f"late {number}", late)
     await calls.finish_all()
     assert set(calls.order[4:6]) == {"late 0", "early 4"}
+
+
+async def test_newcomers_without_end_starve_no_document() -> None:
+    turns, document, order = FairSemaphore(1), Caller(), []
+
+    async def take(caller: Caller, name: str) -> None:
+        await turns.acquire(caller, 1)
+        order.append(name)
+        if name == "newcomer" and len(order) < 40:
+            tasks.append(asyncio.create_task(take(Caller(), "newcomer")))
+            await asyncio.sleep(0)
+        turns.release()
+
+    tasks = [asyncio.create_task(take(Caller(), "newcomer"))]
+    tasks += [asyncio.create_task(take(document, "document")) for _ in range(5)]
+    while not all(task.done() for task in tasks):
+        await asyncio.gather(*tasks)
+    assert order.count("document") == 5
+    assert max(at for at, name in enumerate(order) if name == "document") <= 12
+
+
+async def test_callers_that_were_served_are_forgotten_while_others_wait() -> None:
+    turns = FairSemaphore(1)
+    served = []
+    await turns.acquire(Caller(), 1)
+    for _ in range(100):
+        caller = Caller()
+        served.append(weakref.ref(caller))
+        waiting = asyncio.create_task(turns.acquire(caller, 1))
+        del caller
+        await asyncio.sleep(0)
+        turns.release()
+        await waiting
+    del waiting
+    assert sum(caller() is not None for caller in served) < 10
 
 
 async def test_a_batch_never_starves_however_many_interactive_callers_come() -> None:
