@@ -76,6 +76,12 @@ class Settings(BaseSettings):
         0, ge=0, lt=1, description="Share of the GPU's memory that vLLM takes; 0: what is free now, at most 0.9"
     )
     vlm_data_parallel: int = Field(1, ge=1, description="Copies of the model, one a GPU")
+    vlm_api_servers: int = Field(
+        0,
+        ge=0,
+        description="Processes that take pictures into vLLM and tokens out of it, 0.7 GB of memory each; 0: beside a "
+        "GPU one for each 4 cores, at most 4, else 1",
+    )
     vlm_dtype: Literal["auto", "bfloat16", "float16", "float32"] = Field(
         "auto",
         description="Numbers the model computes with; `auto`: bfloat16, float16 on older cards, float32 on a CPU",

@@ -186,7 +186,7 @@ def test_a_kill_is_one_end_and_leaves_nothing_behind(
     assert len(supervision(names)["vlm"]["ends"]) == 1
 
 
-COMPLAINT = "api_server.py: error: unrecognized arguments: --nonsense"
+COMPLAINT = "vllm serve: error: unrecognized arguments: --nonsense"
 
 
 def test_what_a_program_says_before_it_ends_is_the_reason(tmp_path: Path, names: dict[str, str]) -> None:

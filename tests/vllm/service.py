@@ -20,7 +20,8 @@ FROZEN_AFTER_S = 6
 
 
 def settings(folder: Path, checkpoint: Path) -> dict[str, str]:
-    """The environment of the service. A frozen engine is found sooner than by default: a test waits for it."""
+    """The environment of the service. It has two API servers, as beside a GPU, and finds a frozen engine sooner than by
+    default: a test waits for it."""
     return {
         "PORT": str(free_port()),
         "VLM_PORT": str(free_port()),
@@ -30,6 +31,7 @@ def settings(folder: Path, checkpoint: Path) -> dict[str, str]:
         "VLM_ENGINE": "vllm",
         "VLLM_PYTHON": str(vllm_python()),
         "VLM_MODEL": str(checkpoint),
+        "VLM_API_SERVERS": "2",
         "VLM_CANARY_INTERVAL_S": "2",
         "VLM_FROZEN_AFTER_S": str(FROZEN_AFTER_S),
         "LOG_FORMAT": "json",
@@ -70,12 +72,12 @@ class VllmService:
         counts = re.findall(r"^vllm:num_requests_(?:running|waiting)\{[^}]*\} ([0-9.]+)$", text, re.M)
         return sum(map(float, counts))
 
-    def api_server(self) -> psutil.Process:
+    def leader(self) -> psutil.Process:
         """vLLM's leading process, which the tier has become."""
         children = psutil.Process(self.process.pid).children(recursive=True)
-        return next(child for child in children if any("api_server" in word for word in child.cmdline()))
+        return next(child for child in children if any("vllm_entry" in word for word in child.cmdline()))
 
     def engine_core(self) -> psutil.Process:
         """The process that computes."""
-        children = self.api_server().children(recursive=True)
+        children = self.leader().children(recursive=True)
         return max(children, key=lambda child: child.memory_info().rss)

@@ -46,12 +46,15 @@ def in_vllms_environment(program: str, *arguments: str) -> Any:  # noqa: ANN401 
 @pytest.mark.parametrize("total_mib", [4_096, 8_192, 81_559])
 def test_vllm_understands_its_command_on_a_gpu(tmp_path: Path, total_mib: int) -> None:
     driver = Driver((13, 0), (Gpu("a card", total_mib, total_mib - 200, (8, 6)),), None)
-    settings = Settings.model_validate({"vlm_data_parallel": 2, "temp_dir": tmp_path, "vlm_model_dir": tmp_path})
+    settings = Settings.model_validate(
+        {"vlm_data_parallel": 2, "vlm_api_servers": 3, "temp_dir": tmp_path, "vlm_model_dir": tmp_path}
+    )
     words = command(settings, Installation(vllm_python(), "0.32.0", "cuda"), driver)
-    understood = in_vllms_environment(PARSE, *words[3:])
+    understood = in_vllms_environment(PARSE, *words[2:])
     assert understood["served_model_name"] == ["PaddlePaddle/PaddleOCR-VL-1.6", "PaddleOCR-VL-1.6-0.9B"]
     assert understood["host"] == "127.0.0.1"
     assert (understood["enable_prefix_caching"], understood["mm_processor_cache_gb"]) == (False, 0)
+    assert understood["api_server_count"] == 3
     assert (understood["data_parallel_size"], understood["dtype"]) == (2, "bfloat16")
     assert 0.5 < understood["gpu_memory_utilization"] <= 0.9
     assert understood["shutdown_timeout"] > 0

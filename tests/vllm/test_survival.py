@@ -35,7 +35,7 @@ def states(service: VllmService, seen: set[str], until: threading.Event) -> None
 def test_an_engine_killed_in_the_middle_of_documents_loses_nothing(
     service: VllmService, reading: ThreadPoolExecutor
 ) -> None:
-    before = service.api_server().pid
+    before = service.leader().pid
     seen: set[str] = set()
     done = threading.Event()
     reading.submit(states, service, seen, done)
@@ -47,13 +47,13 @@ def test_an_engine_killed_in_the_middle_of_documents_loses_nothing(
     assert [answer.status_code for answer in answers] == [200] * 4
     assert {answer.text for answer in answers} == {example_markdown()}
     assert "restarting" in seen
-    assert service.api_server().pid != before
+    assert service.leader().pid != before
 
 
 def test_a_frozen_engine_is_found_killed_and_replaced_and_its_calls_are_answered(
     service: VllmService, reading: ThreadPoolExecutor
 ) -> None:
-    before = service.api_server().pid
+    before = service.leader().pid
     service.engine_core().send_signal(signal.SIGSTOP)
     document = reading.submit(service.read, EXAMPLE, format="markdown")
     assert httpx.get(f"http://127.0.0.1:{service.vlm_port}/health", timeout=5).status_code == 200
@@ -61,14 +61,14 @@ def test_a_frozen_engine_is_found_killed_and_replaced_and_its_calls_are_answered
     assert httpx.get(f"{service.url}/readyz", timeout=5).status_code == 503
     answer = document.result()
     assert (answer.status_code, answer.text) == (200, example_markdown())
-    assert service.api_server().pid != before
+    assert service.leader().pid != before
     assert "frozen" in service.log.read_text(encoding="utf-8")
 
 
 def test_while_it_loads_the_service_says_so_and_is_alive_but_not_ready(
     service: VllmService, reading: ThreadPoolExecutor
 ) -> None:
-    service.api_server().kill()
+    service.leader().kill()
     wait_until(lambda: "loading" in (service.health()["vlm"]["reason"] or ""), "the loading", 60, service.log)
     health = service.health()
     assert (health["status"], health["vlm"]["state"]) == ("degraded", "restarting")

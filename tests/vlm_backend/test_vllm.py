@@ -73,6 +73,16 @@ def test_numbers_that_the_device_can_compute_with(tmp_path: Path, build: Build, 
     assert value(line(tmp_path, build=build, driver=driver), "--dtype") == dtype
 
 
+@pytest.mark.parametrize(("cores", "servers"), [(1, "1"), (8, "2"), (64, "4")])
+def test_a_card_is_fed_by_as_many_processes_as_there_are_cores_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cores: int, servers: str
+) -> None:
+    monkeypatch.setattr("vlm_backend.vllm.available_cores", lambda: cores)
+    assert value(line(tmp_path), "--api-server-count") == servers
+    assert value(line(tmp_path, vlm_api_servers=7), "--api-server-count") == "7"
+    assert value(line(tmp_path, build="cpu", driver=Driver(None, (), "none")), "--api-server-count") == "1"
+
+
 def test_a_cpu_is_not_asked_for_gpu_memory(tmp_path: Path) -> None:
     words = line(tmp_path, build="cpu", driver=Driver(None, (), "none"))
     assert "--gpu-memory-utilization" not in words

@@ -1,0 +1,30 @@
+"""`vllm serve` in vLLM's own environment, run as a file: `python vlm_backend/vllm_entry.py --model ...`.
+
+Its command wants a package of the name `vllm`, which the CPU build's is not, and its module of old serves with one
+process whatever `--api-server-count` says.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+
+def main() -> None:
+    from vllm.entrypoints.cli.serve import ServeSubcommand
+    from vllm.entrypoints.launchers.cli_args import make_arg_parser
+    from vllm.entrypoints.serve.utils.api_utils import cli_env_setup
+    from vllm.utils.argparse_utils import FlexibleArgumentParser
+
+    cli_env_setup()
+    arguments = make_arg_parser(FlexibleArgumentParser(prog="vllm serve")).parse_args()
+    serve = ServeSubcommand()
+    serve.validate(arguments)
+    serve.cmd(arguments)
+
+
+# Not this file's folder, in which `vllm` is a module of ours; the formatter of logs is found from the working folder.
+sys.path[0] = os.getcwd()
+
+if __name__ == "__main__":
+    main()
