@@ -1,25 +1,40 @@
-"""Whole documents through `POST /ocr` against the same crops sent straight to the same vLLM."""
+"""Whole documents through `POST /ocr`: as users send them, and against the same crops straight to the same vLLM."""
 
 from __future__ import annotations
 
 import json
 import sys
 import tempfile
-from argparse import Namespace
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
+import aiohttp
+
 from benchmarks.load.processes import Program
 from benchmarks.load.servers import gateway_on
 from benchmarks.meter import Meter, measured
-from benchmarks.questions import Question
 from benchmarks.service import Service
 from benchmarks.throughput import Sample
-from benchmarks.ways import Answer, Way
+from benchmarks.ways import STRAIGHT, Answering, documents
 
 OCR = "/ocr, layout recorded"
+AHEAD = 3
+"""Times as many regions in the documents that are sent at once as calls are in flight: documents take turns, so those
+that came together end together, and their successors have to be rendered first."""
+MOST_TOKENS = 256
+"""Of a region: made-up weights never end an answer."""
+
+
+async def measure_documents(
+    session: aiohttp.ClientSession, url: str, file: Path, count: int, in_flight: int, meter: Meter
+) -> Sample:
+    """So many documents through the service at `url`, layout and all, after one that is not counted."""
+    read = documents(session, url, file, max(1, in_flight // 4), {"max_tokens": str(MOST_TOKENS)})
+    await read(1)
+    whole, _ = await measured(partial(read, count), meter)
+    return whole
 
 
 @contextmanager
@@ -40,23 +55,18 @@ def recorded_gateway(service: Service, file: Path) -> Iterator[tuple[Program, in
 
 
 async def compare_documents(
-    straight: Way,
-    questions: Sequence[Question],
-    read: Callable[[int], Awaitable[list[Answer]]],
-    wanted: Namespace,
-    meter: Meter,
-) -> tuple[list[Sample], list[Sample]]:
-    """Samples of all `questions` straight, and of `wanted.documents` documents that ask the same, in turns; after one
-    round that is not counted. Ends the benchmark where they are not answered with as many tokens."""
-    samples: tuple[list[Sample], list[Sample]] = ([], [])
-    for repetition in range(wanted.repetitions + 1):
-        crops, answers = await measured(partial(straight, questions), meter)
-        whole, documents = await measured(partial(read, wanted.documents), meter)
+    straight: Answering, read: Answering, repetitions: int, meter: Meter
+) -> dict[str, list[Sample]]:
+    """Samples of the same regions `straight` and of documents `read`, in turns, after one round that is not counted.
+    Ends the benchmark where the documents have not as many regions, or these not as many tokens."""
+    samples: dict[str, list[Sample]] = {STRAIGHT: [], OCR: []}
+    for repetition in range(repetitions + 1):
+        crops, _ = await measured(straight, meter)
+        whole, _ = await measured(read, meter)
         print(f"{OCR}: {whole}; straight: {crops}", file=sys.stderr)
-        said, read_tokens = (sum(answer.tokens for answer in found) for found in (answers, documents))
-        if (said, len(questions)) != (read_tokens, sum(document.calls for document in documents)):
-            sys.exit(f"{OCR}: {read_tokens} tokens of {whole.calls} regions, straight {said} of {len(questions)}")
+        if (crops.tokens, crops.calls) != (whole.tokens, whole.calls):
+            sys.exit(f"{OCR}: {whole.tokens} tokens of {whole.calls} regions, straight {crops.tokens} of {crops.calls}")
         if repetition:
-            samples[0].append(crops)
-            samples[1].append(whole)
+            samples[STRAIGHT].append(crops)
+            samples[OCR].append(whole)
     return samples

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import psutil
 
 from benchmarks.throughput import Sample
-from benchmarks.ways import Answer
+from benchmarks.ways import Answer, Answering
 
 QUIET_CORES = 0.1
 """Cores that other processes may take while a sample counts at once."""
@@ -33,7 +33,7 @@ def _cpu_s(process: psutil.Process) -> float:
     return float(times.user + times.system)
 
 
-async def measured(answering: Callable[[], Awaitable[list[Answer]]], meter: Meter) -> tuple[Sample, list[Answer]]:
+async def measured(answering: Answering, meter: Meter) -> tuple[Sample, list[Answer]]:
     """Measures again where other processes of the machine were busy meanwhile; at last, takes the quietest."""
     tries = []
     for _ in range(TRIES_MAX):
@@ -43,7 +43,8 @@ async def measured(answering: Callable[[], Awaitable[list[Answer]]], meter: Mete
         cpu_s = {who: after[who] - before[who] for who in after}
         others_s = max(0.0, cpu_s.pop("machine") - sum(cpu_s.values()))
         calls, tokens = sum(answer.calls for answer in answers), sum(answer.tokens for answer in answers)
-        tries.append((Sample(calls, tokens, wall_s, cpu_s, others_s), answers))
+        pages = sum(answer.pages for answer in answers)
+        tries.append((Sample(calls, tokens, wall_s, cpu_s, others_s, pages), answers))
         if others_s / wall_s <= QUIET_CORES:
             break
     return min(tries, key=lambda taken: taken[0].foreign_cores)

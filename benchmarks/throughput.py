@@ -13,13 +13,14 @@ CpuSeconds = Mapping[str, float]
 @dataclass(frozen=True, slots=True)
 class Sample:
     """One repetition of one way: all calls, from the first sent to the last answered. `others_s` is the CPU time of
-    everything else on the machine."""
+    everything else on the machine; `pages` only whole documents have."""
 
     calls: int
     tokens: int
     wall_s: float
     cpu_s: CpuSeconds
     others_s: float = 0.0
+    pages: int = 0
 
     def __str__(self) -> str:
         return f"{self.calls_a_second:.1f} calls/s, others took {self.foreign_cores:.2f} cores"
@@ -27,6 +28,10 @@ class Sample:
     @property
     def calls_a_second(self) -> float:
         return self.calls / self.wall_s
+
+    @property
+    def pages_a_second(self) -> float:
+        return self.pages / self.wall_s
 
     @property
     def tokens_a_second(self) -> float:

@@ -15,10 +15,13 @@ from typing import Any
 import aiohttp
 
 from benchmarks.questions import Question, request_body
+from benchmarks.service import Service
 from gateway.recognition import Recognition, create_recognition
 from gateway.recognition.fairness import Caller
 from gateway.settings import Settings
 
+STRAIGHT, READING, CHAT = "straight to vLLM", "recognition path", "/v1/chat/completions"
+PLAIN = "straight, without logprobs"
 LONGEST_S = 3600.0
 READY_S = 60.0
 JSON = {"Content-Type": "application/json"}
@@ -26,12 +29,38 @@ JSON = {"Content-Type": "application/json"}
 
 @dataclass(frozen=True, slots=True)
 class Answer:
+    """To one crop, or of a whole document: then `calls` are its regions, and `pages` is not 0."""
+
     text: str
     tokens: int
     calls: int = 1
+    pages: int = 0
 
 
+Answering = Callable[[], Awaitable[list[Answer]]]
 Way = Callable[[Sequence[Question]], Awaitable[list[Answer]]]
+
+
+@asynccontextmanager
+async def raw_client() -> AsyncIterator[aiohttp.ClientSession]:
+    """With no limit of its own, of connections or of time."""
+    timeout, connector = aiohttp.ClientTimeout(None), aiohttp.TCPConnector(limit=0)
+    async with aiohttp.ClientSession(timeout=timeout, connector=connector) as session:
+        yield session
+
+
+@asynccontextmanager
+async def all_ways(session: aiohttp.ClientSession, service: Service, in_flight: int) -> AsyncIterator[dict[str, Way]]:
+    """To the service's vLLM, by name."""
+    base_url = f"http://127.0.0.1:{service.vlm_port}/v1"
+    model = await _served_model(session, base_url)
+    async with recognition(service.vlm_port, in_flight) as reading:
+        yield {
+            STRAIGHT: over_http(session, base_url, model, in_flight),
+            READING: reading,
+            CHAT: over_http(session, f"{service.url}/v1", model, in_flight),
+            PLAIN: over_http(session, base_url, model, in_flight, logprobs=False),
+        }
 
 
 def over_http(
@@ -74,7 +103,7 @@ async def recognition(vlm_port: int, in_flight: int) -> AsyncIterator[Way]:
 def documents(
     session: aiohttp.ClientSession, url: str, file: Path, in_flight: int, options: dict[str, str]
 ) -> Callable[[int], Awaitable[list[Answer]]]:
-    """The same file to `POST /ocr` so many times. An answer is a document; `calls` are its regions."""
+    """The same file to `POST /ocr` so many times; an answer is a document."""
     slots = asyncio.Semaphore(in_flight)
     data = file.read_bytes()
 
@@ -83,9 +112,16 @@ def documents(
         form.add_field("file", data, filename=file.name)
         async with slots:
             answer = await _posted(session, f"{url}/ocr", data=form)
-        return Answer(answer["markdown"], answer["usage"]["completion_tokens"], answer["usage"]["regions"])
+        usage = answer["usage"]
+        return Answer(answer["markdown"], usage["completion_tokens"], usage["regions"], usage["pages"])
 
     return lambda count: _all(read, range(count))
+
+
+async def _served_model(session: aiohttp.ClientSession, base_url: str) -> str:
+    async with session.get(f"{base_url}/models") as models:
+        model: str = (await models.json())["data"][0]["id"]
+    return model
 
 
 async def _read(parts: Recognition, questions: Sequence[Question]) -> list[Answer]:
