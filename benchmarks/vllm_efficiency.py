@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import math
 import os
 import signal
 import sys
@@ -141,7 +142,7 @@ async def documents_against_crops(
     """The example's documents, its layout recorded; `crops` begin with the example's, in its order."""
     with recorded_gateway(service, EXAMPLE) as (gateway, regions):
         meter = Meter({"gateway": gateway.tree(), "vlm": service.tiers()["vlm"]})
-        at_once = AHEAD * wanted.in_flight // regions
+        at_once = math.ceil(AHEAD * wanted.in_flight / regions)
         read = documents(session, gateway.url, EXAMPLE, at_once, {"merge_blocks": "false"})
         questions = repeated(list(crops[:regions]), regions * wanted.documents)
         return await compare_documents(
