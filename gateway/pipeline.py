@@ -1,10 +1,11 @@
 """The whole way of a document: pages to regions, regions to readings, readings to Markdown, pages out in order.
 
 Memory: a crop is cut and encoded when it has its place in the queue, and a page's pixels are freed when all its crops
-are cut, while its calls still wait. So the pixels alive are bounded by the pixel stage; where the queue is full, by
-`pages_in_flight` for each document, for a page that waits for room in it gives its place in the stage to others; and
-the crops by the queue's capacity. Cutting at the call's turn would hold a page until its last call: the few pages that
-may hold pixels would not keep an engine busy that reads a hundred regions at once.
+are cut, while its calls still wait. So the pixels alive are bounded by the pixel stage, and the crops by the queue's
+capacity. A page that waits for room in the queue, or for its document's share of it, gives its place in the stage to
+others: where the engine is what limits, pixels are bounded by `pages_in_flight` for each document. Cutting at the
+call's turn would hold a page until its last call: the few pages that may hold pixels would not keep an engine busy that
+reads a hundred regions at once.
 """
 
 from __future__ import annotations
@@ -113,7 +114,10 @@ class _DocumentWork:
             started = monotonic()
             # No name for the page here: it would keep the pixels while the next one waits for its place.
             reading = self._read_page(await _next_page(source, place), place, ms_since(started))
-            self.pages.put_nowait(tasks.create_task(reading))
+            task = tasks.create_task(reading)
+            # A task that is cancelled before its first step never gets to its own `finally`.
+            task.add_done_callback(partial(_leave, place))
+            self.pages.put_nowait(task)
         await anext(source, None)  # to its end: a generator that is forgotten before takes a task of its own to close
 
     async def _read_page(self, page: PageImage | PageFailure, place: PixelPlace, intake_ms: int) -> ReadPage:
@@ -152,9 +156,9 @@ class _DocumentWork:
         pixels, regions, size = self._parts.pixels, layout.regions, (page.width, page.height)
         cut = CutPage(page.number, *size, page.dpi, page.angle, layout, layout_ms=ms_since(started))
         for region in regions:
-            if not self._calls.has_room():
-                place.leave()
             first = cut.first_of_group(region)
+            if first is None and self._calls.would_wait(region):
+                place.leave()
             cut.readings.append(first or await self._calls.start(page, region, regions, calls))
         for region in regions:
             if self._options.images != "none" and is_picture(region.label, self._options):
@@ -190,3 +194,7 @@ async def _next_page(source: AsyncIterator[PageImage | PageFailure], place: Pixe
     except BaseException:
         place.leave()
         raise
+
+
+def _leave(place: PixelPlace, _task: asyncio.Task[ReadPage]) -> None:
+    place.leave()

@@ -40,8 +40,10 @@ def _groups(root: Path) -> Iterator[Path]:
     for line in _words(root / "proc/self/cgroup", "\n"):
         controllers, _, path = line.partition(":")[2].partition(":")
         if not controllers or "cpu" in controllers.split(","):
-            group = (version_1 if controllers else version_2) / path.lstrip("/")
-            yield from (group, *group.parents)
+            mounts = (version_1, version_2 / controllers) if controllers else (version_2,)
+            for mount in mounts:
+                group = mount / path.lstrip("/")
+                yield from (group, *group.parents)
 
 
 def _words(file: Path, separator: str | None = None) -> list[str]:

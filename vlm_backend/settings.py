@@ -80,7 +80,7 @@ class Settings(BaseSettings):
         0,
         ge=0,
         description="Processes that take pictures into vLLM and tokens out of it, 0.7 GB of memory each; 0: beside a "
-        "GPU one for each 4 cores, at most 4, else 1",
+        "GPU one for each 4 cores, at most 4, but one for each copy of the model; else 1",
     )
     vlm_dtype: Literal["auto", "bfloat16", "float16", "float32"] = Field(
         "auto",
@@ -93,7 +93,7 @@ class Settings(BaseSettings):
         3,
         ge=0,
         description="How long vLLM finishes requests when it is told to stop, which is after the gateway; supervisord "
-        "ends it after 5 s",
+        "ends it after 5 s. With several API servers it finishes none, and waits for 1 s at most",
     )
     vlm_trust_remote_code: bool = Field(
         False, description="Run code that comes with the weights; PaddleOCR-VL needs none with this vLLM"

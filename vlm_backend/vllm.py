@@ -133,20 +133,25 @@ def _pixel_limits(settings: Settings) -> dict[str, object]:
 
 def _server(settings: Settings, gpu: Gpu | None) -> Iterator[str]:
     yield from ("--host", "127.0.0.1", "--port", str(settings.vlm_port))
-    yield from ("--api-server-count", str(settings.vlm_api_servers or _api_servers(gpu)))
+    servers = settings.vlm_api_servers or _api_servers(settings, gpu)
+    yield from ("--api-server-count", str(servers))
     yield from ("--allowed-media-domains", NOWHERE)
-    # With the default of 0, requests in flight at SIGTERM hang until their clients give up.
-    yield from ("--shutdown-timeout", str(settings.vlm_shutdown_timeout_s))
+    # With the default of 0, requests in flight at SIGTERM hang until their clients give up. Several servers leave the
+    # engine at once, so that they would finish nothing however long they wait.
+    patience_s = settings.vlm_shutdown_timeout_s if servers == 1 else min(1, settings.vlm_shutdown_timeout_s)
+    yield from ("--shutdown-timeout", str(patience_s))
     yield from ("--stream-interval", str(settings.vlm_stream_interval))
     yield from ("--enable-request-id-headers", "--disable-fastapi-docs", "--disable-uvicorn-access-log")
     yield from ("--uvicorn-log-level", "warning")
     yield from _logging(settings)
 
 
-def _api_servers(gpu: Gpu | None) -> int:
+def _api_servers(settings: Settings, gpu: Gpu | None) -> int:
     """A region takes 20 ms of one such process (2 cores of a Xeon, vLLM 0.32): one alone would not let the card read
     more than some four pages a second."""
-    return min(max(1, available_cores() // CORES_OF_API_SERVER), MOST_API_SERVERS) if gpu else 1
+    if gpu is None:
+        return 1
+    return max(settings.vlm_data_parallel, min(available_cores() // CORES_OF_API_SERVER, MOST_API_SERVERS))
 
 
 def _logging(settings: Settings) -> Iterator[str]:

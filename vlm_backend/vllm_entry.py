@@ -14,17 +14,20 @@ def main() -> None:
     from vllm.entrypoints.cli.serve import ServeSubcommand
     from vllm.entrypoints.launchers.cli_args import make_arg_parser
     from vllm.entrypoints.serve.utils.api_utils import cli_env_setup
+    from vllm.logger import configure_logging_from_args
     from vllm.utils.argparse_utils import FlexibleArgumentParser
 
     cli_env_setup()
     arguments = make_arg_parser(FlexibleArgumentParser(prog="vllm serve")).parse_args()
+    configure_logging_from_args(arguments)
     serve = ServeSubcommand()
     serve.validate(arguments)
     serve.cmd(arguments)
 
 
-# Not this file's folder, in which `vllm` is a module of ours; the formatter of logs is found from the working folder.
-sys.path[0] = os.getcwd()
+# In this file's folder `vllm` is a module of ours; the formatter of logs is found from the working folder.
+if sys.path[0] == os.path.dirname(os.path.abspath(__file__)):
+    sys.path[0] = os.getcwd()
 
 if __name__ == "__main__":
     main()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -49,7 +50,8 @@ class PaddleLayout:
         self.reason: str | None = "the layout model is loading"
         self._folder = folder
         self._device = device
-        self._cores = threads or available_cores()
+        # 0: ONNX Runtime takes all physical cores, which is right where nothing keeps this process to fewer.
+        self._cores = threads or (available_cores() if available_cores() < (os.cpu_count() or 1) else 0)
         self._batch = batch
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="layout")
         self._description = Description()

@@ -33,9 +33,9 @@ class RegionCalls:
     options: OcrOptions
     deadline: float
 
-    def has_room(self) -> bool:
-        """Whether the next call would have its place in the queue at once."""
-        return self.queue.has_room(self.caller)
+    def would_wait(self, region: Region) -> bool:
+        """Whether the region's call would have to wait for its place in the queue."""
+        return task_for(region.label, self.options) is not None and not self.queue.has_room(self.caller)
 
     async def start(
         self, page: PageImage, region: Region, regions: Sequence[Region], tasks: asyncio.TaskGroup

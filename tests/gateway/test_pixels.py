@@ -2,15 +2,18 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
+from functools import partial
 
 import pytest
 
-from gateway.model import LayoutOptions, OcrOptions, PageImage, PageLayout, Region
+from gateway.errors import ServiceError
+from gateway.model import LayoutOptions, OcrOptions, PageFailure, PageImage, PageLayout, Region
 from gateway.pipeline import read_pages
+from gateway.pixels import PixelStage
 from gateway.recognition.fairness import BATCH, INTERACTIVE, Urgency
-from tests.support.fakes import FakeDocument, FakeLayout, text_regions
-from tests.support.parts import eventually, parts_for
+from tests.support.fakes import FakeDocument, FakeLayout, blank, text_regions
+from tests.support.parts import eventually, parts_for, settings_for
 from tests.support.stub_engine import Reply, StubEngine
 
 
@@ -93,6 +96,57 @@ async def test_documents_that_wait_for_the_engine_keep_no_other_from_being_laid_
         assert parts.pixels.pages == 0
         gate.set()
         assert await asyncio.gather(*reading) == [["ok"] * 2] * 20
+
+
+async def test_a_document_that_has_its_share_of_the_queue_keeps_no_other_from_being_laid_out(stub: StubEngine) -> None:
+    gate = threading.Event()
+    stub.answer = lambda _request: Reply(after=gate)
+    layout = FakeLayout(text_regions(90))
+    async with parts_for(stub, layout, max_concurrent_regions=1) as parts:
+        deadline = asyncio.get_running_loop().time() + 60
+        pages = read_pages(parts, FakeDocument(pages_total=5, height=9000), OcrOptions(), deadline)
+        reading = asyncio.create_task(anext(pages))
+        await eventually(lambda: parts.queue.waiting > 0 and parts.pixels.pages == 0)
+        assert parts.queue.waiting < parts.settings.max_queued_regions
+        gate.set()
+        await reading
+        await pages.aclose()
+
+
+class EndsBadly(FakeDocument):
+    """Its first page comes; then the render workers are gone."""
+
+    async def pages(self) -> AsyncIterator[PageImage | PageFailure]:
+        yield PageImage(1, blank(400, 300), dpi=144)
+        raise ServiceError(503, "shutting_down", "The service is shutting down.")
+
+
+async def test_documents_whose_pages_end_badly_keep_no_places(stub: StubEngine) -> None:
+    async with parts_for(stub, regions=text_regions(1)) as parts:
+        for _ in range(20):
+            deadline = asyncio.get_running_loop().time() + 60
+            with pytest.raises(ServiceError, match="shutting down"):
+                async for _page in read_pages(parts, EndsBadly(pages_total=2), OcrOptions(), deadline):
+                    pass
+            await eventually(lambda: parts.pixels.pages == 0)
+
+
+async def test_cutting_leaves_the_event_loop_a_core(stub: StubEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.pixels.available_cores", lambda: 3)
+    stage, gate, begun = PixelStage(settings_for(stub)), threading.Event(), []
+
+    def work(number: int) -> None:
+        begun.append(number)
+        gate.wait(10)
+
+    tasks = [asyncio.create_task(stage.run(partial(work, number))) for number in range(5)]
+    await eventually(lambda: len(begun) == 2)
+    await asyncio.sleep(0.1)
+    assert len(begun) == 2
+    gate.set()
+    await asyncio.gather(*tasks)
+    stage.close()
+    await eventually(lambda: not any(thread.name.startswith("pixels") for thread in threading.enumerate()))
 
 
 @pytest.mark.parametrize("ending", ["left", "too late", "layout fails", "no page can be rendered"])

@@ -31,7 +31,8 @@ def folder(tmp_path: Path) -> Path:
     (package / "embedded").mkdir(parents=True)
     for module in (ROOT / "vlm_backend").glob("*.py"):
         (package / module.name).write_bytes(module.read_bytes())
-    shutil.copytree(ROOT / "vlm_backend" / "doctor", package / "doctor", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("vlm_backend/doctor", "textlines"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
     (package / "embedded" / "__init__.py").touch()
     (package / "embedded" / "__main__.py").write_text("import os\nprint(os.getpid())\nraise SystemExit(7)\n")
     return tmp_path

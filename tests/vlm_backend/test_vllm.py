@@ -80,7 +80,13 @@ def test_a_card_is_fed_by_as_many_processes_as_there_are_cores_for(
     monkeypatch.setattr("vlm_backend.vllm.available_cores", lambda: cores)
     assert value(line(tmp_path), "--api-server-count") == servers
     assert value(line(tmp_path, vlm_api_servers=7), "--api-server-count") == "7"
+    assert value(line(tmp_path, vlm_data_parallel=6), "--api-server-count") == "6"
     assert value(line(tmp_path, build="cpu", driver=Driver(None, (), "none")), "--api-server-count") == "1"
+
+
+def test_several_servers_that_would_finish_nothing_do_not_hold_up_a_stop(tmp_path: Path) -> None:
+    assert value(line(tmp_path, vlm_api_servers=1, vlm_shutdown_timeout_s=3), "--shutdown-timeout") == "3"
+    assert value(line(tmp_path, vlm_api_servers=2, vlm_shutdown_timeout_s=3), "--shutdown-timeout") == "1"
 
 
 def test_a_cpu_is_not_asked_for_gpu_memory(tmp_path: Path) -> None:
