@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import json
 import re
 import time
 from collections.abc import Iterable, Iterator
@@ -177,6 +178,12 @@ async def test_a_client_that_leaves_frees_the_engine_within_a_second(
         await asyncio.gather(call, return_exceptions=True)
     await running_requests_become(service, 0)
     assert time.monotonic() - left_at < 1
+
+
+def test_vllm_logs_as_we_do_from_its_first_line(service: VllmService) -> None:
+    lines = [line for line in service.log.read_text(encoding="utf-8").splitlines() if "server version" in line]
+    assert lines
+    assert {(entry["logger"], entry["level"]) for entry in map(json.loads, lines)} == {("vlm", "info")}
 
 
 async def running_requests_become(service: VllmService, number: int) -> None:
