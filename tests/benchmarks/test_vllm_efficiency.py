@@ -107,7 +107,7 @@ async def test_documents_are_compared_with_their_own_crops_as_many_times(monkeyp
     crops = [Question(crop_of(b"", 1, 1), prompt) for prompt in ("first", "second", "of another document")]
     session = cast(aiohttp.ClientSession, None)
     compared = await documents_against_crops(session, NoService("http://nowhere", 1, 0), noted, crops, wanted)
-    assert sent == [("http://recorded", 13, {"merge_blocks": "false"})]
+    assert sent == [("http://recorded", 14, {"merge_blocks": "false"})]
     assert asked == [["first", "second"] * 3] * 2
     assert {name: [sample.calls for sample in taken] for name, taken in compared.items()} == {STRAIGHT: [6], OCR: [6]}
 

@@ -83,7 +83,7 @@ def test_a_service_that_dies_is_quoted(tmp_path: Path) -> None:
 
 def test_a_wrong_port_is_found_and_the_container_stopped_all_the_same(tmp_path: Path) -> None:
     engine = ProcessEngine(image(tmp_path, FLAW="port"), tmp_path)
-    findings = column(engine, PLAIN, replace(BRIEF, start=2))
+    findings = column(engine, PLAIN, replace(BRIEF, start=6))
     assert failed(findings) == {"start"}
     assert findings["stop"].mark == "ok"
     assert {findings[name].mark for name in findings.keys() - {"start", "stop", "log"}} == {"none"}
