@@ -17,6 +17,7 @@ import aiohttp
 from benchmarks.questions import Question, request_body
 from benchmarks.service import Service
 from gateway.recognition import Recognition, create_recognition
+from gateway.recognition.client import KEEPALIVE_S
 from gateway.recognition.fairness import Caller
 from gateway.settings import Settings
 
@@ -44,7 +45,7 @@ Way = Callable[[Sequence[Question]], Awaitable[list[Answer]]]
 @asynccontextmanager
 async def raw_client() -> AsyncIterator[aiohttp.ClientSession]:
     """With no limit of its own, of connections or of time."""
-    timeout, connector = aiohttp.ClientTimeout(None), aiohttp.TCPConnector(limit=0)
+    timeout, connector = aiohttp.ClientTimeout(None), aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEPALIVE_S)
     async with aiohttp.ClientSession(timeout=timeout, connector=connector) as session:
         yield session
 
