@@ -73,7 +73,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--in-flight", type=int, help="calls at once (default 32; 128 with --full-size)")
     parser.add_argument("--calls", type=int, help="calls of one repetition (default 112; 512 with --full-size)")
     parser.add_argument("--repetitions", type=int, default=5, help="of each way (default 5)")
-    parser.add_argument("--documents", type=int, default=16, help="whole documents (default 16; 0: none)")
+    parser.add_argument("--documents", type=int, default=32, help="whole documents (default 32; 0: none)")
     parser.add_argument(
         "--output-tokens",
         type=int,
