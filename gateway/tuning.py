@@ -28,8 +28,8 @@ def give_back_freed_memory() -> None:
 def shorten_pauses() -> None:
     """Takes all that is there now out of the search for garbage, which stops the event loop while it lasts.
 
-    To be called once the modules are imported. How often it looks stays as it is: each document leaves some garbage in
-    circles, and with rarer searches memory grew by 67 MB an hour at full load.
+    To be called once the modules are imported. How often it looks stays as it is: whatever leaves
+    garbage in circles (libraries may) adds up between searches, 67 MB an hour at full load when they were rarer.
     """
     gc.collect()
     gc.freeze()

@@ -51,7 +51,8 @@ class PaddleLayout:
         self._folder = folder
         self._device = device
         # 0: ONNX Runtime takes all physical cores, which is right where nothing keeps this process to fewer.
-        self._cores = threads or (available_cores() if available_cores() < (os.cpu_count() or 1) else 0)
+        cores = available_cores()
+        self._cores = threads or (cores if cores < (os.cpu_count() or 1) else 0)
         self._batch = batch
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="layout")
         self._description = Description()
