@@ -8,12 +8,15 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 
-from gateway.api import about, files, health, models, ocr
-from gateway.api.chat import routes as chat
-from gateway.api.errors import install_errors
+from gateway.api import about, health
 from gateway.api.idempotency import SharedAnswers
 from gateway.api.middleware import BodyLimitMiddleware, HeadMiddleware, RequestMiddleware
+from gateway.api.ocr import routes as files
+from gateway.api.ocr import routes as ocr
+from gateway.api.openai import routes as chat
+from gateway.api.openai import routes as models
 from gateway.api.paddlex import routes as paddlex
+from gateway.api.problems import install_errors
 from gateway.parts import Parts, create_parts
 from gateway.service import Service, service_version
 from gateway.settings import Settings

@@ -1,4 +1,4 @@
-"""Errors that a client may see. Each has a stable `code`; `gateway.api.errors` gives them the shape a path speaks."""
+"""Errors that a client may see. Each has a stable `code`; `gateway.api.problems` gives them the shape a path speaks."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field
 from starlette.responses import JSONResponse, Response
 
 from gateway.api.auth import KeyRequired
-from gateway.api.errors import request_id_of
+from gateway.api.problems import request_id_of
 from gateway.layout.base import LayoutDetector
 from gateway.recognition.engine import EngineMonitor
 from gateway.service import Service

@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 
 from fastapi import Request
 
-from gateway.api.pieces import PiecesResponse
+from gateway.api.chunked_response import PiecesResponse
 from gateway.errors import ServiceError
 from gateway.settings import Settings
 

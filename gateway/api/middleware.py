@@ -12,7 +12,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from gateway.api.errors import error_event, error_response, internal_error, shutting_down
+from gateway.api.problems import error_event, error_response, internal_error, shutting_down
 from gateway.errors import ServiceError
 from gateway.metrics import Metrics
 

@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from gateway.api.paddlex.pages import RestructurePagesRequest
-from gateway.api.paddlex.request import LayoutParsingRequest
+from gateway.api.paddlex.schema import LayoutParsingRequest, RestructurePagesRequest
 from tests.clients.conftest import KEY, ROOT, run
 from tests.gateway.api.paddlex.conftest import ask
 from tests.gateway.intake.files import pdf

@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from gateway.api.chat.request import ChatRequest
-from gateway.api.options import RequestOptions
+from gateway.api.ocr.options import RequestOptions
+from gateway.api.openai.schema import ChatRequest
 from gateway.assembly.labels import LABELS
 from gateway.model import Block, DocumentInfo, DocumentResult, PageResult, Timings, Usage
 

@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from gateway.api.paddlex.pages import RestructurePagesRequest
-from gateway.api.paddlex.request import LayoutParsingRequest
+from gateway.api.paddlex.schema import LayoutParsingRequest, RestructurePagesRequest
 
 DOC = (Path(__file__).resolve().parents[2] / "docs" / "paddlex.md").read_text(encoding="utf-8")
 

@@ -1,17 +1,23 @@
-"""What a PaddleX request asks of our pipeline."""
+"""What a PaddleX request asks of our pipeline and of the layout model."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
 
-from gateway.api.paddlex.layout import layout_options
-from gateway.api.paddlex.request import LayoutParsingRequest, PromptLabel
-from gateway.model import OcrOptions
+from gateway.api.paddlex.schema import LayoutParsingRequest, PromptLabel
+from gateway.layout.base import LayoutDetector
+from gateway.layout.detections import LABELS
+from gateway.model import LayoutOptions, OcrOptions, Stretch
 
 FEWEST_PIXELS, MOST_PIXELS = 784, 12_845_056
+
+
 MOST_TOKENS = 16_384
+
+
 """Bounds of `POST /ocr`. PaddleX has none, and hands a value that no engine can serve on to the engine."""
+
 
 _TASKS: Mapping[PromptLabel, str] = {
     "ocr": "text",
@@ -21,6 +27,8 @@ _TASKS: Mapping[PromptLabel, str] = {
     "seal": "seal",
     "spotting": "spotting",
 }
+
+
 _DEFAULTS = OcrOptions()
 
 
@@ -73,3 +81,43 @@ def _task_pixels(wishes: LayoutParsingRequest) -> dict[str, tuple[int | None, in
 def _ignored(wishes: LayoutParsingRequest) -> frozenset[str]:
     asked = wishes.markdown_ignore_labels
     return _DEFAULTS.ignore_labels if asked is None else frozenset(asked)
+
+
+_FIELDS = {"nms": "layoutNms", "merge": "layoutMergeBboxesMode", "shape": "layoutShapeMode"}
+
+
+Value = TypeVar("Value")
+
+
+def layout_options(wishes: LayoutParsingRequest) -> LayoutOptions:
+    threshold, ratio, merge = wishes.layout_threshold, wishes.layout_unclip_ratio, wishes.layout_merge_bboxes_mode
+    return LayoutOptions(
+        threshold=_by_label(threshold) if isinstance(threshold, Mapping) else threshold,
+        nms=wishes.layout_nms is not False,
+        stretch=_stretches(ratio),
+        merge=_by_label(merge) if isinstance(merge, Mapping) else merge,
+        shape=wishes.layout_shape_mode or "auto",
+    )
+
+
+def layout_warnings(layout: LayoutDetector, options: LayoutOptions) -> Sequence[str]:
+    """What is not as asked for: another layout model serves, or it can't do what the request wants of it."""
+    fields = ", ".join(f"`{_FIELDS[name]}`" for name in layout.unheeded(options))
+    unheeded = f"{fields}: no effect with the layout model {layout.name}" if fields else None
+    return [warning for warning in (layout.warning, unheeded) if warning]
+
+
+def _by_label(values: Mapping[str, Value]) -> dict[str, Value]:
+    """Classes that there are none of are left out, as PaddleX ignores them."""
+    numbered = {str(at): label for at, label in enumerate(LABELS)}
+    return {numbered[key]: value for key, value in values.items() if key in numbered}
+
+
+def _stretches(ratio: float | Stretch | Mapping[str, float | Stretch] | None) -> Stretch | dict[str, Stretch] | None:
+    if isinstance(ratio, Mapping):
+        return {label: _stretch(one) for label, one in _by_label(ratio).items()}
+    return None if ratio is None else _stretch(ratio)
+
+
+def _stretch(ratio: float | Stretch) -> Stretch:
+    return ratio if isinstance(ratio, tuple) else (ratio, ratio)

@@ -9,14 +9,11 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from gateway.api.paddlex.camel import Camel
-from gateway.api.paddlex.drawing import INPUT_IMAGE, SPOTTING_IMAGE, spotting_picture
-from gateway.api.paddlex.exports import DocumentExports, word_export
+from gateway.api.chunked_response import Bytes, append, spliced
 from gateway.api.paddlex.options import model_settings
-from gateway.api.paddlex.pruned import pruned_result
-from gateway.api.paddlex.request import LayoutParsingRequest
-from gateway.api.paddlex.units import in_paddlex_units, told_dpi
-from gateway.api.pieces import Bytes, append, spliced
+from gateway.api.paddlex.schema import Camel, LayoutParsingRequest
+from gateway.api.paddlex.to_paddlex import in_paddlex_units, pruned_result, told_dpi
+from gateway.api.paddlex.visualize import INPUT_IMAGE, SPOTTING_IMAGE, DocumentExports, spotting_picture, word_export
 from gateway.assembly.page import picture_keys
 from gateway.assembly.restructure import restructured
 from gateway.intake.sniff import PDF

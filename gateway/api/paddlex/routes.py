@@ -11,32 +11,26 @@ import structlog
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from gateway.api.admission import Held, admit_document, admit_rewriting, asked_urgency, received, until_gone
 from gateway.api.auth import KeyRequired
-from gateway.api.disconnect import until_gone
-from gateway.api.entry import Held, admit_document, admit_rewriting, asked_urgency, received
-from gateway.api.errors import request_id_of
+from gateway.api.chunked_response import PiecesResponse
 from gateway.api.idempotency import once
-from gateway.api.opening import opened
-from gateway.api.paddlex.body import Wishes, log_id_of, parse_object, parse_request, upload_of
-from gateway.api.paddlex.description import (
+from gateway.api.ocr.request import Upload, parsed
+from gateway.api.paddlex.openapi import (
     LAYOUT_PARSING_DESCRIPTION,
     LAYOUT_PARSING_REQUEST,
     PADDLEX_RESPONSES,
     RESTRUCTURE_PAGES_DESCRIPTION,
     RESTRUCTURE_PAGES_REQUEST,
 )
-from gateway.api.paddlex.drawing import page_picture, page_pictures
-from gateway.api.paddlex.layout import layout_warnings
-from gateway.api.paddlex.options import ocr_options
-from gateway.api.paddlex.pages import RestructurePagesRequest
-from gateway.api.paddlex.request import LayoutParsingRequest
+from gateway.api.paddlex.options import layout_warnings, ocr_options
 from gateway.api.paddlex.response import LayoutParsingAnswer, LayoutParsingBody
-from gateway.api.paddlex.restructuring import RestructurePagesAnswer, restructuring_body
-from gateway.api.paddlex.units import told_dpi
-from gateway.api.pieces import PiecesResponse
-from gateway.api.reading import stages_of
-from gateway.api.source import Upload, parsed
-from gateway.api.tally import Tally
+from gateway.api.paddlex.restructure import RestructurePagesAnswer, restructuring_body
+from gateway.api.paddlex.schema import LayoutParsingRequest, RestructurePagesRequest
+from gateway.api.paddlex.to_paddlex import told_dpi
+from gateway.api.paddlex.validation import Wishes, log_id_of, parse_object, parse_request, upload_of
+from gateway.api.paddlex.visualize import page_picture, page_pictures
+from gateway.api.problems import request_id_of
 from gateway.errors import ServiceError
 from gateway.intake import content
 from gateway.model import Document
@@ -44,6 +38,7 @@ from gateway.page import PageView, ReadPage
 from gateway.pipeline import read_pages
 from gateway.recognition.fairness import Urgency
 from gateway.service import Service
+from gateway.session import Tally, opened, stages_of
 
 router = APIRouter(tags=["paddlex"], dependencies=[KeyRequired])
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from gateway.api.chat.request import ChatRequest
-from gateway.api.options import RequestOptions
+from gateway.api.ocr.options import RequestOptions
+from gateway.api.openai.schema import ChatRequest
 from tests.support.server import Gateway
 
 

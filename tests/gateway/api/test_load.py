@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from gateway.api import stream
+from gateway.api.ocr import stream
 from tests.support.answers import assert_problem, events_of
 from tests.support.server import Gateway, eventually, gateway
 from tests.support.stub_engine import Reply

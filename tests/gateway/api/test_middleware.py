@@ -13,8 +13,8 @@ import pytest
 import structlog
 from fastapi import FastAPI, Request
 
-from gateway.api.errors import install_errors
 from gateway.api.middleware import BodyLimitMiddleware, RequestMiddleware
+from gateway.api.problems import install_errors
 from gateway.logs import configure_logs
 from gateway.metrics import Metrics
 from tests.support.answers import assert_problem

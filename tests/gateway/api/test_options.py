@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.api.options import RequestOptions, parse_options
+from gateway.api.ocr.options import RequestOptions, parse_options
 from gateway.errors import ServiceError
 from gateway.model import OcrOptions
 

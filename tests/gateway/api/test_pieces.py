@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic_core import to_json
 
-from gateway.api.pieces import SENT_AT_ONCE, PiecesResponse, spliced
+from gateway.api.chunked_response import SENT_AT_ONCE, PiecesResponse, spliced
 
 NAMES = ("pages", "markdown", "images")
 HOSTILE = ('"pages":[]', '\\"pages\\":', '"markdown":""', '"images":{}', "\\", '"', "{", "a")

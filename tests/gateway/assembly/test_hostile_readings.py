@@ -10,8 +10,7 @@ from typing import TypeAlias
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.api.paddlex.pruned import pruned_result
-from gateway.api.paddlex.units import in_paddlex_units
+from gateway.api.paddlex.to_paddlex import in_paddlex_units, pruned_result
 from gateway.assembly.clean import clean_reading
 from gateway.assembly.labels import LABELS
 from gateway.assembly.page import assemble_page

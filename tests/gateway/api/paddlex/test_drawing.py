@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gateway.api.paddlex.drawing import draw_layout, page_picture, page_pictures, spotting_picture
+from gateway.api.paddlex.visualize import draw_layout, page_picture, page_pictures, spotting_picture
 from gateway.model import BBox, Block, PageImage, PageResult, Pixels, Polygon, Region, Spot
 from tests.support.fakes import blank
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from gateway.api.paddlex.options import ocr_options
-from gateway.api.paddlex.request import LayoutParsingRequest
+from gateway.api.paddlex.schema import LayoutParsingRequest
 from gateway.recognition.tasks import RegionTask, task_for
 
 

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from gateway.api.paddlex.pruned import pruned_result
+from gateway.api.paddlex.to_paddlex import pruned_result
 from gateway.model import Block, OcrOptions, PageResult
 from gateway.page import ReadPage
 

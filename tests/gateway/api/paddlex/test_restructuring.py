@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from gateway.api.paddlex.pages import RestructurePagesRequest
+from gateway.api.paddlex.schema import RestructurePagesRequest
 from gateway.model import Region
 from tests.gateway.api.paddlex.conftest import ask, assert_refused, page_of, regions_of, result_of
 from tests.gateway.intake.files import pdf

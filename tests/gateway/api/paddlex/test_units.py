@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from gateway.api.paddlex.units import in_paddlex_units
+from gateway.api.paddlex.to_paddlex import in_paddlex_units
 from gateway.assembly.images import image_key
 from gateway.assembly.page import assemble_page
 from gateway.model import OcrOptions, Reading, Region

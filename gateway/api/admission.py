@@ -1,0 +1,98 @@
+"""Admission control before a body is read, and the end of work whose client has gone."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import AbstractContextManager, AsyncExitStack
+from typing import Annotated, Any, TypeAlias, TypeVar
+
+from fastapi import Depends, Request
+from starlette.requests import ClientDisconnect
+from starlette.types import Receive
+
+from gateway.api.problems import shutting_down
+from gateway.errors import ServiceError
+from gateway.recognition.fairness import INTERACTIVE, URGENCIES, Urgency
+from gateway.service import Service
+
+T = TypeVar("T")
+
+
+async def _resources() -> AsyncIterator[AsyncExitStack]:
+    async with AsyncExitStack() as stack:
+        yield stack
+
+
+Held: TypeAlias = Annotated[AsyncExitStack, Depends(_resources)]
+
+
+"""What a request holds until its response is sent, a stream's last event included. A whole answer lets go of it before:
+who takes it slowly must not keep others out."""
+
+
+def asked_urgency(request: Request) -> Urgency:
+    """What the query says of it, the only place that is known before the body is read."""
+    return URGENCIES.get(request.query_params.get("priority", ""), INTERACTIVE)
+
+
+def admit_document(service: Service, held: AsyncExitStack, urgency: Urgency = INTERACTIVE) -> float:
+    """Refuses before the body is read what can't be served anyway; the deadline, a time of the running loop.
+
+    Raises ServiceError 429 `queue_full`, 503 `shutting_down`, `vlm_unavailable`.
+    """
+    return _admit(service, service.parts.queue.admit(urgency), held)
+
+
+def admit_rewriting(service: Service, held: AsyncExitStack) -> float:
+    """As `admit_document`, for what needs no engine and so is served while there is none."""
+    return _admit(service, service.parts.queue.admit(), held, needs_engine=False)
+
+
+def admit_chat(service: Service, held: AsyncExitStack) -> float:
+    """As `admit_document`, for one picture and one answer."""
+    return _admit(service, service.parts.queue.admit_chat(), held)
+
+
+def _admit(
+    service: Service, place: AbstractContextManager[None], held: AsyncExitStack, *, needs_engine: bool = True
+) -> float:
+    deadline = asyncio.get_running_loop().time() + service.settings.request_timeout_s
+    if service.draining:
+        raise shutting_down()
+    held.enter_context(place)
+    if needs_engine:
+        service.parts.engine.require_serving()
+    return deadline
+
+
+async def received(body: Coroutine[Any, Any, T], deadline: float) -> T:
+    """The body, read; raises ServiceError 408 `body_timeout`."""
+    try:
+        async with asyncio.timeout_at(deadline):
+            return await body
+    except TimeoutError:
+        raise ServiceError(408, "body_timeout", "The request body did not arrive before the deadline.") from None
+
+
+async def until_gone(receive: Receive, work: Coroutine[Any, Any, T]) -> T:
+    """The result of `work`; cancels it and raises ClientDisconnect when the client goes away first.
+
+    The request's body must have been read: from then on `receive` tells of nothing but the disconnect.
+    """
+    task = asyncio.create_task(work)
+    watch = asyncio.create_task(_disconnected(receive))
+    try:
+        await asyncio.wait({task, watch}, return_when=asyncio.FIRST_COMPLETED)
+        if not task.done():
+            raise ClientDisconnect
+        return task.result()
+    finally:
+        task.cancel()
+        watch.cancel()
+        await asyncio.gather(task, watch, return_exceptions=True)
+
+
+async def _disconnected(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass

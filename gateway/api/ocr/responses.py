@@ -1,0 +1,132 @@
+"""A document as the response that the client asked for, made page by page while it is read."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+from typing import Protocol
+
+from pydantic import TypeAdapter
+from pydantic_core import to_json
+
+from gateway.api.chunked_response import Bytes, PiecesResponse, append, spliced
+from gateway.api.ocr.options import Format
+from gateway.assembly.render import POLICY, html_frame, render_html, render_markdown, render_text
+from gateway.assembly.restructure import restructured
+from gateway.model import DocumentResult, PageResult
+from gateway.session import DocumentReading
+
+_MEDIA_TYPES: Mapping[Format, str] = {
+    "json": "application/json",
+    "markdown": "text/markdown; charset=utf-8",
+    "html": "text/html; charset=utf-8",
+    "text": "text/plain; charset=utf-8",
+}
+_PAGE = TypeAdapter(PageResult)
+_DOCUMENT = TypeAdapter(DocumentResult)
+
+
+class Body(Protocol):
+    """What a format holds of the pages until all are there."""
+
+    def add(self, page: PageResult, images: Mapping[str, str]) -> None:
+        """The next page. `images`: at least its own, key in the Markdown to base64 JPEG or URL."""
+
+    def pieces(self, document: DocumentResult) -> Iterable[Bytes]:
+        """The whole body. `document`: all that is said of the document as a whole."""
+
+
+async def answer(reading: DocumentReading) -> PiecesResponse:
+    """Reads the document; ServiceError 422 `document_unreadable`, 502 `recognition_failed` where nothing was read."""
+    kind = reading.wishes.format or "json"
+    body = _body(kind, reading)
+    if any(reading.wishes.restructuring.values()):
+        await _add_all(reading, body)
+    else:
+        await _add_each(reading, body)
+    result = reading.finish()
+    reading.tally.require_read()
+    headers = {"X-OCR-ID": result.id, "X-OCR-Status": result.status, "Content-Type": _MEDIA_TYPES[kind]}
+    if kind == "html":
+        headers["Content-Security-Policy"] = f"{POLICY}; sandbox"
+    return PiecesResponse(list(body.pieces(result)), headers)
+
+
+async def _add_each(reading: DocumentReading, body: Body) -> None:
+    async for page in reading.pages:
+        images = await reading.take(page)
+        await asyncio.to_thread(body.add, page.result, images)
+
+
+async def _add_all(reading: DocumentReading, body: Body) -> None:
+    """For what changes a page by those after it."""
+    pages: list[PageResult] = []
+    images: dict[str, str] = {}
+    async for page in reading.pages:
+        images |= await reading.take(page)
+        pages.append(page.result)
+    await asyncio.to_thread(_add_restructured, body, pages, images, reading)
+
+
+def _add_restructured(body: Body, pages: list[PageResult], images: Mapping[str, str], reading: DocumentReading) -> None:
+    """A picture may stand in a table that now begins on another page."""
+    for page in restructured(pages, reading.options, **reading.wishes.restructuring):
+        body.add(page, images)
+
+
+def _body(kind: Format, reading: DocumentReading) -> Body:
+    if kind == "json":
+        return _Json()
+    if kind == "html":
+        return _Written(render_html, b"\n", lambda document: html_frame(document.document.name))
+    if kind == "text":
+        return _Written(lambda page, _images: render_text(page, reading.options))
+    # Pictures stay bare keys, as in PaddleOCR-VL's Markdown, unless the client said how it wants them.
+    shows_images = reading.wishes.images is not None
+    return _Written(lambda page, images: render_markdown(page.markdown, images if shows_images else {}))
+
+
+class _Json:
+    """The document's JSON with all that grows by pages put into its empty parts."""
+
+    def __init__(self) -> None:
+        self._pages = bytearray()
+        self._markdown = bytearray()
+        self._images = bytearray()
+        self._keys: set[str] = set()
+
+    def add(self, page: PageResult, images: Mapping[str, str]) -> None:
+        append(self._pages, _PAGE.dump_json(page), b",")
+        if page.markdown:
+            append(self._markdown, to_json(page.markdown)[1:-1], rb"\n\n")
+        for key, image in images.items():
+            if key not in self._keys:
+                append(self._images, to_json({key: image})[1:-1], b",")
+        self._keys.update(images)
+
+    def pieces(self, document: DocumentResult) -> Iterable[Bytes]:
+        inserts = (("pages", self._pages), ("markdown", self._markdown), ("images", self._images))
+        return spliced(_DOCUMENT.dump_json(document), inserts)
+
+
+class _Written:
+    """What `written` makes of each page, where that is not empty, inside a frame."""
+
+    def __init__(
+        self,
+        written: Callable[[PageResult, Mapping[str, str]], str],
+        separator: bytes = b"\n\n",
+        frame: Callable[[DocumentResult], tuple[str, str]] = lambda _document: ("", "\n"),
+    ) -> None:
+        self._written = written
+        self._separator = separator
+        self._frame = frame
+        self._text = bytearray()
+
+    def add(self, page: PageResult, images: Mapping[str, str]) -> None:
+        if text := self._written(page, images):
+            append(self._text, text.encode(), self._separator)
+
+    def pieces(self, document: DocumentResult) -> Iterable[Bytes]:
+        head, foot = self._frame(document)
+        return head.encode(), self._text, foot.encode()

@@ -1,0 +1,144 @@
+"""A document as server-sent events: `meta`, one `page` each as it is finished, `done` or `error`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, asynccontextmanager
+from typing import TypeAlias
+
+import structlog
+from pydantic import BaseModel, Field
+
+from gateway.api.problems import internal_error, problem
+from gateway.assembly.document import describe
+from gateway.errors import ServiceError
+from gateway.model import DocumentInfo, DocumentStatus, PageResult, Timings, Usage
+from gateway.page import ReadPage
+from gateway.session import DocumentReading
+
+_PING = b": still reading\n\n"
+
+
+_PING_S = 10.0
+
+
+log = structlog.get_logger(__name__)
+
+
+class MetaEvent(BaseModel):
+    id: str
+    model: str
+    engine: str
+    document: DocumentInfo
+    pages: list[int] = Field(description="Numbers of the pages that will come")
+
+
+class PageEvent(PageResult):
+    images: dict[str, str] = Field(default_factory=dict, description="This page's pictures, base64 or URL")
+
+
+class DoneEvent(BaseModel):
+    id: str
+    status: DocumentStatus
+    usage: Usage
+    timings: Timings
+    warnings: list[str]
+
+
+async def events(
+    reading: DocumentReading, first: ReadPage | None, feed: PageFeed, request_id: str
+) -> AsyncGenerator[bytes, None]:
+    """The whole stream. A failure after the first page becomes the last event, since the status is long sent."""
+    try:
+        yield _event("meta", _meta(reading))
+        async for page in _arrivals(first, feed):
+            yield _PING if page is None else await _page(reading, page)
+        yield _event("done", _done(reading))
+    except ServiceError as error:
+        log.warning("stream failed", code=error.code, detail=error.detail)
+        yield _event("error", problem(error, request_id))
+    except Exception:
+        log.exception("unexpected error")
+        yield _event("error", problem(internal_error(), request_id))
+
+
+async def _arrivals(first: ReadPage | None, feed: PageFeed) -> AsyncIterator[ReadPage | None]:
+    """`first`, then the other pages; None whenever the next one takes long."""
+    if first is None:
+        return
+    yield first
+    while True:
+        try:
+            page = await feed.next(_PING_S)
+        except TimeoutError:
+            yield None
+        else:
+            if page is None:
+                return
+            yield page
+
+
+async def _page(reading: DocumentReading, page: ReadPage) -> bytes:
+    images = await reading.take(page)
+    return await asyncio.to_thread(_event, "page", PageEvent(**dict(page.result), images=images))
+
+
+def _meta(reading: DocumentReading) -> MetaEvent:
+    return MetaEvent(
+        id=reading.id,
+        model=reading.model,
+        engine=reading.engine,
+        document=describe(reading.document),
+        pages=list(reading.document.selected),
+    )
+
+
+def _done(reading: DocumentReading) -> DoneEvent:
+    result = reading.finish()
+    return DoneEvent(**result.model_dump(include=set(DoneEvent.model_fields)))
+
+
+def _event(name: str, data: BaseModel) -> bytes:
+    """JSON holds no line break, so one `data:` line is enough."""
+    return f"event: {name}\ndata: {data.model_dump_json()}\n\n".encode()
+
+
+_Item: TypeAlias = ReadPage | Exception | None
+
+
+class PageFeed:
+    """The pages that a task of its own reads; at most one waits, so a slow client slows its own document only."""
+
+    def __init__(self) -> None:
+        self._items: asyncio.Queue[_Item] = asyncio.Queue(maxsize=1)
+
+    async def next(self, within_s: float | None = None) -> ReadPage | None:
+        """The next page; None at the end. Raises what the reading raised, and TimeoutError."""
+        async with asyncio.timeout(within_s):
+            item = await self._items.get()
+        if isinstance(item, Exception):
+            raise item
+        return item
+
+    async def fill(self, pages: AsyncGenerator[ReadPage, None]) -> None:
+        last: _Item = None
+        try:
+            async with aclosing(pages):
+                async for page in pages:
+                    await self._items.put(page)
+        except Exception as error:
+            last = error
+        await self._items.put(last)
+
+
+@asynccontextmanager
+async def page_feed(pages: AsyncGenerator[ReadPage, None]) -> AsyncIterator[PageFeed]:
+    """Reads `pages` in one task from start to end; stops it when the context is left."""
+    feed = PageFeed()
+    task = asyncio.create_task(feed.fill(pages))
+    try:
+        yield feed
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)

@@ -1,0 +1,132 @@
+"""`POST /v1/chat/completions` and `GET /v1/models`: OpenAI's API to the VLM."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack, aclosing
+from typing import Literal
+
+from fastapi import APIRouter, Request
+from pydantic import BaseModel, Field
+from starlette.responses import Response, StreamingResponse
+
+from gateway.api.admission import Held, admit_chat, received, until_gone
+from gateway.api.auth import KeyRequired
+from gateway.api.openai.openapi import CHAT_DESCRIPTION, CHAT_REQUEST, CHAT_RESPONSES, error_responses
+from gateway.api.openai.schema import ChatCompletion, ChatRequest
+from gateway.api.openai.stream import engine_events, event_stream, next_event, whole_answer
+from gateway.api.openai.upstream import engine_body, picture_for_engine
+from gateway.api.openai.validation import image_of, parse_chat
+from gateway.errors import ServiceError
+from gateway.parts import Parts
+from gateway.recognition.engine import EngineMonitor
+from gateway.recognition.fairness import INTERACTIVE, engine_priority
+from gateway.recognition.probe import ServedModel
+from gateway.service import Service
+
+router = APIRouter(tags=["chat"], dependencies=[KeyRequired])
+
+
+@router.post(
+    "/v1/chat/completions",
+    summary="Ask the VLM",
+    description=CHAT_DESCRIPTION,
+    response_model=ChatCompletion,
+    responses=CHAT_RESPONSES,
+    openapi_extra=CHAT_REQUEST,
+)
+async def chat_completions(request: Request, held: Held) -> Response:
+    service: Service = request.app.state.service
+    deadline = admit_chat(service, held)
+    chat = await asyncio.to_thread(parse_chat, await received(_json(request), deadline))
+    return await until_gone(request.receive, _answer(service.parts, chat, deadline, held))
+
+
+async def _json(request: Request) -> bytes:
+    kind = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
+    if kind != "application/json":
+        raise ServiceError(
+            415, "unsupported_content_type", f"A body of type {kind[:80]!r} is not understood: send application/json."
+        )
+    return await request.body()
+
+
+async def _answer(parts: Parts, chat: ChatRequest, deadline: float, held: AsyncExitStack) -> Response:
+    """A stream waits for its first event, so that what fails at once still has its own HTTP status."""
+    body = await _engine_request(parts, chat, deadline)
+    if not chat.stream:
+        return Response(await whole_answer(parts, body, deadline), media_type="application/json")
+    events = await held.enter_async_context(aclosing(engine_events(parts, body, deadline)))
+    first = await next_event(events, deadline)
+    stream = await held.enter_async_context(aclosing(event_stream(first, events, deadline)))
+    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+    return StreamingResponse(stream, headers=headers, media_type="text/event-stream")
+
+
+async def _engine_request(parts: Parts, chat: ChatRequest, deadline: float) -> bytes:
+    engine, image = parts.engine, image_of(chat)
+    model = find_model(engine, chat.model)
+    if image is None and engine.kind == "embedded":
+        raise ServiceError(
+            400, "invalid_value", "The embedded engine reads pictures: `messages` must hold one.", param="messages"
+        )
+    try:
+        async with asyncio.timeout_at(deadline):
+            picture = await picture_for_engine(image, chat.mm_processor_kwargs, parts) if image else None
+    except TimeoutError:
+        raise ServiceError(504, "deadline_exceeded", "The picture was not read before the deadline.") from None
+    priority = engine_priority(INTERACTIVE) if engine.takes_priority else None
+    return await asyncio.to_thread(engine_body, chat, model, engine.kind, picture, priority)
+
+
+class Model(BaseModel):
+    id: str = Field(examples=["PaddlePaddle/PaddleOCR-VL-1.6"])
+    object: Literal["model"] = "model"
+    created: int = Field(0, description="Unix time, seconds")
+    owned_by: str = Field(examples=["vllm"])
+    max_model_len: int | None = Field(None, description="Tokens of the context, where the engine tells")
+
+
+class ModelList(BaseModel):
+    object: Literal["list"] = "list"
+    data: list[Model]
+
+
+@router.get("/v1/models", summary="Models", response_model=ModelList, responses=error_responses(401, 503))
+async def models(request: Request) -> ModelList:
+    """All names of the engine's model, from memory."""
+    return ModelList(data=[_shown(model) for model in _served(request)])
+
+
+@router.get("/v1/models/{id:path}", summary="One model", response_model=Model, responses=error_responses(401, 404, 503))
+async def model(request: Request, id: str) -> Model:
+    """Its name may hold slashes."""
+    _served(request)
+    service: Service = request.app.state.service
+    return _shown(find_model(service.parts.engine, id))
+
+
+def find_model(engine: EngineMonitor, name: str | None) -> ServedModel:
+    """The model of this name, the engine's preferred one for None; raises ServiceError 404 `model_not_found`."""
+    wanted = engine.model if name is None else name
+    for model in engine.models:
+        if model.id == wanted:
+            return model
+    served = ", ".join(f"`{model.id}`" for model in engine.models)
+    raise ServiceError(
+        404, "model_not_found", f"The model `{(name or '')[:100]}` does not exist; there is {served}.", param="model"
+    )
+
+
+def _served(request: Request) -> tuple[ServedModel, ...]:
+    service: Service = request.app.state.service
+    engine = service.parts.engine
+    if not engine.models:
+        engine.require_serving()
+    return engine.models
+
+
+def _shown(model: ServedModel) -> Model:
+    return Model(
+        id=model.id, created=model.created, owned_by=model.owned_by or "unknown", max_model_len=model.max_model_len
+    )

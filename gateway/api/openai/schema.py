@@ -1,0 +1,199 @@
+"""OpenAI's chat completions: the fields that a request may have, an allow-list, and those of an answer."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+LONGEST_TEXT = 1_000_000
+
+
+"""Characters of one text; the longest context that the model can have takes less."""
+
+
+_MOST_PIXELS = 12_845_056
+
+
+_INT64 = 2**63
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+class TextPart(_Strict):
+    type: Literal["text"]
+    text: str = Field(max_length=LONGEST_TEXT)
+
+
+class ImageUrl(_Strict):
+    url: str = Field(
+        description="A base64 `data:image/…` URL, or an http(s) URL that the service fetches (`URL_FETCH`)",
+        examples=["data:image/png;base64,iVBORw0KGgo…"],
+    )
+    detail: Literal["auto", "low", "high"] | None = Field(None, description="Accepted; has no effect")
+
+
+class ImagePart(_Strict):
+    type: Literal["image_url"]
+    image_url: ImageUrl
+
+
+Part: TypeAlias = Annotated[TextPart | ImagePart, Field(discriminator="type")]
+
+
+def _as_parts(content: Any) -> Any:  # noqa: ANN401 - whatever JSON can hold
+    return [{"type": "text", "text": content}] if isinstance(content, str) else content
+
+
+def _as_list(stop: Any) -> Any:  # noqa: ANN401 - whatever JSON can hold
+    return [stop] if isinstance(stop, str) else stop
+
+
+_EMPTY_IN_ANSWERS = frozenset(
+    {"refusal", "annotations", "audio", "function_call", "tool_calls", "reasoning", "reasoning_content"}
+)
+
+
+def _without_empty(message: Any) -> Any:  # noqa: ANN401 - whatever JSON can hold
+    """An answer that a client sends back as it got it has fields that say nothing; the engine doesn't get them."""
+    if not isinstance(message, dict) or message.get("role") != "assistant":
+        return message
+    return {name: value for name, value in message.items() if value or name not in _EMPTY_IN_ANSWERS}
+
+
+class _Message(_Strict):
+    role: Literal["system", "user", "assistant"]
+    content: Annotated[list[Part], BeforeValidator(_as_parts, json_schema_input_type=str | list[Part])] = Field(
+        min_length=1, max_length=64, description="Text, or parts; pictures in the user's messages only"
+    )
+
+
+Message: TypeAlias = Annotated[_Message, BeforeValidator(_without_empty, json_schema_input_type=_Message)]
+
+
+class StreamOptions(_Strict):
+    include_usage: bool | None = Field(None, description="One more event before the end tells the usage")
+
+
+class PixelLimits(_Strict):
+    """PaddleX's way to say how large the picture should be; the gateway does it."""
+
+    min_pixels: int | None = Field(None, ge=784, le=_MOST_PIXELS, description="A picture with fewer is enlarged")
+    max_pixels: int | None = Field(None, ge=784, le=_MOST_PIXELS, description="A picture with more is made smaller")
+
+
+class ChatRequest(_Strict):
+    """A chat completion request. Every other field is refused."""
+
+    model: str | None = Field(None, max_length=256, description="A name from `GET /v1/models`; default: the engine's")
+    messages: list[Message] = Field(
+        min_length=1,
+        max_length=256,
+        description="At most one picture in all of them. PaddleOCR-VL's prompts are `OCR:`, `Table Recognition:`, "
+        "`Formula Recognition:`, `Chart Recognition:`, `Seal Recognition:` and `Spotting:`",
+    )
+    max_completion_tokens: int | None = Field(None, ge=1, description="Most tokens of the answer, at most 16384")
+    max_tokens: int | None = Field(None, ge=1, description="The older name of `max_completion_tokens`")
+    temperature: float | None = Field(None, ge=0, le=2, description="Default 0: the model transcribes")
+    top_p: float | None = Field(None, gt=0, le=1)
+    presence_penalty: float | None = Field(None, ge=-2, le=2)
+    frequency_penalty: float | None = Field(None, ge=-2, le=2)
+    repetition_penalty: float | None = Field(None, gt=0, le=2, description="Above 1 the model repeats itself less")
+    seed: int | None = Field(None, ge=-_INT64, lt=_INT64)
+    stop: (
+        Annotated[
+            list[Annotated[str, Field(min_length=1, max_length=256)]],
+            BeforeValidator(_as_list, json_schema_input_type=str | list[str]),
+        ]
+        | None
+    ) = Field(None, max_length=4, description="At most four strings that end the answer")
+    n: Literal[1] | None = None
+    stream: bool | None = Field(None, description="Events as the answer grows, the last one `data: [DONE]`")
+    stream_options: StreamOptions | None = None
+    logprobs: bool | None = Field(None, description="Log probabilities of the answer's tokens")
+    top_logprobs: int | None = Field(None, ge=0, le=20, description="Alternatives of each token; wants `logprobs`")
+    skip_special_tokens: bool | None = Field(None, description="`false` keeps the location tokens of `Spotting:`")
+    mm_processor_kwargs: PixelLimits | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_unused(cls, body: Any) -> Any:  # noqa: ANN401 - whatever JSON can hold
+        """Clients spell out fields that they don't use: `"tools": null` asks for nothing."""
+        if not isinstance(body, dict):
+            return body
+        return {name: value for name, value in body.items() if name in cls.model_fields or value not in (None, [], {})}
+
+    @property
+    def token_limit(self) -> int | None:
+        return self.max_completion_tokens or self.max_tokens
+
+
+FinishReason = Literal["stop", "length"]
+
+
+class TokenAlternative(BaseModel):
+    token: str
+    logprob: float
+    bytes: list[int] | None = None
+
+
+class TokenLogprob(TokenAlternative):
+    top_logprobs: list[TokenAlternative] = Field(default_factory=list)
+
+
+class Logprobs(BaseModel):
+    content: list[TokenLogprob] | None = None
+
+
+class CompletionUsage(BaseModel):
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+
+
+class AnswerMessage(BaseModel):
+    role: Literal["assistant"]
+    content: str | None = Field(description="What the model read", examples=["Invoice No. 17"])
+
+
+class Choice(BaseModel):
+    index: int
+    message: AnswerMessage
+    logprobs: Logprobs | None = None
+    finish_reason: FinishReason = Field(description="`length`: cut off at the token limit or the context's end")
+
+
+class ChatCompletion(BaseModel):
+    """The answer; an engine may add fields."""
+
+    id: str = Field(examples=["chatcmpl-5f0c"])
+    object: Literal["chat.completion"]
+    created: int = Field(description="Unix time, seconds")
+    model: str
+    choices: list[Choice]
+    usage: CompletionUsage
+
+
+class Delta(BaseModel):
+    role: Literal["assistant"] | None = None
+    content: str | None = None
+
+
+class ChunkChoice(BaseModel):
+    index: int
+    delta: Delta
+    logprobs: Logprobs | None = None
+    finish_reason: FinishReason | None = None
+
+
+class ChatCompletionChunk(BaseModel):
+    """One event of a streamed answer."""
+
+    id: str
+    object: Literal["chat.completion.chunk"]
+    created: int
+    model: str
+    choices: list[ChunkChoice] = Field(description="Empty in the event that tells the usage")
+    usage: CompletionUsage | None = None
