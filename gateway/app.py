@@ -11,10 +11,10 @@ from fastapi_offline import FastAPIOffline
 from gateway.api import about, health
 from gateway.api.idempotency import SharedAnswers
 from gateway.api.middleware import BodyLimitMiddleware, HeadMiddleware, RequestMiddleware
-from gateway.api.ocr import routes as files
 from gateway.api.ocr import routes as ocr
-from gateway.api.openai import routes as chat
-from gateway.api.openai import routes as models
+from gateway.api.openai import errors as openai_errors
+from gateway.api.openai import routes as openai
+from gateway.api.paddlex import errors as paddlex_errors
 from gateway.api.paddlex import routes as paddlex
 from gateway.api.problems import install_errors
 from gateway.parts import Parts, create_parts
@@ -39,8 +39,8 @@ def create_app(settings: Settings, parts: Parts | None = None) -> FastAPI:
     app.add_middleware(BodyLimitMiddleware, limit=int(settings.max_upload_mb * 1_000_000))
     app.add_middleware(HeadMiddleware)
     app.add_middleware(RequestMiddleware, metrics=service.metrics)
-    install_errors(app)
-    for family in (about, health, ocr, files, models, chat, paddlex):
+    install_errors(app, [openai_errors.DIALECT, paddlex_errors.DIALECT])
+    for family in (about, health, ocr, openai, paddlex):
         app.include_router(family.router)
     return app
 

@@ -1,4 +1,8 @@
-"""One document on its way through the service for one request: opened, read, delivered, counted, logged."""
+"""One document on its way through the service for one request: opened, read, delivered, counted, logged.
+
+Every dialect goes this way: it makes a `DocumentSource` and `OcrOptions` of what it was sent, and its own answer of the
+pages that come.
+"""
 
 from __future__ import annotations
 
@@ -6,41 +10,56 @@ import asyncio
 import base64
 import time
 import uuid
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 import structlog
 
-from gateway.api.ocr.options import RequestOptions
-from gateway.api.ocr.request import Upload
 from gateway.assembly.document import describe, document_status
 from gateway.errors import ServiceError
 from gateway.intake.content import Content
 from gateway.intake.document import open_document
 from gateway.model import Document, DocumentResult, DocumentStatus, OcrOptions, Timings, Usage
-from gateway.page import ReadPage
+from gateway.page import PageView, ReadPage
+from gateway.pipeline import read_pages
+from gateway.recognition.fairness import INTERACTIVE, Urgency
 from gateway.recognition.tasks import page_dpi
 from gateway.service import Service
-from gateway.storage.s3 import load_source
+from gateway.storage.s3 import S3Source, load_source
+
+ViewFactory: TypeAlias = Callable[[Document], PageView | None]
+"""What each page is to be drawn by while its pixels are there; it may depend on the kind of document."""
+
+_MAX_REASONS = 3
 
 log = structlog.get_logger(__name__)
 
 
-@dataclass(slots=True)
-class Tally:
-    """Of the pages read so far."""
+@dataclass(frozen=True, slots=True)
+class DocumentSource:
+    """A document as a request holds it, or names it by `url` or `s3`; `content` is None then."""
 
-    pages: int = 0
+    content: Content | None
+    name: str = ""
+    url: str | None = None
+    s3: S3Source | None = None
+
+
+@dataclass(slots=True)
+class ReadingStats:
+    """What is said of all pages read so far together; it grows with what went wrong, not with the pages."""
+
     usage: Usage = field(default_factory=Usage)
     timings: Timings = field(default_factory=Timings)
     warnings: list[str] = field(default_factory=list)
     _statuses: set[DocumentStatus] = field(default_factory=set)
     _has_blocks: bool = False
 
-    def count(self, page: ReadPage) -> None:
-        self.pages += 1
-        self.usage = _sum(self.usage, page.usage)
-        self.timings = _later(self.timings, page)
+    def add(self, page: ReadPage) -> None:
+        self.usage = _add_usage(self.usage, page.usage)
+        self.timings = _add_timings(self.timings, page)
         self.warnings += page.result.warnings
         self._statuses.add(page.result.status)
         self._has_blocks |= bool(page.result.blocks)
@@ -53,58 +72,25 @@ class Tally:
         """ServiceError 422 `document_unreadable` or 502 `recognition_failed` where nothing at all was read."""
         if self.status != "failed":
             return
-        reasons = "; ".join(self.warnings[:_MOST_NAMED])
+        reasons = "; ".join(self.warnings[:_MAX_REASONS])
         if self._has_blocks:
             raise ServiceError(502, "recognition_failed", f"No region could be read: {reasons}")
         raise ServiceError(422, "document_unreadable", f"No page could be read: {reasons}")
 
 
-@dataclass(slots=True)
-class DocumentReading:
-    """A document, how it is to be read, and what is known of the pages read so far."""
+class DocumentSession:
+    """An open document, how it is read, and what is known of the pages read so far."""
 
-    service: Service
-    document: Document
-    wishes: RequestOptions
-    options: OcrOptions
-    pages: AsyncGenerator[ReadPage, None]
-    id: str = field(default_factory=lambda: uuid.uuid4().hex)
-    tally: Tally = field(default_factory=Tally)
-    started: float = field(default_factory=time.perf_counter)
-
-    async def take(self, page: ReadPage) -> dict[str, str]:
-        """Counts a page; gives its pictures as the client gets them."""
-        images = await self._delivered(page.images)
-        self.tally.count(page)
-        self.service.metrics.count_page(page.result, stages_of(page))
-        return images
-
-    def finish(self) -> DocumentResult:
-        """All that is said of the document as a whole; `pages`, `markdown` and `images` are empty."""
-        tally = self.tally
-        timings = tally.timings.model_copy(update={"total_ms": int((time.perf_counter() - self.started) * 1000)})
-        log.info(
-            "document read",
-            id=self.id,
-            media_type=self.document.media_type,
-            status=tally.status,
-            pages=tally.usage.pages,
-            regions=tally.usage.regions,
-            ms=timings.total_ms,
-        )
-        layout = self.service.parts.layout.warning if self.has_layout else None
-        return DocumentResult(
-            id=self.id,
-            status=tally.status,
-            model=self.model,
-            engine=self.engine,
-            document=describe(self.document),
-            pages=[],
-            markdown="",
-            usage=tally.usage,
-            timings=timings,
-            warnings=[*([layout] if layout else []), *tally.warnings],
-        )
+    def __init__(
+        self, service: Service, document: Document, options: OcrOptions, pages: AsyncGenerator[ReadPage, None]
+    ) -> None:
+        self.service = service
+        self.document = document
+        self.options = options
+        self.id = uuid.uuid4().hex
+        self.stats = ReadingStats()
+        self._pages = pages
+        self._started = time.perf_counter()
 
     @property
     def has_layout(self) -> bool:
@@ -118,37 +104,90 @@ class DocumentReading:
     def engine(self) -> str:
         return self.service.parts.engine.kind or ""
 
-    async def _delivered(self, pictures: Mapping[str, bytes]) -> dict[str, str]:
-        if not pictures or self.options.images == "none":
+    async def pages(self) -> AsyncGenerator[ReadPage, None]:
+        """The pages in order, each counted as it comes. Raises what `read_pages` raises."""
+        async for page in self._pages:
+            self.stats.add(page)
+            self.service.metrics.count_page(page.result, _stage_times(page))
+            yield page
+
+    async def deliver_pictures(self, page: ReadPage) -> dict[str, str]:
+        """A page's pictures as the client gets them: key to base64 or URL, as `options.images` asks."""
+        if not page.images or self.options.images == "none":
             return {}
         if self.options.images == "stored":
-            return await self.service.store.save(self.id, pictures)
-        return await asyncio.to_thread(_inline, pictures)
+            return await self.service.store.save(self.id, page.images)
+        return await asyncio.to_thread(encode_pictures, page.images)
+
+    def finish(self) -> Timings:
+        """Logs the end of the reading; gives the times of all of it."""
+        stats = self.stats
+        timings = stats.timings.model_copy(update={"total_ms": int((time.perf_counter() - self._started) * 1000)})
+        log.info(
+            "document read",
+            id=self.id,
+            media_type=self.document.media_type,
+            status=stats.status,
+            pages=stats.usage.pages,
+            regions=stats.usage.regions,
+            ms=timings.total_ms,
+        )
+        return timings
+
+    def summarize(self, timings: Timings) -> DocumentResult:
+        """All that is said of the document as a whole; `pages`, `markdown` and `images` are empty."""
+        stats = self.stats
+        layout = self.service.parts.layout.warning if self.has_layout else None
+        return DocumentResult(
+            id=self.id,
+            status=stats.status,
+            model=self.model,
+            engine=self.engine,
+            document=describe(self.document),
+            pages=[],
+            markdown="",
+            usage=stats.usage,
+            timings=timings,
+            warnings=[*([layout] if layout else []), *stats.warnings],
+        )
 
 
-def stages_of(page: ReadPage) -> dict[str, int]:
-    """Milliseconds of each stage."""
-    return {"intake": page.intake_ms, "layout": page.layout_ms, "recognition": page.recognition_ms}
+@asynccontextmanager
+async def open_session(
+    service: Service,
+    source: DocumentSource,
+    options: OcrOptions,
+    deadline: float,
+    *,
+    pages: str | None = None,
+    dpi: int | None = None,
+    urgency: Urgency = INTERACTIVE,
+    view: ViewFactory | None = None,
+) -> AsyncIterator[DocumentSession]:
+    """Opens the document and begins to read it; leaving the context ends its work and closes it.
 
-
-def _inline(pictures: Mapping[str, bytes]) -> dict[str, str]:
-    return {key: base64.b64encode(data).decode("ascii") for key, data in pictures.items()}
-
-
-async def opened(
-    service: Service, upload: Upload, deadline: float, *, pages: str | None = None, dpi: int | None = None
-) -> Document:
-    """The document, fetched where the request names it by URL or by its place in S3.
-
-    `dpi` None: as `PDF_DPI` and the engine suggest. Raises what `open_document`, `fetch` and `load_source` raise,
-    and ServiceError 504 `deadline_exceeded`.
+    `pages`: selection as in the option of that name. `dpi` None: as `PDF_DPI` and the engine suggest. Raises what
+    `open_document`, `fetch` and `load_source` raise, and ServiceError 504 `deadline_exceeded`.
     """
+    document = await _open_source(service, source, deadline, pages, dpi)
+    try:
+        drawn = view(document) if view else None
+        reading = read_pages(service.parts, document, options, deadline, urgency=urgency, view=drawn)
+        async with aclosing(reading):
+            yield DocumentSession(service, document, options, reading)
+    finally:
+        await document.close()
+
+
+async def _open_source(
+    service: Service, source: DocumentSource, deadline: float, pages: str | None, dpi: int | None
+) -> Document:
     parts = service.parts
     try:
         async with asyncio.timeout_at(deadline):
             return await open_document(
-                await _content(upload, service),
-                upload.name,
+                await _fetch_content(source, service),
+                source.name,
                 pages=pages,
                 dpi=dpi or parts.settings.pdf_dpi or page_dpi(parts.engine.kind),
                 pool=parts.pool,
@@ -158,21 +197,28 @@ async def opened(
         raise ServiceError(504, "deadline_exceeded", "The document was not opened before the deadline.") from None
 
 
-async def _content(upload: Upload, service: Service) -> Content:
+async def _fetch_content(source: DocumentSource, service: Service) -> Content:
     settings = service.settings
-    if upload.s3:
-        return await load_source(service.bucket, upload.s3, int(settings.max_upload_mb * 1_000_000))
-    if upload.content:
-        return upload.content
+    if source.s3:
+        return await load_source(service.bucket, source.s3, int(settings.max_upload_mb * 1_000_000))
+    if source.content:
+        return source.content
     from gateway.intake.fetch import fetch, rules_of
 
-    return await fetch(upload.url or "", rules_of(settings))
+    return await fetch(source.url or "", rules_of(settings))
 
 
-_MOST_NAMED = 3
+def encode_pictures(pictures: Mapping[str, bytes]) -> dict[str, str]:
+    """Base64 of each."""
+    return {key: base64.b64encode(data).decode("ascii") for key, data in pictures.items()}
 
 
-def _sum(one: Usage, other: Usage) -> Usage:
+def _stage_times(page: ReadPage) -> dict[str, int]:
+    """Milliseconds of each stage."""
+    return {"intake": page.intake_ms, "layout": page.layout_ms, "recognition": page.recognition_ms}
+
+
+def _add_usage(one: Usage, other: Usage) -> Usage:
     return Usage(
         pages=one.pages + other.pages,
         regions=one.regions + other.regions,
@@ -181,7 +227,7 @@ def _sum(one: Usage, other: Usage) -> Usage:
     )
 
 
-def _later(timings: Timings, page: ReadPage) -> Timings:
+def _add_timings(timings: Timings, page: ReadPage) -> Timings:
     return Timings(
         intake_ms=timings.intake_ms + page.intake_ms,
         layout_ms=timings.layout_ms + page.layout_ms,

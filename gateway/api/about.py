@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
-from gateway.service import Service
+from gateway.api.deps import ServiceDep
 
 router = APIRouter(tags=["about"])
 
@@ -50,9 +50,8 @@ class About(BaseModel):
 
 
 @router.get("/", summary="About this service", response_model=About)
-async def about(request: Request) -> Response:
+async def about(request: Request, service: ServiceDep) -> Response:
     """Name, version, engine, model and links; a page with the same for browsers."""
-    service: Service = request.app.state.service
     engine = service.parts.engine
     found = About(name=_NAME, version=service.version, engine=engine.kind, model=engine.model, links=_LINKS)
     if "text/html" not in request.headers.get("accept", ""):

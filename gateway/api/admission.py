@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import Coroutine
 from contextlib import AbstractContextManager, AsyncExitStack
-from typing import Annotated, Any, TypeAlias, TypeVar
+from typing import Any, TypeVar
 
-from fastapi import Depends, Request
+from fastapi import Request
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive
 
@@ -19,54 +19,42 @@ from gateway.service import Service
 T = TypeVar("T")
 
 
-async def _resources() -> AsyncIterator[AsyncExitStack]:
-    async with AsyncExitStack() as stack:
-        yield stack
-
-
-Held: TypeAlias = Annotated[AsyncExitStack, Depends(_resources)]
-
-
-"""What a request holds until its response is sent, a stream's last event included. A whole answer lets go of it before:
-who takes it slowly must not keep others out."""
-
-
-def asked_urgency(request: Request) -> Urgency:
+def requested_priority(request: Request) -> Urgency:
     """What the query says of it, the only place that is known before the body is read."""
     return URGENCIES.get(request.query_params.get("priority", ""), INTERACTIVE)
 
 
-def admit_document(service: Service, held: AsyncExitStack, urgency: Urgency = INTERACTIVE) -> float:
+def admit_document(service: Service, scope: AsyncExitStack, urgency: Urgency = INTERACTIVE) -> float:
     """Refuses before the body is read what can't be served anyway; the deadline, a time of the running loop.
 
     Raises ServiceError 429 `queue_full`, 503 `shutting_down`, `vlm_unavailable`.
     """
-    return _admit(service, service.parts.queue.admit(urgency), held)
+    return _admit(service, service.parts.queue.admit(urgency), scope)
 
 
-def admit_rewriting(service: Service, held: AsyncExitStack) -> float:
+def admit_restructuring(service: Service, scope: AsyncExitStack) -> float:
     """As `admit_document`, for what needs no engine and so is served while there is none."""
-    return _admit(service, service.parts.queue.admit(), held, needs_engine=False)
+    return _admit(service, service.parts.queue.admit(), scope, needs_engine=False)
 
 
-def admit_chat(service: Service, held: AsyncExitStack) -> float:
+def admit_chat(service: Service, scope: AsyncExitStack) -> float:
     """As `admit_document`, for one picture and one answer."""
-    return _admit(service, service.parts.queue.admit_chat(), held)
+    return _admit(service, service.parts.queue.admit_chat(), scope)
 
 
 def _admit(
-    service: Service, place: AbstractContextManager[None], held: AsyncExitStack, *, needs_engine: bool = True
+    service: Service, place: AbstractContextManager[None], scope: AsyncExitStack, *, needs_engine: bool = True
 ) -> float:
     deadline = asyncio.get_running_loop().time() + service.settings.request_timeout_s
     if service.draining:
         raise shutting_down()
-    held.enter_context(place)
+    scope.enter_context(place)
     if needs_engine:
         service.parts.engine.require_serving()
     return deadline
 
 
-async def received(body: Coroutine[Any, Any, T], deadline: float) -> T:
+async def read_body(body: Coroutine[Any, Any, T], deadline: float) -> T:
     """The body, read; raises ServiceError 408 `body_timeout`."""
     try:
         async with asyncio.timeout_at(deadline):
@@ -75,13 +63,13 @@ async def received(body: Coroutine[Any, Any, T], deadline: float) -> T:
         raise ServiceError(408, "body_timeout", "The request body did not arrive before the deadline.") from None
 
 
-async def until_gone(receive: Receive, work: Coroutine[Any, Any, T]) -> T:
+async def cancel_on_disconnect(receive: Receive, work: Coroutine[Any, Any, T]) -> T:
     """The result of `work`; cancels it and raises ClientDisconnect when the client goes away first.
 
     The request's body must have been read: from then on `receive` tells of nothing but the disconnect.
     """
     task = asyncio.create_task(work)
-    watch = asyncio.create_task(_disconnected(receive))
+    watch = asyncio.create_task(_wait_for_disconnect(receive))
     try:
         await asyncio.wait({task, watch}, return_when=asyncio.FIRST_COMPLETED)
         if not task.done():
@@ -93,6 +81,6 @@ async def until_gone(receive: Receive, work: Coroutine[Any, Any, T]) -> T:
         await asyncio.gather(task, watch, return_exceptions=True)
 
 
-async def _disconnected(receive: Receive) -> None:
+async def _wait_for_disconnect(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass

@@ -18,7 +18,7 @@ SENT_AT_ONCE = 65_536
 Bytes: TypeAlias = bytes | bytearray
 
 
-class PiecesResponse(Response):
+class ChunkedResponse(Response):
     """Pieces of bytes, sent one after the other as one body of known length."""
 
     def __init__(self, pieces: Sequence[Bytes], headers: Mapping[str, str]) -> None:
@@ -27,9 +27,9 @@ class PiecesResponse(Response):
         kept = {name.lower(): value for name, value in headers.items()}
         super().__init__(headers={**kept, "content-length": str(self.size)})
 
-    def with_header(self, name: str, value: str) -> PiecesResponse:
+    def with_header(self, name: str, value: str) -> ChunkedResponse:
         """A copy with one header more, which shares the pieces."""
-        return PiecesResponse(self.pieces, {**self.headers, name: value})
+        return ChunkedResponse(self.pieces, {**self.headers, name: value})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
@@ -44,7 +44,7 @@ def append(body: bytearray, piece: bytes, separator: bytes) -> None:
     body += piece
 
 
-def spliced(frame: bytes, inserts: Iterable[tuple[str, Bytes]]) -> Iterator[Bytes]:
+def splice_json(frame: bytes, inserts: Iterable[tuple[str, Bytes]]) -> Iterator[Bytes]:
     """JSON `frame` with something put into those of its parts that are empty: `"name":[]`, `{}` or `""`.
 
     `inserts` names the parts in the order in which they stand, each the first of its name after the one before. Only a

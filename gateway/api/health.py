@@ -13,10 +13,10 @@ from pydantic import BaseModel, Field
 from starlette.responses import JSONResponse, Response
 
 from gateway.api.auth import KeyRequired
-from gateway.api.problems import request_id_of
+from gateway.api.deps import ServiceDep
+from gateway.api.problems import request_id
 from gateway.layout.base import LayoutDetector
 from gateway.recognition.engine import EngineMonitor
-from gateway.service import Service
 from gateway.storage.bucket import BucketState
 
 router = APIRouter(tags=["health"])
@@ -79,9 +79,8 @@ _PROBE: dict[int | str, dict[str, Any]] = {503: {"model": Probe, "description": 
 
 
 @router.get("/health", summary="Health in full", response_model=Health)
-async def health(request: Request) -> Health:
+async def health(request: Request, service: ServiceDep) -> Health:
     """Always 200 while the gateway lives."""
-    service: Service = request.app.state.service
     parts, reasons = service.parts, service.unreadiness()
     return Health(
         status="degraded" if reasons else "healthy",
@@ -100,7 +99,7 @@ async def health(request: Request) -> Health:
         docs="/docs",
         version=service.version,
         uptime_s=int(time.monotonic() - service.started),
-        log_id=request_id_of(request),
+        log_id=request_id(request.scope),
     )
 
 
@@ -113,16 +112,14 @@ async def livez() -> Probe:
 
 @router.get("/readyz", summary="Able to serve a document now", response_model=Probe, responses=_PROBE)
 @router.get("/v1/health/ready", summary="Able to serve a document now", response_model=Probe, responses=_PROBE)
-async def readyz(request: Request) -> Response:
+async def readyz(service: ServiceDep) -> Response:
     """Engine and layout ready, folders writable, self-check passed, not draining. A busy server is ready."""
-    service: Service = request.app.state.service
     return _probe(service.unreadiness())
 
 
 @router.get("/startupz", summary="Initialised once", response_model=Probe, responses=_PROBE)
-async def startupz(request: Request) -> Response:
+async def startupz(service: ServiceDep) -> Response:
     """200 from the moment the self-check has read the bundled example."""
-    service: Service = request.app.state.service
     return _probe([] if service.self_check.passed else service.unreadiness())
 
 
@@ -132,16 +129,14 @@ async def startupz(request: Request) -> Response:
     response_class=Response,
     responses={200: {"description": "Ready"}, 204: {"description": "Loading"}, 503: {"description": "Broken"}},
 )
-async def ping(request: Request) -> Response:
-    service: Service = request.app.state.service
+async def ping(service: ServiceDep) -> Response:
     if not service.unreadiness():
         return Response("ok", media_type="text/plain")
     return Response(status_code=204 if service.is_loading() else 503)
 
 
 @router.get("/metrics", summary="Prometheus metrics", response_class=Response, dependencies=[KeyRequired])
-async def metrics(request: Request) -> Response:
-    service: Service = request.app.state.service
+async def metrics(service: ServiceDep) -> Response:
     return Response(service.metrics.render(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
 

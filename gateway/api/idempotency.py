@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 
 from fastapi import Request
 
-from gateway.api.chunked_response import PiecesResponse
+from gateway.api.chunked_response import ChunkedResponse
 from gateway.errors import ServiceError
 from gateway.settings import Settings
 
@@ -27,7 +27,7 @@ OVERHEAD = 4000
 """Bytes that an answer of any size takes besides its body: headers, digests, the task that made it."""
 _SANE = re.compile(r"[\x20-\x7e]{1,255}")
 
-Work: TypeAlias = Callable[[], Coroutine[Any, Any, PiecesResponse]]
+Work: TypeAlias = Callable[[], Coroutine[Any, Any, ChunkedResponse]]
 
 
 @dataclass(slots=True)
@@ -35,7 +35,7 @@ class _Shared:
     """One answer, for as many as wait for it. `stored`: when it was finished, a monotonic time."""
 
     fingerprint: bytes
-    task: asyncio.Task[PiecesResponse]
+    task: asyncio.Task[ChunkedResponse]
     waiting: int = 0
     stored: float = 0.0
     size: int = 0
@@ -53,7 +53,7 @@ class SharedAnswers:
         self._answers: dict[bytes, _Shared] = {}
         self._bytes = 0
 
-    async def answer(self, key: bytes, fingerprint: bytes, work: Work) -> PiecesResponse:
+    async def answer(self, key: bytes, fingerprint: bytes, work: Work) -> ChunkedResponse:
         """The answer of `work`, begun now or for another request with this key; raises what it raises.
 
         Cancelling ends the work when nobody else waits for it. ServiceError 422 `idempotency_key_reused` where the
@@ -73,7 +73,7 @@ class SharedAnswers:
         shared.task.add_done_callback(lambda _task: self._ended(key, shared))
         return shared
 
-    async def _wait(self, key: bytes, shared: _Shared) -> PiecesResponse:
+    async def _wait(self, key: bytes, shared: _Shared) -> ChunkedResponse:
         shared.waiting += 1
         try:
             await asyncio.wait([shared.task])
@@ -114,7 +114,7 @@ class SharedAnswers:
             self._bytes -= shared.size
 
 
-async def once(request: Request, parts: Callable[[], tuple[bytes, ...]], work: Work) -> PiecesResponse:
+async def idempotent(request: Request, parts: Callable[[], tuple[bytes, ...]], work: Work) -> ChunkedResponse:
     """The answer of `work`; with an `Idempotency-Key`, that of the first request with it.
 
     `parts` gives, in a thread, what makes two requests the same. ServiceError 400 `invalid_idempotency_key`.

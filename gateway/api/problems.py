@@ -1,10 +1,12 @@
-"""Every failure as RFC 9457 `application/problem+json` with a stable `code` and the request's id; below `/v1/`, which
-speaks OpenAI's API, in OpenAI's shape; on PaddleX's paths in PaddleX's envelope.
+"""Every failure as RFC 9457 `application/problem+json` with a stable `code` and the request's id.
+
+A dialect that says failures its own way on its own paths registers an `ErrorDialect` (`install_errors`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
@@ -16,8 +18,6 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.types import Scope
 
-from gateway.api.openai.errors import openai_error, openai_error_event, openai_status, speaks_openai
-from gateway.api.paddlex.errors import paddlex_error, paddlex_status, speaks_paddlex
 from gateway.errors import ServiceError
 
 MEDIA_TYPE = "application/problem+json"
@@ -47,27 +47,27 @@ def problem(error: ServiceError, request_id: str) -> Problem:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class ErrorDialect:
+    """How failures are said on some paths: `status` and `body` of an answer, `event` as the end of a stream."""
+
+    owns: Callable[[str], bool]
+    status: Callable[[ServiceError], int]
+    body: Callable[[ServiceError, Scope], BaseModel]
+    event: Callable[[ServiceError, Scope], bytes]
+    media_type: str = "application/json"
+
+
 def error_response(scope: Scope, error: ServiceError, headers: Mapping[str, str] | None = None) -> Response:
+    dialect = _dialect_of(scope)
+    body = dialect.body(error, scope).model_dump_json(by_alias=True)
     headers = {**(headers or {}), **_advice(error)}
-    if speaks_openai(scope["path"]):
-        shown = openai_error(error)
-        return Response(shown.model_dump_json(), openai_status(error), headers=headers, media_type="application/json")
-    if speaks_paddlex(scope["path"]):
-        envelope = paddlex_error(error, scope.get("log_id") or _request_id(scope)).model_dump_json(by_alias=True)
-        return Response(envelope, paddlex_status(error), headers=headers, media_type="application/json")
-    shown_problem = problem(error, _request_id(scope))
-    return Response(shown_problem.model_dump_json(), error.status, headers=headers, media_type=MEDIA_TYPE)
+    return Response(body, dialect.status(error), headers=headers, media_type=dialect.media_type)
 
 
 def error_event(scope: Scope, error: ServiceError) -> bytes:
     """The failure as the end of a stream of events, whose status is long sent."""
-    if speaks_openai(scope["path"]):
-        return openai_error_event(error)
-    return f"event: error\ndata: {problem(error, _request_id(scope)).model_dump_json()}\n\n".encode()
-
-
-def request_id_of(request: Request) -> str:
-    return _request_id(request.scope)
+    return _dialect_of(scope).event(error, scope)
 
 
 def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
@@ -76,7 +76,9 @@ def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {status: {"description": _title(status), "content": content} for status in statuses}
 
 
-def install_errors(app: FastAPI) -> None:
+def install_errors(app: FastAPI, dialects: Sequence[ErrorDialect] = ()) -> None:
+    """Answers failures as `dialects` have it on their paths, as problems on all others."""
+    app.state.error_dialects = dialects
     app.add_exception_handler(ServiceError, _on_service_error)
     app.add_exception_handler(HTTPException, _on_http_exception)
     app.add_exception_handler(RequestValidationError, _on_invalid_request)
@@ -118,7 +120,23 @@ def _advice(error: ServiceError) -> Mapping[str, str]:
     return {"WWW-Authenticate": "Bearer"} if error.status == 401 else {}
 
 
-def _request_id(scope: Scope) -> str:
+def _problem_of(error: ServiceError, scope: Scope) -> Problem:
+    return problem(error, request_id(scope))
+
+
+def _problem_event(error: ServiceError, scope: Scope) -> bytes:
+    return f"event: error\ndata: {_problem_of(error, scope).model_dump_json()}\n\n".encode()
+
+
+PROBLEMS = ErrorDialect(lambda _path: True, lambda error: error.status, _problem_of, _problem_event, MEDIA_TYPE)
+
+
+def _dialect_of(scope: Scope) -> ErrorDialect:
+    dialects: Sequence[ErrorDialect] = scope["app"].state.error_dialects if "app" in scope else ()
+    return next((dialect for dialect in dialects if dialect.owns(scope["path"])), PROBLEMS)
+
+
+def request_id(scope: Scope) -> str:
     return str(scope.get("request_id", ""))
 
 

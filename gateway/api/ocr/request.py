@@ -21,6 +21,7 @@ from gateway.api.ocr.options import Pair
 from gateway.errors import ServiceError
 from gateway.intake import content
 from gateway.intake.content import Content
+from gateway.session import DocumentSource
 from gateway.storage.s3 import S3Source
 
 T = TypeVar("T")
@@ -35,16 +36,10 @@ _RAW_TYPES = ("", "application/pdf", "application/octet-stream")
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """A document as it came, and the options that came in the same body, not yet validated.
+    """A document as it came, and the options that came in the same body, not yet validated."""
 
-    `url` or `s3`: where the document is, if it did not come itself; `content` is None then.
-    """
-
-    content: Content | None
-    name: str
+    source: DocumentSource
     options: Sequence[Pair] = ()
-    url: str | None = None
-    s3: S3Source | None = None
 
 
 async def read_upload(request: Request) -> Upload:
@@ -58,9 +53,9 @@ async def read_upload(request: Request) -> Upload:
     if kind == "multipart/form-data":
         return await _from_form(request)
     if kind == "application/json" or kind.endswith("+json"):
-        return await parsed(await content.received(request.stream()), _from_json)
+        return await parse_body(await content.received(request.stream()), _from_json)
     if kind in _RAW_TYPES or kind.startswith("image/"):
-        return Upload(_present(await content.received(request.stream())), "")
+        return Upload(DocumentSource(_present(await content.received(request.stream()))))
     raise ServiceError(
         415,
         "unsupported_content_type",
@@ -88,7 +83,7 @@ async def _uploaded(form: FormData) -> Upload:
     else:
         sent = content.kept(await file.read())
     fields = [(name, value) for name, value in form.multi_items() if isinstance(value, str)]
-    return Upload(sent, file.filename or "", fields)
+    return Upload(DocumentSource(sent, file.filename or ""), fields)
 
 
 def _only_file(form: FormData) -> UploadFile:
@@ -105,7 +100,7 @@ def _only_file(form: FormData) -> UploadFile:
     return files[0]
 
 
-async def parsed(body: Content, parse: Callable[[bytes], T]) -> T:
+async def parse_body(body: Content, parse: Callable[[bytes], T]) -> T:
     """What `parse` makes of the body, in a thread. Large bodies take turns: each needs several times its size."""
     threads = _LARGE if body.size > content.IN_MEMORY_BYTES else None
     return await asyncio.get_running_loop().run_in_executor(threads, lambda: parse(body.read()))
@@ -124,11 +119,11 @@ def _from_json(body: bytes) -> Upload:
     options = list(sent.items())
     kind = _kind(source)
     if kind == "url":
-        return Upload(None, _name(source) or _last_part(source["url"]), options, source["url"])
+        return Upload(DocumentSource(None, _name(source) or _last_part(source["url"]), url=source["url"]), options)
     if kind == "s3":
         place = _s3_source(source["s3"])
-        return Upload(None, _name(source) or place.key.rpartition("/")[2], options, s3=place)
-    return Upload(_decoded(source["base64"]), _name(source), options)
+        return Upload(DocumentSource(None, _name(source) or place.key.rpartition("/")[2], s3=place), options)
+    return Upload(DocumentSource(_decoded(source["base64"]), _name(source)), options)
 
 
 def _kind(source: Any) -> str:  # noqa: ANN401 - whatever JSON can hold

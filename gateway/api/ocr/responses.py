@@ -9,12 +9,12 @@ from typing import Protocol
 from pydantic import TypeAdapter
 from pydantic_core import to_json
 
-from gateway.api.chunked_response import Bytes, PiecesResponse, append, spliced
-from gateway.api.ocr.options import Format
+from gateway.api.chunked_response import Bytes, ChunkedResponse, append, splice_json
+from gateway.api.ocr.options import Format, RequestOptions
 from gateway.assembly.render import POLICY, html_frame, render_html, render_markdown, render_text
 from gateway.assembly.restructure import restructured
 from gateway.model import DocumentResult, PageResult
-from gateway.session import DocumentReading
+from gateway.session import DocumentSession
 
 _MEDIA_TYPES: Mapping[Format, str] = {
     "json": "application/json",
@@ -36,53 +36,53 @@ class Body(Protocol):
         """The whole body. `document`: all that is said of the document as a whole."""
 
 
-async def answer(reading: DocumentReading) -> PiecesResponse:
-    """Reads the document; ServiceError 422 `document_unreadable`, 502 `recognition_failed` where nothing was read."""
-    kind = reading.wishes.format or "json"
-    body = _body(kind, reading)
-    if any(reading.wishes.restructuring.values()):
-        await _add_all(reading, body)
+async def read_document(session: DocumentSession, params: RequestOptions) -> ChunkedResponse:
+    """Reads the document to its end. Raises as `ReadingStats.require_read`, and what `DocumentSession.pages` raises."""
+    kind = params.format or "json"
+    body = _create_body(kind, session, params)
+    if any(params.restructuring.values()):
+        await _add_all_pages(session, params, body)
     else:
-        await _add_each(reading, body)
-    result = reading.finish()
-    reading.tally.require_read()
+        await _add_each_page(session, body)
+    result = session.summarize(session.finish())
+    session.stats.require_read()
     headers = {"X-OCR-ID": result.id, "X-OCR-Status": result.status, "Content-Type": _MEDIA_TYPES[kind]}
     if kind == "html":
         headers["Content-Security-Policy"] = f"{POLICY}; sandbox"
-    return PiecesResponse(list(body.pieces(result)), headers)
+    return ChunkedResponse(list(body.pieces(result)), headers)
 
 
-async def _add_each(reading: DocumentReading, body: Body) -> None:
-    async for page in reading.pages:
-        images = await reading.take(page)
+async def _add_each_page(session: DocumentSession, body: Body) -> None:
+    async for page in session.pages():
+        images = await session.deliver_pictures(page)
         await asyncio.to_thread(body.add, page.result, images)
 
 
-async def _add_all(reading: DocumentReading, body: Body) -> None:
+async def _add_all_pages(session: DocumentSession, params: RequestOptions, body: Body) -> None:
     """For what changes a page by those after it."""
     pages: list[PageResult] = []
     images: dict[str, str] = {}
-    async for page in reading.pages:
-        images |= await reading.take(page)
+    async for page in session.pages():
+        images |= await session.deliver_pictures(page)
         pages.append(page.result)
-    await asyncio.to_thread(_add_restructured, body, pages, images, reading)
+
+    def restructure_pages() -> None:
+        # A picture may stand in a table that now begins on another page.
+        for page in restructured(pages, session.options, **params.restructuring):
+            body.add(page, images)
+
+    await asyncio.to_thread(restructure_pages)
 
 
-def _add_restructured(body: Body, pages: list[PageResult], images: Mapping[str, str], reading: DocumentReading) -> None:
-    """A picture may stand in a table that now begins on another page."""
-    for page in restructured(pages, reading.options, **reading.wishes.restructuring):
-        body.add(page, images)
-
-
-def _body(kind: Format, reading: DocumentReading) -> Body:
+def _create_body(kind: Format, session: DocumentSession, params: RequestOptions) -> Body:
     if kind == "json":
         return _Json()
     if kind == "html":
         return _Written(render_html, b"\n", lambda document: html_frame(document.document.name))
     if kind == "text":
-        return _Written(lambda page, _images: render_text(page, reading.options))
+        return _Written(lambda page, _images: render_text(page, session.options))
     # Pictures stay bare keys, as in PaddleOCR-VL's Markdown, unless the client said how it wants them.
-    shows_images = reading.wishes.images is not None
+    shows_images = params.images is not None
     return _Written(lambda page, images: render_markdown(page.markdown, images if shows_images else {}))
 
 
@@ -106,7 +106,7 @@ class _Json:
 
     def pieces(self, document: DocumentResult) -> Iterable[Bytes]:
         inserts = (("pages", self._pages), ("markdown", self._markdown), ("images", self._images))
-        return spliced(_DOCUMENT.dump_json(document), inserts)
+        return splice_json(_DOCUMENT.dump_json(document), inserts)
 
 
 class _Written:

@@ -15,7 +15,7 @@ from gateway.assembly.document import describe
 from gateway.errors import ServiceError
 from gateway.model import DocumentInfo, DocumentStatus, PageResult, Timings, Usage
 from gateway.page import ReadPage
-from gateway.session import DocumentReading
+from gateway.session import DocumentSession
 
 _PING = b": still reading\n\n"
 
@@ -46,15 +46,15 @@ class DoneEvent(BaseModel):
     warnings: list[str]
 
 
-async def events(
-    reading: DocumentReading, first: ReadPage | None, feed: PageFeed, request_id: str
+async def stream_events(
+    session: DocumentSession, first: ReadPage | None, pages: PagePrefetcher, request_id: str
 ) -> AsyncGenerator[bytes, None]:
     """The whole stream. A failure after the first page becomes the last event, since the status is long sent."""
     try:
-        yield _event("meta", _meta(reading))
-        async for page in _arrivals(first, feed):
-            yield _PING if page is None else await _page(reading, page)
-        yield _event("done", _done(reading))
+        yield _event("meta", _meta(session))
+        async for page in _arrivals(first, pages):
+            yield _PING if page is None else await _page(session, page)
+        yield _event("done", _done(session))
     except ServiceError as error:
         log.warning("stream failed", code=error.code, detail=error.detail)
         yield _event("error", problem(error, request_id))
@@ -63,14 +63,14 @@ async def events(
         yield _event("error", problem(internal_error(), request_id))
 
 
-async def _arrivals(first: ReadPage | None, feed: PageFeed) -> AsyncIterator[ReadPage | None]:
+async def _arrivals(first: ReadPage | None, pages: PagePrefetcher) -> AsyncIterator[ReadPage | None]:
     """`first`, then the other pages; None whenever the next one takes long."""
     if first is None:
         return
     yield first
     while True:
         try:
-            page = await feed.next(_PING_S)
+            page = await pages.next(_PING_S)
         except TimeoutError:
             yield None
         else:
@@ -79,23 +79,23 @@ async def _arrivals(first: ReadPage | None, feed: PageFeed) -> AsyncIterator[Rea
             yield page
 
 
-async def _page(reading: DocumentReading, page: ReadPage) -> bytes:
-    images = await reading.take(page)
+async def _page(session: DocumentSession, page: ReadPage) -> bytes:
+    images = await session.deliver_pictures(page)
     return await asyncio.to_thread(_event, "page", PageEvent(**dict(page.result), images=images))
 
 
-def _meta(reading: DocumentReading) -> MetaEvent:
+def _meta(session: DocumentSession) -> MetaEvent:
     return MetaEvent(
-        id=reading.id,
-        model=reading.model,
-        engine=reading.engine,
-        document=describe(reading.document),
-        pages=list(reading.document.selected),
+        id=session.id,
+        model=session.model,
+        engine=session.engine,
+        document=describe(session.document),
+        pages=list(session.document.selected),
     )
 
 
-def _done(reading: DocumentReading) -> DoneEvent:
-    result = reading.finish()
+def _done(session: DocumentSession) -> DoneEvent:
+    result = session.summarize(session.finish())
     return DoneEvent(**result.model_dump(include=set(DoneEvent.model_fields)))
 
 
@@ -107,7 +107,7 @@ def _event(name: str, data: BaseModel) -> bytes:
 _Item: TypeAlias = ReadPage | Exception | None
 
 
-class PageFeed:
+class PagePrefetcher:
     """The pages that a task of its own reads; at most one waits, so a slow client slows its own document only."""
 
     def __init__(self) -> None:
@@ -121,7 +121,7 @@ class PageFeed:
             raise item
         return item
 
-    async def fill(self, pages: AsyncGenerator[ReadPage, None]) -> None:
+    async def run(self, pages: AsyncGenerator[ReadPage, None]) -> None:
         last: _Item = None
         try:
             async with aclosing(pages):
@@ -133,12 +133,12 @@ class PageFeed:
 
 
 @asynccontextmanager
-async def page_feed(pages: AsyncGenerator[ReadPage, None]) -> AsyncIterator[PageFeed]:
+async def prefetch(pages: AsyncGenerator[ReadPage, None]) -> AsyncIterator[PagePrefetcher]:
     """Reads `pages` in one task from start to end; stops it when the context is left."""
-    feed = PageFeed()
-    task = asyncio.create_task(feed.fill(pages))
+    prefetcher = PagePrefetcher()
+    task = asyncio.create_task(prefetcher.run(pages))
     try:
-        yield feed
+        yield prefetcher
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)

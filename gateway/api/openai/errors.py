@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel, Field
 
+from gateway.api.problems import ErrorDialect
 from gateway.errors import ServiceError
 
 DONE = b"data: [DONE]\n\n"
@@ -45,3 +46,11 @@ def openai_error(error: ServiceError) -> OpenAIError:
 
 def openai_error_event(error: ServiceError) -> bytes:
     return b"data: " + openai_error(error).model_dump_json().encode() + b"\n\n" + DONE
+
+
+DIALECT = ErrorDialect(
+    owns=speaks_openai,
+    status=openai_status,
+    body=lambda error, _scope: openai_error(error),
+    event=lambda error, _scope: openai_error_event(error),
+)

@@ -10,8 +10,9 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 from starlette.responses import Response, StreamingResponse
 
-from gateway.api.admission import Held, admit_chat, received, until_gone
+from gateway.api.admission import admit_chat, cancel_on_disconnect, read_body
 from gateway.api.auth import KeyRequired
+from gateway.api.deps import RequestScope, ServiceDep
 from gateway.api.openai.openapi import CHAT_DESCRIPTION, CHAT_REQUEST, CHAT_RESPONSES, error_responses
 from gateway.api.openai.schema import ChatCompletion, ChatRequest
 from gateway.api.openai.stream import engine_events, event_stream, next_event, whole_answer
@@ -35,14 +36,13 @@ router = APIRouter(tags=["chat"], dependencies=[KeyRequired])
     responses=CHAT_RESPONSES,
     openapi_extra=CHAT_REQUEST,
 )
-async def chat_completions(request: Request, held: Held) -> Response:
-    service: Service = request.app.state.service
-    deadline = admit_chat(service, held)
-    chat = await asyncio.to_thread(parse_chat, await received(_json(request), deadline))
-    return await until_gone(request.receive, _answer(service.parts, chat, deadline, held))
+async def chat_completions(request: Request, service: ServiceDep, scope: RequestScope) -> Response:
+    deadline = admit_chat(service, scope)
+    chat = await asyncio.to_thread(parse_chat, await read_body(_read_json(request), deadline))
+    return await cancel_on_disconnect(request.receive, _answer(service.parts, chat, deadline, scope))
 
 
-async def _json(request: Request) -> bytes:
+async def _read_json(request: Request) -> bytes:
     kind = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
     if kind != "application/json":
         raise ServiceError(
@@ -51,14 +51,14 @@ async def _json(request: Request) -> bytes:
     return await request.body()
 
 
-async def _answer(parts: Parts, chat: ChatRequest, deadline: float, held: AsyncExitStack) -> Response:
+async def _answer(parts: Parts, chat: ChatRequest, deadline: float, scope: AsyncExitStack) -> Response:
     """A stream waits for its first event, so that what fails at once still has its own HTTP status."""
     body = await _engine_request(parts, chat, deadline)
     if not chat.stream:
         return Response(await whole_answer(parts, body, deadline), media_type="application/json")
-    events = await held.enter_async_context(aclosing(engine_events(parts, body, deadline)))
+    events = await scope.enter_async_context(aclosing(engine_events(parts, body, deadline)))
     first = await next_event(events, deadline)
-    stream = await held.enter_async_context(aclosing(event_stream(first, events, deadline)))
+    stream = await scope.enter_async_context(aclosing(event_stream(first, events, deadline)))
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     return StreamingResponse(stream, headers=headers, media_type="text/event-stream")
 
@@ -93,17 +93,16 @@ class ModelList(BaseModel):
 
 
 @router.get("/v1/models", summary="Models", response_model=ModelList, responses=error_responses(401, 503))
-async def models(request: Request) -> ModelList:
+async def models(service: ServiceDep) -> ModelList:
     """All names of the engine's model, from memory."""
-    return ModelList(data=[_shown(model) for model in _served(request)])
+    return ModelList(data=[_describe(model) for model in _served_models(service)])
 
 
 @router.get("/v1/models/{id:path}", summary="One model", response_model=Model, responses=error_responses(401, 404, 503))
-async def model(request: Request, id: str) -> Model:
+async def model(service: ServiceDep, id: str) -> Model:
     """Its name may hold slashes."""
-    _served(request)
-    service: Service = request.app.state.service
-    return _shown(find_model(service.parts.engine, id))
+    _served_models(service)
+    return _describe(find_model(service.parts.engine, id))
 
 
 def find_model(engine: EngineMonitor, name: str | None) -> ServedModel:
@@ -118,15 +117,14 @@ def find_model(engine: EngineMonitor, name: str | None) -> ServedModel:
     )
 
 
-def _served(request: Request) -> tuple[ServedModel, ...]:
-    service: Service = request.app.state.service
+def _served_models(service: Service) -> tuple[ServedModel, ...]:
     engine = service.parts.engine
     if not engine.models:
         engine.require_serving()
     return engine.models
 
 
-def _shown(model: ServedModel) -> Model:
+def _describe(model: ServedModel) -> Model:
     return Model(
         id=model.id, created=model.created, owned_by=model.owned_by or "unknown", max_model_len=model.max_model_len
     )

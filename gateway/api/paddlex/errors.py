@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
+from gateway.api.problems import PROBLEMS, ErrorDialect, request_id
 from gateway.errors import ServiceError
 
 PATHS = frozenset({"/layout-parsing", "/restructure-pages"})
@@ -45,3 +46,12 @@ def paddlex_error(error: ServiceError, log_id: str) -> Envelope:
 def _is_about_input(error: ServiceError) -> bool:
     is_input = error.status in _INPUT_STATUSES or error.code == _FAILED_DOWNLOAD
     return is_input and error.code not in _KEPT
+
+
+DIALECT = ErrorDialect(
+    owns=speaks_paddlex,
+    status=paddlex_status,
+    body=lambda error, scope: paddlex_error(error, scope.get("log_id") or request_id(scope)),
+    event=PROBLEMS.event,
+)
+"""PaddleX has no streams."""

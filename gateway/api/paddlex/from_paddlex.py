@@ -25,7 +25,7 @@ _BOX = "img_in_"
 """What PaddleX's names of pictures and ours have before the label and the box, whatever stands before it."""
 
 
-def page_options(page: GivenPage, wishes: RestructurePagesRequest) -> OcrOptions:
+def page_options(page: GivenPage, params: RestructurePagesRequest) -> OcrOptions:
     """How the page was read, as its `model_settings` tell, and how it is to be written."""
     settings = page.pruned_result.model_settings
     ignored = settings.get("markdown_ignore_labels")
@@ -35,8 +35,8 @@ def page_options(page: GivenPage, wishes: RestructurePagesRequest) -> OcrOptions
         seal=settings.get("use_seal_recognition") is True,
         image_text=settings.get("use_ocr_for_image_block") is True,
         ignore_labels=frozenset(map(str, ignored)) if isinstance(ignored, list) else _DEFAULTS.ignore_labels,
-        pretty=wishes.prettify_markdown,
-        formula_numbers=wishes.show_formula_number,
+        pretty=params.prettify_markdown,
+        formula_numbers=params.show_formula_number,
     )
 
 

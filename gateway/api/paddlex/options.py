@@ -32,40 +32,40 @@ _TASKS: Mapping[PromptLabel, str] = {
 _DEFAULTS = OcrOptions()
 
 
-def ocr_options(wishes: LayoutParsingRequest) -> OcrOptions:
+def ocr_options(params: LayoutParsingRequest) -> OcrOptions:
     return OcrOptions(
-        task="document" if wishes.has_layout else _TASKS[wishes.prompt_label or "ocr"],
-        orientation=bool(wishes.use_doc_orientation_classify),
-        chart=bool(wishes.use_chart_recognition),
-        seal=bool(wishes.use_seal_recognition),
-        image_text=bool(wishes.use_ocr_for_image_block),
-        min_pixels=_pixels(wishes.min_pixels),
-        max_pixels=_pixels(wishes.max_pixels),
-        task_pixels=_task_pixels(wishes),
-        max_tokens=wishes.max_new_tokens and min(wishes.max_new_tokens, MOST_TOKENS),
-        temperature=wishes.temperature,
-        top_p=wishes.top_p,
-        repetition_penalty=wishes.repetition_penalty,
-        ignore_labels=_ignored(wishes),
-        merge_blocks=wishes.merge_layout_blocks is not False,
-        pretty=wishes.prettify_markdown,
-        formula_numbers=wishes.show_formula_number,
-        layout=layout_options(wishes),
+        task="document" if params.has_layout else _TASKS[params.prompt_label or "ocr"],
+        orientation=bool(params.use_doc_orientation_classify),
+        chart=bool(params.use_chart_recognition),
+        seal=bool(params.use_seal_recognition),
+        image_text=bool(params.use_ocr_for_image_block),
+        min_pixels=_pixels(params.min_pixels),
+        max_pixels=_pixels(params.max_pixels),
+        task_pixels=_task_pixels(params),
+        max_tokens=params.max_new_tokens and min(params.max_new_tokens, MOST_TOKENS),
+        temperature=params.temperature,
+        top_p=params.top_p,
+        repetition_penalty=params.repetition_penalty,
+        ignore_labels=_ignored(params),
+        merge_blocks=params.merge_layout_blocks is not False,
+        pretty=params.prettify_markdown,
+        formula_numbers=params.show_formula_number,
+        layout=layout_options(params),
     )
 
 
-def model_settings(wishes: LayoutParsingRequest, options: OcrOptions) -> dict[str, Any]:
+def model_settings(params: LayoutParsingRequest, options: OcrOptions) -> dict[str, Any]:
     """The switches as PaddleX repeats them in each page's result."""
     return {
         "use_doc_preprocessor": options.orientation,
-        "use_layout_detection": wishes.has_layout,
+        "use_layout_detection": params.has_layout,
         "use_chart_recognition": options.chart or options.task == "chart",
         "use_seal_recognition": options.seal or options.task == "seal",
         "use_ocr_for_image_block": options.image_text,
-        "format_block_content": bool(wishes.format_block_content),
+        "format_block_content": bool(params.format_block_content),
         "merge_layout_blocks": options.merge_blocks,
         "markdown_ignore_labels": sorted(options.ignore_labels),
-        "return_layout_polygon_points": wishes.layout_shape_mode != "rect",
+        "return_layout_polygon_points": params.layout_shape_mode != "rect",
     }
 
 
@@ -73,13 +73,13 @@ def _pixels(asked: int | None) -> int | None:
     return None if asked is None else min(max(asked, FEWEST_PIXELS), MOST_PIXELS)
 
 
-def _task_pixels(wishes: LayoutParsingRequest) -> dict[str, tuple[int | None, int | None]]:
-    limits = wishes.vlm_extra_args.limits if wishes.vlm_extra_args else {}
+def _task_pixels(params: LayoutParsingRequest) -> dict[str, tuple[int | None, int | None]]:
+    limits = params.vlm_extra_args.limits if params.vlm_extra_args else {}
     return {kind: (_pixels(least), _pixels(most)) for kind, (least, most) in limits.items()}
 
 
-def _ignored(wishes: LayoutParsingRequest) -> frozenset[str]:
-    asked = wishes.markdown_ignore_labels
+def _ignored(params: LayoutParsingRequest) -> frozenset[str]:
+    asked = params.markdown_ignore_labels
     return _DEFAULTS.ignore_labels if asked is None else frozenset(asked)
 
 
@@ -89,14 +89,14 @@ _FIELDS = {"nms": "layoutNms", "merge": "layoutMergeBboxesMode", "shape": "layou
 Value = TypeVar("Value")
 
 
-def layout_options(wishes: LayoutParsingRequest) -> LayoutOptions:
-    threshold, ratio, merge = wishes.layout_threshold, wishes.layout_unclip_ratio, wishes.layout_merge_bboxes_mode
+def layout_options(params: LayoutParsingRequest) -> LayoutOptions:
+    threshold, ratio, merge = params.layout_threshold, params.layout_unclip_ratio, params.layout_merge_bboxes_mode
     return LayoutOptions(
         threshold=_by_label(threshold) if isinstance(threshold, Mapping) else threshold,
-        nms=wishes.layout_nms is not False,
+        nms=params.layout_nms is not False,
         stretch=_stretches(ratio),
         merge=_by_label(merge) if isinstance(merge, Mapping) else merge,
-        shape=wishes.layout_shape_mode or "auto",
+        shape=params.layout_shape_mode or "auto",
     )
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
 from pydantic import Field
 
-from gateway.api.chunked_response import Bytes, append, spliced
+from gateway.api.chunked_response import Bytes, append, splice_json
 from gateway.api.paddlex.options import model_settings
 from gateway.api.paddlex.schema import Camel, LayoutParsingRequest
 from gateway.api.paddlex.to_paddlex import in_paddlex_units, pruned_result, told_dpi
@@ -19,6 +18,7 @@ from gateway.assembly.restructure import restructured
 from gateway.intake.sniff import PDF
 from gateway.model import Document, OcrOptions, PageResult
 from gateway.page import ReadPage
+from gateway.session import encode_pictures
 
 NOT_UNWARPED = "useDocUnwarping: pages are not flattened in this version; they were read as they are"
 
@@ -67,12 +67,12 @@ class LayoutParsingAnswer(Camel):
 class LayoutParsingBody:
     """The answer as it grows: each page's result, as the bytes that will be sent."""
 
-    def __init__(self, log_id: str, document: Document, wishes: LayoutParsingRequest, options: OcrOptions) -> None:
+    def __init__(self, log_id: str, document: Document, params: LayoutParsingRequest, options: OcrOptions) -> None:
         self._log_id = log_id
         self._document = document
-        self._wishes = wishes
+        self._params = params
         self._options = options
-        self._settings = model_settings(wishes, options)
+        self._settings = model_settings(params, options)
         self._sizes: list[PageSize] = []
         self._results = bytearray()
 
@@ -84,8 +84,8 @@ class LayoutParsingBody:
         """All pages, put together as one document where that is asked for."""
         pages = [self._in_units(page) for page in pages]
         ids = None
-        if self._wishes.restructure_pages:
-            pages = _restructured(pages, self._wishes, self._options)
+        if self._params.restructure_pages:
+            pages = _restructured(pages, self._params, self._options)
             ids = {id: at for at, id in enumerate(block.id for page in pages for block in page.result.blocks)}
         for page in pages:
             self._add(page, ids)
@@ -97,13 +97,13 @@ class LayoutParsingBody:
         """`ids`: numbers of the blocks in the document, where it was restructured."""
         page_count = None if _is_one_picture(self._document) else self._document.pages_total
         pruned = pruned_result(page, self._options, self._settings, page_count, ids)
-        result = _result(page, self._wishes, self._options, pruned)
+        result = _result(page, self._params, self._options, pruned)
         self._sizes.append(_size(page.result))
         append(self._results, result.model_dump_json(by_alias=True, exclude_none=True).encode(), b",")
 
     def pieces(self, warnings: Sequence[str]) -> list[Bytes]:
         """The whole body. `warnings`: all that there are, those of the pages included."""
-        if self._wishes.use_doc_unwarping:
+        if self._params.use_doc_unwarping:
             warnings = [*warnings, NOT_UNWARPED]
         answer = LayoutParsingAnswer(
             log_id=self._log_id,
@@ -114,34 +114,34 @@ class LayoutParsingBody:
             ),
         )
         frame = answer.model_dump_json(by_alias=True, exclude_none=True).encode()
-        return list(spliced(frame, [("layoutParsingResults", self._results)]))
+        return list(splice_json(frame, [("layoutParsingResults", self._results)]))
 
 
-def _restructured(pages: Sequence[ReadPage], wishes: LayoutParsingRequest, options: OcrOptions) -> list[ReadPage]:
+def _restructured(pages: Sequence[ReadPage], params: LayoutParsingRequest, options: OcrOptions) -> list[ReadPage]:
     """As PaddleX does it: paragraphs that page breaks cut stay cut, so that each page's text is its own."""
     results = restructured(
         [page.result for page in pages],
         options,
-        merge_tables=wishes.merge_tables,
-        relevel_titles=wishes.relevel_titles,
+        merge_tables=params.merge_tables,
+        relevel_titles=params.relevel_titles,
         join_paragraphs=False,
     )
     return [replace(page, result=result) for page, result in zip(pages, results, strict=True)]
 
 
 def _result(
-    page: ReadPage, wishes: LayoutParsingRequest, options: OcrOptions, pruned: dict[str, Any]
+    page: ReadPage, params: LayoutParsingRequest, options: OcrOptions, pruned: dict[str, Any]
 ) -> LayoutParsingResult:
-    views = _inline({**page.views, **_spotting_view(page)})
+    views = encode_pictures({**page.views, **_spotting_view(page)})
     input_image = views.pop(INPUT_IMAGE, None)
     return LayoutParsingResult(
         pruned_result=pruned,
         markdown=Markdown(
-            text=page.result.markdown, images=_inline(page.images) if wishes.return_markdown_images else None
+            text=page.result.markdown, images=encode_pictures(page.images) if params.return_markdown_images else None
         ),
-        output_images=views if wishes.is_drawn else None,
+        output_images=views if params.is_drawn else None,
         input_image=input_image,
-        exports=_exports(page, options) if wishes.output_formats else None,
+        exports=_exports(page, options) if params.output_formats else None,
     )
 
 
@@ -174,7 +174,3 @@ def _size(page: PageResult) -> PageSize:
 
 def _is_one_picture(document: Document) -> bool:
     return document.media_type != PDF and document.pages_total == 1
-
-
-def _inline(pictures: Mapping[str, bytes]) -> dict[str, str]:
-    return {name: base64.b64encode(data).decode("ascii") for name, data in pictures.items()}

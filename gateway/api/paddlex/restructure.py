@@ -51,24 +51,24 @@ class Restructured:
         )
 
 
-def restructuring_body(log_id: str, wishes: RestructurePagesRequest) -> bytes:
+def restructuring_body(log_id: str, params: RestructurePagesRequest) -> bytes:
     """JSON of the whole answer; seconds of CPU for a long document."""
-    pages = restructured_pages(wishes)
-    results = [_concatenated(pages, wishes)] if pages and wishes.concatenate_pages else _apart(pages, wishes)
+    pages = restructured_pages(params)
+    results = [_concatenated(pages, params)] if pages and params.concatenate_pages else _apart(pages, params)
     answer = RestructurePagesAnswer(log_id=log_id, result=RestructurePagesResults(layout_parsing_results=results))
     return answer.model_dump_json(by_alias=True, exclude_none=True).encode()
 
 
-def restructured_pages(wishes: RestructurePagesRequest) -> list[Restructured]:
+def restructured_pages(params: RestructurePagesRequest) -> list[Restructured]:
     """Paragraphs that page breaks cut stay cut, as PaddleX has it, so that each page's text is its own."""
-    options = [page_options(page, wishes) for page in wishes.pages]
-    given = zip(wishes.pages, options, strict=True)
+    options = [page_options(page, params) for page in params.pages]
+    given = zip(params.pages, options, strict=True)
     before = [page_result(number, page, how) for number, (page, how) in enumerate(given, 1)]
     results = with_blocks_restructured(
-        before, merge_tables=wishes.merge_tables, relevel_titles=wishes.relevel_titles, join_paragraphs=False
+        before, merge_tables=params.merge_tables, relevel_titles=params.relevel_titles, join_paragraphs=False
     )
-    pages = [_page(*parts) for parts in zip(wishes.pages, options, results, strict=True)]
-    return _with_own_names(pages) if wishes.concatenate_pages else pages
+    pages = [_page(*parts) for parts in zip(params.pages, options, results, strict=True)]
+    return _with_own_names(pages) if params.concatenate_pages else pages
 
 
 def _page(given: GivenPage, options: OcrOptions, result: PageResult) -> Restructured:
@@ -98,19 +98,19 @@ def _renamed(page: Restructured, names: Mapping[str, str]) -> Restructured:
     )
 
 
-def _apart(pages: Sequence[Restructured], wishes: RestructurePagesRequest) -> list[LayoutParsingResult]:
+def _apart(pages: Sequence[Restructured], params: RestructurePagesRequest) -> list[LayoutParsingResult]:
     numbers = _numbers(pages)
     return [
         LayoutParsingResult(
             pruned_result=_pruned(page, page.given.page_count, _entries([page], numbers)),
-            markdown=Markdown(text=page.markdown, images=_returned(page.images, wishes)),
-            exports=_exports(f"page_{page.result.page}", [page], wishes),
+            markdown=Markdown(text=page.markdown, images=_returned(page.images, params)),
+            exports=_exports(f"page_{page.result.page}", [page], params),
         )
         for page in pages
     ]
 
 
-def _concatenated(pages: Sequence[Restructured], wishes: RestructurePagesRequest) -> LayoutParsingResult:
+def _concatenated(pages: Sequence[Restructured], params: RestructurePagesRequest) -> LayoutParsingResult:
     """As PaddleX: the first page's size and settings, all pages' blocks, and lists of what their models found."""
     pruned = _pruned(pages[0], len(pages), _entries(pages, _numbers(pages)))
     for part in _PASSED_ON[1:]:
@@ -120,17 +120,17 @@ def _concatenated(pages: Sequence[Restructured], wishes: RestructurePagesRequest
     text = "\n\n".join(markdown for page in pages if (markdown := page.markdown))
     return LayoutParsingResult(
         pruned_result=pruned,
-        markdown=Markdown(text=text, images=_returned(images, wishes)),
-        exports=_exports("document", pages, wishes),
+        markdown=Markdown(text=text, images=_returned(images, params)),
+        exports=_exports("document", pages, params),
     )
 
 
-def _returned(images: Mapping[str, str] | None, wishes: RestructurePagesRequest) -> dict[str, str] | None:
-    return dict(images) if images is not None and wishes.return_markdown_images else None
+def _returned(images: Mapping[str, str] | None, params: RestructurePagesRequest) -> dict[str, str] | None:
+    return dict(images) if images is not None and params.return_markdown_images else None
 
 
-def _exports(name: str, pages: Sequence[Restructured], wishes: RestructurePagesRequest) -> DocumentExports | None:
-    if not wishes.output_formats:
+def _exports(name: str, pages: Sequence[Restructured], params: RestructurePagesRequest) -> DocumentExports | None:
+    if not params.output_formats:
         return None
     from gateway.assembly.word.document import WordPage
 

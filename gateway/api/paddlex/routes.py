@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import AsyncExitStack, aclosing
 from functools import partial
 
-import structlog
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from gateway.api.admission import Held, admit_document, admit_rewriting, asked_urgency, received, until_gone
+from gateway.api.admission import (
+    admit_document,
+    admit_restructuring,
+    cancel_on_disconnect,
+    read_body,
+    requested_priority,
+)
 from gateway.api.auth import KeyRequired
-from gateway.api.chunked_response import PiecesResponse
-from gateway.api.idempotency import once
-from gateway.api.ocr.request import Upload, parsed
+from gateway.api.chunked_response import ChunkedResponse
+from gateway.api.deps import RequestScope, ServiceDep
+from gateway.api.idempotency import idempotent
+from gateway.api.ocr.request import parse_body
 from gateway.api.paddlex.openapi import (
     LAYOUT_PARSING_DESCRIPTION,
     LAYOUT_PARSING_REQUEST,
@@ -28,21 +32,18 @@ from gateway.api.paddlex.response import LayoutParsingAnswer, LayoutParsingBody
 from gateway.api.paddlex.restructure import RestructurePagesAnswer, restructuring_body
 from gateway.api.paddlex.schema import LayoutParsingRequest, RestructurePagesRequest
 from gateway.api.paddlex.to_paddlex import told_dpi
-from gateway.api.paddlex.validation import Wishes, log_id_of, parse_object, parse_request, upload_of
+from gateway.api.paddlex.validation import Params, log_id_of, parse_object, parse_request, source_of
 from gateway.api.paddlex.visualize import page_picture, page_pictures
-from gateway.api.problems import request_id_of
+from gateway.api.problems import request_id
 from gateway.errors import ServiceError
 from gateway.intake import content
 from gateway.model import Document
 from gateway.page import PageView, ReadPage
-from gateway.pipeline import read_pages
 from gateway.recognition.fairness import Urgency
 from gateway.service import Service
-from gateway.session import Tally, opened, stages_of
+from gateway.session import DocumentSession, DocumentSource, open_session
 
 router = APIRouter(tags=["paddlex"], dependencies=[KeyRequired])
-
-log = structlog.get_logger(__name__)
 
 HEADERS = {"Content-Type": "application/json"}
 
@@ -55,15 +56,14 @@ HEADERS = {"Content-Type": "application/json"}
     responses=PADDLEX_RESPONSES,
     openapi_extra=LAYOUT_PARSING_REQUEST,
 )
-async def layout_parsing(request: Request, held: Held) -> Response:
-    service: Service = request.app.state.service
-    urgency = asked_urgency(request)
-    deadline = admit_document(service, held, urgency)
-    body = await received(content.received(request.stream()), deadline)
-    log_id, wishes, upload = await parsed(body, partial(_document_asked, request))
-    work = partial(_answer, service, upload, wishes, log_id, deadline, urgency)
-    response = await until_gone(request.receive, once(request, lambda: (body.sha256,), work))
-    await held.aclose()
+async def layout_parsing(request: Request, service: ServiceDep, scope: RequestScope) -> Response:
+    urgency = requested_priority(request)
+    deadline = admit_document(service, scope, urgency)
+    body = await read_body(content.received(request.stream()), deadline)
+    log_id, params, source = await parse_body(body, partial(_parse_document, request))
+    work = partial(_answer, service, source, params, log_id, deadline, urgency)
+    response = await cancel_on_disconnect(request.receive, idempotent(request, lambda: (body.sha256,), work))
+    await scope.aclose()
     return response
 
 
@@ -75,67 +75,63 @@ async def layout_parsing(request: Request, held: Held) -> Response:
     responses=PADDLEX_RESPONSES,
     openapi_extra=RESTRUCTURE_PAGES_REQUEST,
 )
-async def restructure_pages(request: Request, held: Held) -> Response:
-    service: Service = request.app.state.service
-    deadline = admit_rewriting(service, held)
-    body = await received(content.received(request.stream()), deadline)
-    log_id, wishes = await parsed(body, partial(_asked, request, RestructurePagesRequest))
+async def restructure_pages(request: Request, service: ServiceDep, scope: RequestScope) -> Response:
+    deadline = admit_restructuring(service, scope)
+    body = await read_body(content.received(request.stream()), deadline)
+    log_id, params = await parse_body(body, partial(_parse, request, RestructurePagesRequest))
     del body
-    most = service.settings.max_pages
-    if len(wishes.pages) > most:
-        raise ServiceError(413, "too_many_pages", f"{len(wishes.pages)} pages; at most {most} are taken (MAX_PAGES).")
-    answer = await asyncio.to_thread(restructuring_body, log_id, wishes)
+    max_pages = service.settings.max_pages
+    if len(params.pages) > max_pages:
+        message = f"{len(params.pages)} pages; at most {max_pages} are taken (MAX_PAGES)."
+        raise ServiceError(413, "too_many_pages", message)
+    answer = await asyncio.to_thread(restructuring_body, log_id, params)
     return Response(answer, media_type="application/json")
 
 
-def _asked(request: Request, model: type[Wishes], body: bytes) -> tuple[str, Wishes]:
+def _parse(request: Request, model: type[Params], body: bytes) -> tuple[str, Params]:
     """The request's id for its answer, refusals included, and what the body asks for."""
     sent = parse_object(body)
-    request.scope["log_id"] = log_id = log_id_of(sent, request_id_of(request))
+    request.scope["log_id"] = log_id = log_id_of(sent, request_id(request.scope))
     return log_id, parse_request(model, sent)
 
 
-def _document_asked(request: Request, body: bytes) -> tuple[str, LayoutParsingRequest, Upload]:
-    """As `_asked`, and the document, which the wishes no longer hold."""
-    log_id, wishes = _asked(request, LayoutParsingRequest, body)
-    return log_id, wishes.model_copy(update={"file": ""}), upload_of(wishes.file)
+def _parse_document(request: Request, body: bytes) -> tuple[str, LayoutParsingRequest, DocumentSource]:
+    """As `_parse`, and the document, which the parameters no longer hold."""
+    log_id, params = _parse(request, LayoutParsingRequest, body)
+    return log_id, params.model_copy(update={"file": ""}), source_of(params.file)
 
 
 async def _answer(
-    service: Service, upload: Upload, wishes: LayoutParsingRequest, log_id: str, deadline: float, urgency: Urgency
-) -> PiecesResponse:
-    options, tally = ocr_options(wishes), Tally()
-    async with AsyncExitStack() as held:
-        document = await opened(service, upload, deadline)
-        held.push_async_callback(document.close)
-        source = read_pages(service.parts, document, options, deadline, urgency=urgency, view=_view(wishes, document))
-        pages = _counted(service, await held.enter_async_context(aclosing(source)), tally)
-        body = LayoutParsingBody(log_id, document, wishes, options)
-        if wishes.restructure_pages or wishes.output_formats:
-            # What takes long waits until all is read, for it would hold the reading up.
-            read = [page async for page in pages]
-        else:
-            read = []
-            async for page in pages:
-                await asyncio.to_thread(body.add, page)
-    log.info("document read", media_type=document.media_type, status=tally.status, pages=tally.pages)
-    tally.require_read()
-    if read:
-        await asyncio.to_thread(body.add_all, read)
-    warnings = layout_warnings(service.parts.layout, options.layout) if wishes.has_layout else ()
-    return PiecesResponse(body.pieces([*warnings, *tally.warnings]), HEADERS)
+    service: Service,
+    source: DocumentSource,
+    params: LayoutParsingRequest,
+    log_id: str,
+    deadline: float,
+    urgency: Urgency,
+) -> ChunkedResponse:
+    options = ocr_options(params)
+    view = partial(_create_view, params)
+    async with open_session(service, source, options, deadline, urgency=urgency, view=view) as session:
+        body = LayoutParsingBody(log_id, session.document, params, options)
+        pages = await _read_pages(session, body, is_whole=params.restructure_pages or bool(params.output_formats))
+    session.finish()
+    session.stats.require_read()
+    if pages:
+        await asyncio.to_thread(body.add_all, pages)
+    warnings = layout_warnings(service.parts.layout, options.layout) if params.has_layout else ()
+    return ChunkedResponse(body.pieces([*warnings, *session.stats.warnings]), HEADERS)
 
 
-async def _counted(
-    service: Service, pages: AsyncGenerator[ReadPage, None], tally: Tally
-) -> AsyncGenerator[ReadPage, None]:
-    async for page in pages:
-        service.metrics.count_page(page.result, stages_of(page))
-        tally.count(page)
-        yield page
+async def _read_pages(session: DocumentSession, body: LayoutParsingBody, *, is_whole: bool) -> list[ReadPage]:
+    """Adds each page to the body; `is_whole`: gives them all, for what takes long would hold the reading up."""
+    if is_whole:
+        return [page async for page in session.pages()]
+    async for page in session.pages():
+        await asyncio.to_thread(body.add, page)
+    return []
 
 
-def _view(wishes: LayoutParsingRequest, document: Document) -> PageView | None:
-    if not wishes.is_drawn:
+def _create_view(params: LayoutParsingRequest, document: Document) -> PageView | None:
+    if not params.is_drawn:
         return None
-    return partial(page_pictures if wishes.has_layout else page_picture, dpi=told_dpi(document))
+    return partial(page_pictures if params.has_layout else page_picture, dpi=told_dpi(document))

@@ -11,11 +11,11 @@ from typing import Any, TypeVar
 import pydantic_core
 from pydantic import BaseModel, ValidationError
 
-from gateway.api.ocr.request import Upload
 from gateway.errors import ServiceError
 from gateway.intake.content import kept
+from gateway.session import DocumentSource
 
-Wishes = TypeVar("Wishes", bound=BaseModel)
+Params = TypeVar("Params", bound=BaseModel)
 
 _SCHEMES = ("http://", "https://")
 
@@ -32,7 +32,7 @@ def parse_object(body: bytes) -> Mapping[str, Any]:
     return content
 
 
-def parse_request(model: type[Wishes], content: Mapping[str, Any]) -> Wishes:
+def parse_request(model: type[Params], content: Mapping[str, Any]) -> Params:
     """ServiceError 422 `invalid_option`, its detail a JSON list of `type`, `loc` and `msg`, as PaddleX says it."""
     try:
         return model.model_validate(content)
@@ -47,7 +47,7 @@ def log_id_of(content: Mapping[str, Any], request_id: str) -> str:
     return given if isinstance(given, str) and given else request_id
 
 
-def upload_of(file: str) -> Upload:
+def source_of(file: str) -> DocumentSource:
     """The document that `file` is or names.
 
     Raises ServiceError: 400 `invalid_base64`, `empty_document`; 503 `storage_unavailable`.
@@ -56,7 +56,7 @@ def upload_of(file: str) -> Upload:
     takes for data.
     """
     if file.startswith(_SCHEMES):
-        return Upload(None, "", url=file)
+        return DocumentSource(None, url=file)
     head, comma, payload = file.partition(",") if file.startswith("data:") else ("", "", "")
     try:
         data = base64.b64decode(payload if head and comma else file)
@@ -64,7 +64,7 @@ def upload_of(file: str) -> Upload:
         raise ServiceError(400, "invalid_base64", f"`file` is neither a URL nor base64: {error}.") from None
     if not data:
         raise ServiceError(400, "empty_document", "`file` is empty.")
-    return Upload(kept(data), "")
+    return DocumentSource(kept(data))
 
 
 def _path(loc: Sequence[str | int]) -> str:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic_core import to_json
 
-from gateway.api.chunked_response import SENT_AT_ONCE, PiecesResponse, spliced
+from gateway.api.chunked_response import SENT_AT_ONCE, ChunkedResponse, splice_json
 
 NAMES = ("pages", "markdown", "images")
 HOSTILE = ('"pages":[]', '\\"pages\\":', '"markdown":""', '"images":{}', "\\", '"', "{", "a")
@@ -29,14 +29,14 @@ def test_no_text_is_taken_for_a_place(before: str, pages: list[str], markdown: s
         ("markdown", to_json(markdown)[1:-1]),
         ("images", bytearray(to_json(images)[1:-1])),
     )
-    whole = json.loads(b"".join(spliced(to_json(frame), inserts)))
+    whole = json.loads(b"".join(splice_json(to_json(frame), inserts)))
     assert whole == {**frame, "pages": pages, "markdown": markdown, "images": images}
 
 
 @pytest.mark.parametrize("sizes", [[], [0], [5, 7], [SENT_AT_ONCE - 1, 3, SENT_AT_ONCE * 3, 1]])
 async def test_a_client_gets_all_pieces_as_one_body(sizes: list[int]) -> None:
     pieces = [bytes([97 + at]) * size for at, size in enumerate(sizes)]
-    first = PiecesResponse(pieces, {"Content-Type": "text/plain", "X-Own": "1"})
+    first = ChunkedResponse(pieces, {"Content-Type": "text/plain", "X-Own": "1"})
     for response in (first, first.with_header("X-More", "2")):
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app=response), base_url="http://test") as client:
             answer = await client.get("/")
@@ -49,4 +49,4 @@ async def test_a_client_gets_all_pieces_as_one_body(sizes: list[int]) -> None:
 @pytest.mark.parametrize("frame", [b'{"id":"pages"}', b'{"pages":[1]}'])
 def test_a_frame_without_the_place_is_refused(frame: bytes) -> None:
     with pytest.raises(ValueError, match="pages"):
-        list(spliced(frame, [("pages", b"1")]))
+        list(splice_json(frame, [("pages", b"1")]))
