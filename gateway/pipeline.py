@@ -19,8 +19,8 @@ from time import monotonic
 import structlog
 
 from gateway.assembly.images import image_key
-from gateway.assembly.labels import is_picture
 from gateway.errors import ServiceError
+from gateway.labels import is_picture
 from gateway.model import Document, OcrOptions, PageFailure, PageImage, PageLayout
 from gateway.orientation import upright
 from gateway.page import CutPage, PageView, ReadPage, failed_page, finished_page, ms_since
@@ -31,7 +31,7 @@ from gateway.recognition.crops import cut_picture
 from gateway.recognition.fairness import INTERACTIVE, Caller, Urgency
 from gateway.recognition.figures import with_tags
 from gateway.recognition.groups import grouped
-from gateway.recognition.tasks import whole_page
+from gateway.tasks import whole_page
 
 log = structlog.get_logger(__name__)
 

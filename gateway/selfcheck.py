@@ -10,12 +10,12 @@ from typing import Literal
 import structlog
 
 from gateway.errors import ServiceError
-from gateway.intake.content import kept
 from gateway.intake.document import open_document
+from gateway.intake.spool import kept
 from gateway.model import OcrOptions
 from gateway.parts import Parts
 from gateway.pipeline import read_pages
-from gateway.recognition.tasks import PADDLEOCR_VL_DPI
+from gateway.tasks import PADDLEOCR_VL_DPI
 
 _POLL_S = 0.2
 _FIRST_RETRY_S = 1.0

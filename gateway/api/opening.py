@@ -6,12 +6,12 @@ import asyncio
 
 from gateway.api.source import Upload
 from gateway.errors import ServiceError
-from gateway.intake.content import Content
 from gateway.intake.document import open_document
+from gateway.intake.spool import Content
 from gateway.model import Document
-from gateway.recognition.tasks import page_dpi
 from gateway.service import Service
 from gateway.storage.s3 import load_source
+from gateway.tasks import page_dpi
 
 
 async def opened(

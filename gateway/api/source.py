@@ -19,8 +19,8 @@ from starlette.exceptions import HTTPException
 
 from gateway.api.options import Pair
 from gateway.errors import ServiceError
-from gateway.intake import content
-from gateway.intake.content import Content
+from gateway.intake import spool as content
+from gateway.intake.spool import Content
 from gateway.storage.s3 import S3Source
 
 T = TypeVar("T")

@@ -6,7 +6,7 @@ import html
 import re
 from collections.abc import Sequence
 
-from gateway.assembly.otsl import MAX_CELLS
+from gateway.assembly.tables.otsl import MAX_CELLS
 
 _RULE = re.compile(r":-+:?|-+:|-{2,}")
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from gateway.assembly.formulas import latex_of, with_dollars, without_delimiters
-from gateway.assembly.labels import CAPTION_LABELS, is_formula
-from gateway.assembly.repetition import is_suspicious, without_loop
+from gateway.assembly.text.formulas import latex_of, with_dollars, without_delimiters
+from gateway.labels import CAPTION_LABELS, is_formula
 from gateway.model import Reading, Region
+from gateway.repetition import is_suspicious, without_loop
 
 _LINE_END = re.compile(r"\r\n?|[\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x9f\ufdd0-\ufdef\ufffe\uffff]")

@@ -7,9 +7,9 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 
 from gateway.assembly.chart import chart_to_html
-from gateway.assembly.formulas import MATH, latex_of, without_tags
-from gateway.assembly.labels import CAPTION_LABELS, LINE_LABELS, is_formula
-from gateway.assembly.lines import kept_lines, one_line, paragraphs
+from gateway.assembly.text.formulas import MATH, latex_of, without_tags
+from gateway.assembly.text.reflow import kept_lines, one_line, paragraphs
+from gateway.labels import CAPTION_LABELS, LINE_LABELS, is_formula
 from gateway.model import Block
 
 _TABLE = "<table border=1 style='margin: auto; word-wrap: break-word;'>"

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 
 from gateway.assembly.figures import with_figures
 from gateway.assembly.images import box_key
-from gateway.assembly.labels import is_picture, is_shown
 from gateway.assembly.markdown import page_markdown
 from gateway.assembly.spotting import joined_spots, parse_spots
-from gateway.assembly.tables import table_to_html
+from gateway.assembly.tables.html import table_to_html
+from gateway.labels import is_picture, is_shown
 from gateway.model import Block, DocumentStatus, OcrOptions, PageFailure, PageResult, Reading, Region, Spot
 
 

@@ -10,9 +10,9 @@ import nh3
 from markdown_it import MarkdownIt
 from markdown_it.rules_inline import StateInline
 
-from gateway.assembly.formulas import MATH, without_escapes
 from gateway.assembly.page import shown
-from gateway.assembly.tables import table_rows
+from gateway.assembly.tables.html import table_rows
+from gateway.assembly.text.formulas import MATH, without_escapes
 from gateway.model import Block, OcrOptions, PageResult
 
 POLICY = "default-src 'none'; img-src 'self' data: https:; style-src 'unsafe-inline'"

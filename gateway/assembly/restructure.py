@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
-from gateway.assembly.continuation import with_paragraphs_joined, with_tables_merged
+from gateway.assembly.cross_page import with_paragraphs_joined, with_tables_merged
 from gateway.assembly.page import rewritten
-from gateway.assembly.titles import relevelled
+from gateway.assembly.text.titles import relevelled
 from gateway.model import OcrOptions, PageResult
 
 _NAMED = re.compile(r'(?<=")[\w./-]+(?=")|(?<=\()[\w./-]+(?=\))')

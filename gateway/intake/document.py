@@ -9,10 +9,10 @@ import uuid
 from collections.abc import AsyncIterator
 
 from gateway.errors import ServiceError
-from gateway.intake.content import Content
-from gateway.intake.process import Opened, SourceFile, WorkerLost
+from gateway.intake.render.pool import RenderPool
+from gateway.intake.render.worker_process import Opened, SourceFile, WorkerLost
 from gateway.intake.sniff import HEAD_BYTES, media_type
-from gateway.intake.workers import RenderPool
+from gateway.intake.spool import Content
 from gateway.model import Document, PageFailure, PageImage
 from gateway.settings import Settings
 

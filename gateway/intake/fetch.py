@@ -19,7 +19,7 @@ from yarl import URL
 
 from gateway.errors import ServiceError
 from gateway.intake.addresses import IPAddress, is_public, is_unicast
-from gateway.intake.content import Content, received
+from gateway.intake.spool import Content, received
 from gateway.settings import Settings
 
 Lookup = Callable[[str, int], Awaitable[Sequence[str]]]

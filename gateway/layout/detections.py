@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from gateway.assembly.labels import LABELS as KNOWN_LABELS
+from gateway.labels import LABELS as KNOWN_LABELS
 from gateway.layout.outlines import outline
 from gateway.layout.overlaps import without_overlaps
 from gateway.layout.stretching import stretched

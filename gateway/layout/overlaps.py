@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from shapely import Polygon as Shape
 from shapely import box as rectangle
 
-from gateway.assembly.labels import PICTURE_LABELS
+from gateway.labels import PICTURE_LABELS
 from gateway.model import BBox, Region
 from textlines.paragraphs import union
 

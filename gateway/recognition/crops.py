@@ -12,14 +12,14 @@ import numpy as np
 from cv2.typing import MatLike
 from PIL import Image
 
-from gateway.assembly.labels import is_formula
+from gateway.labels import is_formula
 from gateway.model import BBox, Pixels, Polygon, Region
 from gateway.recognition.figures import paint_tags
 from gateway.recognition.groups import stacked
 from gateway.recognition.ink import trimmed
 from gateway.recognition.png import png_of
 from gateway.recognition.runaway import Room, room_of
-from gateway.recognition.tasks import SPOTTING_ENLARGED_BELOW, RegionTask
+from gateway.tasks import SPOTTING_ENLARGED_BELOW, RegionTask
 
 PATCH = 28
 """Both sides of what PaddleOCR-VL sees are multiples of this; its processor enlarges a thinner crop to it first."""

@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 
-from gateway.assembly.labels import is_read
+from gateway.labels import is_read
 from gateway.model import BBox, OcrOptions, Pixels, Region
 from textlines.paragraphs import union
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from gateway.assembly.repetition import without_cut_tag
 from gateway.model import Reading
 from gateway.recognition.answer import Answer
 from gateway.recognition.runaway import Loop
-from gateway.recognition.tasks import RegionTask
+from gateway.repetition import without_cut_tag
+from gateway.tasks import RegionTask
 
 HOTTER = 0.2
 """Added to the temperature, so that the second answer is another one."""

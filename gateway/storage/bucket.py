@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import structlog
 
 from gateway.errors import ServiceError
-from gateway.intake.content import Content, received
+from gateway.intake.spool import Content, received
 from gateway.settings import Settings
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import structlog
 
 from gateway.errors import ServiceError
-from gateway.intake.content import Content
+from gateway.intake.spool import Content
 from gateway.storage.base import PictureStore, is_picture_name, picture_urls
 from gateway.storage.bucket import Bucket, BucketError
 

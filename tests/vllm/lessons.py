@@ -13,15 +13,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from examples.truth import TableCell, TruthBlock, load_truth
-from gateway.intake.content import kept
 from gateway.intake.document import open_document
-from gateway.intake.workers import RenderPool
+from gateway.intake.render.pool import RenderPool
+from gateway.intake.spool import kept
 from gateway.layout import create_layout
 from gateway.layout.base import LayoutDetector
 from gateway.model import LayoutOptions, OcrOptions, PageImage, Region
 from gateway.recognition.crops import Crop, cut_crop
-from gateway.recognition.tasks import PADDLEOCR_VL_DPI, task_for
 from gateway.settings import Settings
+from gateway.tasks import PADDLEOCR_VL_DPI, task_for
 from tests.launch.support import ROOT
 
 EXAMPLE = ROOT / "examples" / "table-en.png"

@@ -8,7 +8,7 @@ from typing import Any
 import pydantic_core
 
 from gateway.api.chat.request import ChatRequest, Message, TextPart
-from gateway.recognition.failures import EngineKind
+from gateway.model import EngineKind
 from gateway.recognition.probe import ServedModel
 
 MAX_COMPLETION_TOKENS = 16_384

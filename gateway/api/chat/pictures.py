@@ -10,13 +10,13 @@ import re
 from gateway.api.chat.parsing import NamedImage
 from gateway.api.chat.request import PixelLimits
 from gateway.errors import ServiceError
-from gateway.intake.content import Content, kept
 from gateway.intake.document import open_document
 from gateway.intake.sniff import HEAD_BYTES, PDF, media_type
+from gateway.intake.spool import Content, kept
 from gateway.model import PageFailure, Pixels
 from gateway.parts import Parts
 from gateway.recognition.crops import encode, fit, guard
-from gateway.recognition.tasks import PADDLEOCR_VL_DPI
+from gateway.tasks import PADDLEOCR_VL_DPI
 
 _DATA_URL = re.compile(r"data:image/[a-z0-9.+-]+(?:;[a-z0-9=._-]+)*;base64,", re.IGNORECASE)
 

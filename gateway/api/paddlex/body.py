@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from gateway.api.source import Upload
 from gateway.errors import ServiceError
-from gateway.intake.content import kept
+from gateway.intake.spool import kept
 
 Wishes = TypeVar("Wishes", bound=BaseModel)
 

@@ -12,7 +12,7 @@ from pydantic import Field
 from gateway.api.paddlex.camel import Camel
 
 if TYPE_CHECKING:
-    from gateway.assembly.word.document import WordPage
+    from gateway.assembly.docx.writer import WordPage
 
 
 class ExportContent(Camel):
@@ -26,7 +26,7 @@ class DocumentExports(Camel):
 
 def word_export(name: str, pages: Sequence[WordPage], pictures: Mapping[str, bytes]) -> DocumentExports:
     """`pictures`: key to JPEG or PNG. A tenth of a second and more of CPU for a page."""
-    from gateway.assembly.word.document import word_document
+    from gateway.assembly.docx.writer import word_document
 
     content = base64.b64encode(word_document(pages, pictures)).decode("ascii")
     return DocumentExports(docx=ExportContent(content=content, file_name=f"{name}.docx"))

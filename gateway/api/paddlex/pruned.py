@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from gateway.assembly.labels import LABELS
 from gateway.assembly.markdown import block_markdown
 from gateway.assembly.page import picture_keys, shown
+from gateway.labels import LABELS
 from gateway.model import BBox, Block, OcrOptions, Polygon, Region
 from gateway.page import ReadPage
 

@@ -149,7 +149,7 @@ def _result(
 
 
 def _exports(page: ReadPage, options: OcrOptions) -> DocumentExports:
-    from gateway.assembly.word.document import WordPage
+    from gateway.assembly.docx.writer import WordPage
 
     result = page.result
     keys = picture_keys(result.page, result.blocks, options)

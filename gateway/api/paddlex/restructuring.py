@@ -133,7 +133,7 @@ def _returned(images: Mapping[str, str] | None, wishes: RestructurePagesRequest)
 def _exports(name: str, pages: Sequence[Restructured], wishes: RestructurePagesRequest) -> DocumentExports | None:
     if not wishes.output_formats:
         return None
-    from gateway.assembly.word.document import WordPage
+    from gateway.assembly.docx.writer import WordPage
 
     pictures = {key: data for page in pages for key, data in decoded_pictures(page.images or {}).items()}
     return word_export(name, [WordPage(page.result, page.options, page.keys) for page in pages], pictures)

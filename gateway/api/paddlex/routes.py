@@ -38,7 +38,7 @@ from gateway.api.reading import stages_of
 from gateway.api.source import Upload, parsed
 from gateway.api.tally import Tally
 from gateway.errors import ServiceError
-from gateway.intake import content
+from gateway.intake import spool as content
 from gateway.model import Document
 from gateway.page import PageView, ReadPage
 from gateway.pipeline import read_pages

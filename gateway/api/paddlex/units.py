@@ -10,7 +10,7 @@ from gateway.assembly.restructure import renamed
 from gateway.intake.sniff import PDF
 from gateway.model import BBox, Block, Document, Polygon, Region, Spot
 from gateway.page import ReadPage
-from gateway.recognition.tasks import PADDLEOCR_VL_DPI
+from gateway.tasks import PADDLEOCR_VL_DPI
 
 
 def told_dpi(document: Document) -> int | None:

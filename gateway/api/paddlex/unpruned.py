@@ -8,10 +8,10 @@ from collections.abc import Collection, Sequence
 
 from gateway.api.paddlex.pages import GivenPage, PrunedBlock, RestructurePagesRequest
 from gateway.api.paddlex.pruned import WHOLE_PAGE_LABELS
-from gateway.assembly.formulas import MATH
-from gateway.assembly.labels import TITLE_LABELS, is_picture
 from gateway.assembly.page import picture_keys
-from gateway.assembly.tables import rebuilt_table, table_rows
+from gateway.assembly.tables.html import rebuilt_table, table_rows
+from gateway.assembly.text.formulas import MATH
+from gateway.labels import TITLE_LABELS, is_picture
 from gateway.model import BBox, Block, OcrOptions, PageResult
 
 _LABELS = {theirs: ours for ours, theirs in WHOLE_PAGE_LABELS.items()}

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.assembly.clean import clean_reading
-from gateway.assembly.labels import LABELS
+from gateway.labels import LABELS
 from gateway.model import Reading, Region
 
 

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from gateway.api.paddlex.pruned import pruned_result
 from gateway.api.paddlex.units import in_paddlex_units
 from gateway.assembly.clean import clean_reading
-from gateway.assembly.labels import LABELS
 from gateway.assembly.page import assemble_page
 from gateway.assembly.render import html_frame, render_html, render_markdown, render_text
 from gateway.assembly.restructure import restructured
+from gateway.labels import LABELS
 from gateway.model import BBox, BlockStatus, OcrOptions, PageResult, Reading, Region
 from gateway.page import ReadPage
 from gateway.recognition.figures import with_tags

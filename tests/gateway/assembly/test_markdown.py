@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.assembly.labels import LABELS
 from gateway.assembly.markdown import block_markdown, page_markdown
+from gateway.labels import LABELS
 from gateway.model import Block
 
 

@@ -10,8 +10,8 @@ import zlib
 from PIL import Image
 from reportlab.pdfgen.canvas import Canvas
 
-from gateway.intake.content import kept
-from gateway.intake.view import FileView
+from gateway.intake.render.view import FileView
+from gateway.intake.spool import kept
 
 RED, WHITE, BLACK = (255, 0, 0), (255, 255, 255), (0, 0, 0)
 

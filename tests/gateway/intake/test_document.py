@@ -8,9 +8,9 @@ from PIL import Image
 from reportlab.lib.pdfencrypt import StandardEncryption
 
 from gateway.errors import ServiceError
-from gateway.intake.content import kept
 from gateway.intake.document import clean_name, open_document
-from gateway.intake.workers import RenderPool
+from gateway.intake.render.pool import RenderPool
+from gateway.intake.spool import kept
 from gateway.model import Document, PageFailure, PageImage
 from gateway.settings import Settings
 from tests.gateway.intake.files import RED, WHITE, encode, mixed_pdf, noise, pdf, picture, png_that_claims
