@@ -7,7 +7,7 @@ import asyncio
 from gateway.api.source import Upload
 from gateway.errors import ServiceError
 from gateway.intake.document import open_document
-from gateway.intake.spool import Content
+from gateway.intake.spool import SpooledFile
 from gateway.model import Document
 from gateway.service import Service
 from gateway.storage.s3 import load_source
@@ -37,12 +37,12 @@ async def opened(
         raise ServiceError(504, "deadline_exceeded", "The document was not opened before the deadline.") from None
 
 
-async def _content(upload: Upload, service: Service) -> Content:
+async def _content(upload: Upload, service: Service) -> SpooledFile:
     settings = service.settings
     if upload.s3:
         return await load_source(service.bucket, upload.s3, int(settings.max_upload_mb * 1_000_000))
     if upload.content:
         return upload.content
-    from gateway.intake.fetch import fetch, rules_of
+    from gateway.intake.fetch import fetch, fetch_rules
 
-    return await fetch(upload.url or "", rules_of(settings))
+    return await fetch(upload.url or "", fetch_rules(settings))

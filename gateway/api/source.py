@@ -19,8 +19,7 @@ from starlette.exceptions import HTTPException
 
 from gateway.api.options import Pair
 from gateway.errors import ServiceError
-from gateway.intake import spool as content
-from gateway.intake.spool import Content
+from gateway.intake.spool import IN_MEMORY_BYTES, SpooledFile, storage_error
 from gateway.storage.s3 import S3Source
 
 T = TypeVar("T")
@@ -40,7 +39,7 @@ class Upload:
     `url` or `s3`: where the document is, if it did not come itself; `content` is None then.
     """
 
-    content: Content | None
+    content: SpooledFile | None
     name: str
     options: Sequence[Pair] = ()
     url: str | None = None
@@ -58,9 +57,9 @@ async def read_upload(request: Request) -> Upload:
     if kind == "multipart/form-data":
         return await _from_form(request)
     if kind == "application/json" or kind.endswith("+json"):
-        return await parsed(await content.received(request.stream()), _from_json)
+        return await parsed(await SpooledFile.from_stream(request.stream()), _from_json)
     if kind in _RAW_TYPES or kind.startswith("image/"):
-        return Upload(_present(await content.received(request.stream())), "")
+        return Upload(_present(await SpooledFile.from_stream(request.stream())), "")
     raise ServiceError(
         415,
         "unsupported_content_type",
@@ -76,17 +75,17 @@ async def _from_form(request: Request) -> Upload:
     except HTTPException as error:
         raise ServiceError(400, "invalid_multipart", f"The multipart body is broken: {error.detail}") from None
     except OSError as error:
-        raise content.unavailable(error) from error
+        raise storage_error(error) from error
 
 
 async def _uploaded(form: FormData) -> Upload:
     file = _only_file(form)
     if not file.size:
         raise ServiceError(400, "empty_document", "The uploaded `file` is empty.")
-    if file.size > content.IN_MEMORY_BYTES:
-        sent = content.adopted(file.file, file.size)
+    if file.size > IN_MEMORY_BYTES:
+        sent = SpooledFile.from_file(file.file, file.size)
     else:
-        sent = content.kept(await file.read())
+        sent = SpooledFile.from_bytes(await file.read())
     fields = [(name, value) for name, value in form.multi_items() if isinstance(value, str)]
     return Upload(sent, file.filename or "", fields)
 
@@ -105,9 +104,9 @@ def _only_file(form: FormData) -> UploadFile:
     return files[0]
 
 
-async def parsed(body: Content, parse: Callable[[bytes], T]) -> T:
+async def parsed(body: SpooledFile, parse: Callable[[bytes], T]) -> T:
     """What `parse` makes of the body, in a thread. Large bodies take turns: each needs several times its size."""
-    threads = _LARGE if body.size > content.IN_MEMORY_BYTES else None
+    threads = _LARGE if body.size > IN_MEMORY_BYTES else None
     return await asyncio.get_running_loop().run_in_executor(threads, lambda: parse(body.read()))
 
 
@@ -161,11 +160,11 @@ def _named(bucket: object, key: object) -> S3Source:
     return S3Source(key, bucket or None)
 
 
-def _decoded(value: object) -> Content:
+def _decoded(value: object) -> SpooledFile:
     if not isinstance(value, str):
         raise ServiceError(400, "invalid_base64", "`source.base64` must be a string.")
     try:
-        document = content.stored(_bytes_of(value, _payload_start(value)))
+        document = SpooledFile.from_iterable(_bytes_of(value, _payload_start(value)))
     except (binascii.Error, ValueError) as error:
         raise ServiceError(400, "invalid_base64", f"`source.base64` can't be decoded: {error}.") from None
     if not document.size:
@@ -211,7 +210,7 @@ def _last_part(url: str) -> str:
     return ""
 
 
-def _present(body: Content) -> Content:
+def _present(body: SpooledFile) -> SpooledFile:
     if not body.size:
         raise _empty_body()
     return body

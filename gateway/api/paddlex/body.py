@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from gateway.api.source import Upload
 from gateway.errors import ServiceError
-from gateway.intake.spool import kept
+from gateway.intake.spool import SpooledFile
 
 Wishes = TypeVar("Wishes", bound=BaseModel)
 
@@ -64,7 +64,7 @@ def upload_of(file: str) -> Upload:
         raise ServiceError(400, "invalid_base64", f"`file` is neither a URL nor base64: {error}.") from None
     if not data:
         raise ServiceError(400, "empty_document", "`file` is empty.")
-    return Upload(kept(data), "")
+    return Upload(SpooledFile.from_bytes(data), "")
 
 
 def _path(loc: Sequence[str | int]) -> str:

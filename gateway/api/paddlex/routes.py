@@ -38,7 +38,7 @@ from gateway.api.reading import stages_of
 from gateway.api.source import Upload, parsed
 from gateway.api.tally import Tally
 from gateway.errors import ServiceError
-from gateway.intake import spool as content
+from gateway.intake.spool import SpooledFile
 from gateway.model import Document
 from gateway.page import PageView, ReadPage
 from gateway.pipeline import read_pages
@@ -64,7 +64,7 @@ async def layout_parsing(request: Request, held: Held) -> Response:
     service: Service = request.app.state.service
     urgency = asked_urgency(request)
     deadline = admit_document(service, held, urgency)
-    body = await received(content.received(request.stream()), deadline)
+    body = await received(SpooledFile.from_stream(request.stream()), deadline)
     log_id, wishes, upload = await parsed(body, partial(_document_asked, request))
     work = partial(_answer, service, upload, wishes, log_id, deadline, urgency)
     response = await until_gone(request.receive, once(request, lambda: (body.sha256,), work))
@@ -83,7 +83,7 @@ async def layout_parsing(request: Request, held: Held) -> Response:
 async def restructure_pages(request: Request, held: Held) -> Response:
     service: Service = request.app.state.service
     deadline = admit_rewriting(service, held)
-    body = await received(content.received(request.stream()), deadline)
+    body = await received(SpooledFile.from_stream(request.stream()), deadline)
     log_id, wishes = await parsed(body, partial(_asked, request, RestructurePagesRequest))
     del body
     most = service.settings.max_pages

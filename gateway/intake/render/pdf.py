@@ -10,14 +10,13 @@ import pypdfium2 as pdfium
 import pypdfium2.raw as pdfium_c
 
 from gateway.errors import ServiceError
-from gateway.intake.render.page_source import Raster
-from gateway.intake.render.view import FileView
+from gateway.intake.render.page_source import FileView, Raster
 
 _POINTS_PER_INCH = 72
-_MOST_TAKEN = 4 * 2**20
+_MAX_BYTES_READ = 4 * 2**20
 """Bytes. PDFium keeps every stream that it reads until the document is closed, so a long one is opened anew."""
 
-_LEAST_DPI = 72
+_MIN_DPI = 72
 """Below this resolution the letters of a usual text are under 10 pixels high and can't be read."""
 
 
@@ -29,7 +28,7 @@ class PdfSource:
         self._max_pixels = max_pixels
         self._file = file
         self._pdf: pdfium.PdfDocument | None = None
-        self._pages_total = len(self._opened())
+        self._pages_total = len(self._load())
 
     @property
     def pages_total(self) -> int:
@@ -37,14 +36,14 @@ class PdfSource:
 
     def probe(self, selected: Collection[int]) -> None:
         """Looks at sizes only: what a page draws is seen when it is drawn."""
-        pdf = self._opened()
+        pdf = self._load()
         first_error: ServiceError | None = None
         for number in selected:
             try:
-                self._fitting_dpi(number, *pdf.get_page_size(number - 1))
+                self._choose_dpi(number, *pdf.get_page_size(number - 1))
                 return
             except pdfium.PdfiumError:
-                first_error = first_error or _damaged("its page tree can't be read")
+                first_error = first_error or _document_error("its page tree can't be read")
             except ServiceError as error:
                 first_error = first_error or error
         if first_error:
@@ -52,15 +51,15 @@ class PdfSource:
 
     def page(self, number: int) -> Raster:
         """Rendered at the asked resolution, or at the highest down to 72 dpi that stays within the pixel limit."""
-        if self._file.taken > _MOST_TAKEN:
+        if self._file.bytes_read > _MAX_BYTES_READ:
             self.trim()
         try:
-            page = self._opened()[number - 1]
+            page = self._load()[number - 1]
         except pdfium.PdfiumError as error:
-            raise _damaged_page(number) from error
+            raise _page_error(number) from error
         try:
             width, height = page.get_size()
-            dpi = self._fitting_dpi(number, width, height)
+            dpi = self._choose_dpi(number, width, height)
             bitmap = page.render(scale=dpi / _POINTS_PER_INCH, rev_byteorder=True)
         finally:
             page.close()
@@ -77,24 +76,24 @@ class PdfSource:
         self.trim()
         self._file.close()
 
-    def _opened(self) -> pdfium.PdfDocument:
+    def _load(self) -> pdfium.PdfDocument:
         if self._pdf is None:
             self._pdf = _open(self._file)
             # A broken form is no reason to refuse the page below it. Forms come before all else that is asked.
             with suppress(pdfium.PdfiumError):
                 self._pdf.init_forms()
-            self._file.taken = 0
+            self._file.bytes_read = 0
         return self._pdf
 
-    def _fitting_dpi(self, number: int, width: float, height: float) -> int:
+    def _choose_dpi(self, number: int, width: float, height: float) -> int:
         """`width` and `height` in points."""
         if not (math.isfinite(width) and math.isfinite(height) and width > 0 and height > 0):
-            raise _damaged_page(number)
-        lowest = min(_LEAST_DPI, self._dpi)
+            raise _page_error(number)
+        lowest = min(_MIN_DPI, self._dpi)
         for dpi in range(self._dpi, lowest - 1, -1):
-            if _pixels(width, height, dpi) <= self._max_pixels:
+            if _count_pixels(width, height, dpi) <= self._max_pixels:
                 return dpi
-        size = f"{width:.0f} × {height:.0f} points are {_pixels(width, height, lowest)} pixels at {lowest} dpi"
+        size = f"{width:.0f} × {height:.0f} points are {_count_pixels(width, height, lowest)} pixels at {lowest} dpi"
         detail = f"Page {number} is too large: {size}, the limit is {self._max_pixels} pixels."
         raise ServiceError(413, "page_too_large", detail)
 
@@ -110,18 +109,18 @@ def _open(file: FileView) -> pdfium.PdfDocument:
         if error.err_code == pdfium_c.FPDF_ERR_SECURITY:
             detail = "The PDF is encrypted in a way that the service can't open; send it without."
             raise ServiceError(422, "password_required", detail) from error
-        raise _damaged("it can't be opened") from error
+        raise _document_error("it can't be opened") from error
 
 
-def _pixels(width: float, height: float, dpi: int) -> int:
+def _count_pixels(width: float, height: float, dpi: int) -> int:
     """Pixels of a page as PDFium makes them: each side is rounded up."""
     scale = dpi / _POINTS_PER_INCH
     return math.ceil(width * scale) * math.ceil(height * scale)
 
 
-def _damaged(reason: str) -> ServiceError:
+def _document_error(reason: str) -> ServiceError:
     return ServiceError(400, "damaged_pdf", f"The PDF is damaged or cut off: {reason}.")
 
 
-def _damaged_page(number: int) -> ServiceError:
+def _page_error(number: int) -> ServiceError:
     return ServiceError(400, "damaged_page", f"Page {number} of the PDF is damaged: it can't be loaded.")

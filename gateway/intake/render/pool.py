@@ -15,12 +15,12 @@ from typing import Any, TypeVar
 import structlog
 
 from gateway.errors import ServiceError
-from gateway.intake.render.worker_process import Opened, SourceFile, WorkerLost, WorkerProcess
+from gateway.intake.render.worker_process import OpenResult, SourceFile, WorkerLost, WorkerProcess
 from gateway.model import PageImage
 from gateway.settings import Settings
 
 T = TypeVar("T")
-Rank = Callable[[WorkerProcess], tuple[Any, ...]]
+Rank = Callable[[WorkerProcess], tuple[bool, ...]]
 
 _START_TIMEOUT_S = 30.0  # a cold disk under load
 _CHECK_INTERVAL_S = 1.0  # how soon a worker that died idle is noticed, and how soon a failed start is tried again
@@ -31,7 +31,7 @@ log = structlog.get_logger(__name__)
 class RenderPool:
     """`settings.render_workers` processes that open documents and render pages, one request at a time each.
 
-    A page goes to a worker that already holds its document, if one is free; any other is given the bytes again.
+    A page goes to the worker that served its document last, if that is free; any other opens the document anew.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -63,8 +63,8 @@ class RenderPool:
                 f"({self._settings.render_memory_mb}) is too low."
             ) from failures[0]
         for worker in list(self._workers):
-            self._put(worker)
-        self._watch = asyncio.create_task(self._replace_dead())
+            self._add_idle(worker)
+        self._watch = asyncio.create_task(self._sweep())
 
     async def close(self) -> None:
         """Ends all workers; what waits for one fails. Safe to call twice."""
@@ -83,7 +83,7 @@ class RenderPool:
         self._workers.clear()
         await asyncio.to_thread(self._executor.shutdown)
 
-    async def open(self, file: SourceFile, pages: str | None, max_pages: int) -> Opened:
+    async def open(self, file: SourceFile, pages: str | None, max_pages: int) -> OpenResult:
         """Raises ServiceError for a file or selection that can't be served, WorkerLost."""
         return await self._run(file, lambda worker: worker.open(file, pages, max_pages))
 
@@ -91,19 +91,9 @@ class RenderPool:
         """Raises ServiceError for a page that can't be made into pixels, WorkerLost."""
         return await self._run(file, lambda worker: worker.page(file, number))
 
-    def forget(self, key: str) -> None:
-        """Frees a file in the workers that hold it, soon."""
-        for worker in self._workers:
-            if key in worker.held:
-                worker.held.discard(key)
-                worker.stale.add(key)
-        for worker in self._idle:
-            if worker.stale and not self._closing:
-                self._background(self._tidy(lambda worker: (not worker.stale,)))
-
     async def _run(self, file: SourceFile, job: Callable[[WorkerProcess], T]) -> T:
-        worker = await self._take(lambda worker: (not worker.alive, file.key not in worker.held, len(worker.held)))
-        worker.held.add(file.key)
+        worker = await self._take(lambda worker: (not worker.alive, worker.last_key != file.key))
+        worker.last_key = file.key
         # A caller that leaves doesn't leave the worker in the middle of an answer: the exchange goes on to its end.
         return await asyncio.shield(self._background(self._exchange(worker, job, file.media_type)))
 
@@ -144,29 +134,19 @@ class RenderPool:
                 return worker
             self._release(worker)
 
-    def _put(self, worker: WorkerProcess) -> None:
+    def _add_idle(self, worker: WorkerProcess) -> None:
         self._idle.append(worker)
         self._free.release()
 
     def _release(self, worker: WorkerProcess) -> None:
         if self._closing:
             return
-        if worker.alive and not worker.stale and not worker.spent:
-            self._put(worker)
+        if worker.alive and not worker.needs_restart:
+            self._add_idle(worker)
         else:
-            self._background(self._mend(worker))
+            self._background(self._recycle(worker))
 
-    async def _mend(self, worker: WorkerProcess) -> None:
-        if worker.stale and worker.alive:
-            keys, worker.stale = sorted(worker.stale), set()
-            with suppress(WorkerLost):
-                await self._call(worker, lambda worker: worker.forget(keys), self._settings.render_timeout_s)
-        if worker.spent or not worker.alive:
-            await self._replace(worker)
-        elif not self._closing:
-            self._release(worker)
-
-    async def _replace(self, worker: WorkerProcess) -> None:
+    async def _recycle(self, worker: WorkerProcess) -> None:
         self._workers.remove(worker)
         await asyncio.to_thread(worker.close)
         while not self._closing:
@@ -189,28 +169,25 @@ class RenderPool:
             worker = await asyncio.shield(spawning)
         except asyncio.CancelledError:
             # The thread goes on, and the process that it starts would have nobody to end it.
-            spawning.add_done_callback(_end)
+            spawning.add_done_callback(_close_worker)
             raise
         self._workers.append(worker)
         try:
-            await self._call(worker, WorkerProcess.greet, _START_TIMEOUT_S)
+            await self._call(worker, WorkerProcess.wait_ready, _START_TIMEOUT_S)
         except WorkerLost:
             self._workers.remove(worker)
             await asyncio.to_thread(worker.close)
             raise
         return worker
 
-    async def _replace_dead(self) -> None:
+    async def _sweep(self) -> None:
+        """Replaces workers that died idle: taking one finds the dead first and recycles them."""
         while True:
             await asyncio.sleep(_CHECK_INTERVAL_S)
             if any(not worker.alive for worker in self._idle):
                 log.warning("render_worker_lost", reason="died idle")
-                await self._tidy(lambda worker: (worker.alive,))
-
-    async def _tidy(self, rank: Rank) -> None:
-        """Takes the idle worker that needs it most and gives it back, which forgets and replaces what is due."""
-        with suppress(ServiceError):
-            self._release(await self._take(rank))
+                with suppress(ServiceError):
+                    self._release(await self._take(lambda worker: (worker.alive,)))
 
     def _background(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         task = asyncio.create_task(work)
@@ -220,12 +197,12 @@ class RenderPool:
         return task
 
 
-def _end(spawned: asyncio.Future[WorkerProcess]) -> None:
-    if not spawned.cancelled() and spawned.exception() is None:
-        spawned.result().close()
+def _close_worker(spawning: asyncio.Future[WorkerProcess]) -> None:
+    if not spawning.cancelled() and spawning.exception() is None:
+        spawning.result().close()
 
 
-def _retrieve(finished: asyncio.Future[Any]) -> None:
+def _retrieve(call: asyncio.Future[Any]) -> None:
     """Looks at the outcome, so that asyncio doesn't complain when nobody waits for it any more."""
-    if not finished.cancelled():
-        finished.exception()
+    if not call.cancelled():
+        call.exception()

@@ -1,6 +1,6 @@
 """Messages between the gateway and a render worker: a JSON header of declared length.
 
-A request may bring a file, by its descriptor; an answer may bring raw bytes, which its header announces.
+A request brings its document by a descriptor; an answer may bring raw bytes, which its header announces.
 
 JSON and not pickle: a worker that a hostile file has taken over must not be able to run code in the gateway.
 """
@@ -20,7 +20,7 @@ _LENGTH = struct.Struct("!I")
 _MAX_HEADER = 16 * 2**20  # bytes; an answer that lists a million page numbers stays below
 
 
-class BrokenFrame(Exception):
+class ProtocolError(Exception):
     """The other side is gone in the middle of a message, or sends what is no message."""
 
 
@@ -33,65 +33,61 @@ def send(stream: IO[bytes], header: Header, chunks: Iterable[bytes | memoryview]
 
 
 def receive(stream: IO[bytes]) -> Header:
-    """The next header. Raises BrokenFrame, at the end of the stream too."""
-    length = _length(read_bytes(stream, _LENGTH.size))
-    return _header(read_bytes(stream, length))
+    """The next header. Raises ProtocolError, at the end of the stream too."""
+    length = _parse_length(read_bytes(stream, _LENGTH.size))
+    return _parse_header(read_bytes(stream, length))
 
 
-def ask(channel: socket.socket, header: Header, descriptor: int | None = None) -> None:
-    """Sends a request. Raises OSError."""
+def send_request(channel: socket.socket, header: Header, descriptor: int) -> None:
+    """Sends a request and its document's descriptor. Raises OSError."""
     encoded = json.dumps(header).encode()
-    length = _LENGTH.pack(len(encoded))
-    if descriptor is None:
-        channel.sendall(length)
-    else:
-        socket.send_fds(channel, [length], [descriptor])
+    socket.send_fds(channel, [_LENGTH.pack(len(encoded))], [descriptor])
     channel.sendall(encoded)
 
 
-def asked(channel: socket.socket) -> tuple[Header, int | None]:
-    """The next request and its file's descriptor. Raises BrokenFrame, at the end of the channel too."""
+def receive_request(channel: socket.socket) -> tuple[Header, int]:
+    """The next request and its document's descriptor. Raises ProtocolError, at the end of the channel too."""
     length, descriptors, _, _ = socket.recv_fds(channel, _LENGTH.size, 1, socket.MSG_WAITALL)
-    descriptor = descriptors[0] if descriptors else None
+    if not descriptors:
+        raise ProtocolError("a request without a document")
     try:
-        return _header(_received(channel, _length(length))), descriptor
-    except BrokenFrame:
-        if descriptor is not None:
-            os.close(descriptor)
+        return _parse_header(_read_channel(channel, _parse_length(length))), descriptors[0]
+    except ProtocolError:
+        os.close(descriptors[0])
         raise
 
 
-def _received(channel: socket.socket, size: int) -> bytes:
+def _read_channel(channel: socket.socket, size: int) -> bytes:
     data = bytearray()
     while len(data) < size:
         piece = channel.recv(size - len(data))
         if not piece:
-            raise BrokenFrame("the channel ended")
+            raise ProtocolError("the channel ended")
         data += piece
     return bytes(data)
 
 
-def _length(data: bytes) -> int:
+def _parse_length(data: bytes) -> int:
     if len(data) != _LENGTH.size:
-        raise BrokenFrame("the channel ended")
+        raise ProtocolError("the channel ended")
     (length,) = _LENGTH.unpack(data)
     if length > _MAX_HEADER:
-        raise BrokenFrame(f"a header of {length} bytes")
+        raise ProtocolError(f"a header of {length} bytes")
     return int(length)
 
 
-def _header(data: bytes) -> Header:
+def _parse_header(data: bytes) -> Header:
     try:
         header = json.loads(data)
     except ValueError as error:
-        raise BrokenFrame("a header that is not JSON") from error
+        raise ProtocolError("a header that is not JSON") from error
     if not isinstance(header, dict):
-        raise BrokenFrame("a header that is not an object")
+        raise ProtocolError("a header that is not an object")
     return header
 
 
 def read_bytes(stream: IO[bytes], size: int) -> bytes:
     data = stream.read(size)
     if len(data) != size:
-        raise BrokenFrame("the stream ended")
+        raise ProtocolError("the stream ended")
     return data

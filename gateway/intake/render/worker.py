@@ -1,17 +1,21 @@
 """A render worker process: `python -m gateway.intake.render.worker <memory_mb>`.
 
-Requests come on stdin, which is a socket, as files come by their descriptors; answers go to stdout. Each request gets
-one answer (`protocol`), in turn. `open` and `load` bring a file, `page` asks for a page of it, `forget`
-frees files. The worker keeps the last files that it was given; asked for one it no longer holds, it answers `unknown`
-and is given it again. It trusts its limits and its parent's clock to end what goes wrong.
+Requests come on stdin, which is a socket, for each brings its document's descriptor; answers go to stdout, one for each
+request, in turn (`protocol`). `open` asks what pages a document has, `page` for one of them. The worker keeps the files
+that it used last open. It trusts its limits and its parent's clock to end what goes wrong.
 """
 
 from __future__ import annotations
 
+import ctypes
 import logging
 import os
+import resource
+import select
+import signal
 import socket
 import sys
+import threading
 import warnings
 from collections import OrderedDict
 from collections.abc import Callable
@@ -19,126 +23,104 @@ from typing import IO
 
 from gateway.errors import ServiceError
 from gateway.intake.page_ranges import select_pages
-from gateway.intake.render import protocol as frames
-from gateway.intake.render import sandbox
+from gateway.intake.render import protocol
 from gateway.intake.render.images import ImageSource
-from gateway.intake.render.page_source import PageSource, Raster
+from gateway.intake.render.page_source import FileView, PageSource, Raster
 from gateway.intake.render.pdf import PdfSource
 from gateway.intake.render.protocol import Header
-from gateway.intake.render.view import FileView
 from gateway.intake.sniff import PDF
 
-_MAX_FILES = 16
+NICENESS = 5
+"""A third of the share that the gateway gets when both want a core."""
+_MAX_OPEN_FILES = 16
+_MAX_DESCRIPTORS = 64
+_PR_SET_DUMPABLE = 4  # linux/prctl.h
+_PR_SET_NO_NEW_PRIVS = 38
 
 Answer = tuple[Header, Raster | None]
 
 
-class Shelf:
-    """The opened files, latest used last: _MAX_FILES at most."""
+class OpenFileCache:
+    """Opened files by their keys, the latest used last; `_MAX_OPEN_FILES` at most."""
 
     def __init__(self) -> None:
         self._sources: OrderedDict[str, PageSource] = OrderedDict()
 
-    def make_room(self) -> None:
-        """For one more file."""
-        for source in self._sources.values():
-            source.trim()
-        while len(self._sources) >= _MAX_FILES:
-            self._sources.popitem(last=False)[1].close()
-
-    def put(self, key: str, source: PageSource) -> None:
-        self.remove(key)
-        self._sources[key] = source
-
-    def get(self, key: str) -> PageSource | None:
-        if key not in self._sources:
-            return None
-        self._sources.move_to_end(key)
+    def get(self, request: Header, descriptor: int) -> PageSource:
+        """The request's document, opened unless it is still open. Takes the descriptor over."""
+        key = request["key"]
+        if key in self._sources:
+            os.close(descriptor)
+            self._sources.move_to_end(key)
+        else:
+            self._make_room()
+            self._sources[key] = _open_source(request, FileView(descriptor))
         return self._sources[key]
 
-    def remove(self, key: str) -> None:
-        if key in self._sources:
-            self._sources.pop(key).close()
+    def discard(self, key: str) -> None:
+        self._sources.pop(key).close()
+
+    def _make_room(self) -> None:
+        for source in self._sources.values():
+            source.trim()
+        while len(self._sources) >= _MAX_OPEN_FILES:
+            self._sources.popitem(last=False)[1].close()
 
 
 def main() -> None:
-    sandbox.ignore_interrupts()
-    sandbox.go_behind()
-    requests, answers = _private_ends()
-    sandbox.die_with_parent(requests.fileno())
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C is the gateway's business
+    os.nice(NICENESS)
+    requests, answers = _take_private_ends()
+    _exit_with_parent(requests.fileno())
     warnings.simplefilter("ignore")
     logging.disable()
-    sandbox.confine(memory_mb=int(sys.argv[1]))
-    frames.send(answers, {"ready": True})
+    _confine(memory_mb=int(sys.argv[1]))
+    protocol.send(answers, {"ready": True})
     _silence(2)  # from here on errors travel in answers; what native decoders print about hostile files is noise
-    shelf = Shelf()
+    cache = OpenFileCache()
     while True:
-        serve(requests, answers, shelf)
+        serve(requests, answers, cache)
 
 
-def serve(requests: socket.socket, answers: IO[bytes], shelf: Shelf) -> None:
-    """One request. A page's pixels live no longer than this call."""
-    header, raster = answer(*frames.asked(requests), shelf)
-    frames.send(answers, header, raster.strips if raster else ())
+def serve(requests: socket.socket, answers: IO[bytes], cache: OpenFileCache) -> None:
+    """Answers one request. A page's pixels live no longer than this call."""
+    header, raster = answer(*protocol.receive_request(requests), cache)
+    protocol.send(answers, header, raster.strips if raster else ())
 
 
-def answer(request: Header, descriptor: int | None, shelf: Shelf) -> Answer:
+def answer(request: Header, descriptor: int, cache: OpenFileCache) -> Answer:
     """Never raises for what a file does to its decoder."""
-    file = FileView(descriptor) if descriptor is not None else None
     try:
-        return _OPERATIONS[request["op"]](request, file, shelf)
+        return _OPERATIONS[request["op"]](request, descriptor, cache)
     except ServiceError as error:
-        return _failure(error.status, error.code, error.detail), None
+        return _report(error.status, error.code, error.detail), None
     except MemoryError:
-        return _failure(413, "out_of_memory", "The document needs more memory than the service gives it."), None
+        return _report(413, "out_of_memory", "The document needs more memory than the service gives it."), None
     except Exception as error:
-        return _failure(422, "unreadable_document", f"The document can't be read ({type(error).__name__})."), None
+        return _report(422, "unreadable_document", f"The document can't be read ({type(error).__name__})."), None
 
 
-def _open(request: Header, file: FileView | None, shelf: Shelf) -> Answer:
-    source = _make_source(request, file, shelf)
+def _open(request: Header, descriptor: int, cache: OpenFileCache) -> Answer:
+    source = cache.get(request, descriptor)
     try:
         selected = select_pages(request["pages"], source.pages_total)
         _check_count(len(selected), source.pages_total, request["max_pages"])
         source.probe(selected)
     except BaseException:
-        source.close()
+        cache.discard(request["key"])
         raise
-    shelf.put(request["key"], source)
     return {"pages_total": source.pages_total, "selected": selected}, None
 
 
-def _load(request: Header, file: FileView | None, shelf: Shelf) -> Answer:
-    shelf.put(request["key"], _make_source(request, file, shelf))
-    return {}, None
-
-
-def _page(request: Header, _: FileView | None, shelf: Shelf) -> Answer:
-    source = shelf.get(request["key"])
-    if source is None:
-        return {"unknown": True}, None
-    raster = source.page(request["number"])
+def _render_page(request: Header, descriptor: int, cache: OpenFileCache) -> Answer:
+    raster = cache.get(request, descriptor).page(request["number"])
     return {"width": raster.width, "height": raster.height, "dpi": raster.dpi}, raster
 
 
-def _forget(request: Header, _: FileView | None, shelf: Shelf) -> Answer:
-    for key in request["keys"]:
-        shelf.remove(key)
-    return {}, None
+_OPERATIONS: dict[str, Callable[[Header, int, OpenFileCache], Answer]] = {"open": _open, "page": _render_page}
 
 
-_OPERATIONS: dict[str, Callable[[Header, FileView | None, Shelf], Answer]] = {
-    "open": _open,
-    "load": _load,
-    "page": _page,
-    "forget": _forget,
-}
-
-
-def _make_source(request: Header, file: FileView | None, shelf: Shelf) -> PageSource:
-    if file is None:
-        raise ValueError("no file came with the request")
-    shelf.make_room()
+def _open_source(request: Header, file: FileView) -> PageSource:
     if request["media_type"] == PDF:
         return PdfSource(file, request["dpi"], request["max_pixels"])
     return ImageSource(file, request["media_type"], request["max_pixels"])
@@ -154,11 +136,11 @@ def _check_count(selected: int, pages_total: int, max_pages: int) -> None:
         )
 
 
-def _failure(status: int, code: str, detail: str) -> Header:
+def _report(status: int, code: str, detail: str) -> Header:
     return {"error": {"status": status, "code": code, "detail": detail}}
 
 
-def _private_ends() -> tuple[socket.socket, IO[bytes]]:
+def _take_private_ends() -> tuple[socket.socket, IO[bytes]]:
     """stdin and stdout under other numbers, so that a stray print can't get between the answers."""
     requests, answers = socket.socket(fileno=os.dup(0)), os.fdopen(os.dup(1), "wb")
     _silence(0)
@@ -172,8 +154,44 @@ def _silence(descriptor: int) -> None:
     os.close(null)
 
 
+def _confine(memory_mb: int) -> None:
+    """Address space, no core dumps, no file writing, few descriptors, no new privileges, memory closed to debuggers.
+
+    Comes before the first hostile byte.
+    """
+    _limit(resource.RLIMIT_AS, memory_mb * 2**20)
+    _limit(resource.RLIMIT_CORE, 0)
+    _limit(resource.RLIMIT_FSIZE, 0)
+    _limit(resource.RLIMIT_NOFILE, _MAX_DESCRIPTORS)
+    libc = ctypes.CDLL(None)
+    for option, value in ((_PR_SET_DUMPABLE, 0), (_PR_SET_NO_NEW_PRIVS, 1)):
+        libc.prctl(option, value, 0, 0, 0)
+
+
+def _limit(kind: int, value: int) -> None:
+    _, hard = resource.getrlimit(kind)
+    if hard != resource.RLIM_INFINITY:
+        value = min(value, hard)
+    resource.setrlimit(kind, (value, value))
+
+
+def _exit_with_parent(pipe: int) -> None:
+    """Ends this process as soon as the other end of `pipe` is closed, whatever native code is running.
+
+    A watching thread and not PR_SET_PDEATHSIG: that one fires when the thread that started the worker ends.
+    """
+    threading.Thread(target=_exit_on_hangup, args=(pipe,), daemon=True).start()
+
+
+def _exit_on_hangup(pipe: int) -> None:
+    poll = select.poll()
+    poll.register(pipe, 0)  # POLLHUP is always reported; unread data is not waited for
+    poll.poll()
+    os._exit(0)
+
+
 if __name__ == "__main__":
     try:
         main()
-    except frames.BrokenFrame:
+    except protocol.ProtocolError:
         sys.exit(0)  # the gateway has gone

@@ -6,8 +6,6 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Literal, NamedTuple, cast
@@ -15,9 +13,9 @@ from typing import IO, Literal, NamedTuple, cast
 import numpy as np
 
 from gateway.errors import ServiceError
-from gateway.intake.render import protocol as frames
-from gateway.intake.render.protocol import BrokenFrame, Header
-from gateway.intake.spool import Content
+from gateway.intake.render import protocol
+from gateway.intake.render.protocol import Header, ProtocolError
+from gateway.intake.spool import SpooledFile
 from gateway.model import PageImage, Pixels
 
 _PACKAGE_ROOT = Path(__file__).resolve().parents[3]
@@ -30,13 +28,13 @@ class SourceFile:
     """A document, and how pages are made of them. `key` is unique in the process; `dpi` concerns PDFs."""
 
     key: str
-    content: Content
+    content: SpooledFile
     media_type: str
     dpi: int
     max_pixels: int
 
 
-class Opened(NamedTuple):
+class OpenResult(NamedTuple):
     pages_total: int
     selected: tuple[int, ...]
 
@@ -53,8 +51,8 @@ class WorkerProcess:
     """One worker. Not for two threads at once, except `kill` and `alive`."""
 
     def __init__(self, memory_mb: int) -> None:
-        self.held: set[str] = set()  # keys of files that it may hold
-        self.stale: set[str] = set()  # those of them that it should forget
+        self.last_key: str | None = None
+        """Of the document that it served last, which it surely has open."""
         self._answers = 0
         self._out_of_memory = False
         self._channel, its_end = socket.socketpair()
@@ -63,7 +61,7 @@ class WorkerProcess:
                 [sys.executable, "-P", "-m", "gateway.intake.render.worker", str(memory_mb)],
                 stdin=its_end.fileno(),
                 stdout=subprocess.PIPE,
-                env=_environment(),
+                env=_build_environment(),
                 start_new_session=True,  # a terminal's Ctrl-C goes to the gateway alone
             )
 
@@ -76,31 +74,22 @@ class WorkerProcess:
         return self._process.poll() is None
 
     @property
-    def spent(self) -> bool:
+    def needs_restart(self) -> bool:
         return self._out_of_memory or self._answers >= _MAX_ANSWERS
 
-    def greet(self) -> None:
+    def wait_ready(self) -> None:
         """Returns when the worker is ready. Raises WorkerLost."""
         self._receive()
 
-    def open(self, file: SourceFile, pages: str | None, max_pages: int) -> Opened:
+    def open(self, file: SourceFile, pages: str | None, max_pages: int) -> OpenResult:
         """Raises ServiceError, WorkerLost."""
-        request = {"op": "open", **_description(file), "pages": pages, "max_pages": max_pages}
-        answer = self._ask(request, file.content)
-        return Opened(int(answer["pages_total"]), tuple(map(int, answer["selected"])))
+        answer = self._request(file, {"op": "open", "pages": pages, "max_pages": max_pages})
+        return OpenResult(int(answer["pages_total"]), tuple(map(int, answer["selected"])))
 
     def page(self, file: SourceFile, number: int) -> PageImage:
         """Raises ServiceError, WorkerLost."""
-        request = {"op": "page", "key": file.key, "number": number}
-        answer = self._ask(request)
-        if answer.get("unknown"):
-            self._ask({"op": "load", **_description(file)}, file.content)
-            answer = self._ask(request)
-        return PageImage(number, self._pixels(answer, file.max_pixels), answer["dpi"])
-
-    def forget(self, keys: Sequence[str]) -> None:
-        """Raises WorkerLost."""
-        self._ask({"op": "forget", "keys": keys})
+        answer = self._request(file, {"op": "page", "number": number})
+        return PageImage(number, self._read_pixels(answer, file.max_pixels), answer["dpi"])
 
     def kill(self) -> None:
         """Ends whatever a thread is waiting for here."""
@@ -116,12 +105,14 @@ class WorkerProcess:
     def _stdout(self) -> IO[bytes]:
         return cast(IO[bytes], self._process.stdout)
 
-    def _ask(self, request: Header, content: Content | None = None) -> Header:
-        with content.lend() if content else nullcontext() as descriptor:
+    def _request(self, file: SourceFile, operation: Header) -> Header:
+        """Sends the document with every request: a worker that has it open does not open it again."""
+        document = {"key": file.key, "media_type": file.media_type, "dpi": file.dpi, "max_pixels": file.max_pixels}
+        with file.content.open_fd() as descriptor:
             try:
-                frames.ask(self._channel, request, descriptor)
+                protocol.send_request(self._channel, {**operation, **document}, descriptor)
             except OSError as error:
-                raise self._lost() from error
+                raise self._give_up() from error
         answer = self._receive()
         self._answers += 1
         failure = answer.get("error")
@@ -132,39 +123,30 @@ class WorkerProcess:
 
     def _receive(self) -> Header:
         try:
-            return frames.receive(self._stdout)
-        except (OSError, BrokenFrame) as error:
-            raise self._lost() from error
+            return protocol.receive(self._stdout)
+        except (OSError, ProtocolError) as error:
+            raise self._give_up() from error
 
-    def _pixels(self, answer: Header, max_pixels: int) -> Pixels:
+    def _read_pixels(self, answer: Header, max_pixels: int) -> Pixels:
         width, height = int(answer["width"]), int(answer["height"])
         if not (width > 0 and height > 0 and width * height <= max_pixels):
-            raise self._lost()  # no decoder of ours says so: the worker is no longer ours
+            raise self._give_up()  # no decoder of ours says so: the worker is no longer ours
         pixels = np.empty((height, width, 3), np.uint8)
         if self._stdout.readinto(pixels.data.cast("B")) != pixels.nbytes:  # type: ignore[attr-defined]  # BufferedReader
-            raise self._lost()
+            raise self._give_up()
         return pixels
 
-    def _lost(self) -> WorkerLost:
+    def _give_up(self) -> WorkerLost:
         """After a broken exchange nothing more that the worker says can be matched to a question."""
         self._process.kill()
         self._process.wait()
         return WorkerLost("crash")
 
 
-def _description(file: SourceFile) -> Header:
-    return {
-        "key": file.key,
-        "media_type": file.media_type,
-        "dpi": file.dpi,
-        "max_pixels": file.max_pixels,
-    }
-
-
-def _environment() -> dict[str, str]:
+def _build_environment() -> dict[str, str]:
     """As little as Python needs to start: a hostile file has no use for our keys."""
     inherited = ("LD_LIBRARY_PATH", "PYTHONHOME", "PYTHONDONTWRITEBYTECODE")
-    kept = {name: os.environ[name] for name in inherited if name in os.environ}
+    passed = {name: os.environ[name] for name in inherited if name in os.environ}
     # One heap: each further one reserves 64 MB of the address space that is limited.
     path = os.pathsep.join(filter(None, (str(_PACKAGE_ROOT), os.environ.get("PYTHONPATH"))))
-    return {**kept, "PYTHONPATH": path, "MALLOC_ARENA_MAX": "1"}
+    return {**passed, "PYTHONPATH": path, "MALLOC_ARENA_MAX": "1"}

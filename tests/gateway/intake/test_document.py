@@ -10,7 +10,7 @@ from reportlab.lib.pdfencrypt import StandardEncryption
 from gateway.errors import ServiceError
 from gateway.intake.document import clean_name, open_document
 from gateway.intake.render.pool import RenderPool
-from gateway.intake.spool import kept
+from gateway.intake.spool import SpooledFile
 from gateway.model import Document, PageFailure, PageImage
 from gateway.settings import Settings
 from tests.gateway.intake.files import RED, WHITE, encode, mixed_pdf, noise, pdf, picture, png_that_claims
@@ -19,7 +19,7 @@ from tests.gateway.intake.files import RED, WHITE, encode, mixed_pdf, noise, pdf
 async def opened(
     pool: RenderPool, settings: Settings, data: bytes, name: str = "a.pdf", pages: str | None = None
 ) -> Document:
-    return await open_document(kept(data), name, pages=pages, dpi=144, pool=pool, settings=settings)
+    return await open_document(SpooledFile.from_bytes(data), name, pages=pages, dpi=144, pool=pool, settings=settings)
 
 
 async def pages_of(document: Document) -> list[PageImage | PageFailure]:
@@ -47,7 +47,9 @@ async def test_pdf_to_pages(pool: RenderPool, settings: Settings) -> None:
 
 
 async def test_dpi_option(pool: RenderPool, settings: Settings) -> None:
-    document = await open_document(kept(pdf(pages=1)), "a", pages=None, dpi=72, pool=pool, settings=settings)
+    document = await open_document(
+        SpooledFile.from_bytes(pdf(pages=1)), "a", pages=None, dpi=72, pool=pool, settings=settings
+    )
     (page,) = await pages_of(document)
     assert isinstance(page, PageImage)
     assert (page.width, page.dpi) == (200, 72)

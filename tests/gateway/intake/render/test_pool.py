@@ -15,12 +15,13 @@ import pytest
 from gateway.errors import ServiceError
 from gateway.intake.document import open_document
 from gateway.intake.render.pool import RenderPool
-from gateway.intake.spool import kept
+from gateway.intake.spool import SpooledFile
 from gateway.model import Document, PageFailure, PageImage
 from gateway.settings import Settings
 from tests.gateway.intake.files import large_pdf, pdf
 
 ROOT = Path(__file__).parents[4]
+spool = SpooledFile.from_bytes
 
 
 def workers() -> list[psutil.Process]:
@@ -73,7 +74,7 @@ async def running(**options: object) -> AsyncIterator[tuple[RenderPool, Settings
         await pool.close()
 
 
-async def test_a_worker_lets_the_gateway_have_a_core_first() -> None:
+async def test_workers_have_low_priority() -> None:
     async with running():
         (worker,) = workers()
         assert worker.nice() > psutil.Process().nice()
@@ -81,7 +82,7 @@ async def test_a_worker_lets_the_gateway_have_a_core_first() -> None:
 
 async def opened(pool: RenderPool, settings: Settings, pages: int = 4, width: int = 100) -> Document:
     data = pdf(pages=pages, size=(width, 50))
-    return await open_document(kept(data), "a.pdf", pages=None, dpi=72, pool=pool, settings=settings)
+    return await open_document(spool(data), "a.pdf", pages=None, dpi=72, pool=pool, settings=settings)
 
 
 async def next_page(pages: AsyncIterator[PageImage | PageFailure]) -> PageImage | PageFailure:
@@ -99,7 +100,7 @@ async def killed_while_at_work(pages: AsyncIterator[PageImage | PageFailure]) ->
     return await waiting
 
 
-async def test_a_killed_worker_costs_one_page() -> None:
+async def test_killed_worker_costs_one_page() -> None:
     async with running() as (pool, settings):
         document, other = await opened(pool, settings), await opened(pool, settings, width=60)
         pages = document.pages()
@@ -113,7 +114,7 @@ async def test_a_killed_worker_costs_one_page() -> None:
         assert pool.alive
 
 
-async def test_a_document_that_costs_two_workers_is_rejected_and_others_are_not() -> None:
+async def test_document_that_kills_two_workers_is_rejected() -> None:
     async with running() as (pool, settings):
         document, other = await opened(pool, settings), await opened(pool, settings, pages=1)
         pages = document.pages()
@@ -128,7 +129,7 @@ async def test_a_document_that_costs_two_workers_is_rejected_and_others_are_not(
         assert isinstance(page, PageImage)
 
 
-async def test_a_hung_worker_costs_one_page() -> None:
+async def test_hung_worker_costs_one_page() -> None:
     async with running(render_timeout_s=1) as (pool, settings):
         document = await opened(pool, settings)
         pages = document.pages()
@@ -142,7 +143,7 @@ async def test_a_hung_worker_costs_one_page() -> None:
 
 
 @pytest.mark.parametrize(("act", "code"), [("kill", "document_crashed"), ("hang", "document_timeout")])
-async def test_a_worker_lost_while_it_opens_costs_that_request(act: str, code: str) -> None:
+async def test_worker_lost_while_opening(act: str, code: str) -> None:
     async with running(render_timeout_s=1) as (pool, settings):
         (worker,) = workers()
         worker.suspend()
@@ -156,11 +157,13 @@ async def test_a_worker_lost_while_it_opens_costs_that_request(act: str, code: s
         assert (await opened(pool, settings)).pages_total == 4
 
 
-async def test_a_large_document_for_a_hung_worker_does_not_hold_up_the_event_loop() -> None:
+async def test_hung_worker_never_blocks_the_loop() -> None:
     async with running(render_timeout_s=1) as (pool, settings):
         workers()[0].suspend()
         data = pdf(pages=1) + b" " * 20_000_000
-        opening = asyncio.create_task(open_document(kept(data), "a", pages=None, dpi=144, pool=pool, settings=settings))
+        opening = asyncio.create_task(
+            open_document(spool(data), "a", pages=None, dpi=144, pool=pool, settings=settings)
+        )
         ticks = 0
         while not opening.done():
             await asyncio.sleep(0.02)
@@ -171,7 +174,7 @@ async def test_a_large_document_for_a_hung_worker_does_not_hold_up_the_event_loo
         assert caught.value.code == "document_timeout"
 
 
-async def test_workers_that_die_idle_are_replaced_without_being_asked() -> None:
+async def test_dead_idle_workers_are_replaced() -> None:
     async with running(render_workers=2) as (pool, settings):
         before = {worker.pid for worker in workers()}
         for pid in before:
@@ -181,7 +184,7 @@ async def test_workers_that_die_idle_are_replaced_without_being_asked() -> None:
         assert (await opened(pool, settings)).pages_total == 4
 
 
-async def test_a_request_right_after_an_idle_death_does_not_notice() -> None:
+async def test_request_after_an_idle_death() -> None:
     async with running() as (pool, settings):
         document = await opened(pool, settings)
         (worker,) = workers()
@@ -190,7 +193,7 @@ async def test_a_request_right_after_an_idle_death_does_not_notice() -> None:
         assert all([isinstance(page, PageImage) async for page in document.pages()])
 
 
-async def test_a_cancelled_caller_leaves_no_answer_to_the_next() -> None:
+async def test_cancelled_page_leaves_no_answer_behind() -> None:
     async with running() as (pool, settings):
         document, other = await opened(pool, settings, width=80), await opened(pool, settings, width=60)
         pages = document.pages()
@@ -212,7 +215,7 @@ async def test_a_cancelled_caller_leaves_no_answer_to_the_next() -> None:
         ]
 
 
-async def test_callers_cancelled_while_they_wait_in_line_cost_no_worker() -> None:
+async def test_cancelled_waiters_cost_no_worker() -> None:
     async with running() as (pool, settings):
         (worker,) = workers()
         worker.suspend()
@@ -228,13 +231,13 @@ async def test_callers_cancelled_while_they_wait_in_line_cost_no_worker() -> Non
         assert workers() == [worker]
 
 
-async def test_a_long_document_takes_no_more_memory_than_its_pages() -> None:
+async def test_long_document_memory() -> None:
     async with running() as (pool, settings):
         (worker,) = workers()
         empty = worker.memory_info().rss
         data = large_pdf(pages=100)
         assert len(data) > 100_000_000
-        document = await open_document(kept(data), "a", pages=None, dpi=72, pool=pool, settings=settings)
+        document = await open_document(spool(data), "a", pages=None, dpi=72, pool=pool, settings=settings)
         sizes = [worker.memory_info().rss async for _ in document.pages()]
         assert len(sizes) == 100
         assert max(sizes) - empty < 70_000_000
@@ -242,10 +245,10 @@ async def test_a_long_document_takes_no_more_memory_than_its_pages() -> None:
 
 
 @pytest.mark.parametrize("files", [files_of_this_process, files_of_the_worker])
-async def test_a_closed_document_leaves_no_file(files: Callable[[], int]) -> None:
+async def test_closed_document_leaves_no_file(files: Callable[[], int]) -> None:
     async with running() as (pool, settings):
         before = files()
-        content = kept(pdf(pages=1) + b"\n" * 2_000_000)
+        content = spool(pdf(pages=1) + b"\n" * 2_000_000)
         document = await open_document(content, "a", pages=None, dpi=144, pool=pool, settings=settings)
         assert files() > before
         await document.close()
@@ -253,10 +256,10 @@ async def test_a_closed_document_leaves_no_file(files: Callable[[], int]) -> Non
         assert (await opened(pool, settings)).pages_total == 4
 
 
-async def test_a_killed_worker_leaves_the_file_to_the_next_one_and_then_none() -> None:
+async def test_killed_worker_leaves_no_file() -> None:
     async with running() as (pool, settings):
         before = files_of_this_process()
-        content = kept(pdf(pages=4, size=(100, 50)) + b"\n" * 2_000_000)
+        content = spool(pdf(pages=4, size=(100, 50)) + b"\n" * 2_000_000)
         document = await open_document(content, "a", pages=None, dpi=72, pool=pool, settings=settings)
         pages = document.pages()
         await killed_while_at_work(pages)
@@ -265,17 +268,22 @@ async def test_a_killed_worker_leaves_the_file_to_the_next_one_and_then_none() -
         await until(lambda: files_of_this_process() == before)
 
 
-async def test_a_document_that_cant_be_opened_leaves_no_file() -> None:
+async def test_unreadable_document_leaves_no_file() -> None:
     async with running() as (pool, settings):
         before = files_of_this_process()
         with pytest.raises(ServiceError):
             await open_document(
-                kept(b"%PDF-" + bytes(2_000_000)), "a", pages=None, dpi=72, pool=pool, settings=settings
+                spool(b"%PDF-" + bytes(2_000_000)),
+                "a",
+                pages=None,
+                dpi=72,
+                pool=pool,
+                settings=settings,
             )
         assert files_of_this_process() == before
 
 
-async def test_more_documents_than_a_worker_keeps_are_given_to_it_again() -> None:
+async def test_more_documents_than_a_worker_keeps_open() -> None:
     async with running() as (pool, settings):
         documents = [await opened(pool, settings, pages=1, width=50 + at) for at in range(20)]
         widths = [
@@ -284,7 +292,7 @@ async def test_more_documents_than_a_worker_keeps_are_given_to_it_again() -> Non
         assert widths == [50 + at for at in range(20)]
 
 
-async def test_close_ends_the_workers_and_whoever_waits() -> None:
+async def test_close_ends_workers_and_waiters() -> None:
     async with running() as (pool, settings):
         document = await opened(pool, settings)
         workers()[0].suspend()
@@ -300,13 +308,13 @@ async def test_close_ends_the_workers_and_whoever_waits() -> None:
         assert caught.value.status == 503
 
 
-async def test_not_alive_before_it_is_started() -> None:
+async def test_not_alive_before_start() -> None:
     pool = RenderPool(Settings(_env_file=None))
     assert not pool.alive
     await pool.close()
 
 
-async def test_workers_that_cannot_start_are_one_clear_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_failed_start_names_the_setting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", "/bin/false")
     pool = RenderPool(Settings(_env_file=None, render_workers=2))
     with pytest.raises(RuntimeError, match="RENDER_MEMORY_MB"):
@@ -314,7 +322,7 @@ async def test_workers_that_cannot_start_are_one_clear_sentence(monkeypatch: pyt
     assert not pool.alive
 
 
-async def test_workers_are_confined_and_get_no_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_workers_are_confined(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("API_KEYS", "s3cret")
     async with running(render_memory_mb=700):
         (worker,) = workers()
@@ -330,7 +338,7 @@ async def test_workers_are_confined_and_get_no_secrets(monkeypatch: pytest.Monke
             assert "API_KEYS" not in worker.environ()
 
 
-async def test_ctrl_c_leaves_a_worker_at_work() -> None:
+async def test_ctrl_c_spares_workers() -> None:
     async with running() as (pool, settings):
         (worker,) = workers()
         worker.send_signal(signal.SIGINT)
@@ -351,7 +359,7 @@ asyncio.run(main())
 """
 
 
-def test_workers_die_with_a_killed_gateway() -> None:
+def test_workers_die_with_the_gateway() -> None:
     with subprocess.Popen([sys.executable, "-c", PARENT], stdout=subprocess.PIPE, cwd=ROOT) as parent:
         assert parent.stdout is not None
         assert parent.stdout.readline() == b"started\n"
@@ -362,14 +370,14 @@ def test_workers_die_with_a_killed_gateway() -> None:
     assert left == []
 
 
-def test_a_worker_loads_only_what_decodes() -> None:
+def test_worker_imports_decoders_only() -> None:
     probe = "import gateway.intake.render.worker, sys; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", probe], cwd=ROOT, check=True, capture_output=True, text=True)
     heavy = {"numpy", "cv2", "fastapi", "pydantic", "onnxruntime", "openai", "structlog", "asyncio"}
     assert heavy.isdisjoint(loaded.stdout.split())
 
 
-async def test_a_start_that_is_called_off_leaves_no_worker() -> None:
+async def test_cancelled_start_leaves_no_worker() -> None:
     pool = RenderPool(Settings.model_validate({"render_workers": 2}))
     starting = asyncio.create_task(pool.start())
     await asyncio.sleep(0)

@@ -8,10 +8,10 @@ import tempfile
 
 import pytest
 
-from gateway.intake.render.protocol import BrokenFrame, ask, asked, read_bytes, receive, send
+from gateway.intake.render.protocol import ProtocolError, read_bytes, receive, receive_request, send, send_request
 
 
-def test_header_and_bytes_arrive() -> None:
+def test_header_and_bytes() -> None:
     stream = io.BytesIO()
     send(stream, {"size": 5, "имя": "ü"}, (b"ab", memoryview(b"cde")))
     send(stream, {"next": True})
@@ -32,31 +32,41 @@ def test_header_and_bytes_arrive() -> None:
         struct.pack("!I", 2) + b"{x",
     ],
 )
-def test_what_is_no_message(data: bytes) -> None:
-    with pytest.raises(BrokenFrame):
+def test_invalid_message(data: bytes) -> None:
+    with pytest.raises(ProtocolError):
         receive(io.BytesIO(data))
 
 
-def test_a_request_brings_a_file() -> None:
+def test_request_brings_a_file() -> None:
     here, there = socket.socketpair()
     with here, there, tempfile.TemporaryFile() as file:
         file.write(b"the file")
         file.flush()
-        ask(here, {"op": "load"}, file.fileno())
-        ask(here, {"op": "page", "имя": "ü" * 10_000})
-        header, descriptor = asked(there)
-        assert header == {"op": "load"}
-        assert descriptor is not None
-        assert os.pread(descriptor, 99, 0) == b"the file"
-        os.close(descriptor)
-        assert asked(there) == ({"op": "page", "имя": "ü" * 10_000}, None)
+        for request in ({"op": "open"}, {"op": "page", "имя": "ü" * 10_000}):
+            send_request(here, request, file.fileno())
+            header, descriptor = receive_request(there)
+            assert header == request
+            assert os.pread(descriptor, 99, 0) == b"the file"
+            os.close(descriptor)
 
 
 @pytest.mark.parametrize("data", [b"", b"\0\0", struct.pack("!I", 10) + b"{}", struct.pack("!I", 2**31)])
-def test_a_request_that_is_cut_off(data: bytes) -> None:
+@pytest.mark.parametrize("has_file", [True, False])
+def test_truncated_request(data: bytes, has_file: bool) -> None:
     here, there = socket.socketpair()
+    before = len(os.listdir("/proc/self/fd"))
     with there:
-        with here:
-            here.sendall(data)
-        with pytest.raises(BrokenFrame):
-            asked(there)
+        with here, tempfile.TemporaryFile() as file:
+            if data:
+                socket.send_fds(here, [data], [file.fileno()] if has_file else [])
+        with pytest.raises(ProtocolError):
+            receive_request(there)
+    assert len(os.listdir("/proc/self/fd")) == before - 2
+
+
+def test_request_without_a_file() -> None:
+    here, there = socket.socketpair()
+    with here, there:
+        here.sendall(struct.pack("!I", 2) + b"{}")
+        with pytest.raises(ProtocolError):
+            receive_request(there)

@@ -7,7 +7,7 @@ from itertools import pairwise
 import pytest
 
 from gateway.errors import ServiceError
-from gateway.intake.render.tiff import MAX_FRAMES, frame_offsets
+from gateway.intake.render.images import MAX_FRAMES, find_frames
 
 
 def chain(offsets: list[int], order: str = "<") -> bytes:
@@ -19,31 +19,31 @@ def chain(offsets: list[int], order: str = "<") -> bytes:
     return bytes(data)
 
 
-def offsets_of(data: bytes) -> list[int]:
-    return frame_offsets(io.BytesIO(data))
+def frames(data: bytes) -> list[int]:
+    return find_frames(io.BytesIO(data))
 
 
 @pytest.mark.parametrize("order", ["<", ">"])
 def test_follows_the_chain(order: str) -> None:
-    assert offsets_of(chain([8, 50, 20, 0], order)) == [8, 50, 20]
+    assert frames(chain([8, 50, 20, 0], order)) == [8, 50, 20]
 
 
-def test_ends_where_a_chain_bites_its_tail() -> None:
-    assert offsets_of(chain([8, 50, 20, 50])) == [8, 50, 20]
+def test_ends_at_a_loop() -> None:
+    assert frames(chain([8, 50, 20, 50])) == [8, 50, 20]
 
 
-def test_keeps_the_frame_that_lies_behind_the_end_so_that_its_loss_is_named() -> None:
-    assert offsets_of(chain([8, 5000])) == [8, 5000]
+def test_keeps_a_frame_beyond_the_end() -> None:
+    assert frames(chain([8, 5000])) == [8, 5000]
 
 
 @pytest.mark.parametrize("data", [b"II*\0", b"II*\0\0\0\0\0", b"II", b"MM\0+\0\x08\0\0"])
 def test_no_frames(data: bytes) -> None:
-    assert offsets_of(data) == []
+    assert frames(data) == []
 
 
 def test_number_of_frames_is_bounded() -> None:
     offsets = [8 + 6 * at for at in range(MAX_FRAMES + 1)] + [0]
     with pytest.raises(ServiceError) as caught:
-        offsets_of(chain(offsets))
+        frames(chain(offsets))
     assert (caught.value.status, caught.value.code) == (413, "too_many_pages")
-    assert len(offsets_of(chain([*offsets[:MAX_FRAMES], 0]))) == MAX_FRAMES
+    assert len(frames(chain([*offsets[:MAX_FRAMES], 0]))) == MAX_FRAMES
