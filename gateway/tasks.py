@@ -76,11 +76,11 @@ def task_for(label: str, options: OcrOptions) -> RegionTask | None:
     """The question about a region of this label; None: nobody asked to read it, or the answer would not show it."""
     if not is_read(label, options) or not (options.read_ignored or is_shown(label, options)):
         return None
-    least, most = _budget(label, options)
+    minimum, maximum = _budget(label, options)
     return RegionTask(
         prompt=_prompt(label),
-        min_pixels=least,
-        max_pixels=most,
+        min_pixels=minimum,
+        max_pixels=maximum,
         max_tokens=options.max_tokens,
         temperature=options.temperature or 0.0,
         top_p=options.top_p,
@@ -89,16 +89,16 @@ def task_for(label: str, options: OcrOptions) -> RegionTask | None:
     )
 
 
-def whole_page(page: PageImage, options: OcrOptions) -> Region:
+def whole_page_region(page: PageImage, options: OcrOptions) -> Region:
     """The one region of a task that reads the whole image in one call."""
     return Region(WHOLE_IMAGE_LABELS[options.task], (0, 0, page.width, page.height), order=1)
 
 
 def _budget(label: str, options: OcrOptions) -> tuple[int, int]:
-    least, most = options.task_pixels.get(_kind(label), (None, None))
-    least = least or options.min_pixels or MIN_PIXELS
-    most = most or options.max_pixels or max(least, SPOTTING_MAX_PIXELS if label == "spotting" else MAX_PIXELS)
-    return min(least, most), most
+    minimum, maximum = options.task_pixels.get(_kind(label), (None, None))
+    minimum = minimum or options.min_pixels or MIN_PIXELS
+    maximum = maximum or options.max_pixels or max(minimum, SPOTTING_MAX_PIXELS if label == "spotting" else MAX_PIXELS)
+    return min(minimum, maximum), maximum
 
 
 def _kind(label: str) -> str:

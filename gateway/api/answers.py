@@ -13,7 +13,7 @@ from gateway.api.options import Format
 from gateway.api.pieces import Bytes, PiecesResponse, append, spliced
 from gateway.api.reading import DocumentReading
 from gateway.assembly.render import POLICY, html_frame, render_html, render_markdown, render_text
-from gateway.assembly.restructure import restructured
+from gateway.assembly.restructure import restructure_pages
 from gateway.model import DocumentResult, PageResult
 
 _MEDIA_TYPES: Mapping[Format, str] = {
@@ -70,7 +70,7 @@ async def _add_all(reading: DocumentReading, body: Body) -> None:
 
 def _add_restructured(body: Body, pages: list[PageResult], images: Mapping[str, str], reading: DocumentReading) -> None:
     """A picture may stand in a table that now begins on another page."""
-    for page in restructured(pages, reading.options, **reading.wishes.restructuring):
+    for page in restructure_pages(pages, reading.options, **reading.wishes.restructuring):
         body.add(page, images)
 
 

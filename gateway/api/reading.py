@@ -13,7 +13,7 @@ import structlog
 
 from gateway.api.options import RequestOptions
 from gateway.api.tally import Tally
-from gateway.assembly.document import describe
+from gateway.assembly.restructure import describe_document
 from gateway.model import Document, DocumentResult, OcrOptions
 from gateway.page import ReadPage
 from gateway.service import Service
@@ -60,7 +60,7 @@ class DocumentReading:
             status=tally.status,
             model=self.model,
             engine=self.engine,
-            document=describe(self.document),
+            document=describe_document(self.document),
             pages=[],
             markdown="",
             usage=tally.usage,

@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 from gateway.api.errors import internal_error, problem
 from gateway.api.feed import PageFeed
 from gateway.api.reading import DocumentReading
-from gateway.assembly.document import describe
+from gateway.assembly.restructure import describe_document
 from gateway.errors import ServiceError
 from gateway.model import DocumentInfo, DocumentStatus, PageResult, Timings, Usage
 from gateway.page import ReadPage
@@ -85,7 +85,7 @@ def _meta(reading: DocumentReading) -> MetaEvent:
         id=reading.id,
         model=reading.model,
         engine=reading.engine,
-        document=describe(reading.document),
+        document=describe_document(reading.document),
         pages=list(reading.document.selected),
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from gateway.assembly.document import document_status
+from gateway.assembly.restructure import combine_statuses
 from gateway.errors import ServiceError
 from gateway.model import DocumentStatus, Timings, Usage
 from gateway.page import ReadPage
@@ -33,7 +33,7 @@ class Tally:
 
     @property
     def status(self) -> DocumentStatus:
-        return document_status(self._statuses)
+        return combine_statuses(self._statuses)
 
     def require_read(self) -> None:
         """ServiceError 422 `document_unreadable` or 502 `recognition_failed` where nothing at all was read."""

@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from itertools import pairwise
 
-from gateway.assembly.tables.merge import Rows, joined_rows, rows_of
+from gateway.assembly.tables.merge import TableRows, join_rows, parse_rows
 from gateway.model import Block, PageResult
 
 _AFTER_TABLE = frozenset({"footer", "footer_image", "number", "footnote", "vision_footnote", "seal"})
@@ -25,33 +25,33 @@ _BETWEEN_PARTS = frozenset(
 )
 """What may stand between the parts of a paragraph: the page's frame, and figures and tables with their captions."""
 _SENTENCE_END = tuple('.!?:;。！？：；…"”»）)]')
-_LEAST_COLUMN_TEXT = 60
+_MIN_COLUMN_TEXT = 60
 """Characters; shorter texts side by side are a form's fields, not columns."""
 _ITEM = re.compile(r"\w{1,3}[.)]")
 
 
-def with_tables_merged(pages: Sequence[PageResult]) -> list[PageResult]:
+def merge_split_tables(pages: Sequence[PageResult]) -> list[PageResult]:
     """Pages on which a table that goes on at the top of the next page stands whole on the page where it begins.
 
     PaddleOCR-VL's rules: the last table of a page and the first of the next, nothing but the pages' frames and a
     "continued" between, widths within a tenth, as many columns in all or in the rows that meet. The repeated head goes.
     """
-    merged: dict[str, Rows] = {}
+    merged: dict[str, TableRows] = {}
     links: dict[str, str] = {}
     # From behind, so that each page's table is taken apart once, however many pages follow.
     for upper, lower in reversed(list(pairwise(pages))):
         if parts := _table_parts(upper, lower):
             first, second = parts
-            above, below = rows_of(first.content), merged.get(second.id) or rows_of(second.content)
-            if above and below and (whole := joined_rows(above, below)):
+            above, below = parse_rows(first.content), merged.get(second.id) or parse_rows(second.content)
+            if above and below and (whole := join_rows(above, below)):
                 merged.pop(second.id, None)
                 merged[first.id] = whole
                 links[second.id] = first.id
     contents = {block: rows.html for block, rows in merged.items()} | dict.fromkeys(links, "")
-    return _changed(pages, contents, links)
+    return _update_blocks(pages, contents, links)
 
 
-def with_paragraphs_joined(pages: Sequence[PageResult]) -> list[PageResult]:
+def join_split_paragraphs(pages: Sequence[PageResult]) -> list[PageResult]:
     """Pages on which a paragraph that goes on in the next column or on the next page stands whole where it begins.
 
     Only where the first part ends in a divided word or in no sentence's end, and the second begins with a small letter.
@@ -60,7 +60,7 @@ def with_paragraphs_joined(pages: Sequence[PageResult]) -> list[PageResult]:
     links: dict[str, str] = {}
     before: tuple[PageResult, Block] | None = None
     for page, block in ((on, block) for on in pages for block in on.blocks):
-        if before and _goes_on(*before, page, block):
+        if before and _continues(*before, page, block):
             links[block.id] = first = links.get(before[1].id, before[1].id)
             parts.setdefault(first, [before[1].content]).append(block.content)
         if block.label == "text" and block.content.strip():
@@ -68,12 +68,12 @@ def with_paragraphs_joined(pages: Sequence[PageResult]) -> list[PageResult]:
         elif block.label not in _BETWEEN_PARTS:
             before = None
     contents = {first: "\n".join(texts) for first, texts in parts.items()} | dict.fromkeys(links, "")
-    return _changed(pages, contents, links)
+    return _update_blocks(pages, contents, links)
 
 
 def _table_parts(upper: PageResult, lower: PageResult) -> tuple[Block, Block] | None:
-    ends = [at for at, block in enumerate(upper.blocks) if block.label == "table"]
-    begins = [at for at, block in enumerate(lower.blocks) if block.label == "table"]
+    ends = [index for index, block in enumerate(upper.blocks) if block.label == "table"]
+    begins = [index for index, block in enumerate(lower.blocks) if block.label == "table"]
     if lower.page != upper.page + 1 or not ends or not begins:
         return None
     first, second = upper.blocks[ends[-1]], lower.blocks[begins[0]]
@@ -92,7 +92,7 @@ def _are_as_wide(first: Block, second: Block) -> bool:
     return max(widths) - min(widths) < _WIDTH_TOLERANCE * min(widths)
 
 
-def _goes_on(first_page: PageResult, first: Block, page: PageResult, block: Block) -> bool:
+def _continues(first_page: PageResult, first: Block, page: PageResult, block: Block) -> bool:
     if block.label != "text" or first.status != "ok":
         return False
     text = block.content.lstrip()
@@ -110,23 +110,23 @@ def _is_break(first_page: PageResult, first: Block, page: PageResult, block: Blo
     if page.page != first_page.page:
         return page.page == first_page.page + 1
     is_beside = block.bbox[0] >= first.bbox[2] or block.bbox[2] <= first.bbox[0]
-    return is_beside and block.bbox[1] < first.bbox[3] and len(first.content) >= _LEAST_COLUMN_TEXT
+    return is_beside and block.bbox[1] < first.bbox[3] and len(first.content) >= _MIN_COLUMN_TEXT
 
 
-def _first(block_id: str, links: dict[str, str]) -> str:
+def _resolve(block_id: str, links: dict[str, str]) -> str:
     while block_id in links:
         block_id = links[block_id]
     return block_id
 
 
-def _changed(pages: Sequence[PageResult], contents: dict[str, str], links: dict[str, str]) -> list[PageResult]:
+def _update_blocks(pages: Sequence[PageResult], contents: dict[str, str], links: dict[str, str]) -> list[PageResult]:
     if not links:
         return list(pages)
 
-    def changed(block: Block) -> Block:
+    def update(block: Block) -> Block:
         if block.id not in contents:
             return block
-        continues = _first(block.id, links) if block.id in links else block.continues
+        continues = _resolve(block.id, links) if block.id in links else block.continues
         return block.model_copy(update={"content": contents[block.id], "continues": continues})
 
-    return [page.model_copy(update={"blocks": [changed(block) for block in page.blocks]}) for page in pages]
+    return [page.model_copy(update={"blocks": [update(block) for block in page.blocks]}) for page in pages]

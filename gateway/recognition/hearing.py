@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from gateway.model import Reading
 from gateway.recognition.answer import Answer
 from gateway.recognition.runaway import Loop
-from gateway.repetition import without_cut_tag
+from gateway.repetition import strip_partial_tag
 from gateway.tasks import RegionTask
 
 HOTTER = 0.2
@@ -61,7 +61,7 @@ def reading_of(heard: Heard) -> Reading:
 
 
 def _stopped(answer: Answer, loop: Loop) -> Reading:
-    text = without_cut_tag(answer.text[: loop.end_of_copy]).strip()
+    text = strip_partial_tag(answer.text[: loop.end_of_copy]).strip()
     left_out = len(answer.text) - len(text)
     return Reading(
         text=text,

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.model import Reading, Region
-from gateway.repetition import is_suspicious, without_loop
+from gateway.repetition import is_suspicious, remove_loop
 
 LINE = Region("text", (0, 0, 400, 20), 1)
 PAGE = Region("text", (0, 0, 1190, 1684), 1)
@@ -27,19 +27,19 @@ PAGE = Region("text", (0, 0, 1190, 1684), 1)
         ("", ""),
     ],
 )
-def test_one_copy_is_kept(read: str, expected: str) -> None:
-    assert without_loop(read).split() == expected.split()
+def test_one_copy_stays(read: str, expected: str) -> None:
+    assert remove_loop(read).split() == expected.split()
 
 
-def test_a_table_is_cut_between_its_tags_and_only_if_long() -> None:
+def test_table_loops() -> None:
     looping = "<fcel>A<fcel>B<nl>" + "<ecel>" * 1000
-    assert without_loop(looping, is_table=True).startswith("<fcel>A<fcel>B<nl>")
-    assert without_loop(looping, is_table=True).count("<") == without_loop(looping, is_table=True).count(">") < 10
+    assert remove_loop(looping, is_table=True).startswith("<fcel>A<fcel>B<nl>")
+    assert remove_loop(looping, is_table=True).count("<") == remove_loop(looping, is_table=True).count(">") < 10
     short = "<fcel>0<nl>" * 100
-    assert without_loop(short, is_table=True) == short
+    assert remove_loop(short, is_table=True) == short
 
 
-def test_what_ended_by_itself_and_has_room_is_no_loop() -> None:
+def test_suspicion() -> None:
     assert not is_suspicious(Reading("yes\n" * 200), PAGE)
     assert not is_suspicious(Reading("_" * 120), LINE)
     assert is_suspicious(Reading("yes\n" * 200), LINE)
@@ -52,13 +52,13 @@ def test_what_ended_by_itself_and_has_room_is_no_loop() -> None:
     st.text(alphabet="xyz 1\n", min_size=2, max_size=30).filter(str.strip),
     st.integers(40, 60),
 )
-def test_the_beginning_and_one_copy_outlive_any_loop(prefix: str, unit: str, copies: int) -> None:
-    kept = "".join(without_loop(prefix + unit * copies).split())
+def test_any_loop_keeps_one_copy(prefix: str, unit: str, copies: int) -> None:
+    kept = "".join(remove_loop(prefix + unit * copies).split())
     assert kept.startswith("".join(prefix.split()))
     assert set(unit.split()[0]) <= set(kept)
     assert len(kept) < len(prefix) + 3 * len(unit)
 
 
 @given(st.text(max_size=200))
-def test_any_text_is_taken(text: str) -> None:
-    assert len(without_loop(text)) <= len(text)
+def test_any_text(text: str) -> None:
+    assert len(remove_loop(text)) <= len(text)

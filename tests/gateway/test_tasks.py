@@ -4,7 +4,7 @@ import pytest
 
 from gateway.labels import LABELS
 from gateway.model import OcrOptions, PageImage
-from gateway.tasks import task_for, whole_page
+from gateway.tasks import task_for, whole_page_region
 from tests.support.fakes import blank
 
 
@@ -20,7 +20,7 @@ from tests.support.fakes import blank
         ("inline_formula", "Formula Recognition:"),
     ],
 )
-def test_a_label_has_the_prompt_that_the_model_was_trained_with(label: str, prompt: str) -> None:
+def test_prompt_by_label(label: str, prompt: str) -> None:
     task = task_for(label, OcrOptions())
     assert task is not None
     assert task.prompt == prompt
@@ -31,14 +31,14 @@ def test_pictures_are_not_read() -> None:
     assert unread == {"image", "header_image", "footer_image", "chart", "seal"}
 
 
-def test_labels_that_markdown_leaves_out_are_read_where_the_answer_is_json() -> None:
+def test_ignored_labels_are_read_for_json() -> None:
     ignored = frozenset({"footer"})
     assert task_for("footer", OcrOptions(ignore_labels=ignored)) is not None
     assert task_for("footer", OcrOptions(ignore_labels=ignored, read_ignored=False)) is None
     assert task_for("header", OcrOptions(ignore_labels=ignored, read_ignored=False)) is not None
 
 
-def test_a_task_for_the_whole_image_reads_it_whatever_is_ignored() -> None:
+def test_whole_image_task_ignores_labels() -> None:
     options = OcrOptions(task="text", ignore_labels=frozenset({"text"}), read_ignored=False)
     assert task_for("text", options) is not None
 
@@ -58,7 +58,7 @@ def test_options_make_pictures_readable(options: OcrOptions, label: str, prompt:
     assert task.prompt == prompt
 
 
-def test_budgets_are_those_of_the_official_pipeline() -> None:
+def test_official_budgets() -> None:
     text, spotting = task_for("text", OcrOptions()), task_for("spotting", OcrOptions(task="spotting"))
     assert text is not None
     assert spotting is not None
@@ -85,7 +85,7 @@ def test_options_override_the_budgets() -> None:
         ("spotting", (150_000, 900_000)),
     ],
 )
-def test_a_prompt_may_have_a_budget_of_its_own(label: str, budget: tuple[int, int]) -> None:
+def test_budget_by_prompt(label: str, budget: tuple[int, int]) -> None:
     own = {"chart": (None, 300_000), "formula": (120_000, None), "ocr": (130_000, 140_000), "seal": (1, 2)}
     options = OcrOptions(chart=True, min_pixels=150_000, max_pixels=900_000, task_pixels=own)
     task = task_for(label, options)
@@ -94,7 +94,7 @@ def test_a_prompt_may_have_a_budget_of_its_own(label: str, budget: tuple[int, in
 
 
 @pytest.mark.parametrize("options", [OcrOptions(min_pixels=2_000_000), OcrOptions(max_pixels=1000)])
-def test_one_budget_given_alone_keeps_the_least_below_the_most(options: OcrOptions) -> None:
+def test_single_budget_option(options: OcrOptions) -> None:
     task = task_for("text", options)
     assert task is not None
     assert task.min_pixels <= task.max_pixels
@@ -113,9 +113,9 @@ def test_one_budget_given_alone_keeps_the_least_below_the_most(options: OcrOptio
         ("spotting", "spotting", "Spotting:"),
     ],
 )
-def test_a_whole_image_task_is_one_region_over_the_page(name: str, label: str, prompt: str) -> None:
+def test_whole_page_region(name: str, label: str, prompt: str) -> None:
     options = OcrOptions(task=name)
-    region = whole_page(PageImage(1, blank(80, 60)), options)
+    region = whole_page_region(PageImage(1, blank(80, 60)), options)
     task = task_for(region.label, options)
     assert (region.label, region.bbox) == (label, (0, 0, 80, 60))
     assert task is not None

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from gateway.api.paddlex.pruned import CLASS_IDS, ordered
-from gateway.assembly.clean import without_controls
+from gateway.assembly.clean import strip_controls
 from gateway.model import BBox, PageImage, PageResult, Pixels, Region
 from gateway.orientation import turned
 from gateway.recognition.crops import clip, cut_picture
@@ -95,7 +95,7 @@ def _write_spot(canvas: Pixels, text: str, corners: Corners) -> None:
     OpenCV crashes on half a character, so none may come here.
     """
     left, top, width, height = cv2.boundingRect(corners)
-    line, font = " ".join(without_controls(text).split())[:_LONGEST_SPOT], cv2.FontFace("sans")
+    line, font = " ".join(strip_controls(text).split())[:_LONGEST_SPOT], cv2.FontFace("sans")
     size = max(1, min(int(_LINE_SHARE * height), _LARGEST_PRINT))
     _, _, wide, _ = cv2.getTextSize((0, 0), line, (0, 0), font, size)
     size = max(1, int(size * min(1, width / max(wide, 1))))

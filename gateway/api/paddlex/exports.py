@@ -12,7 +12,7 @@ from pydantic import Field
 from gateway.api.paddlex.camel import Camel
 
 if TYPE_CHECKING:
-    from gateway.assembly.docx.writer import WordPage
+    from gateway.assembly.docx.writer import DocxPage
 
 
 class ExportContent(Camel):
@@ -24,11 +24,11 @@ class DocumentExports(Camel):
     docx: ExportContent
 
 
-def word_export(name: str, pages: Sequence[WordPage], pictures: Mapping[str, bytes]) -> DocumentExports:
+def word_export(name: str, pages: Sequence[DocxPage], pictures: Mapping[str, bytes]) -> DocumentExports:
     """`pictures`: key to JPEG or PNG. A tenth of a second and more of CPU for a page."""
-    from gateway.assembly.docx.writer import word_document
+    from gateway.assembly.docx.writer import build_docx
 
-    content = base64.b64encode(word_document(pages, pictures)).decode("ascii")
+    content = base64.b64encode(build_docx(pages, pictures)).decode("ascii")
     return DocumentExports(docx=ExportContent(content=content, file_name=f"{name}.docx"))
 
 

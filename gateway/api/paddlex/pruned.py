@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gateway.assembly.markdown import block_markdown
-from gateway.assembly.page import picture_keys, shown
+from gateway.assembly.page import picture_keys, visible_blocks
 from gateway.labels import LABELS
 from gateway.model import BBox, Block, OcrOptions, Polygon, Region
 from gateway.page import ReadPage
@@ -119,7 +119,8 @@ def _formatted(page: ReadPage, options: OcrOptions) -> dict[str, str]:
     result = page.result
     keys = picture_keys(result.page, result.blocks, options)
     return {
-        block.id: block_markdown(block, keys.get(block.id), result.width) for block in shown(result.blocks, options)
+        block.id: block_markdown(block, keys.get(block.id), result.width)
+        for block in visible_blocks(result.blocks, options)
     }
 
 

@@ -18,7 +18,7 @@ from gateway.api.paddlex.request import LayoutParsingRequest
 from gateway.api.paddlex.units import in_paddlex_units, told_dpi
 from gateway.api.pieces import Bytes, append, spliced
 from gateway.assembly.page import picture_keys
-from gateway.assembly.restructure import restructured
+from gateway.assembly.restructure import restructure_pages
 from gateway.intake.sniff import PDF
 from gateway.model import Document, OcrOptions, PageResult
 from gateway.page import ReadPage
@@ -122,7 +122,7 @@ class LayoutParsingBody:
 
 def _restructured(pages: Sequence[ReadPage], wishes: LayoutParsingRequest, options: OcrOptions) -> list[ReadPage]:
     """As PaddleX does it: paragraphs that page breaks cut stay cut, so that each page's text is its own."""
-    results = restructured(
+    results = restructure_pages(
         [page.result for page in pages],
         options,
         merge_tables=wishes.merge_tables,
@@ -149,11 +149,11 @@ def _result(
 
 
 def _exports(page: ReadPage, options: OcrOptions) -> DocumentExports:
-    from gateway.assembly.docx.writer import WordPage
+    from gateway.assembly.docx.writer import DocxPage
 
     result = page.result
     keys = picture_keys(result.page, result.blocks, options)
-    return word_export(f"page_{result.page}", [WordPage(result, options, keys)], page.images)
+    return word_export(f"page_{result.page}", [DocxPage(result, options, keys)], page.images)
 
 
 def _spotting_view(page: ReadPage) -> dict[str, bytes]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from gateway.assembly.images import image_key
-from gateway.assembly.restructure import renamed
+from gateway.assembly.page import image_key
+from gateway.assembly.restructure import rename_images
 from gateway.intake.sniff import PDF
 from gateway.model import BBox, Block, Document, Polygon, Region, Spot
 from gateway.page import ReadPage
@@ -33,7 +33,7 @@ def in_paddlex_units(page: ReadPage) -> ReadPage:
             "width": round(result.width * scale),
             "height": round(result.height * scale),
             "dpi": PADDLEOCR_VL_DPI,
-            "markdown": renamed(result.markdown, keys),
+            "markdown": rename_images(result.markdown, keys),
             "blocks": [_scaled_block(block, scale, keys) for block in result.blocks],
         }
     )
@@ -51,7 +51,7 @@ def _scaled_block(block: Block, scale: float, keys: Mapping[str, str]) -> Block:
         "bbox": _scaled_box(block.bbox, scale),
         "polygon": _scaled_polygon(block.polygon, scale),
         "spots": block.spots and [_scaled_spot(spot, scale) for spot in block.spots],
-        "content": renamed(block.content, keys),
+        "content": rename_images(block.content, keys),
     }
     return block.model_copy(update=update)
 

@@ -15,13 +15,11 @@ from docx.enum.section import WD_ORIENT
 from docx.enum.text import WD_ALIGN_PARAGRAPH, WD_TAB_ALIGNMENT
 from docx.shared import Emu, Inches, Mm, Pt
 
-from gateway.assembly.chart import chart_to_html
-from gateway.assembly.docx.content import write_table
-from gateway.assembly.docx.pictures import add_picture
-from gateway.assembly.docx.text import write_formula, write_text
-from gateway.assembly.markdown import abstract_parts, title_depth, with_formula_numbers
-from gateway.assembly.text.formulas import latex_of
-from gateway.assembly.text.reflow import kept_lines, one_line, paragraphs
+from gateway.assembly.docx.content import add_picture, write_formula, write_table, write_text
+from gateway.assembly.markdown import pair_formula_numbers, split_abstract, title_depth
+from gateway.assembly.tables.html import chart_to_html
+from gateway.assembly.text.formulas import extract_latex
+from gateway.assembly.text.reflow import join_lines, keep_lines, reflow
 from gateway.labels import CAPTION_LABELS, is_formula, is_shown
 from gateway.model import Block, OcrOptions, PageResult
 
@@ -31,13 +29,13 @@ _LANDSCAPE = 1.2
 """Pages wider than this times their height lie on their side."""
 _HEADER_LABELS = frozenset({"header", "header_image"})
 _FOOTER_LABELS = frozenset({"footer", "footer_image"})
-_HIGHEST_PICTURE_OF_FRAME = Inches(1)
-_HIGHEST_LEVEL, _DEEPEST_LEVEL = 1, 9
+_MAX_FRAME_PICTURE_HEIGHT = Inches(1)
+_MIN_LEVEL, _MAX_LEVEL = 1, 9
 _SMALL = Pt(9)
 
 
 @dataclass(frozen=True, slots=True)
-class WordPage:
+class DocxPage:
     """A page, how it was read, and block id to the key of its picture."""
 
     result: PageResult
@@ -45,14 +43,14 @@ class WordPage:
     keys: Mapping[str, str]
 
 
-def word_document(pages: Sequence[WordPage], pictures: Mapping[str, bytes]) -> bytes:
+def build_docx(pages: Sequence[DocxPage], pictures: Mapping[str, bytes]) -> bytes:
     """The pages, each beginning on a page of its own. `pictures`: key to JPEG or PNG; others are left out.
 
     Headers, footers and page numbers stand in Word's own, whatever the Markdown leaves out; footnotes in the text.
     """
     document = docx.Document()
-    for at, page in enumerate(pages):
-        _PageWriter(document, page, pictures, is_first=at == 0).write()
+    for index, page in enumerate(pages):
+        _PageWriter(document, page, pictures, is_first=index == 0).write()
     stream = io.BytesIO()
     document.save(stream)
     return stream.getvalue()
@@ -61,19 +59,19 @@ def word_document(pages: Sequence[WordPage], pictures: Mapping[str, bytes]) -> b
 class _PageWriter:
     """Writes one page into a section of its own."""
 
-    def __init__(self, document: Any, page: WordPage, pictures: Mapping[str, bytes], *, is_first: bool) -> None:  # noqa: ANN401
+    def __init__(self, document: Any, page: DocxPage, pictures: Mapping[str, bytes], *, is_first: bool) -> None:  # noqa: ANN401
         self._document = document
         self._page = page
         self._pictures = pictures
         self._section = document.sections[0] if is_first else document.add_section()
-        self._room = _set_up(self._section, page.result)
+        self._room = _set_up_section(self._section, page.result)
 
     def write(self) -> None:
         frame = [block for block in self._page.result.blocks if self._container(block) is not None]
         body = [block for block in self._page.result.blocks if self._container(block) is None]
         for block in frame:
             self._write_frame(block)
-        for block, number in with_formula_numbers([block for block in body if self._is_shown(block)]):
+        for block, number in pair_formula_numbers([block for block in body if self._is_shown(block)]):
             self._write_block(block, number)
 
     def _is_shown(self, block: Block) -> bool:
@@ -90,11 +88,11 @@ class _PageWriter:
     def _write_frame(self, block: Block) -> None:
         container = self._container(block)
         if block.id in self._page.keys:
-            self._write_picture(_next_paragraph(container), block, (self._room[0], _HIGHEST_PICTURE_OF_FRAME))
+            self._write_picture(_next_paragraph(container), block, (self._room[0], _MAX_FRAME_PICTURE_HEIGHT))
         if block.content.strip():
             paragraph = _next_paragraph(container)
             paragraph.alignment = WD_ALIGN_PARAGRAPH.CENTER
-            write_text(paragraph, one_line(block.content))
+            write_text(paragraph, join_lines(block.content))
 
     def _write_block(self, block: Block, number: str) -> None:
         if block.id in self._page.keys:
@@ -115,7 +113,7 @@ class _PageWriter:
 
     def _write_formula(self, block: Block, number: str) -> None:
         paragraph = self._document.add_paragraph()
-        latex = latex_of(block.content)
+        latex = extract_latex(block.content)
         if number:
             stops = paragraph.paragraph_format.tab_stops
             stops.add_tab_stop(Emu(self._room[0] // 2), WD_TAB_ALIGNMENT.CENTER)
@@ -138,7 +136,7 @@ class _PageWriter:
         return max(0.0, min(1.0, (block.bbox[2] - block.bbox[0]) / max(self._page.result.width, 1)))
 
 
-def _set_up(section: Any, page: PageResult) -> tuple[int, int]:  # noqa: ANN401
+def _set_up_section(section: Any, page: PageResult) -> tuple[int, int]:  # noqa: ANN401
     """Gives the section A4's size and its own header and footer; how much room its text has, wide and high."""
     short, long = _A4
     is_wide = page.width > page.height * _LANDSCAPE and page.height > 0
@@ -155,7 +153,7 @@ def _next_paragraph(container: Any) -> Any:  # noqa: ANN401
     return container.add_paragraph() if len(last._p.r_lst) else last
 
 
-def _styled(document: Any, style_id: str) -> Any:  # noqa: ANN401
+def _add_paragraph(document: Any, style_id: str) -> Any:  # noqa: ANN401
     """A paragraph with a style by its id: python-docx reads all of its styles for each that is given by name."""
     paragraph = document.add_paragraph()
     paragraph._p.style = style_id
@@ -163,12 +161,12 @@ def _styled(document: Any, style_id: str) -> Any:  # noqa: ANN401
 
 
 def _write_paragraphs(document: Any, block: Block) -> None:  # noqa: ANN401
-    for text in paragraphs(block.content).split("\n\n"):
+    for text in reflow(block.content).split("\n\n"):
         write_text(document.add_paragraph(), text)
 
 
 def _write_lines(document: Any, block: Block) -> None:  # noqa: ANN401
-    write_text(document.add_paragraph(), kept_lines(block.content))
+    write_text(document.add_paragraph(), keep_lines(block.content))
 
 
 def _write_program(document: Any, block: Block) -> None:  # noqa: ANN401
@@ -177,34 +175,34 @@ def _write_program(document: Any, block: Block) -> None:  # noqa: ANN401
 
 
 def _write_document_title(document: Any, block: Block) -> None:  # noqa: ANN401
-    paragraph = _styled(document, "Title")
+    paragraph = _add_paragraph(document, "Title")
     paragraph.alignment = WD_ALIGN_PARAGRAPH.CENTER
-    write_text(paragraph, one_line(block.content))
+    write_text(paragraph, join_lines(block.content))
 
 
 def _write_title(document: Any, block: Block) -> None:  # noqa: ANN401
-    title = one_line(block.content)
-    level = max(_HIGHEST_LEVEL, min(title_depth(title, block.title_level), _DEEPEST_LEVEL))
-    write_text(_styled(document, f"Heading{level}"), title)
+    title = join_lines(block.content)
+    level = max(_MIN_LEVEL, min(title_depth(title, block.title_level), _MAX_LEVEL))
+    write_text(_add_paragraph(document, f"Heading{level}"), title)
 
 
 def _write_abstract(document: Any, block: Block) -> None:  # noqa: ANN401
-    heading, text = abstract_parts(block.content)
+    heading, text = split_abstract(block.content)
     if heading:
-        write_text(_styled(document, "Heading1"), heading)
+        write_text(_add_paragraph(document, "Heading1"), heading)
     for part in text.split("\n\n"):
         write_text(document.add_paragraph(), part)
 
 
 def _write_caption(document: Any, block: Block) -> None:  # noqa: ANN401
-    paragraph = _styled(document, "Caption")
+    paragraph = _add_paragraph(document, "Caption")
     paragraph.alignment = WD_ALIGN_PARAGRAPH.CENTER
-    write_text(paragraph, one_line(block.content))
+    write_text(paragraph, join_lines(block.content))
 
 
 def _write_note(document: Any, block: Block) -> None:  # noqa: ANN401
     paragraph = document.add_paragraph()
-    write_text(paragraph, one_line(block.content))
+    write_text(paragraph, join_lines(block.content))
     for run in paragraph.runs:
         run.font.size = _SMALL
 

@@ -1,10 +1,11 @@
-"""Readings of tables to HTML: OTSL, and the HTML that a general VLM writes instead."""
+"""Readings of tables and charts to HTML: OTSL, a general VLM's own HTML, and lines of cells with bars between them."""
 
 from __future__ import annotations
 
 import html
 import math
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from gateway.assembly.tables.otsl import (
@@ -15,24 +16,26 @@ from gateway.assembly.tables.otsl import (
     grid_spans,
     grid_to_html,
     otsl_to_html,
-    rectangular,
+    pad_grid,
 )
+from gateway.model import Block, Region
 
 _TAG = re.compile(r"<(/?)(table|caption|thead|tbody|tfoot|tr|td|th|br|p)(\s[^<>]*)?/?>", re.IGNORECASE)
 _TABLE_TAG = re.compile(r"<(?:table|tr|td|th)(?:\s[^<>]*)?>", re.IGNORECASE)
 _SPAN = re.compile(r"""\b(row|col)span\s*=\s*["']?(\d{1,3})""", re.IGNORECASE)
-_OURS = re.compile(
+_OWN_TABLE = re.compile(
     r"""<table>(?:<tr>(?:<td(?:\ rowspan="\d{1,3}")?(?:\ colspan="\d{1,3}")?>
     (?:[^<]++|<br>|<img\ src="[\w./-]+"\ alt="Image"\ />)*+
     </td>)++</tr>)++</table>""",
     re.VERBOSE,
 )
-_PICTURE = re.compile(r"""<img\b(?=[^<>]*+>)[^<>]*?\bsrc\s*=\s*["']([\w./-]+)["'][^<>]*>""", re.IGNORECASE)
+_IMAGE_TAG = re.compile(r"""<img\b(?=[^<>]*+>)[^<>]*?\bsrc\s*=\s*["']([\w./-]+)["'][^<>]*>""", re.IGNORECASE)
 _DIV = re.compile(r"</?div\b[^<>]*>", re.IGNORECASE)
-PICTURE = re.compile("\ue000([\\w./-]+)\ue001")
+IMAGE = re.compile("\ue000([\\w./-]+)\ue001")
 """A picture in a cell's text, its key between characters that no text has."""
 _MARKS = dict.fromkeys((0xE000, 0xE001))
 _EMPTY = Cell("ecel")
+_CHART_RULE = re.compile(r":-+:?|-+:|-{2,}")
 
 
 @dataclass(slots=True)
@@ -51,33 +54,69 @@ def table_to_html(text: str) -> str:
 
     Nothing of the reading's own HTML passes but rows, cells, their spans and line breaks; other tags become text.
     """
-    return otsl_to_html(text) or (grid_to_html(_grid(_parse(text))) if _TABLE_TAG.search(text) else "")
+    return otsl_to_html(text) or (grid_to_html(_build_grid(_parse(text))) if _TABLE_TAG.search(text) else "")
 
 
-def rebuilt_table(table: str) -> str:
+def rebuild_table(table: str) -> str:
     """An HTML table from elsewhere as we write ours, pictures in its cells kept; ours stay as they are."""
-    if _OURS.fullmatch(table) and _area(table) <= MAX_CELLS:
+    if _OWN_TABLE.fullmatch(table) and _area(table) <= MAX_CELLS:
         return table
-    return PICTURE.sub(r'<img src="\1" alt="Image" />', grid_to_html(_grid(_parse(_marked(_DIV.sub("", table))))))
+    return IMAGE.sub(
+        r'<img src="\1" alt="Image" />', grid_to_html(_build_grid(_parse(_mark_images(_DIV.sub("", table)))))
+    )
 
 
 def table_rows(table: str) -> list[list[str]]:
     """Plain texts of an HTML table's cells, row by row; a cell's text stands in the first place it covers."""
-    return [[PICTURE.sub("", cell.text) for cell in row] for row in _rectangle(table)]
+    return [[IMAGE.sub("", cell.text) for cell in row] for row in _parse_grid(table)]
 
 
 def table_cells(table: str) -> tuple[int, int, list[Span]]:
-    """Numbers of rows and columns, and the cells, of an HTML table. The texts are plain, but for `PICTURE`s in them."""
-    grid = _rectangle(table)
+    """Numbers of rows and columns, and the cells, of an HTML table. The texts are plain, but for `IMAGE`s in them."""
+    grid = _parse_grid(table)
     return len(grid), len(grid[0]), grid_spans(grid)
 
 
-def _rectangle(table: str) -> Grid:
-    return rectangular(_grid(_parse(_marked(table))))
+def chart_to_html(text: str) -> str:
+    """HTML table whose first line is the head.
+
+    Empty where no line holds a bar, or the lines make more than `MAX_CELLS`, so that the caller keeps `text` raw.
+    """
+    lines = [line for line in text.splitlines() if line.strip(" |")]
+    rows = _parse_fenced_rows(lines) if all(map(_is_fenced, lines)) else [_split_cells(line) for line in lines]
+    width = max(map(len, rows), default=0)
+    if width < 2 or width * len(rows) > MAX_CELLS:
+        return ""
+    head, *body = (_row_html(row, width, "th" if index == 0 else "td") for index, row in enumerate(rows))
+    return f"<table><thead>{head}</thead><tbody>{''.join(body)}</tbody></table>"
 
 
-def _marked(table: str) -> str:
-    return _PICTURE.sub("\ue000\\1\ue001", table.translate(_MARKS))
+def restore_table_images(
+    regions: Sequence[Region], blocks: Sequence[Block], pictures: Mapping[str, str]
+) -> list[Block]:
+    """The blocks, those of pictures in tables put into the table's HTML. `pictures`: block id to picture key.
+
+    A picture whose tag the VLM did not read, or read in what is no table, keeps its own block.
+    """
+    index_of = {region.order: index for index, region in enumerate(regions)}
+    remaining: dict[int, Block] = dict(enumerate(blocks))
+    for index, region in enumerate(regions):
+        parent = index_of.get(region.holder or 0)
+        if parent is None or region.tag is None:
+            continue
+        table = _restore_image(remaining[parent], region.tag, blocks[index], pictures.get(blocks[index].id))
+        if table is not None:
+            remaining[parent] = table
+            del remaining[index]
+    return list(remaining.values())
+
+
+def _parse_grid(table: str) -> Grid:
+    return pad_grid(_build_grid(_parse(_mark_images(table))))
+
+
+def _mark_images(table: str) -> str:
+    return _IMAGE_TAG.sub("\ue000\\1\ue001", table.translate(_MARKS))
 
 
 def _area(table: str) -> int:
@@ -89,28 +128,28 @@ def _parse(text: str) -> list[list[_HtmlCell]]:
     """Rows of cells; text outside of cells gets a cell of its own."""
     rows: list[list[_HtmlCell]] = [[]]
     cell: _HtmlCell | None = None
-    at = 0
+    start = 0
     for tag in _TAG.finditer(text):
-        cell = _written(rows, cell, text[at : tag.start()])
-        cell = _opened(rows, cell, tag)
-        at = tag.end()
-    _written(rows, cell, text[at:])
+        cell = _add_text(rows, cell, text[start : tag.start()])
+        cell = _apply_tag(rows, cell, tag)
+        start = tag.end()
+    _add_text(rows, cell, text[start:])
     return [row for row in rows if row] or [[_HtmlCell()]]
 
 
-def _written(rows: list[list[_HtmlCell]], cell: _HtmlCell | None, text: str) -> _HtmlCell | None:
+def _add_text(rows: list[list[_HtmlCell]], cell: _HtmlCell | None, text: str) -> _HtmlCell | None:
     if not text.strip():
         return cell
     if cell is None:
         cell = _HtmlCell()
         rows[-1].append(cell)
-    parts = PICTURE.split(text)
-    for at, part in enumerate(parts):
-        cell.parts.append(f"\ue000{part}\ue001" if at % 2 else html.unescape(part).translate(_MARKS))
+    parts = IMAGE.split(text)
+    for index, part in enumerate(parts):
+        cell.parts.append(f"\ue000{part}\ue001" if index % 2 else html.unescape(part).translate(_MARKS))
     return cell
 
 
-def _opened(rows: list[list[_HtmlCell]], cell: _HtmlCell | None, tag: re.Match[str]) -> _HtmlCell | None:
+def _apply_tag(rows: list[list[_HtmlCell]], cell: _HtmlCell | None, tag: re.Match[str]) -> _HtmlCell | None:
     """The cell that text behind the tag belongs to."""
     is_end, name = bool(tag[1]), tag[2].lower()
     if name in ("br", "p"):
@@ -131,15 +170,15 @@ def _new_cell(rows: list[list[_HtmlCell]], attributes: str) -> _HtmlCell:
     return cell
 
 
-def _grid(rows: list[list[_HtmlCell]]) -> Grid:
+def _build_grid(rows: list[list[_HtmlCell]]) -> Grid:
     """OTSL's grid of the table, with spans only as far as the rows go and places are free."""
     if sum(cell.rows * cell.columns for row in rows for cell in row) > MAX_CELLS:
         rows = [[_HtmlCell(parts=cell.parts) for cell in row] for row in rows]
     grid: list[list[Cell | None]] = [[] for _ in rows]
-    for at, row in enumerate(rows):
+    for index, row in enumerate(rows):
         column = 0
         for cell in row:
-            column = _place(grid, at, column, cell)
+            column = _place(grid, index, column, cell)
     return [[cell or _EMPTY for cell in row] for row in grid]
 
 
@@ -151,7 +190,7 @@ def _place(grid: list[list[Cell | None]], row: int, column: int, cell: _HtmlCell
     while columns < cell.columns and _is_free(grid[row], column + columns):
         columns += 1
     for below, places in enumerate(grid[row : row + cell.rows]):
-        if not all(_is_free(places, at) for at in range(column, column + columns)):
+        if not all(_is_free(places, index) for index in range(column, column + columns)):
             break
         places.extend([None] * (column + columns - len(places)))
         for right in range(columns):
@@ -159,11 +198,54 @@ def _place(grid: list[list[Cell | None]], row: int, column: int, cell: _HtmlCell
     return column + columns
 
 
-def _is_free(places: list[Cell | None], at: int) -> bool:
-    return at >= len(places) or places[at] is None
+def _is_free(places: list[Cell | None], index: int) -> bool:
+    return index >= len(places) or places[index] is None
 
 
 def _part(cell: _HtmlCell, below: int, right: int) -> Cell:
     if below == 0 and right == 0:
         return Cell("fcel", cell.text) if cell.text else _EMPTY
     return Cell("xcel" if below and right else "ucel" if below else "lcel")
+
+
+def _is_fenced(line: str) -> bool:
+    """Markdown's way: a bar before the first cell and one behind the last. Else a leading bar follows an empty cell."""
+    bare = line.strip()
+    return len(bare) > 2 and bare.startswith("|") and bare.endswith("|")
+
+
+def _parse_fenced_rows(lines: Sequence[str]) -> list[list[str]]:
+    cells = [_split_cells(line.strip()[1:-1]) for line in lines]
+    return [row for index, row in enumerate(cells) if index != 1 or not all(map(_CHART_RULE.fullmatch, row))]
+
+
+def _split_cells(line: str) -> list[str]:
+    return [cell.strip() for cell in line.split("|")]
+
+
+def _row_html(cells: Sequence[str], width: int, tag: str) -> str:
+    padded = [*cells, *[""] * (width - len(cells))]
+    return "<tr>" + "".join(f"<{tag}>{html.escape(cell, quote=False)}</{tag}>" for cell in padded) + "</tr>"
+
+
+def _restore_image(table: Block, tag: str, image: Block, picture: str | None) -> Block | None:
+    if not table.content.startswith("<table>"):
+        return None
+    content, count = _tag_pattern(tag).subn(lambda _match: _image_html(image, picture), table.content)
+    if not count:
+        return None
+    changes: dict[str, object] = {"content": content}
+    if table.status == "ok" and image.status in ("failed", "truncated"):
+        changes |= {"status": image.status, "error": f"The text of a picture in it: {image.error}"}
+    return table.model_copy(update=changes)
+
+
+def _tag_pattern(tag: str) -> re.Pattern[str]:
+    """The tag as the VLM may have written it, with spaces between its signs."""
+    return re.compile(r"\s*".join(map(re.escape, (tag[0], tag[1], tag[2:-1], tag[-1]))))
+
+
+def _image_html(image: Block, picture: str | None) -> str:
+    tag = [f'<img src="{html.escape(picture)}" alt="Image" />'] if picture else []
+    lines = [html.escape(line.strip(), quote=False) for line in image.content.splitlines() if line.strip()]
+    return "<br>".join([*tag, *lines])

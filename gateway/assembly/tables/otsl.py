@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from statistics import median_low
 
 _TOKEN = re.compile(r"<(fcel|ecel|lcel|ucel|xcel|nl)>")
-_SHOWN = re.compile(r"<\u2060(?=(?:[felux]cel|nl)>)")
-_CONTINUED = frozenset({"lcel", "ucel", "xcel"})
+_ESCAPED_TAG = re.compile(r"<\u2060(?=(?:[felux]cel|nl)>)")
+_CONTINUATIONS = frozenset({"lcel", "ucel", "xcel"})
 MAX_CELLS = 100_000
 """A run-away reading can ask for rows x columns far above its own length; a real table never comes near this."""
 
@@ -51,16 +51,16 @@ def otsl_to_html(text: str) -> str:
 
 def grid_to_html(rows: Grid) -> str:
     """HTML table of at least one row; rows are padded, or cut behind their text, to one width."""
-    rows = rectangular(rows)
+    rows = pad_grid(rows)
     return _html(grid_spans(rows), len(rows))
 
 
-def rectangular(rows: Grid) -> Grid:
+def pad_grid(rows: Grid) -> Grid:
     width = _width(rows)
     if width * len(rows) > MAX_CELLS:
         width = max(1, MAX_CELLS // len(rows))
-        rows = [row[at : at + width] for row in rows for at in range(0, len(row), width)]
-    return [_fitted(row, width) for row in rows]
+        rows = [row[index : index + width] for row in rows for index in range(0, len(row), width)]
+    return [_fit_row(row, width) for row in rows]
 
 
 def _parse(text: str) -> Grid:
@@ -76,7 +76,7 @@ def _parse(text: str) -> Grid:
 
 
 def _text(content: str) -> str:
-    return _SHOWN.sub("<", content.strip())
+    return _ESCAPED_TAG.sub("<", content.strip())
 
 
 def _append(rows: Grid, kind: str, text: str) -> None:
@@ -94,43 +94,43 @@ def _width(rows: Grid) -> int:
     return max(used, median_low(lengths))
 
 
-def _fitted(row: list[Cell], width: int) -> list[Cell]:
+def _fit_row(row: list[Cell], width: int) -> list[Cell]:
     return row[:width] + [_EMPTY] * (width - len(row))
 
 
 def grid_spans(grid: Grid) -> list[Span]:
     """Tiles a rectangular grid with its cells, first come first served: no two overlap and none is left out."""
-    taken = [[False] * len(row) for row in grid]
+    occupied = [[False] * len(row) for row in grid]
     spans = []
     for row, cells in enumerate(grid):
         for column, cell in enumerate(cells):
-            if not taken[row][column]:
-                span = _grown(grid, taken, row, column, cell.text)
-                _take(taken, span)
+            if not occupied[row][column]:
+                span = _grow(grid, occupied, row, column, cell.text)
+                _occupy(occupied, span)
                 spans.append(span)
     return spans
 
 
-def _grown(grid: Grid, taken: list[list[bool]], row: int, column: int, text: str) -> Span:
+def _grow(grid: Grid, occupied: list[list[bool]], row: int, column: int, text: str) -> Span:
     cells = grid[row]
     right = column + 1
-    while right < len(cells) and cells[right].kind == "lcel" and not taken[row][right]:
+    while right < len(cells) and cells[right].kind == "lcel" and not occupied[row][right]:
         right += 1
     below = row + 1
-    while below < len(grid) and _continues(grid[below], taken[below], column, right):
+    while below < len(grid) and _continues(grid[below], occupied[below], column, right):
         below += 1
     return Span(row, column, below - row, right - column, text)
 
 
-def _continues(cells: list[Cell], taken: list[bool], left: int, right: int) -> bool:
+def _continues(cells: list[Cell], occupied: list[bool], left: int, right: int) -> bool:
     if cells[left].kind not in ("ucel", "xcel"):
         return False
-    return all(cells[at].kind in _CONTINUED and not taken[at] for at in range(left, right))
+    return all(cells[index].kind in _CONTINUATIONS and not occupied[index] for index in range(left, right))
 
 
-def _take(taken: list[list[bool]], span: Span) -> None:
+def _occupy(occupied: list[list[bool]], span: Span) -> None:
     for row in range(span.row, span.row + span.rows):
-        taken[row][span.column : span.column + span.columns] = [True] * span.columns
+        occupied[row][span.column : span.column + span.columns] = [True] * span.columns
 
 
 def _html(spans: list[Span], rows_total: int) -> str:

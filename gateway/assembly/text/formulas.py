@@ -24,41 +24,41 @@ _PROSE_WORDS = 3
 _TAG_START = re.compile(r"<(?=[a-zA-Z/!?])")
 
 
-def latex_of(content: str) -> str:
+def extract_latex(content: str) -> str:
     """The formula without its fence, on one line; empty where it is not one formula."""
-    fenced = _FENCED.fullmatch(content.strip())
-    latex = " ".join((fenced["body"] if fenced else content).split())
+    fence = _FENCED.fullmatch(content.strip())
+    latex = " ".join((fence["body"] if fence else content).split())
     is_prose = "\\" not in latex and len(_WORD.findall(latex)) >= _PROSE_WORDS
-    return "" if "$" in latex or is_prose else without_tags(latex)
+    return "" if "$" in latex or is_prose else separate_tags(latex)
 
 
-def without_tags(latex: str) -> str:
+def separate_tags(latex: str) -> str:
     """A formula in which no `<` opens a tag: a space keeps it from that, as formulas know no entities."""
     return _TAG_START.sub("< ", latex)
 
 
-def with_dollars(text: str, *, escape: bool = True) -> str:
+def convert_delimiters(text: str, *, escape: bool = True) -> str:
     r"""`\(x\)` to `$x$` and `\[x\]` to `$$ x $$`.
 
     A text without such a pair is not touched. White space inside of a formula becomes single spaces. `escape`: where
     there are formulas, dollars that delimit none become `\$`, as Markdown's readers need it; in HTML they stay.
     """
     parts: list[str] = []
-    at = 0
-    for found in _DELIMITED.finditer(text):
-        formula = _fenced(found)
+    end = 0
+    for match in _DELIMITED.finditer(text):
+        formula = _fence(match)
         if formula:
-            parts += (text[at : found.start()], formula)
-            at = found.end()
-    parts.append(text[at:])
+            parts += (text[end : match.start()], formula)
+            end = match.end()
+    parts.append(text[end:])
     if len(parts) == 1:
         return text
     if escape:
-        parts[::2] = [_DOLLARS.sub(_escaped, part) for part in parts[::2]]
+        parts[::2] = [_DOLLARS.sub(_escape_dollar, part) for part in parts[::2]]
     return "".join(parts)
 
 
-def without_escapes(text: str) -> str:
+def unescape_dollars(text: str) -> str:
     r"""Plain text again: `\$` to `$` outside of the formulas that it was kept apart from."""
     parts = MATH.split(text)
     if len(parts) > 1:
@@ -66,24 +66,24 @@ def without_escapes(text: str) -> str:
     return "".join(parts)
 
 
-def without_delimiters(text: str) -> str:
+def strip_delimiters(text: str) -> str:
     r"""A formula's number as it stands on the page: `\((3)\)`, `(\(3\))` or `$(3)$` to `(3)`."""
-    fenced = _FENCED.fullmatch(text.strip())
-    if fenced and fenced["body"].strip():
-        return fenced["body"].strip()
-    return _DELIMITED.sub(lambda found: (found["display"] or found["inline"] or found[0]).strip(), text)
+    fence = _FENCED.fullmatch(text.strip())
+    if fence and fence["body"].strip():
+        return fence["body"].strip()
+    return _DELIMITED.sub(lambda match: (match["display"] or match["inline"] or match[0]).strip(), text)
 
 
-def _fenced(found: re.Match[str]) -> str:
-    body = " ".join((found["display"] or found["inline"] or "").split())
+def _fence(match: re.Match[str]) -> str:
+    body = " ".join((match["display"] or match["inline"] or "").split())
     body = _BARE_DOLLAR.sub(r"\\$", body)
     if not body:
         return ""
-    return f"$$ {body} $$" if found["display"] else f"${body}$"
+    return f"$$ {body} $$" if match["display"] else f"${body}$"
 
 
-def _escaped(found: re.Match[str]) -> str:
+def _escape_dollar(match: re.Match[str]) -> str:
     """A dollar sign of the page; formulas that the VLM wrote with dollars itself stay."""
-    if found["math"] and _NOTATION.search(found["math"].strip("$")):
-        return found[0]
-    return found[0] if found[0].startswith("\\") else found[0].replace("$", r"\$")
+    if match["math"] and _NOTATION.search(match["math"].strip("$")):
+        return match[0]
+    return match[0] if match[0].startswith("\\") else match[0].replace("$", r"\$")

@@ -24,7 +24,7 @@ _SHORT = 0.6
 """A line below this part of its region's longest line, if it ends a sentence too, ends a paragraph."""
 
 
-def paragraphs(text: str) -> str:
+def reflow(text: str) -> str:
     """Running text as Markdown: lines of one paragraph joined, list items and paragraphs kept apart.
 
     Only white space and hyphens at line ends are changed.
@@ -33,21 +33,21 @@ def paragraphs(text: str) -> str:
     return "\n\n".join(joined for block in blocks if (joined := _paragraph(block)))
 
 
-def one_line(text: str) -> str:
+def join_lines(text: str) -> str:
     """All lines joined: a title, a caption."""
     parts: list[str] = []
-    for line in _stripped(text):
+    for line in _strip_lines(text):
         _join(parts, line)
     return "".join(parts)
 
 
-def kept_lines(text: str) -> str:
+def keep_lines(text: str) -> str:
     """Every line on its own, indented as it is but for the first: a table of contents, program text."""
     return LINE_BREAK.join(line.rstrip() for line in text.splitlines() if line.strip()).lstrip()
 
 
 def _paragraph(text: str) -> str:
-    lines = _stripped(text)
+    lines = _strip_lines(text)
     longest = max(map(_width, lines), default=0)
     parts: list[str] = []
     previous = ""
@@ -82,7 +82,7 @@ def _is_divided(text: str, line: str) -> bool:
     return text.endswith("\u00ad") or (text[-2].isalpha() and line[0].islower())
 
 
-def _stripped(text: str) -> list[str]:
+def _strip_lines(text: str) -> list[str]:
     return [line for raw in text.splitlines() if (line := raw.strip())]
 
 

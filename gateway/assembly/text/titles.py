@@ -49,7 +49,7 @@ _SAME_PRINT = 1.15
 Numbering = tuple[str, int]
 
 
-def relevelled(pages: Sequence[Sequence[Block]]) -> list[list[Block]]:
+def assign_title_levels(pages: Sequence[Sequence[Block]]) -> list[list[Block]]:
     """The blocks of all pages of a document, in order, with `title_level` (from 1) on each `paragraph_title`."""
     titles = [block for page in pages for block in page if block.label == "paragraph_title"]
     levels = dict(zip((title.id for title in titles), title_levels(titles), strict=True))
@@ -61,16 +61,16 @@ def relevelled(pages: Sequence[Sequence[Block]]) -> list[list[Block]]:
 
 def title_levels(titles: Sequence[Block]) -> list[int]:
     """Level of each heading, from 1. Ids need not be unique."""
-    numberings = [numbering(title.content) for title in titles]
-    styles = list(dict.fromkeys(found[0] for found in numberings if found))
-    order = {style: at for at, style in enumerate(styles, 1)}
-    first_depth = next((found[1] for found in numberings if found and found[0] == "dotted"), 1)
+    numberings = [parse_numbering(title.content) for title in titles]
+    styles = list(dict.fromkeys(numbering[0] for numbering in numberings if numbering))
+    order = {style: index for index, style in enumerate(styles, 1)}
+    first_depth = next((numbering[1] for numbering in numberings if numbering and numbering[0] == "dotted"), 1)
     prints = _print_levels([_print_height(title) for title in titles])
     levels = zip(titles, numberings, prints, strict=True)
-    return [_level(title.content, found, order, first_depth, by_print) for title, found, by_print in levels]
+    return [_level(title.content, numbering, order, first_depth, by_print) for title, numbering, by_print in levels]
 
 
-def numbering(title: str) -> Numbering | None:
+def parse_numbering(title: str) -> Numbering | None:
     """The style of a heading's number and the level that it speaks for; None for a heading without one."""
     text = title.strip()
     if _BRACKETED.match(text):
@@ -85,10 +85,10 @@ def numbering(title: str) -> Numbering | None:
     return ("dotted", dotted[1].count(".") + 1) if dotted else None
 
 
-def _level(title: str, found: Numbering | None, order: Mapping[str, int], first_depth: int, by_print: int) -> int:
-    if not found:
+def _level(title: str, numbering: Numbering | None, order: Mapping[str, int], first_depth: int, by_print: int) -> int:
+    if not numbering:
         return 1 if _is_top(title) else by_print
-    style, depth = found
+    style, depth = numbering
     in_order = order[style] + (depth - first_depth if style == "dotted" else 0)
     level, votes = Counter([depth, in_order, by_print]).most_common(1)[0]
     return max(1, level if votes > 1 else in_order)
@@ -109,22 +109,25 @@ def _print_levels(heights: Sequence[float]) -> list[int]:
     if not heights:
         return []
     centres: list[float] = []
-    for centre in sorted(_means(np.asarray(heights, dtype=np.float64)), reverse=True):
+    for centre in sorted(_cluster_means(np.asarray(heights, dtype=np.float64)), reverse=True):
         if not centres or centres[-1] > centre * _SAME_PRINT:
             centres.append(centre)
     return [1 + int(np.argmin([abs(height - centre) for centre in centres])) for height in heights]
 
 
-def _means(heights: NDArray[np.float64]) -> list[float]:
+def _cluster_means(heights: NDArray[np.float64]) -> list[float]:
     """K-means in one dimension, begun at the quantiles; deterministic."""
     sizes = np.unique(heights)
     means = np.quantile(sizes, np.linspace(0, 1, min(_CLUSTERS, len(sizes))))
     for _ in range(50):
         nearest = np.abs(heights[:, None] - means).argmin(axis=1)
-        moved = np.array(
-            [heights[nearest == at].mean() if (nearest == at).any() else means[at] for at in range(len(means))]
+        centred = np.array(
+            [
+                heights[nearest == index].mean() if (nearest == index).any() else means[index]
+                for index in range(len(means))
+            ]
         )
-        if np.allclose(moved, means):
+        if np.allclose(centred, means):
             break
-        means = moved
+        means = centred
     return [float(mean) for mean in means]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.assembly.cross_page import with_paragraphs_joined, with_tables_merged
+from gateway.assembly.cross_page import join_split_paragraphs, merge_split_tables
 from gateway.assembly.tables.html import table_to_html
 from gateway.model import BBox, Block, BlockStatus, PageResult
 
@@ -36,14 +36,14 @@ def table(*rows: str) -> str:
     return table_to_html("".join(f"<fcel>{row.replace('|', '<fcel>')}<nl>" for row in rows))
 
 
-def test_a_table_over_three_pages_is_one_with_one_head() -> None:
+def test_table_over_three_pages() -> None:
     pages = [
         page(1, ("text", "before"), ("table", table("n|word", "1|one")), ("number", "1")),
         page(2, ("header", "h"), ("table", table("Ｎ|ｗｏｒｄ", "2|two")), ("footer", "f")),
         page(3, ("text", "Table 1 (continued)"), ("table", table("3|three")), ("text", "after")),
     ]
     pages[1].blocks[1].content = table("n|ｗｏｒｄ", "2|two")
-    merged = with_tables_merged(pages)
+    merged = merge_split_tables(pages)
     assert merged[0].blocks[1].content == table("n|word", "1|one", "2|two", "3|three")
     assert [merged[1].blocks[1].content, merged[2].blocks[1].content] == ["", ""]
     assert merged[1].blocks[1].continues == merged[2].blocks[1].continues == "p1-b2"
@@ -62,25 +62,25 @@ def test_a_table_over_three_pages_is_one_with_one_head() -> None:
         (page(1, ("table", table("a|b"))), page(2, ("table", table("c|d")), boxes=((0, 0, 300, 90),))),
     ],
 )
-def test_tables_that_do_not_go_on_stay_two(upper: PageResult, lower: PageResult) -> None:
-    assert with_tables_merged([upper, lower]) == [upper, lower]
+def test_separate_tables_stay_two(upper: PageResult, lower: PageResult) -> None:
+    assert merge_split_tables([upper, lower]) == [upper, lower]
 
 
-def test_a_table_over_hundreds_of_pages_is_one() -> None:
+def test_table_over_hundreds_of_pages() -> None:
     """Each page must not cost all those behind it once more."""
     rows = [f"{number}|x|y" for number in range(12_000)]
     pages = [page(at + 1, ("table", table(*rows[at * 40 : at * 40 + 40]))) for at in range(300)]
-    merged = with_tables_merged(pages)
+    merged = merge_split_tables(pages)
     assert merged[0].blocks[0].content == table(*rows)
     assert {block.continues for each in merged[1:] for block in each.blocks} == {"p1-b1"}
 
 
-def test_a_paragraph_goes_on_over_a_page_and_a_figure() -> None:
+def test_paragraph_over_page_and_figure() -> None:
     pages = [
         page(1, ("text", "First."), ("text", "The sentence is bro-"), ("footer", "1")),
         page(2, ("header", "h"), ("image", ""), ("figure_title", "Figure 1"), ("text", "ken by the page.")),
     ]
-    joined = with_paragraphs_joined(pages)
+    joined = join_split_paragraphs(pages)
     assert contents(joined) == [
         ["First.", "The sentence is bro-\nken by the page.", "1"],
         ["h", "", "Figure 1", ""],
@@ -88,17 +88,17 @@ def test_a_paragraph_goes_on_over_a_page_and_a_figure() -> None:
     assert joined[1].blocks[3].continues == "p1-b2"
 
 
-def test_a_paragraph_goes_on_over_columns_and_pages() -> None:
+def test_paragraph_over_columns_and_pages() -> None:
     long = "It begins here, has as many words as a paragraph in a column has, and"
     first = page(1, ("text", long), ("text", "goes on there and"), boxes=(LEFT, RIGHT))
-    joined = with_paragraphs_joined([first, page(2, ("text", "ends at last. New."))])
+    joined = join_split_paragraphs([first, page(2, ("text", "ends at last. New."))])
     assert contents(joined) == [[f"{long}\ngoes on there and\nends at last. New.", ""], [""]]
     assert joined[1].blocks[0].continues == "p1-b1"
 
 
-def test_fields_of_a_form_stay_apart() -> None:
+def test_form_fields_stay_apart() -> None:
     form = [page(1, ("text", "Name"), ("text", "date of birth"), boxes=(LEFT, RIGHT))]
-    assert with_paragraphs_joined(form) == form
+    assert join_split_paragraphs(form) == form
 
 
 @pytest.mark.parametrize(
@@ -112,18 +112,18 @@ def test_fields_of_a_form_stay_apart() -> None:
         ("", "small"),
     ],
 )
-def test_what_may_be_a_new_paragraph_stays_one(first: str, second: str) -> None:
+def test_possible_new_paragraphs_stay(first: str, second: str) -> None:
     pages = [page(1, ("text", first)), page(2, ("text", second))]
-    assert with_paragraphs_joined(pages) == pages
+    assert join_split_paragraphs(pages) == pages
 
 
-def test_paragraphs_one_below_the_other_and_over_a_heading_stay_two() -> None:
+def test_adjacent_paragraphs_stay_two() -> None:
     below = [page(1, ("text", "It goes on"), ("text", "below"))]
-    assert with_paragraphs_joined(below) == below
+    assert join_split_paragraphs(below) == below
     apart = [page(1, ("text", "It goes on"), ("paragraph_title", "Title")), page(2, ("text", "below"))]
-    assert with_paragraphs_joined(apart) == apart
+    assert join_split_paragraphs(apart) == apart
     far = [page(1, ("text", "It goes on")), page(3, ("text", "below"))]
-    assert with_paragraphs_joined(far) == far
+    assert join_split_paragraphs(far) == far
 
 
 @given(
@@ -135,7 +135,7 @@ def test_paragraphs_one_below_the_other_and_over_a_heading_stay_two() -> None:
         max_size=4,
     )
 )
-def test_no_word_is_dropped_or_moved_past_another_paragraph(parts: list[list[tuple[str, str]]]) -> None:
+def test_words_keep_their_order(parts: list[list[tuple[str, str]]]) -> None:
     pages = [page(at, *blocks) for at, blocks in enumerate(parts, 1)]
 
     def words(result: list[PageResult]) -> list[str]:
@@ -143,4 +143,4 @@ def test_no_word_is_dropped_or_moved_past_another_paragraph(parts: list[list[tup
             word for each in result for block in each.blocks if block.label == "text" for word in block.content.split()
         ]
 
-    assert words(with_paragraphs_joined(pages)) == words(pages)
+    assert words(join_split_paragraphs(pages)) == words(pages)

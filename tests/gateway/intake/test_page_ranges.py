@@ -35,7 +35,7 @@ def test_spec(spec: str | None, pages: tuple[int, ...] | None) -> None:
 @pytest.mark.parametrize(
     "spec", ["0", "0-2", "-0", "3-1", "-", ",", "1,,2", "a", "1-2-3", "1.5", "1 2", "²", "١", "9" * 5000, "1;2"]
 )
-def test_nonsense_names_the_part(spec: str) -> None:
+def test_invalid_part_is_named(spec: str) -> None:
     with pytest.raises(ServiceError) as caught:
         select_pages(spec, 5)
     assert (caught.value.status, caught.value.code) == (422, "invalid_pages")
@@ -44,7 +44,7 @@ def test_nonsense_names_the_part(spec: str) -> None:
 
 
 @pytest.mark.parametrize("spec", ["9-", "9", "-9", "2-9", "1,9"])
-def test_a_page_beyond_the_end_says_how_many_there_are(spec: str) -> None:
+def test_page_beyond_the_end(spec: str) -> None:
     with pytest.raises(ServiceError, match="3 pages") as caught:
         select_pages(spec, 3)
     assert caught.value.code == "invalid_pages"
@@ -52,7 +52,7 @@ def test_a_page_beyond_the_end_says_how_many_there_are(spec: str) -> None:
 
 
 @given(st.integers(1, 60), st.data())
-def test_any_list_of_ranges_gives_their_union_in_order(total: int, data: st.DataObject) -> None:
+def test_any_ranges_give_their_union(total: int, data: st.DataObject) -> None:
     page = st.integers(1, total)
     ranges = data.draw(st.lists(st.tuples(page, page).map(sorted), min_size=1, max_size=8))
     spec = ",".join(f"{first}-{last}" if first != last else str(first) for first, last in ranges)
@@ -61,7 +61,7 @@ def test_any_list_of_ranges_gives_their_union_in_order(total: int, data: st.Data
 
 
 @given(st.text(alphabet="0123456789-, x", max_size=30), st.integers(1, 50))
-def test_any_text_gives_pages_of_the_file_or_a_client_error(spec: str, total: int) -> None:
+def test_any_text(spec: str, total: int) -> None:
     try:
         pages = select_pages(spec, total)
     except ServiceError:
@@ -71,5 +71,5 @@ def test_any_text_gives_pages_of_the_file_or_a_client_error(spec: str, total: in
     assert 1 <= pages[0] <= pages[-1] <= total
 
 
-def test_many_overlapping_ranges_cost_no_more_than_their_union() -> None:
+def test_overlapping_ranges_are_cheap() -> None:
     assert len(select_pages(",".join(["1-100000"] * 5000), 100_000)) == 100_000

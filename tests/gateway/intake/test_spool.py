@@ -49,7 +49,7 @@ def test_descriptors_are_read_only_and_independent() -> None:
 
 
 @pytest.mark.parametrize("size", [10, 2 * IN_MEMORY_BYTES])
-def test_close_frees_bytes_that_others_have_open(size: int) -> None:
+def test_close_frees_open_bytes(size: int) -> None:
     file = SpooledFile.from_bytes(bytes(size))
     with file.open_fd() as descriptor:
         file.close()

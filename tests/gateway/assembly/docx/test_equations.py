@@ -7,12 +7,12 @@ from docx.oxml.ns import qn
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.assembly.docx.equations import equation
+from gateway.assembly.docx.equations import convert_latex
 
 
 def shape(latex: str) -> str:
     """The equation's elements, without runs and properties, and its text in brackets."""
-    found = equation(latex)
+    found = convert_latex(latex)
     assert found is not None, latex
     return outline(found)
 
@@ -49,15 +49,15 @@ def outline(node: object) -> str:
         ("^{2}", "sSup(e([])sup([2]))"),
     ],
 )
-def test_an_equation_has_the_formulas_parts(latex: str, expected: str) -> None:
+def test_equation_parts(latex: str, expected: str) -> None:
     assert shape(latex) == expected
 
 
 @pytest.mark.parametrize(
     "latex", ["", "  ", r"\nosuchcommand{x}", "a^", r"\frac{1}", "{" * 900 + "}" * 900, "x" * 5000]
 )
-def test_what_is_not_understood_is_no_equation(latex: str) -> None:
-    assert equation(latex) is None
+def test_unknown_latex(latex: str) -> None:
+    assert convert_latex(latex) is None
 
 
 @given(
@@ -65,8 +65,8 @@ def test_what_is_not_understood_is_no_equation(latex: str) -> None:
         st.sampled_from([r"\frac", r"\sqrt", "^", "_", "{", "}", "&", r"\\", r"\sum", r"\left(", r"\right)", "x", "1"])
     )
 )
-def test_nothing_raises_and_no_part_is_empty(parts: list[str]) -> None:
-    found = equation(" ".join(parts))
+def test_any_latex(parts: list[str]) -> None:
+    found = convert_latex(" ".join(parts))
     if found is not None:
         holding = {qn(f"m:{name}") for name in ("e", "num", "den", "sub", "sup", "lim")}
         assert all(len(node) for node in found.iter() if node.tag in holding)

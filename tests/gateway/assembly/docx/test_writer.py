@@ -12,7 +12,7 @@ from docx.oxml.ns import qn
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.assembly.docx.writer import WordPage, word_document
+from gateway.assembly.docx.writer import DocxPage, build_docx
 from gateway.assembly.page import assemble_page, picture_keys
 from gateway.labels import LABELS
 from gateway.model import OcrOptions, Reading, Region
@@ -21,22 +21,22 @@ from tests.gateway.intake.files import encode, picture
 OPTIONS = OcrOptions()
 
 
-def page(*parts: tuple[str, str], number: int = 1, size: tuple[int, int] = (500, 800), **options: Any) -> WordPage:  # noqa: ANN401
+def page(*parts: tuple[str, str], number: int = 1, size: tuple[int, int] = (500, 800), **options: Any) -> DocxPage:  # noqa: ANN401
     regions = [Region(label, (0, at * 50, 400, at * 50 + 40), at) for at, (label, _) in enumerate(parts, 1)]
     how = OcrOptions(**options)
     result = assemble_page(number, *size, 144, regions, [Reading(text) for _, text in parts], how)
-    return WordPage(result, how, picture_keys(number, result.blocks, how))
+    return DocxPage(result, how, picture_keys(number, result.blocks, how))
 
 
-def written(*pages: WordPage, pictures: Mapping[str, bytes] | None = None) -> Any:  # noqa: ANN401
-    return docx.Document(io.BytesIO(word_document(pages, pictures or {})))
+def written(*pages: DocxPage, pictures: Mapping[str, bytes] | None = None) -> Any:  # noqa: ANN401
+    return docx.Document(io.BytesIO(build_docx(pages, pictures or {})))
 
 
 def lines(document: Any) -> list[tuple[str, str]]:  # noqa: ANN401
     return [(one.style.name, one.text) for one in document.paragraphs if one.text]
 
 
-def test_headings_paragraphs_and_captions() -> None:
+def test_headings_paragraphs_captions() -> None:
     found = written(
         page(
             ("doc_title", "A long\ntitle"),
@@ -62,7 +62,7 @@ def test_headings_paragraphs_and_captions() -> None:
     ]
 
 
-def test_headers_footers_and_numbers_are_those_of_their_page() -> None:
+def test_headers_and_footers() -> None:
     first = page(("header", "Head"), ("text", "one"), ("footer", "Foot"))
     bottom = page(*[("text", "x")] * 12, ("number", "7"), number=2)
     found = written(first, bottom)
@@ -74,7 +74,7 @@ def test_headers_footers_and_numbers_are_those_of_their_page() -> None:
     assert "Head" not in [text for _, text in lines(found)]
 
 
-def test_cells_that_span_are_merged() -> None:
+def test_spanning_cells_are_merged() -> None:
     table = "<table><tr><td rowspan=2>a</td><td colspan=2>b</td></tr><tr><td>c</td><td>d<br>e $x^2$</td></tr></table>"
     (found,) = written(page(("table", table))).tables
     grid = [[found.cell(row, column) for column in range(3)] for row in range(2)]
@@ -84,18 +84,18 @@ def test_cells_that_span_are_merged() -> None:
     assert grid[1][2]._tc.findall(f".//{qn('m:sSup')}")
 
 
-def test_a_table_that_word_cannot_hold_is_lines() -> None:
+def test_too_wide_table_becomes_lines() -> None:
     found = written(page(("table", "<fcel>x" * 64 + "<nl>")))
     assert not found.tables
     assert lines(found) == [("Normal", "\t".join("x" * 64))]
 
 
-def test_a_chart_that_was_read_is_a_table() -> None:
+def test_chart_table() -> None:
     (found,) = written(page(("chart", "year | sales\n2020 | 5"), chart=True)).tables
     assert [[cell.text for cell in row.cells] for row in found.rows] == [["year", "sales"], ["2020", "5"]]
 
 
-def test_formulas_are_equations_with_their_numbers() -> None:
+def test_numbered_equations() -> None:
     found = written(
         page(
             ("text", r"where $a_1$ costs \$5 and $\nosuch{x}$"),
@@ -112,7 +112,7 @@ def test_formulas_are_equations_with_their_numbers() -> None:
     assert odd.text == r"\nosuch{b}"
 
 
-def test_pictures_are_as_wide_as_on_the_page_and_fit_on_it() -> None:
+def test_picture_sizes() -> None:
     one = page(("image", ""), ("image", ""), ("seal", ""))
     wide, high, broken = one.keys.values()
     pictures = {wide: encode(picture(400, 40), "JPEG"), high: encode(picture(10, 900), "PNG"), broken: b"no picture"}
@@ -126,25 +126,25 @@ def test_pictures_are_as_wide_as_on_the_page_and_fit_on_it() -> None:
     assert second.height == pytest.approx(second.width * 90, rel=0.01)
 
 
-def test_a_picture_in_a_cell() -> None:
+def test_picture_in_cell() -> None:
     key = "imgs/p1_img_in_image_box_1_2_3_4.jpg"
     one = page(("table", ""))
     block = one.result.blocks[0].model_copy(
         update={"content": f'<table><tr><td><img src="{key}" alt="Image" />text</td></tr></table>'}
     )
-    shown = WordPage(one.result.model_copy(update={"blocks": [block]}), OPTIONS, {})
+    shown = DocxPage(one.result.model_copy(update={"blocks": [block]}), OPTIONS, {})
     found = written(shown, pictures={key: encode(picture(40, 40), "JPEG")})
     assert len(found.inline_shapes) == 1
     assert found.tables[0].cell(0, 0).text == "text"
 
 
-def test_each_page_has_its_own_shape() -> None:
+def test_page_orientation() -> None:
     upright, wide = written(page(("text", "a")), page(("text", "b"), number=2, size=(900, 500))).sections
     assert upright.page_width < upright.page_height
     assert wide.page_width > wide.page_height
 
 
-def test_what_the_markdown_leaves_out_is_left_out_here_too() -> None:
+def test_ignored_labels_are_left_out() -> None:
     parts = (("text", "kept"), ("aside_text", "aside"))
     assert lines(written(page(*parts))) == [("Normal", "kept")]
     assert len(lines(written(page(*parts, ignore_labels=frozenset())))) == 2
@@ -152,7 +152,7 @@ def test_what_the_markdown_leaves_out_is_left_out_here_too() -> None:
 
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(sorted(LABELS)), st.text(max_size=40))), st.booleans())
-def test_nothing_raises_and_no_word_is_lost(parts: list[tuple[str, str]], chart: bool) -> None:
+def test_any_page_keeps_its_words(parts: list[tuple[str, str]], chart: bool) -> None:
     found = written(
         page(
             *((label, f"w{at}w {text}") for at, (label, text) in enumerate(parts)),
@@ -167,7 +167,7 @@ def test_nothing_raises_and_no_word_is_lost(parts: list[tuple[str, str]], chart:
     assert [at for at in range(len(parts)) if f"w{at}w" not in text + frame] == []
 
 
-def test_control_characters_are_left_out() -> None:
+def test_control_characters() -> None:
     found = written(page(("text", "a\x00b\x0bc\x1bd\ufffe\ud800e"), ("table", "<fcel>\x01x<nl>")))
     assert "".join(text for _, text in lines(found)).replace(" ", "") == "abcde"
     assert found.tables[0].cell(0, 0).text == "x"

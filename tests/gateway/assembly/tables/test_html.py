@@ -1,4 +1,4 @@
-"""Readings of tables to HTML, whatever the model wrote."""
+"""Readings of tables and charts to HTML, whatever the model wrote."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.assembly.tables.html import PICTURE, rebuilt_table, table_cells, table_to_html
+from gateway.assembly.tables.html import IMAGE, chart_to_html, rebuild_table, table_cells, table_to_html
 from tests.support.table_grid import widths
 
 PIECES = st.lists(
@@ -46,12 +46,12 @@ PIECES = st.lists(
         ("", ""),
     ],
 )
-def test_answers_known_by_heart(answer: str, expected: str) -> None:
+def test_known_tables(answer: str, expected: str) -> None:
     assert table_to_html(answer) == expected
 
 
 @given(PIECES)
-def test_html_that_a_model_wrote_becomes_a_safe_rectangle_with_all_its_text(pieces: list[str]) -> None:
+def test_any_html_becomes_safe_rectangle(pieces: list[str]) -> None:
     text = "".join(pieces)
     table = table_to_html(text)
     assert len(set(widths(table))) <= 1
@@ -63,23 +63,46 @@ def test_html_that_a_model_wrote_becomes_a_safe_rectangle_with_all_its_text(piec
         assert re.findall("[ax]", shown) == [piece for piece in pieces if piece in ("a", "x")]
 
 
-def test_spans_beyond_all_bounds_are_cut_to_the_table() -> None:
+def test_huge_spans_are_cut() -> None:
     table = table_to_html("<table><tr>" + "<td rowspan=999 colspan=999>x</td>" * 300 + "</tr></table>")
     assert table.count("x") == 300
     assert len(table) < 10_000
 
 
-def test_text_that_reads_as_a_picture_is_no_picture() -> None:
+def test_escaped_picture_stays_text() -> None:
     shown = '&lt;img src="a.jpg"&gt; &#xE000;7&#xE001;'
     _, _, (cell, other) = table_cells(f'<table><tr><th>{shown}</th><th><img src="b.jpg"></th></tr></table>')
-    assert PICTURE.findall(cell.text) == []
+    assert IMAGE.findall(cell.text) == []
     assert cell.text == '<img src="a.jpg"> 7'
-    assert PICTURE.findall(other.text) == ["b.jpg"]
-    assert rebuilt_table(f'<table><tr><th>{shown}</th><th><img src="b.jpg"></th></tr></table>') == (
+    assert IMAGE.findall(other.text) == ["b.jpg"]
+    assert rebuild_table(f'<table><tr><th>{shown}</th><th><img src="b.jpg"></th></tr></table>') == (
         '<table><tr><td>&lt;img src="a.jpg"&gt; 7</td><td><img src="b.jpg" alt="Image" /></td></tr></table>'
     )
 
 
 @pytest.mark.parametrize("piece", ["a<br>", '<img src="a" ', 'src="a" ', "<img ", "<div ", "&lt;"])
-def test_long_html_of_a_client_takes_no_time(piece: str) -> None:
-    assert rebuilt_table(f"<table><tr><th><img {piece * 100_000}").startswith("<table><tr><td>")
+def test_long_html_is_linear(piece: str) -> None:
+    assert rebuild_table(f"<table><tr><th><img {piece * 100_000}").startswith("<table><tr><td>")
+
+
+def test_chart_head_and_padding() -> None:
+    assert chart_to_html("year | a<b | c\n2020 | 1\n") == (
+        "<table><thead><tr><th>year</th><th>a&lt;b</th><th>c</th></tr></thead>"
+        "<tbody><tr><td>2020</td><td>1</td><td></td></tr></tbody></table>"
+    )
+
+
+@pytest.mark.parametrize("text", ["Sales\n2020", "a" + "|" * 10_000 + "\nb" * 10_000], ids=["no bars", "huge"])
+def test_unusable_chart(text: str) -> None:
+    assert chart_to_html(text) == ""
+
+
+def test_chart_with_empty_first_cell() -> None:
+    table = chart_to_html(" | 2020 | 2021\nSales | 1 | 2")
+    assert table.startswith("<table><thead><tr><th></th><th>2020</th><th>2021</th></tr></thead>")
+
+
+def test_chart_as_markdown_table() -> None:
+    assert chart_to_html("| a | b |\n|---|:-:|\n| 1 | |") == (
+        "<table><thead><tr><th>a</th><th>b</th></tr></thead><tbody><tr><td>1</td><td></td></tr></tbody></table>"
+    )

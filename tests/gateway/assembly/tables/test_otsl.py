@@ -43,17 +43,17 @@ def test_tables_known_by_heart(otsl: str, expected: str) -> None:
     assert otsl_to_html(otsl) == expected
 
 
-def test_a_run_of_empty_cells_does_not_widen_the_table() -> None:
+def test_empty_cells_keep_width() -> None:
     table = otsl_to_html("<fcel>A<fcel>B<nl>" * 5 + "<fcel>C" + "<ecel>" * 50 + "<nl>")
     assert set(widths(table)) == {2}
 
 
 @pytest.mark.parametrize("text", ["", "no cells at all", "<nl><nl>", "<fcel", "\n"])
-def test_text_without_a_cell_is_left_to_the_caller(text: str) -> None:
+def test_text_without_cells(text: str) -> None:
     assert otsl_to_html(text) == ""
 
 
-def test_a_runaway_reading_is_folded_instead_of_blown_up() -> None:
+def test_runaway_reading_is_folded() -> None:
     table = otsl_to_html("<fcel>x" * 2000 + "<nl>" + "<fcel>y<nl>" * 2000)
     assert table.count("x") == table.count("y") == 2000
     assert len(set(widths(table))) == 1
@@ -72,7 +72,7 @@ def test_every_table_is_a_rectangle(pieces: list[str]) -> None:
 
 
 @given(PIECES)
-def test_no_text_is_dropped(pieces: list[str]) -> None:
+def test_spots_keep_all_text(pieces: list[str]) -> None:
     text = "".join(pieces)
     table = otsl_to_html(text)
     if table:
@@ -83,5 +83,5 @@ def test_no_text_is_dropped(pieces: list[str]) -> None:
 
 
 @given(st.text())
-def test_any_text_is_taken(text: str) -> None:
+def test_any_text(text: str) -> None:
     assert isinstance(otsl_to_html(text), str)

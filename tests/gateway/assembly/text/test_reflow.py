@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.assembly.text.reflow import kept_lines, one_line, paragraphs
+from gateway.assembly.text.reflow import join_lines, keep_lines, reflow
 
 
 @pytest.mark.parametrize(
@@ -36,22 +36,22 @@ from gateway.assembly.text.reflow import kept_lines, one_line, paragraphs
     ],
 )
 def test_lines_of_one_paragraph_are_joined(text: str, expected: str) -> None:
-    assert paragraphs(text) == expected
+    assert reflow(text) == expected
 
 
-def test_a_title_is_one_line_and_a_table_of_contents_keeps_its_lines() -> None:
-    assert one_line("On the ori-\ngin of\n\nspecies") == "On the origin of species"
-    assert kept_lines("1 One .... 3\n2 Two .... 9") == "1 One .... 3  \n2 Two .... 9"
+def test_join_and_keep_lines() -> None:
+    assert join_lines("On the ori-\ngin of\n\nspecies") == "On the origin of species"
+    assert keep_lines("1 One .... 3\n2 Two .... 9") == "1 One .... 3  \n2 Two .... 9"
 
 
 def test_program_text_keeps_its_indentation() -> None:
-    assert kept_lines("  for x in y:\n\n    print(x) \nend") == "for x in y:  \n    print(x)  \nend"
+    assert keep_lines("  for x in y:\n\n    print(x) \nend") == "for x in y:  \n    print(x)  \nend"
 
 
 @given(st.text(alphabet=st.sampled_from("ab1 \n.-–•(:中。я\u00ad\u2028"), max_size=80))
-def test_only_white_space_and_dividing_hyphens_go(text: str) -> None:
+def test_reflow_keeps_all_letters(text: str) -> None:
     def bare(value: str) -> str:
         return "".join(value.replace("-", "").replace("\u00ad", "").split())
 
-    for written in (paragraphs(text), one_line(text), kept_lines(text)):
+    for written in (reflow(text), join_lines(text), keep_lines(text)):
         assert bare(written) == bare(text)

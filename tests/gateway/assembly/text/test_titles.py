@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.assembly.text.titles import numbering, relevelled, title_levels
+from gateway.assembly.text.titles import assign_title_levels, parse_numbering, title_levels
 from gateway.model import Block
 
 
@@ -35,15 +35,15 @@ def title(content: str, height: int = 20, label: str = "paragraph_title", number
     ],
 )
 def test_a_number_speaks_for_a_level(heading: str, expected: tuple[str, int] | None) -> None:
-    assert numbering(heading) == expected
+    assert parse_numbering(heading) == expected
 
 
-def test_depth_of_the_number_and_size_of_the_print_agree() -> None:
+def test_number_depth_and_print_size() -> None:
     headings = [("1 One", 30), ("1.1 Part", 24), ("1.1.1 Piece", 18), ("2 Two", 30)]
     assert title_levels([title(text, height) for text, height in headings]) == [1, 2, 3, 1]
 
 
-def test_headings_without_numbers_go_by_print_however_loose_the_boxes_are() -> None:
+def test_unnumbered_headings_by_print() -> None:
     heights = [40, 39, 25, 41, 26, 24]
     assert title_levels([title(f"Some heading {at}", height) for at, height in enumerate(heights)]) == [
         1,
@@ -55,7 +55,7 @@ def test_headings_without_numbers_go_by_print_however_loose_the_boxes_are() -> N
     ]
 
 
-def test_a_heading_of_two_lines_is_not_larger_print() -> None:
+def test_two_line_heading() -> None:
     assert title_levels([title("On one line", 20), title("On\ntwo lines", 20)]) == [1, 1]
 
 
@@ -63,9 +63,9 @@ def test_well_known_headings_are_on_top() -> None:
     assert title_levels([title("Large words here", 40), title("References", 20), title("ВВЕДЕНИЕ:", 20)]) == [1, 1, 1]
 
 
-def test_only_paragraph_titles_get_a_level_over_all_pages() -> None:
+def test_only_paragraph_titles() -> None:
     pages = [[title("The title", 60, "doc_title", 1), title("1 One", 30, number=2)], [title("1.1 Part", 24, number=3)]]
-    assert [[block.title_level for block in page] for page in relevelled(pages)] == [[None, 1], [2]]
+    assert [[block.title_level for block in page] for page in assign_title_levels(pages)] == [[None, 1], [2]]
     assert pages[0][1].title_level is None
 
 

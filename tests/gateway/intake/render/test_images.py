@@ -38,21 +38,21 @@ def close(pixels: Pixels, colour: tuple[int, int, int], tolerance: int = 6) -> b
 
 
 @pytest.mark.parametrize("format", sorted(MEDIA_TYPES))
-def test_every_format_keeps_size_and_colours(format: str) -> None:
+def test_formats_keep_size_and_colours(format: str) -> None:
     pixels = round_trip(picture(64, 48), format)
     assert pixels.shape == (48, 64, 3)
     assert close(pixels[20, 8], RED)
     assert close(pixels[20, 56], WHITE)
 
 
-def test_a_page_of_several_strips_is_whole() -> None:
+def test_page_of_several_strips() -> None:
     image = noise(900)
     source = ImageSource(view(encode(image, "PNG")), "image/png", LIMIT)
     assert b"".join(source.page(1).strips) == image.tobytes()
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "P", "LA", "RGBA", "I;16", "CMYK", "YCbCr", "LAB", "PA", "F", "I"])
-def test_white_stays_white_and_black_black_in_every_mode(mode: str) -> None:
+def test_white_and_black_by_mode(mode: str) -> None:
     if mode in ("I;16", "I", "F"):
         image = Image.new(mode, (20, 10), 1 if mode == "F" else 65535)
         image.paste(0, (0, 0, 10, 10))
@@ -92,12 +92,12 @@ def test_big_endian_16_bit_gradient() -> None:
     assert np.abs(round_trip(image, "TIFF")[0, :, 0] - RAMP).max() <= 1
 
 
-def test_16_bit_gradient_in_which_zero_is_white() -> None:
+def test_16_bit_white_is_zero() -> None:
     data = white_is_zero_tiff(np.linspace(0, 65535, 256).astype("<u2").tobytes(), 256, 16)
     assert np.abs(read(data, "TIFF")[0, :, 0] - RAMP[::-1]).max() <= 1
 
 
-def test_dark_16_bit_values_are_not_brightened() -> None:
+def test_dark_16_bit_stays_dark() -> None:
     image = Image.fromarray(np.full((4, 4), 2570, np.uint16))
     assert close(round_trip(image, "PNG"), (10, 10, 10), 1)
 
@@ -108,13 +108,13 @@ def test_float_gradient(top: float) -> None:
     assert np.abs(round_trip(image, "TIFF")[0, :, 0] - RAMP).max() <= 1
 
 
-def test_float_image_with_not_a_number_is_no_failure() -> None:
+def test_float_image_with_nan() -> None:
     image = Image.fromarray(np.array([[0.0, 1.0, np.nan, np.inf]], np.float32))
     assert round_trip(image, "TIFF").shape == (1, 4, 3)
 
 
 @pytest.mark.parametrize("format", ["PNG", "WebP", "TIFF"])
-def test_transparency_shows_white_paper(format: str) -> None:
+def test_transparency_becomes_white(format: str) -> None:
     image = Image.new("RGBA", (20, 10), (0, 0, 0, 0))
     image.paste((255, 0, 0, 255), (0, 0, 10, 10))
     options: dict[str, object] = {"lossless": True} if format == "WebP" else {}
@@ -123,12 +123,12 @@ def test_transparency_shows_white_paper(format: str) -> None:
     assert close(pixels[5, 17], WHITE)
 
 
-def test_half_transparent_is_mixed_with_white() -> None:
+def test_half_transparency() -> None:
     assert close(round_trip(Image.new("LA", (8, 8), (0, 128)), "PNG"), (127, 127, 127), 1)
 
 
 @pytest.mark.parametrize("format", ["PNG", "GIF"])
-def test_transparent_palette_entry_shows_white_paper(format: str) -> None:
+def test_transparent_palette_entry(format: str) -> None:
     image = Image.new("P", (20, 10), 1)
     image.putpalette([255, 0, 0, 0, 0, 0])
     image.paste(0, (0, 0, 10, 10))
@@ -137,7 +137,7 @@ def test_transparent_palette_entry_shows_white_paper(format: str) -> None:
     assert close(pixels[5, 17], WHITE)
 
 
-def test_colour_key_of_a_16_bit_png_is_no_failure() -> None:
+def test_16_bit_colour_key() -> None:
     image = Image.fromarray(np.full((4, 4), 65535, np.uint16))
     data = encode(image, "PNG", transparency=65535)
     assert close(read(data, "PNG"), WHITE)
@@ -161,19 +161,19 @@ def test_exif_orientation(format: str, orientation: int) -> None:
     assert close(pixels[-5 if top else 4, -5 if left else 4], WHITE, 60)
 
 
-def test_broken_exif_is_no_reason_to_refuse() -> None:
+def test_broken_exif() -> None:
     data = encode(picture(), "JPEG", exif=b"Exif\0\0MM\0\x2a\0\0\xff\xff broken")
     assert read(data, "JPEG").shape == (30, 40, 3)
 
 
 @pytest.mark.parametrize("format", ["PNG", "JPEG", "TIFF", "BMP"])
-def test_dpi_that_the_file_names(format: str) -> None:
+def test_named_dpi(format: str) -> None:
     source = ImageSource(view(encode(picture(), format, dpi=(300, 300))), MEDIA_TYPES[format], LIMIT)
     assert source.page(1).dpi == 300
 
 
 @pytest.mark.parametrize("dpi", [None, (1, 1), (10_000, 10_000), (300, 100)])
-def test_dpi_that_no_scanner_has_is_none(dpi: tuple[int, int] | None) -> None:
+def test_absurd_dpi_is_none(dpi: tuple[int, int] | None) -> None:
     options: dict[str, object] = {"dpi": dpi} if dpi else {}
     assert ImageSource(view(encode(picture(), "PNG", **options)), "image/png", LIMIT).page(1).dpi is None
 
@@ -183,7 +183,7 @@ def tiff_of(*frames: Image.Image, **options: object) -> bytes:
 
 
 @pytest.mark.parametrize("options", [{}, {"compression": "tiff_lzw"}, {"big_tiff": True}])
-def test_every_tiff_frame_is_a_page_whatever_order_they_are_asked_in(options: dict[str, object]) -> None:
+def test_tiff_frames_in_any_order(options: dict[str, object]) -> None:
     colours = [(255, 0, 0), (0, 255, 0), (0, 0, 255)]
     data = tiff_of(*(Image.new("RGB", (10 + at, 10), colour) for at, colour in enumerate(colours)), **options)
     source = ImageSource(view(data), "image/tiff", LIMIT)
@@ -202,7 +202,7 @@ def test_frames_of_different_kinds() -> None:
 
 
 @pytest.mark.parametrize("format", ["GIF", "WebP", "PNG"])
-def test_of_an_animation_the_first_frame_is_the_page(format: str) -> None:
+def test_animation_gives_first_frame(format: str) -> None:
     frames = [Image.new("RGB", (16, 16), colour) for colour in ("red", "white", "black")]
     source = ImageSource(
         view(encode(frames[0], format, save_all=True, append_images=frames[1:])), MEDIA_TYPES[format], LIMIT
@@ -213,7 +213,7 @@ def test_of_an_animation_the_first_frame_is_the_page(format: str) -> None:
 
 @pytest.mark.parametrize("format", sorted(MEDIA_TYPES))
 @pytest.mark.parametrize("kept", [0.1, 0.5, 0.9])
-def test_a_cut_off_file_is_damaged(format: str, kept: float) -> None:
+def test_truncated_file(format: str, kept: float) -> None:
     data = encode(noise(), format)
     with pytest.raises(ServiceError) as caught:
         read(data[: int(len(data) * kept)], format)
@@ -221,7 +221,7 @@ def test_a_cut_off_file_is_damaged(format: str, kept: float) -> None:
     assert format in caught.value.detail
 
 
-def test_a_tiff_that_ends_before_its_directory_is_damaged() -> None:
+def test_tiff_without_directory() -> None:
     with pytest.raises(ServiceError) as caught:
         ImageSource(view(b"II*\0\0\0\0\0"), "image/tiff", LIMIT)
     assert caught.value.code == "damaged_image"
@@ -234,7 +234,7 @@ def test_only_the_sniffed_format_is_opened() -> None:
 
 
 @pytest.mark.parametrize("side", [1100, 30_000])
-def test_too_many_pixels_are_refused_before_they_are_decoded(side: int) -> None:
+def test_pixel_limit_before_decoding(side: int) -> None:
     with pytest.raises(ServiceError) as caught:
         read(png_that_claims(side, side), "PNG")
     assert (caught.value.status, caught.value.code) == (413, "image_too_large")
@@ -243,18 +243,18 @@ def test_too_many_pixels_are_refused_before_they_are_decoded(side: int) -> None:
 
 
 @pytest.mark.parametrize("format", ["WebP", "JPEG", "GIF", "BMP", "TIFF"])
-def test_too_many_pixels_in_every_format(format: str) -> None:
+def test_pixel_limit_by_format(format: str) -> None:
     with pytest.raises(ServiceError) as caught:
         read(encode(Image.new("RGB", (1100, 1000)), format), format)
     assert caught.value.code == "image_too_large"
 
 
-def test_exactly_the_limit_is_served() -> None:
+def test_exact_pixel_limit() -> None:
     for format in ("PNG", "WebP"):
         assert round_trip(Image.new("RGB", (1000, 1000)), format).shape == (1000, 1000, 3)
 
 
-def test_a_gif_frame_larger_than_its_screen_is_held_to_the_limit() -> None:
+def test_gif_frame_larger_than_screen() -> None:
     data = bytearray(encode(Image.new("L", (8, 8)), "GIF"))
     at = data.index(b"\x2c")
     data[at + 5 : at + 9] = struct.pack("<HH", 60_000, 60_000)
@@ -263,7 +263,7 @@ def test_a_gif_frame_larger_than_its_screen_is_held_to_the_limit() -> None:
     assert caught.value.status in (400, 413)
 
 
-def test_probe_finds_damage_that_only_decoding_shows() -> None:
+def test_probe_decodes() -> None:
     data = encode(noise(), "PNG")
     source = ImageSource(view(data[: len(data) // 2]), "image/png", LIMIT)
     with pytest.raises(ServiceError) as caught:
@@ -271,7 +271,7 @@ def test_probe_finds_damage_that_only_decoding_shows() -> None:
     assert caught.value.code == "damaged_image"
 
 
-def test_probe_is_content_with_one_good_page() -> None:
+def test_probe_needs_one_good_frame() -> None:
     data = tiff_of(Image.new("RGB", (1100, 1100)), picture())
     source = ImageSource(view(data), "image/tiff", LIMIT)
     source.probe((1, 2))

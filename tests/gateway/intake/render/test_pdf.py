@@ -20,7 +20,7 @@ def pixels_of(raster: Raster) -> Pixels:
     return np.frombuffer(b"".join(raster.strips), np.uint8).reshape(raster.height, raster.width, 3)
 
 
-def test_renders_each_page_at_the_asked_resolution() -> None:
+def test_resolution() -> None:
     source = PdfSource(view(pdf(pages=2)), 144, LIMIT)
     assert source.pages_total == 2
     raster = source.page(2)
@@ -30,7 +30,7 @@ def test_renders_each_page_at_the_asked_resolution() -> None:
     assert tuple(pixels[10, 390]) == WHITE
 
 
-def test_a_page_that_would_be_too_large_comes_at_a_lower_resolution() -> None:
+def test_large_page_gets_lower_resolution() -> None:
     raster = PdfSource(view(pdf(size=(900, 900))), 144, LIMIT).page(1)
     assert raster.dpi is not None
     assert 72 <= raster.dpi < 144
@@ -39,7 +39,7 @@ def test_a_page_that_would_be_too_large_comes_at_a_lower_resolution() -> None:
 
 
 @pytest.mark.parametrize("size", [(14_400, 14_400), (1e6, 1.0001), (2e5, 2e5)])
-def test_a_page_that_is_unreadable_within_the_limit_is_refused(size: tuple[float, float]) -> None:
+def test_huge_page_is_refused(size: tuple[float, float]) -> None:
     source = PdfSource(view(pdf(pages=1, size=size)), 144, LIMIT)
     with pytest.raises(ServiceError) as caught:
         source.page(1)
@@ -49,11 +49,11 @@ def test_a_page_that_is_unreadable_within_the_limit_is_refused(size: tuple[float
     assert str(LIMIT) in caught.value.detail
 
 
-def test_a_lower_resolution_that_the_client_asks_for_is_served() -> None:
+def test_low_resolution_request() -> None:
     assert PdfSource(view(pdf(pages=1, size=(1500, 1500))), 36, LIMIT).page(1).width == 750
 
 
-def test_probe_refuses_only_if_no_selected_page_can_be_served() -> None:
+def test_probe_needs_one_good_page() -> None:
     source = PdfSource(view(mixed_pdf([(14_400, 14_400), (200, 100)])), 144, LIMIT)
     source.probe((1, 2))
     with pytest.raises(ServiceError) as caught:
@@ -68,31 +68,31 @@ def test_password() -> None:
     assert (caught.value.status, caught.value.code) == (422, "password_required")
 
 
-def test_a_file_that_only_forbids_printing_opens() -> None:
+def test_print_restriction_opens() -> None:
     data = pdf(encrypt=StandardEncryption("", ownerPassword="owner", canPrint=0))
     assert PdfSource(view(data), 144, LIMIT).pages_total == 3
 
 
 @pytest.mark.parametrize("kept", [0.02, 0.3, 0.6])
-def test_a_cut_off_file_is_damaged(kept: float) -> None:
+def test_truncated_file(kept: float) -> None:
     data = pdf()
     with pytest.raises(ServiceError) as caught:
         PdfSource(view(data[: int(len(data) * kept)]), 144, LIMIT)
     assert (caught.value.status, caught.value.code) == (400, "damaged_pdf")
 
 
-def test_a_header_alone_is_damaged() -> None:
+def test_header_only() -> None:
     with pytest.raises(ServiceError) as caught:
         PdfSource(view(b"%PDF-1.7\nnothing else"), 144, LIMIT)
     assert caught.value.code == "damaged_pdf"
 
 
-def test_a_broken_page_costs_itself() -> None:
+def test_broken_page() -> None:
     source = PdfSource(view(pdf().replace(b"/Type /Page\n", b"/Type /Pagx\n", 1)), 144, LIMIT)
     assert source.page(3).width == 400
 
 
-def test_filled_form_fields_are_drawn() -> None:
+def test_form_fields_are_drawn() -> None:
     stream = io.BytesIO()
     canvas = Canvas(stream, pagesize=(200, 100))
     canvas.acroForm.textfield(value="FILLED IN", x=10, y=10, width=150, height=40, fillColor=None, borderWidth=0)

@@ -114,7 +114,7 @@ async def test_killed_worker_costs_one_page() -> None:
         assert pool.alive
 
 
-async def test_document_that_kills_two_workers_is_rejected() -> None:
+async def test_document_killing_workers_is_rejected() -> None:
     async with running() as (pool, settings):
         document, other = await opened(pool, settings), await opened(pool, settings, pages=1)
         pages = document.pages()
@@ -283,7 +283,7 @@ async def test_unreadable_document_leaves_no_file() -> None:
         assert files_of_this_process() == before
 
 
-async def test_more_documents_than_a_worker_keeps_open() -> None:
+async def test_more_documents_than_cached() -> None:
     async with running() as (pool, settings):
         documents = [await opened(pool, settings, pages=1, width=50 + at) for at in range(20)]
         widths = [
