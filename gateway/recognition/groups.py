@@ -14,7 +14,7 @@ import numpy as np
 
 from gateway.labels import is_read
 from gateway.model import BBox, OcrOptions, Pixels, Region
-from textlines.paragraphs import union
+from textlines.geometry import union
 
 Side = Literal["left", "centre", "right"]
 

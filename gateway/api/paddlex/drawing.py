@@ -14,7 +14,8 @@ from gateway.api.paddlex.pruned import CLASS_IDS, ordered
 from gateway.assembly.clean import strip_controls
 from gateway.model import BBox, PageImage, PageResult, Pixels, Region
 from gateway.orientation import turned
-from gateway.recognition.crops import clip, cut_picture
+from gateway.recognition.crops import cut_picture
+from textlines.geometry import clip_nonempty
 
 INPUT_IMAGE = "input_img"
 LAYOUT_IMAGE = "layout_det_res"
@@ -115,14 +116,14 @@ def _write_label(canvas: Pixels, region: Region, order: int | None, box: BBox) -
 
 def _outline(region: Region, page: PageImage, scale: float) -> Corners:
     """Corners on the canvas, shape (corners, 2), inside it: OpenCV takes 32-bit numbers only."""
-    x1, y1, x2, y2 = clip(region.bbox, page.pixels)
+    x1, y1, x2, y2 = clip_nonempty(region.bbox, page.width, page.height)
     corners = region.polygon or ((x1, y1), (x2, y1), (x2, y2), (x1, y2))
     inside = np.clip(np.array(corners, dtype=np.float64), 0, (page.width - 1, page.height - 1))
     return np.asarray((inside * scale).round(), dtype=np.int32)
 
 
 def _box(region: Region, page: PageImage, scale: float) -> BBox:
-    x1, y1, x2, y2 = (int(value * scale) for value in clip(region.bbox, page.pixels))
+    x1, y1, x2, y2 = (int(value * scale) for value in clip_nonempty(region.bbox, page.width, page.height))
     return x1, y1, x2, y2
 
 
