@@ -1,7 +1,7 @@
 """A render worker process: `python -m gateway.intake.render.worker <memory_mb>`.
 
 Requests come on stdin, which is a socket, for each brings its document's descriptor; answers go to stdout, one for each
-request, in turn (`protocol`). `open` asks what pages a document has, `page` for one of them. The worker keeps the files
+request, in turn (`messages`). `open` asks what pages a document has, `page` for one of them. The worker keeps the files
 that it used last open. It trusts its limits and its parent's clock to end what goes wrong.
 """
 
@@ -23,11 +23,11 @@ from typing import IO
 
 from gateway.errors import ServiceError
 from gateway.intake.page_ranges import select_pages
-from gateway.intake.render import protocol
+from gateway.intake.render import messages
 from gateway.intake.render.images import ImageSource
+from gateway.intake.render.messages import Header
 from gateway.intake.render.page_source import FileView, PageSource, Raster
 from gateway.intake.render.pdf import PdfSource
-from gateway.intake.render.protocol import Header
 from gateway.intake.sniff import PDF
 
 NICENESS = 5
@@ -75,7 +75,7 @@ def main() -> None:
     warnings.simplefilter("ignore")
     logging.disable()
     _confine(memory_mb=int(sys.argv[1]))
-    protocol.send(answers, {"ready": True})
+    messages.send(answers, {"ready": True})
     _silence(2)  # from here on errors travel in answers; what native decoders print about hostile files is noise
     cache = OpenFileCache()
     while True:
@@ -84,8 +84,8 @@ def main() -> None:
 
 def serve(requests: socket.socket, answers: IO[bytes], cache: OpenFileCache) -> None:
     """Answers one request. A page's pixels live no longer than this call."""
-    header, raster = answer(*protocol.receive_request(requests), cache)
-    protocol.send(answers, header, raster.strips if raster else ())
+    header, raster = answer(*messages.receive_request(requests), cache)
+    messages.send(answers, header, raster.strips if raster else ())
 
 
 def answer(request: Header, descriptor: int, cache: OpenFileCache) -> Answer:
@@ -193,5 +193,5 @@ def _exit_on_hangup(pipe: int) -> None:
 if __name__ == "__main__":
     try:
         main()
-    except protocol.ProtocolError:
+    except messages.ProtocolError:
         sys.exit(0)  # the gateway has gone

@@ -13,8 +13,8 @@ from typing import IO, Literal, NamedTuple, cast
 import numpy as np
 
 from gateway.errors import ServiceError
-from gateway.intake.render import protocol
-from gateway.intake.render.protocol import Header, ProtocolError
+from gateway.intake.render import messages
+from gateway.intake.render.messages import Header, ProtocolError
 from gateway.intake.spool import SpooledFile
 from gateway.model import PageImage, Pixels
 
@@ -110,7 +110,7 @@ class WorkerProcess:
         document = {"key": file.key, "media_type": file.media_type, "dpi": file.dpi, "max_pixels": file.max_pixels}
         with file.content.open_fd() as descriptor:
             try:
-                protocol.send_request(self._channel, {**operation, **document}, descriptor)
+                messages.send_request(self._channel, {**operation, **document}, descriptor)
             except OSError as error:
                 raise self._give_up() from error
         answer = self._receive()
@@ -123,7 +123,7 @@ class WorkerProcess:
 
     def _receive(self) -> Header:
         try:
-            return protocol.receive(self._stdout)
+            return messages.receive(self._stdout)
         except (OSError, ProtocolError) as error:
             raise self._give_up() from error
 
