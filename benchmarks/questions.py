@@ -22,7 +22,7 @@ from benchmarks.scoring import TEXTUAL
 from examples.truth import load_truth
 from gateway.model import OcrOptions, Pixels, Region
 from gateway.recognition.crops import Crop, crop_of, cut_crop
-from gateway.recognition.tasks import MAX_TOKENS, RegionTask, task_for
+from gateway.tasks import MAX_TOKENS, RegionTask, task_for
 
 BYTES_A_TOKEN = 4
 """UTF-8 of one token of a vocabulary as large as PaddleOCR-VL's, about: a short word, or one to two Chinese letters."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gateway.intake.workers import RenderPool
+from gateway.intake.render.pool import RenderPool
 from gateway.layout import create_layout
 from gateway.layout.base import LayoutDetector
 from gateway.orientation import Orientation, angle_of

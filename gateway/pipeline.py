@@ -18,9 +18,9 @@ from time import monotonic
 
 import structlog
 
-from gateway.assembly.images import image_key
-from gateway.assembly.labels import is_picture
+from gateway.assembly.page import image_key
 from gateway.errors import ServiceError
+from gateway.labels import is_picture
 from gateway.model import Document, OcrOptions, PageFailure, PageImage, PageLayout
 from gateway.orientation import upright
 from gateway.page import CutPage, PageView, ReadPage, failed_page, finished_page, ms_since
@@ -31,7 +31,7 @@ from gateway.recognition.crops import cut_picture
 from gateway.recognition.fairness import INTERACTIVE, Caller, Urgency
 from gateway.recognition.figures import with_tags
 from gateway.recognition.groups import grouped
-from gateway.recognition.tasks import whole_page
+from gateway.tasks import whole_page_region
 
 log = structlog.get_logger(__name__)
 
@@ -180,7 +180,7 @@ class _DocumentWork:
 
     async def _layout(self, page: PageImage) -> PageLayout:
         if self._options.task != "document":
-            return PageLayout([whole_page(page, self._options)], ())
+            return PageLayout([whole_page_region(page, self._options)], ())
         layout = await self._parts.layout.detect(page, self._options.layout)
         if not self._parts.engine.is_scaling:
             return layout

@@ -10,12 +10,12 @@ from typing import Literal
 import structlog
 
 from gateway.errors import ServiceError
-from gateway.intake.content import kept
 from gateway.intake.document import open_document
+from gateway.intake.spool import SpooledFile
 from gateway.model import OcrOptions
 from gateway.parts import Parts
 from gateway.pipeline import read_pages
-from gateway.recognition.tasks import PADDLEOCR_VL_DPI
+from gateway.tasks import PADDLEOCR_VL_DPI
 
 _POLL_S = 0.2
 _FIRST_RETRY_S = 1.0
@@ -70,7 +70,9 @@ async def _until(is_up: Callable[[], bool]) -> None:
 
 
 async def _read_example(parts: Parts) -> str:
-    content = await asyncio.to_thread(lambda: kept(files("gateway.assets").joinpath("selfcheck.png").read_bytes()))
+    content = await asyncio.to_thread(
+        lambda: SpooledFile.from_bytes(files("gateway.assets").joinpath("selfcheck.png").read_bytes())
+    )
     deadline = asyncio.get_running_loop().time() + _TIMEOUT_S
     document = await open_document(
         content, "selfcheck.png", pages=None, dpi=PADDLEOCR_VL_DPI, pool=parts.pool, settings=parts.settings

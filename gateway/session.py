@@ -17,17 +17,17 @@ from typing import TypeAlias
 
 import structlog
 
-from gateway.assembly.document import describe, document_status
+from gateway.assembly.restructure import combine_statuses, describe_document
 from gateway.errors import ServiceError
-from gateway.intake.content import Content
 from gateway.intake.document import open_document
+from gateway.intake.spool import SpooledFile
 from gateway.model import Document, DocumentResult, DocumentStatus, OcrOptions, Timings, Usage
 from gateway.page import PageView, ReadPage
 from gateway.pipeline import read_pages
 from gateway.recognition.fairness import INTERACTIVE, Urgency
-from gateway.recognition.tasks import page_dpi
 from gateway.service import Service
 from gateway.storage.s3 import S3Source, load_source
+from gateway.tasks import page_dpi
 
 ViewFactory: TypeAlias = Callable[[Document], PageView | None]
 """What each page is to be drawn by while its pixels are there; it may depend on the kind of document."""
@@ -41,7 +41,7 @@ log = structlog.get_logger(__name__)
 class DocumentSource:
     """A document as a request holds it, or names it by `url` or `s3`; `content` is None then."""
 
-    content: Content | None
+    content: SpooledFile | None
     name: str = ""
     url: str | None = None
     s3: S3Source | None = None
@@ -66,7 +66,7 @@ class ReadingStats:
 
     @property
     def status(self) -> DocumentStatus:
-        return document_status(self._statuses)
+        return combine_statuses(self._statuses)
 
     def require_read(self) -> None:
         """ServiceError 422 `document_unreadable` or 502 `recognition_failed` where nothing at all was read."""
@@ -143,7 +143,7 @@ class DocumentSession:
             status=stats.status,
             model=self.model,
             engine=self.engine,
-            document=describe(self.document),
+            document=describe_document(self.document),
             pages=[],
             markdown="",
             usage=stats.usage,
@@ -197,15 +197,15 @@ async def _open_source(
         raise ServiceError(504, "deadline_exceeded", "The document was not opened before the deadline.") from None
 
 
-async def _fetch_content(source: DocumentSource, service: Service) -> Content:
+async def _fetch_content(source: DocumentSource, service: Service) -> SpooledFile:
     settings = service.settings
     if source.s3:
         return await load_source(service.bucket, source.s3, int(settings.max_upload_mb * 1_000_000))
     if source.content:
         return source.content
-    from gateway.intake.fetch import fetch, rules_of
+    from gateway.intake.fetch import fetch, fetch_rules
 
-    return await fetch(source.url or "", rules_of(settings))
+    return await fetch(source.url or "", fetch_rules(settings))
 
 
 def encode_pictures(pictures: Mapping[str, bytes]) -> dict[str, str]:

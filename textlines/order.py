@@ -12,8 +12,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-Box = tuple[int, int, int, int]
-Boxes = NDArray[np.float64]
+from textlines.geometry import Box, Boxes
+
 Relation = NDArray[np.bool_]
 
 # Boxes share columns only if they overlap by more than this part of the narrower one: loose boxes of neighbours touch.

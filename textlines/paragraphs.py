@@ -12,7 +12,8 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from textlines.order import Box, Boxes, Relation, overlap
+from textlines.geometry import Box, Boxes, union
+from textlines.order import Relation, overlap
 
 SAME_ROW = 0.5  # shared share of the lower piece's height from which two pieces stand in one row
 ROW_GAP = 1.0  # widest gap inside one row of a paragraph, in line heights; a column gutter is wider
@@ -55,12 +56,6 @@ def split_paragraphs(boxes: Sequence[Box]) -> list[list[int]]:
         return [list(range(len(boxes)))]
     starts = (np.flatnonzero(gaps > np.median(gaps) + MORE_THAN_USUAL) + 1).tolist()
     return [list(range(start, end)) for start, end in pairwise([0, *starts, len(boxes)])]
-
-
-def union(boxes: Sequence[Box]) -> Box:
-    """Smallest box around all `boxes` (at least one)."""
-    x1, y1, x2, y2 = zip(*boxes, strict=True)
-    return min(x1), min(y1), max(x2), max(y2)
 
 
 def _in_row(boxes: Sequence[Box], row: Sequence[int], index: int) -> bool:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from gateway.assembly.formulas import latex_of, with_dollars, without_delimiters
-from gateway.assembly.labels import CAPTION_LABELS, is_formula
-from gateway.assembly.repetition import is_suspicious, without_loop
+from gateway.assembly.text.formulas import convert_delimiters, extract_latex, strip_delimiters
+from gateway.labels import CAPTION_LABELS, is_formula
 from gateway.model import Reading, Region
+from gateway.repetition import is_suspicious, remove_loop
 
 _LINE_END = re.compile(r"\r\n?|[\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x9f\ufdd0-\ufdef\ufffe\uffff]")
@@ -24,39 +24,41 @@ def clean_reading(reading: Reading, region: Region, *, is_vlm: bool) -> Reading:
     `is_vlm`: PaddleOCR-VL or another model wrote it. PP-OCR writes what the page shows: its backslashes delimit no
     formulas and what it repeats stands on the page.
     """
-    text = without_controls(reading.text)
+    text = strip_controls(reading.text)
     if is_vlm:
-        reading = _without_loop(replace(reading, text=text), region)
-        text = _with_formulas(reading.text, region.label)
+        reading = _cut_loop(replace(reading, text=text), region)
+        text = _normalize_formulas(reading.text, region.label)
     return replace(reading, text=text)
 
 
-def without_controls(text: str) -> str:
+def strip_controls(text: str) -> str:
     """Text that JSON, HTML and XML can hold: line ends are `\\n`, halves of characters U+FFFD, other controls gone."""
     return _HALF.sub("\ufffd", _CONTROL.sub("", _LINE_END.sub("\n", text)))
 
 
-def _without_loop(reading: Reading, region: Region) -> Reading:
+def _cut_loop(reading: Reading, region: Region) -> Reading:
     if not is_suspicious(reading, region):
         return reading
-    text = without_loop(reading.text, is_table=region.label == "table")
+    text = remove_loop(reading.text, is_table=region.label == "table")
     if text == reading.text.strip():
         return reading
-    told = f"The reading repeated itself; {len(reading.text) - len(text)} repeated characters were left out."
-    return replace(reading, text=text, status="truncated", error=f"{reading.error} {told}" if reading.error else told)
+    reason = f"The reading repeated itself; {len(reading.text) - len(text)} repeated characters were left out."
+    return replace(
+        reading, text=text, status="truncated", error=f"{reading.error} {reason}" if reading.error else reason
+    )
 
 
-def _with_formulas(text: str, label: str) -> str:
+def _normalize_formulas(text: str, label: str) -> str:
     if label == "formula_number":
-        return without_delimiters(text)
+        return strip_delimiters(text)
     if is_formula(label):
-        return _formula(with_dollars(text, escape=False), label)
-    return with_dollars(text, escape=label not in _HTML_LABELS)
+        return _fence_formula(convert_delimiters(text, escape=False), label)
+    return convert_delimiters(text, escape=label not in _HTML_LABELS)
 
 
-def _formula(text: str, label: str) -> str:
+def _fence_formula(text: str, label: str) -> str:
     """A formula without a fence, or with half of one, gets a whole one."""
-    latex = "" if "$" in text else latex_of(_OPEN_FENCE.sub("", text))
+    latex = "" if "$" in text else extract_latex(_OPEN_FENCE.sub("", text))
     if not latex:
         return text
     return f"${latex}$" if label == "inline_formula" else f"$$ {latex} $$"

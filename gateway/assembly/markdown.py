@@ -6,10 +6,10 @@ import html
 import re
 from collections.abc import Callable, Mapping, Sequence
 
-from gateway.assembly.chart import chart_to_html
-from gateway.assembly.formulas import MATH, latex_of, without_tags
-from gateway.assembly.labels import CAPTION_LABELS, LINE_LABELS, is_formula
-from gateway.assembly.lines import kept_lines, one_line, paragraphs
+from gateway.assembly.tables.html import chart_to_html
+from gateway.assembly.text.formulas import MATH, extract_latex, separate_tags
+from gateway.assembly.text.reflow import join_lines, keep_lines, reflow
+from gateway.labels import CAPTION_LABELS, LINE_LABELS, is_formula
 from gateway.model import Block
 
 _TABLE = "<table border=1 style='margin: auto; word-wrap: break-word;'>"
@@ -35,10 +35,10 @@ def page_markdown(
     Without `pretty`, pictures and captions are plain Markdown and tables carry no style; without `formula_numbers`,
     the numbers of formulas are left out.
     """
-    shown = [block for block in blocks if formula_numbers or block.label != "formula_number"]
+    visible = [block for block in blocks if formula_numbers or block.label != "formula_number"]
     parts = [
         block_markdown(block, pictures.get(block.id), page_width, number, pretty=pretty)
-        for block, number in with_formula_numbers(shown)
+        for block, number in pair_formula_numbers(visible)
     ]
     return "\n\n".join(part for part in parts if part)
 
@@ -55,22 +55,22 @@ def block_markdown(
     return "\n\n".join(parts)
 
 
-def with_formula_numbers(blocks: Sequence[Block]) -> list[tuple[Block, str]]:
+def pair_formula_numbers(blocks: Sequence[Block]) -> list[tuple[Block, str]]:
     """A formula number directly after its formula becomes the formula's tag; any other stays a block of its own."""
     paired: list[tuple[Block, str]] = []
     for block in blocks:
-        number = one_line(block.content)
-        if paired and _is_number_of(block, number, *paired[-1]):
+        number = join_lines(block.content)
+        if paired and _is_number_for(block, number, *paired[-1]):
             paired[-1] = (paired[-1][0], number)
         else:
             paired.append((block, ""))
     return paired
 
 
-def _is_number_of(block: Block, number: str, formula: Block, taken: str) -> bool:
-    if block.label != "formula_number" or formula.label != "display_formula" or taken:
+def _is_number_for(block: Block, number: str, formula: Block, current: str) -> bool:
+    if block.label != "formula_number" or formula.label != "display_formula" or current:
         return False
-    return bool(_NUMBER.fullmatch(number) and latex_of(formula.content))
+    return bool(_NUMBER.fullmatch(number) and extract_latex(formula.content))
 
 
 def _picture(block: Block, key: str, page_width: int) -> str:
@@ -80,26 +80,26 @@ def _picture(block: Block, key: str, page_width: int) -> str:
 
 def _text(block: Block, pretty: bool) -> str:
     if block.label in _CENTRED:
-        return _caption(block.content) if pretty else escape_tags(one_line(block.content))
+        return _caption(block.content) if pretty else escape_tags(join_lines(block.content))
     if block.label in LINE_LABELS:
-        return escape_tags(kept_lines(block.content))
+        return escape_tags(keep_lines(block.content))
     if block.label == "paragraph_title":
         return _paragraph_title(block.content, block.title_level)
     writer = (_WRITERS if pretty else _PLAIN_WRITERS).get(block.label)
-    return writer(block.content) if writer else escape_tags(paragraphs(block.content))
+    return writer(block.content) if writer else escape_tags(reflow(block.content))
 
 
 def _caption(content: str) -> str:
-    return f'<div style="text-align: center;">{html.escape(one_line(content), quote=False)}</div>'
+    return f'<div style="text-align: center;">{html.escape(join_lines(content), quote=False)}</div>'
 
 
 def _document_title(content: str) -> str:
-    return f"# {escape_tags(one_line(content))}"
+    return f"# {escape_tags(join_lines(content))}"
 
 
 def _paragraph_title(content: str, level: int | None) -> str:
     """Below the document's title: a level of 1 has two number signs. Without one the numbering tells it."""
-    title = one_line(content)
+    title = join_lines(content)
     return f"{'#' * min(1 + title_depth(title, level), 6)} {escape_tags(title)}"
 
 
@@ -110,47 +110,47 @@ def title_depth(title: str, level: int | None) -> int:
 
 
 def _abstract(content: str) -> str:
-    heading, text = abstract_parts(content)
+    heading, text = split_abstract(content)
     return f"## {heading}\n\n{escape_tags(text)}".rstrip() if heading else escape_tags(text)
 
 
-def abstract_parts(content: str) -> tuple[str, str]:
+def split_abstract(content: str) -> tuple[str, str]:
     """The abstract's own heading, empty where it has none, and its paragraphs."""
     heading = _ABSTRACT.match(content)
     if not heading:
-        return "", paragraphs(content)
-    return one_line(heading[0]), paragraphs(content[heading.end() :])
+        return "", reflow(content)
+    return join_lines(heading[0]), reflow(content[heading.end() :])
 
 
 def _table(content: str) -> str:
-    return _styled(content) if content.startswith("<table>") else escape_tags(kept_lines(content))
+    return _add_style(content) if content.startswith("<table>") else escape_tags(keep_lines(content))
 
 
 def _plain_table(content: str) -> str:
-    return content if content.startswith("<table>") else escape_tags(kept_lines(content))
+    return content if content.startswith("<table>") else escape_tags(keep_lines(content))
 
 
 def _chart(content: str) -> str:
     table = chart_to_html(content)
-    return _styled(table) if table else escape_tags(kept_lines(content))
+    return _add_style(table) if table else escape_tags(keep_lines(content))
 
 
 def _plain_chart(content: str) -> str:
-    return chart_to_html(content) or escape_tags(kept_lines(content))
+    return chart_to_html(content) or escape_tags(keep_lines(content))
 
 
-def _styled(table: str) -> str:
+def _add_style(table: str) -> str:
     return _TABLE + table.removeprefix("<table>")
 
 
 def _lines(content: str) -> str:
-    return escape_tags(kept_lines(content))
+    return escape_tags(keep_lines(content))
 
 
 def _formula(block: Block, number: str) -> str:
-    latex = latex_of(block.content)
+    latex = extract_latex(block.content)
     if not latex:
-        return escape_tags(kept_lines(block.content))
+        return escape_tags(keep_lines(block.content))
     if block.label == "inline_formula":
         return f"${latex}$"
     tag = f" \\tag*{{{number}}}" if number else ""
@@ -164,7 +164,7 @@ def escape_tags(text: str) -> str:
     """
     parts = MATH.split(text)
     parts[::2] = [_ENTITY.sub("&amp;", part).replace("<", "&lt;") for part in parts[::2]]
-    parts[1::2] = [without_tags(part) for part in parts[1::2]]
+    parts[1::2] = [separate_tags(part) for part in parts[1::2]]
     return "".join(parts)
 
 

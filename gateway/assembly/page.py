@@ -1,16 +1,25 @@
-"""Regions and their readings to one page's result."""
+"""Regions and their readings to one page's result, and the keys of its pictures.
+
+Two forms of answers to `Spotting:` are known: `text<|LOC_1|>…<|LOC_8|>` (PaddleOCR-VL 1.5 and 1.6), and the same
+between `<|TEXT_START|>`, `<|TEXT_END|>`, `<|LOC_BEGIN|>` and `<|LOC_END|>`. Eight numbers are the x and y of four
+corners, 0 to 1000 of the image.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 
-from gateway.assembly.figures import with_figures
-from gateway.assembly.images import box_key
-from gateway.assembly.labels import is_picture, is_shown
 from gateway.assembly.markdown import page_markdown
-from gateway.assembly.spotting import joined_spots, parse_spots
-from gateway.assembly.tables import table_to_html
-from gateway.model import Block, DocumentStatus, OcrOptions, PageFailure, PageResult, Reading, Region, Spot
+from gateway.assembly.tables.html import restore_table_images, table_to_html
+from gateway.labels import is_picture, is_shown
+from gateway.model import BBox, Block, DocumentStatus, OcrOptions, PageFailure, PageResult, Reading, Region, Spot
+
+_SPOT_TAG = re.compile(r"<\|(?:TEXT_START|TEXT_END|LOC_BEGIN|LOC_END)\|>")
+_SPOT_CORNERS = re.compile(r"((?:<\|LOC_\d{1,6}\|>\s*)+)")
+_SPOT_NUMBER = re.compile(r"LOC_(\d{1,6})")
+_SPOT_NUMBERS = 8
+_SPOT_SCALE = 1000
 
 
 def assemble_page(
@@ -24,13 +33,13 @@ def assemble_page(
 ) -> PageResult:
     """The result of page number `page`; `regions` stand in reading order, each with the reading at the same place."""
     pairs = zip(regions, readings, strict=True)
-    ids = {region.order: f"p{page}-b{at}" for at, region in enumerate(regions, 1)}
+    ids = {region.order: f"p{page}-b{number}" for number, region in enumerate(regions, 1)}
     blocks = [
-        _block(f"p{page}-b{at}", region, reading, ids.get(region.group or 0))
-        for at, (region, reading) in enumerate(pairs, 1)
+        _block(f"p{page}-b{number}", region, reading, ids.get(region.group or 0))
+        for number, (region, reading) in enumerate(pairs, 1)
     ]
     pictures = picture_keys(page, blocks, options)
-    blocks = with_figures(regions, blocks, pictures)
+    blocks = restore_table_images(regions, blocks, pictures)
     return PageResult(
         page=page,
         width=width,
@@ -40,14 +49,14 @@ def assemble_page(
         markdown=_markdown(page, blocks, width, options),
         blocks=blocks,
         warnings=[
-            *(_warning(page, block) for block in blocks if _is_loss(block)),
-            *_empties(page, blocks, options),
-            *_doubts(page, blocks, options.min_confidence or 0),
+            *(_loss_warning(page, block) for block in blocks if _is_loss(block)),
+            *_empty_warnings(page, blocks, options),
+            *_confidence_warnings(page, blocks, options.min_confidence or 0),
         ],
     )
 
 
-def rewritten(page: PageResult, options: OcrOptions) -> PageResult:
+def rerender(page: PageResult, options: OcrOptions) -> PageResult:
     """The page with the Markdown of its blocks, which were changed since."""
     return page.model_copy(update={"markdown": _markdown(page.page, page.blocks, page.width, options)})
 
@@ -58,9 +67,32 @@ def assemble_failure(failure: PageFailure) -> PageResult:
     return PageResult(page=failure.number, width=0, height=0, status="failed", markdown="", warnings=[warning])
 
 
-def shown(blocks: Sequence[Block], options: OcrOptions) -> list[Block]:
+def visible_blocks(blocks: Sequence[Block], options: OcrOptions) -> list[Block]:
     """The blocks that Markdown, HTML and plain text show; the JSON holds all."""
     return [block for block in blocks if is_shown(block.label, options)]
+
+
+def picture_keys(page: int, blocks: Sequence[Block], options: OcrOptions) -> dict[str, str]:
+    """Block id to the key of its picture, of the blocks that have one."""
+    if options.images == "none":
+        return {}
+    return {block.id: image_key(page, block) for block in blocks if is_picture(block.label, options)}
+
+
+def image_key(page: int, source: Region | Block) -> str:
+    """Key of a region's picture, unique in the document. PaddleOCR-VL's own keys lack the page and so collide."""
+    corners = "_".join(str(value) for value in source.bbox)
+    return f"imgs/p{page}_img_in_{source.label}_box_{corners}.jpg"
+
+
+def parse_spots(text: str, bbox: BBox) -> list[Spot]:
+    """The texts of an answer in its order, corners in pixels of the page that `bbox` lies on, never outside of `bbox`.
+
+    A text with fewer than eight numbers, as the last one of an answer that was cut off, has no polygon.
+    """
+    parts = _SPOT_CORNERS.split(_SPOT_TAG.sub("", text))
+    texts, places = parts[::2], [*parts[1::2], ""]
+    return [_spot(words, corners, bbox) for words, corners in zip(texts, places, strict=True) if words.strip()]
 
 
 def _block(block_id: str, region: Region, reading: Reading, group_id: str | None) -> Block:
@@ -82,7 +114,7 @@ def _block(block_id: str, region: Region, reading: Reading, group_id: str | None
 
 def _markdown(page: int, blocks: Sequence[Block], width: int, options: OcrOptions) -> str:
     return page_markdown(
-        shown(blocks, options),
+        visible_blocks(blocks, options),
         picture_keys(page, blocks, options),
         width,
         pretty=options.pretty,
@@ -92,15 +124,18 @@ def _markdown(page: int, blocks: Sequence[Block], width: int, options: OcrOption
 
 def _content(label: str, text: str, spots: Sequence[Spot] | None) -> str:
     if spots is not None:
-        return joined_spots(spots)
+        return "\n\n".join(spot.text for spot in spots)
     return table_to_html(text) or text if label == "table" else text
 
 
-def picture_keys(page: int, blocks: Sequence[Block], options: OcrOptions) -> dict[str, str]:
-    """Block id to the key of its picture, of the blocks that have one."""
-    if options.images == "none":
-        return {}
-    return {block.id: box_key(page, block.label, block.bbox) for block in blocks if is_picture(block.label, options)}
+def _spot(text: str, corners: str, bbox: BBox) -> Spot:
+    numbers = [min(int(number), _SPOT_SCALE) for number in _SPOT_NUMBER.findall(corners)[:_SPOT_NUMBERS]]
+    if len(numbers) < _SPOT_NUMBERS:
+        return Spot(text=text.strip())
+    x1, y1, x2, y2 = bbox
+    xs = [x1 + round(number / _SPOT_SCALE * (x2 - x1)) for number in numbers[::2]]
+    ys = [y1 + round(number / _SPOT_SCALE * (y2 - y1)) for number in numbers[1::2]]
+    return Spot(text=text.strip(), polygon=tuple(zip(xs, ys, strict=True)))
 
 
 def _is_loss(block: Block) -> bool:
@@ -108,12 +143,12 @@ def _is_loss(block: Block) -> bool:
     return block.status in ("failed", "truncated") or (block.status == "skipped" and block.error is not None)
 
 
-def _warning(page: int, block: Block) -> str:
+def _loss_warning(page: int, block: Block) -> str:
     reason = f": {block.error}" if block.error else ""
     return f"page {page}: block {block.id} ({block.label}) {block.status}{reason}"
 
 
-def _empties(page: int, blocks: Sequence[Block], options: OcrOptions) -> Iterator[str]:
+def _empty_warnings(page: int, blocks: Sequence[Block], options: OcrOptions) -> Iterator[str]:
     """A sentence for each block that was read and holds nothing: blank paper, or a text that the VLM missed."""
     for block in blocks:
         has_own_text = block.group_id in (None, block.id) and not is_picture(block.label, options)
@@ -121,12 +156,12 @@ def _empties(page: int, blocks: Sequence[Block], options: OcrOptions) -> Iterato
             yield f"page {page}: block {block.id} ({block.label}) was read as empty"
 
 
-def _doubts(page: int, blocks: Sequence[Block], min_confidence: float) -> Iterator[str]:
+def _confidence_warnings(page: int, blocks: Sequence[Block], min_confidence: float) -> Iterator[str]:
     """A sentence for each whole block whose confidence is known and below."""
     for block in blocks:
         if block.status == "ok" and block.confidence is not None and block.confidence < min_confidence:
-            told = f"confidence {block.confidence:.2f} is below {min_confidence:g}"
-            yield f"page {page}: block {block.id} ({block.label}) {told}"
+            reason = f"confidence {block.confidence:.2f} is below {min_confidence:g}"
+            yield f"page {page}: block {block.id} ({block.label}) {reason}"
 
 
 def _status(blocks: Sequence[Block]) -> DocumentStatus:

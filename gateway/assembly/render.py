@@ -10,9 +10,9 @@ import nh3
 from markdown_it import MarkdownIt
 from markdown_it.rules_inline import StateInline
 
-from gateway.assembly.formulas import MATH, without_escapes
-from gateway.assembly.page import shown
-from gateway.assembly.tables import table_rows
+from gateway.assembly.page import visible_blocks
+from gateway.assembly.tables.html import table_rows
+from gateway.assembly.text.formulas import MATH, unescape_dollars
 from gateway.model import Block, OcrOptions, PageResult
 
 POLICY = "default-src 'none'; img-src 'self' data: https:; style-src 'unsafe-inline'"
@@ -54,7 +54,7 @@ _ESCAPED_DOLLAR = re.compile(r"\\\$")
 
 def render_markdown(markdown: str, images: Mapping[str, str]) -> str:
     """Markdown whose picture keys are replaced by the values of `images`: URLs, or base64 JPEG put in as data URIs."""
-    return _IMAGE.sub(lambda match: match[1] + _source(images, match[2]) + match[3], markdown)
+    return _IMAGE.sub(lambda match: match[1] + _image_source(images, match[2]) + match[3], markdown)
 
 
 def html_frame(title: str) -> tuple[str, str]:
@@ -66,23 +66,23 @@ def html_frame(title: str) -> tuple[str, str]:
 def render_html(page: PageResult, images: Mapping[str, str]) -> str:
     """The page as a section that is safe to show: only our own pictures, no script, no style but alignment."""
     markdown = _MARKDOWN.render(render_markdown(page.markdown, images))
-    sources = {_source(images, found[2]) for found in _IMAGE.finditer(page.markdown) if found[2] in images}
-    return _sanitised(f'<section id="page-{page.page}">\n{markdown}</section>', sources)
+    sources = {_image_source(images, match[2]) for match in _IMAGE.finditer(page.markdown) if match[2] in images}
+    return _sanitize(f'<section id="page-{page.page}">\n{markdown}</section>', sources)
 
 
 def render_text(page: PageResult, options: OcrOptions) -> str:
     """Contents of the blocks in reading order, a blank line between; tables with tabs between their cells."""
-    parts = (_plain(block) for block in shown(page.blocks, options))
+    parts = (_plain_text(block) for block in visible_blocks(page.blocks, options))
     return "\n\n".join(part for part in parts if part)
 
 
-def _source(images: Mapping[str, str], key: str) -> str:
+def _image_source(images: Mapping[str, str], key: str) -> str:
     value = images.get(key, key)
     is_address = value is key or (value.startswith(("/", "http:", "https:")) and value.endswith(".jpg"))
     return value if is_address else f"data:image/jpeg;base64,{value}"
 
 
-def _sanitised(body: str, sources: set[str]) -> str:
+def _sanitize(body: str, sources: set[str]) -> str:
     def only_own_pictures(tag: str, attribute: str, value: str) -> str | None:
         return None if (tag, attribute) == ("img", "src") and value not in sources else value
 
@@ -98,20 +98,20 @@ def _sanitised(body: str, sources: set[str]) -> str:
 
 def _math(state: StateInline, silent: bool) -> bool:
     """A formula as it is."""
-    found = MATH.match(state.src, state.pos)
-    return _literal(state, silent, found, found[0]) if found else False
+    match = MATH.match(state.src, state.pos)
+    return _literal(state, silent, match, match[0]) if match else False
 
 
 def _dollar(state: StateInline, silent: bool) -> bool:
     """A dollar sign that opens no formula."""
-    found = _ESCAPED_DOLLAR.match(state.src, state.pos)
-    return _literal(state, silent, found, "$") if found else False
+    match = _ESCAPED_DOLLAR.match(state.src, state.pos)
+    return _literal(state, silent, match, "$") if match else False
 
 
-def _literal(state: StateInline, silent: bool, found: re.Match[str], text: str) -> bool:
+def _literal(state: StateInline, silent: bool, match: re.Match[str], text: str) -> bool:
     if not silent:
         state.push("text", "", 0).content = text
-    state.pos = found.end()
+    state.pos = match.end()
     return True
 
 
@@ -127,8 +127,8 @@ def _markdown() -> MarkdownIt:
 _MARKDOWN = _markdown()
 
 
-def _plain(block: Block) -> str:
+def _plain_text(block: Block) -> str:
     if block.label != "table" or not block.content.startswith("<table>"):
-        return without_escapes(block.content.strip())
+        return unescape_dollars(block.content.strip())
     rows = table_rows(block.content)
     return "\n".join("\t".join(_CELL_BREAK.sub(" ", cell) for cell in row) for row in rows)

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 
-from gateway.assembly.continuation import with_paragraphs_joined, with_tables_merged
-from gateway.assembly.page import rewritten
-from gateway.assembly.titles import relevelled
-from gateway.model import OcrOptions, PageResult
+from gateway.assembly.cross_page import join_split_paragraphs, merge_split_tables
+from gateway.assembly.page import rerender
+from gateway.assembly.text.titles import assign_title_levels
+from gateway.model import Document, DocumentInfo, DocumentStatus, OcrOptions, PageResult
 
-_NAMED = re.compile(r'(?<=")[\w./-]+(?=")|(?<=\()[\w./-]+(?=\))')
+_IMAGE_NAME = re.compile(r'(?<=")[\w./-]+(?=")|(?<=\()[\w./-]+(?=\))')
 
 
-def restructured(
+def restructure_pages(
     pages: Sequence[PageResult],
     options: OcrOptions,
     *,
@@ -25,51 +25,69 @@ def restructured(
 
     The pages given are not changed. `options` are those that the pages were read with: they say what Markdown shows.
     """
-    result = with_blocks_restructured(
+    result = restructure_blocks(
         pages, merge_tables=merge_tables, relevel_titles=relevel_titles, join_paragraphs=join_paragraphs
     )
-    return [rewritten(page, options) if page.blocks else page for page in result]
+    return [rerender(page, options) if page.blocks else page for page in result]
 
 
-def with_blocks_restructured(
+def restructure_blocks(
     pages: Sequence[PageResult], *, merge_tables: bool, relevel_titles: bool, join_paragraphs: bool
 ) -> list[PageResult]:
-    """As `restructured`, but the pages keep their Markdown as it was."""
+    """As `restructure_pages`, but the pages keep their Markdown as it was."""
     result = list(pages)
     if merge_tables:
-        result = with_tables_merged(result)
+        result = merge_split_tables(result)
     if join_paragraphs:
-        result = with_paragraphs_joined(result)
+        result = join_split_paragraphs(result)
     if relevel_titles:
-        levelled = relevelled([page.blocks for page in result])
-        result = [page.model_copy(update={"blocks": blocks}) for page, blocks in zip(result, levelled, strict=True)]
+        blocks_by_page = assign_title_levels([page.blocks for page in result])
+        result = [
+            page.model_copy(update={"blocks": blocks}) for page, blocks in zip(result, blocks_by_page, strict=True)
+        ]
     return result
 
 
-def unique_keys(pages: Iterable[tuple[int, Iterable[str]]]) -> list[dict[str, str]]:
+def assign_unique_keys(pages: Iterable[tuple[int, Iterable[str]]]) -> list[dict[str, str]]:
     """Pages as (number, keys of its pictures) to each page's keys with the names that they get in one document.
 
     A key that an earlier page has taken, as PaddleOCR-VL's keys may be (they lack the page), gets the page's number:
     `imgs/img_in_…jpg` to `imgs/p2_img_in_…jpg`, or `imgs/p2_2_img_in_…jpg` where that is taken too.
     """
-    taken: set[str] = set()
+    used: set[str] = set()
     result = []
     for number, keys in pages:
-        names = {key: _free(key, number, taken) for key in keys}
-        taken.update(names.values())
+        names = {key: _find_free_key(key, number, used) for key in keys}
+        used.update(names.values())
         result.append(names)
     return result
 
 
-def renamed(text: str, names: Mapping[str, str]) -> str:
+def rename_images(text: str, names: Mapping[str, str]) -> str:
     """Markdown or a table's HTML with other names for its pictures: in `<img src="…">` and in `![](…)`."""
-    return _NAMED.sub(lambda found: names.get(found[0], found[0]), text) if names else text
+    return _IMAGE_NAME.sub(lambda match: names.get(match[0], match[0]), text) if names else text
 
 
-def _free(key: str, number: int, taken: set[str]) -> str:
+def describe_document(document: Document) -> DocumentInfo:
+    return DocumentInfo(
+        name=document.name,
+        media_type=document.media_type,
+        pages_total=document.pages_total,
+        sha256=document.sha256,
+    )
+
+
+def combine_statuses(statuses: Set[DocumentStatus]) -> DocumentStatus:
+    """Of the statuses that its pages have."""
+    if statuses == {"failed"}:
+        return "failed"
+    return "partial" if statuses - {"ok"} else "ok"
+
+
+def _find_free_key(key: str, number: int, used: set[str]) -> str:
     folder, slash, name = key.rpartition("/")
     free, tries = key, 0
-    while free in taken:
+    while free in used:
         tries += 1
         free = f"{folder}{slash}p{number}_{f'{tries}_' if tries > 1 else ''}{name}"
     return free

@@ -9,10 +9,10 @@ import uuid
 from collections.abc import AsyncIterator
 
 from gateway.errors import ServiceError
-from gateway.intake.content import Content
-from gateway.intake.process import Opened, SourceFile, WorkerLost
+from gateway.intake.render.pool import RenderPool
+from gateway.intake.render.worker_process import OpenResult, SourceFile, WorkerLost
 from gateway.intake.sniff import HEAD_BYTES, media_type
-from gateway.intake.workers import RenderPool
+from gateway.intake.spool import SpooledFile
 from gateway.model import Document, PageFailure, PageImage
 from gateway.settings import Settings
 
@@ -22,7 +22,7 @@ _MAX_DEATHS = 2  # workers that one document may cost
 
 
 async def open_document(
-    content: Content, name: str, *, pages: str | None, dpi: int, pool: RenderPool, settings: Settings
+    content: SpooledFile, name: str, *, pages: str | None, dpi: int, pool: RenderPool, settings: Settings
 ) -> Document:
     """Opens a file of any supported type; `content` is closed with the document, or when that can't be opened.
 
@@ -33,16 +33,14 @@ async def open_document(
     `password_required`, `unreadable_document`, `document_crashed`, `document_timeout`.
     What concerns one page of several is not raised: `pages()` gives it as a PageFailure.
     """
-    key = uuid.uuid4().hex
     try:
-        file = SourceFile(key, content, media_type(content.read(HEAD_BYTES)), dpi, settings.max_pixels)
+        file = SourceFile(uuid.uuid4().hex, content, media_type(content.read(HEAD_BYTES)), dpi, settings.max_pixels)
         opened = await pool.open(file, pages, settings.max_pages)
         sha256 = await asyncio.to_thread(lambda: content.sha256)
     except BaseException as error:
-        pool.forget(key)
         content.close()
         if isinstance(error, WorkerLost):
-            raise _lost_at_open(error) from error
+            raise _open_error(error) from error
         raise
     return _OpenDocument(file, clean_name(name), sha256.hex(), opened, pool)
 
@@ -50,15 +48,15 @@ async def open_document(
 def clean_name(name: str) -> str:
     """The last part of a file name, for people to read: no folders, no control characters, at most 255 bytes."""
     base = re.split(r"[/\\]", unicodedata.normalize("NFC", name))[-1]
-    kept = "".join(char for char in base if unicodedata.category(char) not in ("Cc", "Cs", "Zl", "Zp")).strip()
-    short = kept.encode()[:_MAX_NAME].decode(errors="ignore")
+    printable = "".join(char for char in base if unicodedata.category(char) not in ("Cc", "Cs", "Zl", "Zp")).strip()
+    short = printable.encode()[:_MAX_NAME].decode(errors="ignore")
     return _DEFAULT_NAME if short in ("", ".", "..") else short
 
 
 class _OpenDocument:
     """A document whose file the render workers can open (`gateway.model.Document`)."""
 
-    def __init__(self, file: SourceFile, name: str, sha256: str, opened: Opened, pool: RenderPool) -> None:
+    def __init__(self, file: SourceFile, name: str, sha256: str, opened: OpenResult, pool: RenderPool) -> None:
         self.name = name
         self.media_type = file.media_type
         self.sha256 = sha256
@@ -74,7 +72,6 @@ class _OpenDocument:
 
     async def close(self) -> None:
         if self._file:
-            self._pool.forget(self._file.key)
             self._file.content.close()
             self._file = None
 
@@ -88,20 +85,20 @@ class _OpenDocument:
             return await self._pool.page(self._file, number)
         except WorkerLost as lost:
             self._deaths += 1
-            return _lost_page(number, lost)
+            return _page_failure(number, lost)
         except ServiceError as error:
             if error.status >= 500:
                 raise
             return PageFailure(number, error.code, error.detail)
 
 
-def _lost_at_open(lost: WorkerLost) -> ServiceError:
+def _open_error(lost: WorkerLost) -> ServiceError:
     if lost.reason == "timeout":
         return ServiceError(422, "document_timeout", "The document took too long to open.")
     return ServiceError(422, "document_crashed", "The document makes its decoder crash.")
 
 
-def _lost_page(number: int, lost: WorkerLost) -> PageFailure:
+def _page_failure(number: int, lost: WorkerLost) -> PageFailure:
     if lost.reason == "timeout":
         return PageFailure(number, "page_timeout", f"Page {number} took too long to render.")
     return PageFailure(number, "page_crashed", f"Page {number} made its decoder crash.")

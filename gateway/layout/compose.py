@@ -14,11 +14,12 @@ from itertools import pairwise
 import numpy as np
 
 from gateway.layout.base import Detection
-from gateway.layout.evidence import FORMULA, INSIDE, PICTURE, TABLE, area, inside, plausible, relabelled, shared
+from gateway.layout.evidence import FORMULA, INSIDE, PICTURE, TABLE, inside, plausible, relabelled
 from gateway.layout.ownership import line_owners
 from gateway.model import BBox, Polygon, Region
+from textlines.geometry import area, clip, intersection_area, union
 from textlines.order import reading_order
-from textlines.paragraphs import paragraphs, rows, union
+from textlines.paragraphs import paragraphs, rows
 
 COVERED = 0.6  # a detection whose area is covered by better ones to this share is dropped
 SURE = 0.6  # score from which a detection is believed without text lines
@@ -53,7 +54,7 @@ def _without_overlaps(detections: list[Detection]) -> list[Detection]:
     """Best first: tables and pictures before the text they hold, then by score."""
     kept: list[Detection] = []
     for detection in sorted(detections, key=lambda d: (d.label in {TABLE, PICTURE}, d.score), reverse=True):
-        covered = sum(shared(detection.box, other.box) for other in kept)
+        covered = sum(intersection_area(detection.box, other.box) for other in kept)
         if covered < COVERED * area(detection.box):
             kept.append(detection)
     return kept
@@ -139,10 +140,10 @@ def _bands(boxes: list[BBox], margin: int) -> list[BBox]:
 
 
 def _mostly_inside(line: BBox, box: BBox) -> bool:
-    return shared(line, box) > INSIDE * area(line)
+    return intersection_area(line, box) > INSIDE * area(line)
 
 
 def _padded(part: _Part, width: int, height: int) -> BBox:
     margin = round(PADDING * _line_height(part)) + 1 if part.lines else 0
     x1, y1, x2, y2 = part.box
-    return max(0, x1 - margin), max(0, y1 - margin), min(width, x2 + margin), min(height, y2 + margin)
+    return clip((x1 - margin, y1 - margin, x2 + margin, y2 + margin), width, height)

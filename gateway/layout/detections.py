@@ -8,11 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from gateway.assembly.labels import LABELS as KNOWN_LABELS
+from gateway.labels import LABELS as KNOWN_LABELS
 from gateway.layout.outlines import outline
 from gateway.layout.overlaps import without_overlaps
 from gateway.layout.stretching import stretched
 from gateway.model import BBox, LayoutOptions, MergeMode, PageLayout, Region
+from textlines.geometry import area, clip, pairwise_areas
 
 LABELS = tuple(sorted(KNOWN_LABELS))
 """The models' label list: they number their classes in the alphabet's order."""
@@ -39,7 +40,6 @@ MERGE: Mapping[str, MergeMode] = dict.fromkeys(
 """What lies inside a region of these labels belongs to it."""
 
 Rows = NDArray[np.float32]
-Matrix = NDArray[np.float64]
 Pairs = NDArray[np.bool_]
 
 
@@ -89,20 +89,16 @@ def _believed(rows: Rows, size: tuple[int, int], options: LayoutOptions, labels:
     found = []
     for at, row in enumerate(np.nan_to_num(rows).tolist()):
         label = labels[int(row[0])] if 0 <= row[0] < len(labels) else None
-        bbox = _clipped(row[2:6], size)
+        x1, y1, x2, y2 = (round(value) for value in row[2:6])
+        bbox = clip((x1, y1, x2, y2), *size)
         if label and passes(label, row[1], threshold) and bbox[0] < bbox[2] and bbox[1] < bbox[3]:
             found.append(_Found(label, min(row[1], 1.0), bbox, (row[6], -row[7] if is_v2 else 0.0), at))
     return sorted(found, key=lambda one: -one.score)
 
 
-def _clipped(box: Sequence[float], size: tuple[int, int]) -> BBox:
-    x1, y1, x2, y2 = (round(value) for value in box)
-    return max(x1, 0), max(y1, 0), min(x2, size[0]), min(y2, size[1])
-
-
 def _one_each(found: Sequence[_Found]) -> list[_Found]:
     """The first, surest of what is nearly equal. Sides count their last pixel here, as PaddleX has it."""
-    common, areas = _common(found, last_pixel=1)
+    common, areas = pairwise_areas([one.bbox for one in found], last_pixel=1)
     likeness = common / (areas[:, None] + areas[None, :] - common)
     is_twin = likeness >= np.where(_same_labels(found), SAME_LABEL_IOU, OTHER_LABEL_IOU)
     kept = np.ones(len(found), dtype=np.bool_)
@@ -120,13 +116,13 @@ def _same_labels(found: Sequence[_Found]) -> Pairs:
 def _without_page(found: list[_Found], size: tuple[int, int]) -> list[_Found]:
     width, height = size
     most = (HUGE_LANDSCAPE if width > height else HUGE_PORTRAIT) * width * height
-    smaller = [one for one in found if one.label != "image" or _area(one.bbox) <= most]
+    smaller = [one for one in found if one.label != "image" or area(one.bbox) <= most]
     return smaller or found
 
 
 def _not_contained(found: Sequence[_Found], modes: MergeMode | Mapping[str, MergeMode]) -> list[_Found]:
     """Without what vanishes in or around another. Of two that would both, the first, surer one stays."""
-    common, areas = _common(found)
+    common, areas = pairwise_areas([one.bbox for one in found])
     inside = common >= CONTAINED * areas[:, None]
     np.fill_diagonal(inside, False)
     mutual = inside & inside.T
@@ -162,17 +158,3 @@ def _of_mode(found: Sequence[_Found], modes: MergeMode | Mapping[str, MergeMode]
 
 def _selected(found: Sequence[_Found], chosen: Pairs) -> list[_Found]:
     return [one for one, is_chosen in zip(found, chosen, strict=True) if is_chosen]
-
-
-def _common(found: Sequence[_Found], last_pixel: int = 0) -> tuple[Matrix, Matrix]:
-    """Pixels that each two boxes have in common, shape (N, N), and the area of each."""
-    corners = np.array([one.bbox for one in found], dtype=np.float64).reshape(-1, 4)
-    first = np.maximum(corners[:, None, :2], corners[None, :, :2])
-    last = np.minimum(corners[:, None, 2:], corners[None, :, 2:])
-    sides = np.clip(last - first + last_pixel, 0, None)
-    own = corners[:, 2:] - corners[:, :2] + last_pixel
-    return sides[..., 0] * sides[..., 1], own[:, 0] * own[:, 1]
-
-
-def _area(box: BBox) -> int:
-    return max(0, box[2] - box[0]) * max(0, box[3] - box[1])

@@ -9,9 +9,8 @@ import numpy as np
 
 from gateway.layout.base import Detection
 from gateway.model import BBox
-from textlines.paragraphs import paragraphs, rows, union
-
-Rectangle = tuple[float, float, float, float]
+from textlines.geometry import Rectangle, area, intersection_area, union
+from textlines.paragraphs import paragraphs, rows
 
 PICTURE, TABLE, FORMULA = "image", "table", "display_formula"
 MARGIN_LABELS = {"header", "footer"}
@@ -96,12 +95,4 @@ def inside(lines: Sequence[BBox], detection: Detection) -> list[BBox]:
 def holds(detection: Detection, line: BBox) -> bool:
     x1, y1, x2, y2 = detection.box
     centred = x1 < (line[0] + line[2]) / 2 < x2 and y1 < (line[1] + line[3]) / 2 < y2
-    return centred or shared(line, detection.box) > INSIDE * area(line)
-
-
-def area(box: Rectangle) -> float:
-    return max(0.0, box[2] - box[0]) * max(0.0, box[3] - box[1])
-
-
-def shared(a: Rectangle, b: Rectangle) -> float:
-    return area((max(a[0], b[0]), max(a[1], b[1]), min(a[2], b[2]), min(a[3], b[3])))
+    return centred or intersection_area(line, detection.box) > INSIDE * area(line)

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from shapely import Polygon as Shape
 from shapely import box as rectangle
 
-from gateway.assembly.labels import PICTURE_LABELS
+from gateway.labels import PICTURE_LABELS
 from gateway.model import BBox, Region
-from textlines.paragraphs import union
+from textlines.geometry import area, intersection_area, pairwise_areas, union
 
 LEAST_SIDE = 6
 """Thinner boxes, in pixels, are specks and rules to PaddleOCR-VL's pipeline; the next two are its numbers too."""
@@ -49,7 +49,7 @@ def without_overlaps(regions: Sequence[Region]) -> list[Region]:
 
 def _rank(region: Region) -> tuple[bool, float]:
     """Sorts larger regions before smaller, formulas within lines last."""
-    return region.label == INLINE, -_area(region.bbox)
+    return region.label == INLINE, -area(region.bbox)
 
 
 def _is_same(region: Region, other: Region, share: float) -> bool:
@@ -74,7 +74,7 @@ def _outlines_overlap(region: Region, other: Region) -> bool:
 
 def _is_surer_twin(region: Region, other: Region) -> bool:
     """Whether both boxes hold each other and the detector believes more in `region`."""
-    mutual = _common(region.bbox, other.bbox) >= CONTAINED * max(_area(region.bbox), _area(other.bbox))
+    mutual = intersection_area(region.bbox, other.bbox) >= CONTAINED * max(area(region.bbox), area(other.bbox))
     return mutual and (region.score or 0) > (other.score or 0)
 
 
@@ -102,21 +102,9 @@ def _shape(region: Region) -> Shape:
 
 def _shares(boxes: Sequence[BBox]) -> NDArray[np.float64]:
     """What part of the smaller of two boxes lies in the other, for each pair."""
-    corners = np.array(boxes, dtype=np.float64).reshape(-1, 4)
-    areas = (corners[:, 2] - corners[:, 0]) * (corners[:, 3] - corners[:, 1])
-    first = np.maximum(corners[:, None, :2], corners[None, :, :2])
-    last = np.minimum(corners[:, None, 2:], corners[None, :, 2:])
-    sides = np.clip(last - first, 0, None)
-    shares: NDArray[np.float64] = sides[..., 0] * sides[..., 1] / np.minimum(areas[:, None], areas[None, :])
+    common, areas = pairwise_areas(boxes)
+    shares: NDArray[np.float64] = common / np.minimum(areas[:, None], areas[None, :])
     return shares
-
-
-def _common(one: BBox, other: BBox) -> float:
-    return _area((max(one[0], other[0]), max(one[1], other[1]), min(one[2], other[2]), min(one[3], other[3])))
-
-
-def _area(box: BBox) -> float:
-    return float(max(0, box[2] - box[0]) * max(0, box[3] - box[1]))
 
 
 def _shortest(region: Region) -> int:

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from gateway.layout.base import Detection
-from gateway.layout.evidence import TABLE, holds, shared
+from gateway.layout.evidence import TABLE, holds
 from gateway.model import BBox
-from textlines.paragraphs import rows, union
+from textlines.geometry import intersection_area, union
+from textlines.paragraphs import rows
 
 IN_ROWS = 0.7  # share of the free lines beside a table that stand in its rows if they are its labels ...
 BESIDE = 0.4  # ... and so many for each row of the table
@@ -21,7 +22,7 @@ def line_owners(lines: Sequence[BBox], detections: list[Detection]) -> list[int 
 
 
 def _owner(line: BBox, detections: list[Detection]) -> int | None:
-    shares = [shared(line, detection.box) if holds(detection, line) else 0.0 for detection in detections]
+    shares = [intersection_area(line, detection.box) if holds(detection, line) else 0.0 for detection in detections]
     best = int(np.argmax(shares)) if shares else 0
     return best if shares and shares[best] > 0 else None
 

@@ -15,8 +15,8 @@ from gateway.recognition.admission import Place, RegionQueue
 from gateway.recognition.crops import Crop, cut_crop
 from gateway.recognition.engine import EngineMonitor
 from gateway.recognition.fairness import Caller, engine_priority
-from gateway.recognition.tasks import RegionTask, task_for
 from gateway.recognition.vlm import RegionReader
+from gateway.tasks import RegionTask, task_for
 
 log = structlog.get_logger(__name__)
 

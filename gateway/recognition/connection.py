@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 import aiohttp
 
+from gateway.model import EngineKind
 from gateway.recognition.answer import Answer
 from gateway.recognition.client import create_session, get
-from gateway.recognition.failures import EngineKind
 from gateway.recognition.question import Hear, Question, Watch, ask
 from gateway.recognition.rawchat import RawAnswer, of_client, open_answer
 from gateway.settings import Settings

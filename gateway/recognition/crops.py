@@ -12,14 +12,15 @@ import numpy as np
 from cv2.typing import MatLike
 from PIL import Image
 
-from gateway.assembly.labels import is_formula
+from gateway.labels import is_formula
 from gateway.model import BBox, Pixels, Polygon, Region
 from gateway.recognition.figures import paint_tags
 from gateway.recognition.groups import stacked
 from gateway.recognition.ink import trimmed
 from gateway.recognition.png import png_of
 from gateway.recognition.runaway import Room, room_of
-from gateway.recognition.tasks import SPOTTING_ENLARGED_BELOW, RegionTask
+from gateway.tasks import SPOTTING_ENLARGED_BELOW, RegionTask
+from textlines.geometry import clip_nonempty
 
 PATCH = 28
 """Both sides of what PaddleOCR-VL sees are multiples of this; its processor enlarges a thinner crop to it first."""
@@ -82,7 +83,7 @@ def cut_crop(page: Pixels, region: Region, task: RegionTask, *, fit: bool, partn
 
 def cut_picture(page: Pixels, bbox: BBox) -> bytes:
     """The box of the page as JPEG, for the client."""
-    x1, y1, x2, y2 = clip(bbox, page)
+    x1, y1, x2, y2 = clip_nonempty(bbox, page.shape[1], page.shape[0])
     pixels = _no_longer_than(LONGEST_JPEG_SIDE, page[y1:y2, x1:x2])
     return _compress(".jpg", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), JPEG_QUALITY)
 
@@ -103,15 +104,6 @@ def enlarged(crop: Crop, most_pixels: int) -> Crop | None:
         return None
     pixels = cv2.imdecode(np.frombuffer(crop.larger or crop.png, np.uint8), cv2.IMREAD_COLOR_RGB)
     return replace(encode(fit(_as_pixels(pixels), wanted, wanted)), room=crop.room)
-
-
-def clip(bbox: BBox, page: Pixels) -> BBox:
-    """The box inside the page, at least one pixel wide and high."""
-    height, width = page.shape[:2]
-    x1, x2 = sorted((bbox[0], bbox[2]))
-    y1, y2 = sorted((bbox[1], bbox[3]))
-    x1, y1 = min(max(x1, 0), width - 1), min(max(y1, 0), height - 1)
-    return x1, y1, min(max(x2, x1 + 1), width), min(max(y2, y1 + 1), height)
 
 
 def guard(pixels: Pixels) -> Pixels:
@@ -160,12 +152,12 @@ def _prepared(pixels: Pixels, page: Pixels, region: Region, partners: Sequence[R
     if is_formula(region.label):
         return trimmed(pixels)
     if region.label == "table" and partners:
-        return paint_tags(pixels, clip(region.bbox, page)[:2], partners)
+        return paint_tags(pixels, clip_nonempty(region.bbox, page.shape[1], page.shape[0])[:2], partners)
     return pixels
 
 
 def _cut(page: Pixels, region: Region) -> Pixels:
-    x1, y1, x2, y2 = clip(region.bbox, page)
+    x1, y1, x2, y2 = clip_nonempty(region.bbox, page.shape[1], page.shape[0])
     pixels = page[y1:y2, x1:x2]
     if region.polygon is None or len(region.polygon) < 3:
         return pixels

@@ -12,8 +12,9 @@ from typing import Literal
 import structlog
 
 from gateway.errors import ServiceError
+from gateway.model import EngineKind
 from gateway.recognition.connection import EngineConnection
-from gateway.recognition.failures import EngineFailure, EngineKind
+from gateway.recognition.failures import EngineFailure
 from gateway.recognition.probe import ServedModel, ask_canary, ask_health, ask_models, ask_steps
 from gateway.recognition.pulse import Pulse
 from gateway.recognition.tier import kill_tier, read_tier

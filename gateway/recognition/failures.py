@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Literal
 
-EngineKind = Literal["vllm", "embedded", "external"]
-
 FailureKind = Literal["unreachable", "dropped", "late", "busy", "broken", "rejected", "garbled", "away"]
 
 

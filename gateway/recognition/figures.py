@@ -9,6 +9,7 @@ from dataclasses import replace
 import cv2
 
 from gateway.model import BBox, Pixels, Region
+from textlines.geometry import contains
 
 FIGURE_LABELS = frozenset({"image", "seal"})
 LEAST_SIDE = 25
@@ -56,14 +57,10 @@ def _tags(count: int) -> list[str]:
 
 def _tagged(figure: Region, tables: Sequence[Region], tag: str) -> Region:
     x1, y1, x2, y2 = figure.bbox
-    holder = next((table.order for table in tables if _holds(table.bbox, figure.bbox)), None)
+    holder = next((table.order for table in tables if contains(table.bbox, figure.bbox)), None)
     if holder is None or min(x2 - x1, y2 - y1) < LEAST_SIDE:
         return figure
     return replace(figure, holder=holder, tag=tag)
-
-
-def _holds(table: BBox, box: BBox) -> bool:
-    return box[0] >= table[0] and box[1] >= table[1] and box[2] <= table[2] and box[3] <= table[3]
 
 
 def _paint(pixels: Pixels, box: BBox, tag: str) -> None:

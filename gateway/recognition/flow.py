@@ -7,10 +7,10 @@ from time import monotonic
 
 import structlog
 
+from gateway.model import EngineKind
 from gateway.recognition.admission import RegionQueue
 from gateway.recognition.connection import EngineConnection
 from gateway.recognition.engine import EngineMonitor
-from gateway.recognition.failures import EngineKind
 from gateway.recognition.limit import LEAST, MOST, Bounds, LimitByQueue, LimitByRate, is_too_much
 from gateway.recognition.probe import ask_load
 from gateway.settings import Settings

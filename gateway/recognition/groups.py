@@ -12,9 +12,9 @@ from typing import Literal
 
 import numpy as np
 
-from gateway.assembly.labels import is_read
+from gateway.labels import is_read
 from gateway.model import BBox, OcrOptions, Pixels, Region
-from textlines.paragraphs import union
+from textlines.geometry import union
 
 Side = Literal["left", "centre", "right"]
 

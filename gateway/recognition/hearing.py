@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from gateway.assembly.repetition import without_cut_tag
 from gateway.model import Reading
 from gateway.recognition.answer import Answer
 from gateway.recognition.runaway import Loop
-from gateway.recognition.tasks import RegionTask
+from gateway.repetition import strip_partial_tag
+from gateway.tasks import RegionTask
 
 HOTTER = 0.2
 """Added to the temperature, so that the second answer is another one."""
@@ -61,7 +61,7 @@ def reading_of(heard: Heard) -> Reading:
 
 
 def _stopped(answer: Answer, loop: Loop) -> Reading:
-    text = without_cut_tag(answer.text[: loop.end_of_copy]).strip()
+    text = strip_partial_tag(answer.text[: loop.end_of_copy]).strip()
     left_out = len(answer.text) - len(text)
     return Reading(
         text=text,

@@ -7,11 +7,12 @@ import re
 import numpy as np
 from pydantic import BaseModel, ValidationError
 
+from gateway.model import EngineKind
 from gateway.recognition.connection import EngineConnection
 from gateway.recognition.crops import PATCH, encode
-from gateway.recognition.failures import EngineFailure, EngineKind, garbled
+from gateway.recognition.failures import EngineFailure, garbled
 from gateway.recognition.limit import EngineLoad
-from gateway.recognition.tasks import OCR_PROMPT
+from gateway.tasks import OCR_PROMPT
 
 KINDS: dict[str | None, EngineKind] = {"vllm": "vllm", "paddleocr-vl-service": "embedded"}
 """`owned_by` in `/v1/models` to the engine's kind; any other owner is `external`."""

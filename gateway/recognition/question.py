@@ -11,10 +11,11 @@ from uuid import uuid4
 import aiohttp
 import pydantic_core
 
+from gateway.model import EngineKind
 from gateway.recognition.answer import Answer
 from gateway.recognition.client import as_engine_failure
 from gateway.recognition.events import whole_events
-from gateway.recognition.failures import EngineFailure, EngineKind
+from gateway.recognition.failures import EngineFailure
 from gateway.recognition.rawchat import RawAnswer, of_region, open_answer
 
 STREAM_INTERVAL = 32

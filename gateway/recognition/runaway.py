@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from gateway.assembly.repetition import CHARACTER_AREA
+from gateway.repetition import CHARACTER_AREA
 
 CHECK_EVERY = 64
 """Characters between two looks at the text, wherever its pieces begin and end."""

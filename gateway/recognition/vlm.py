@@ -6,19 +6,19 @@ import asyncio
 
 import structlog
 
-from gateway.model import Reading
+from gateway.model import EngineKind, Reading
 from gateway.recognition.connection import EngineConnection
 from gateway.recognition.crops import Crop, enlarged, shrink
 from gateway.recognition.diagnosis import diagnosed
 from gateway.recognition.engine import EngineMonitor
-from gateway.recognition.failures import EngineFailure, EngineKind
+from gateway.recognition.failures import EngineFailure
 from gateway.recognition.hearing import Heard, better, is_unsure, other_sampling, reading_of, surer, with_tokens_of
 from gateway.recognition.hedging import Hedging
 from gateway.recognition.question import Hear
 from gateway.recognition.retries import RetryBudget, attempts
 from gateway.recognition.runaway import DOUBTFUL, DOUBTFUL_AGAIN, Loop, LoopWatch
-from gateway.recognition.tasks import RegionTask, token_limit
 from gateway.settings import Settings
+from gateway.tasks import RegionTask, token_limit
 
 log = structlog.get_logger(__name__)
 

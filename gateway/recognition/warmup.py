@@ -13,11 +13,11 @@ import cv2
 import numpy as np
 import structlog
 
-from gateway.model import Pixels
+from gateway.model import EngineKind, Pixels
 from gateway.recognition.connection import EngineConnection
 from gateway.recognition.crops import Crop, encode
-from gateway.recognition.failures import EngineFailure, EngineKind
-from gateway.recognition.tasks import FORMULA_PROMPT, MAX_PIXELS, MIN_PIXELS, OCR_PROMPT, PROMPTS, SPOTTING_MAX_PIXELS
+from gateway.recognition.failures import EngineFailure
+from gateway.tasks import FORMULA_PROMPT, MAX_PIXELS, MIN_PIXELS, OCR_PROMPT, PROMPTS, SPOTTING_MAX_PIXELS
 
 log = structlog.get_logger(__name__)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import structlog
 
 from gateway.errors import ServiceError
-from gateway.intake.content import Content, received
+from gateway.intake.spool import SpooledFile
 from gateway.settings import Settings
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class Bucket:
         async with self._used() as client:
             await client.put_object(Bucket=self.name, Key=key, Body=data, ContentType=media_type)
 
-    async def get(self, key: str, max_bytes: int) -> Content | None:
+    async def get(self, key: str, max_bytes: int) -> SpooledFile | None:
         """The object; None where there is none.
 
         Raises BucketError; ServiceError 413 `s3_too_large`, 503 `storage_unavailable`.
@@ -91,7 +91,7 @@ class Bucket:
                     return None
                 raise
             async with answer["Body"] as body:
-                return await received(_limited(body, max_bytes))
+                return await SpooledFile.from_stream(_limited(body, max_bytes))
 
     @asynccontextmanager
     async def _used(self) -> AsyncIterator[Any]:

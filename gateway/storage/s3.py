@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import structlog
 
 from gateway.errors import ServiceError
-from gateway.intake.content import Content
+from gateway.intake.spool import SpooledFile
 from gateway.storage.base import PictureStore, is_picture_name, picture_urls
 from gateway.storage.bucket import Bucket, BucketError
 
@@ -64,7 +64,7 @@ class S3Store:
         return f"{self._prefix}{document_id}/{key}"
 
 
-async def load_source(bucket: Bucket, source: S3Source, max_bytes: int) -> Content:
+async def load_source(bucket: Bucket, source: S3Source, max_bytes: int) -> SpooledFile:
     """A document. Raises ServiceError: 501 `source_not_supported`; 400 `s3_not_allowed`, `s3_not_found`;
     413 `s3_too_large`; 503 `storage_unavailable`."""
     if not bucket.name:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gateway.assembly.labels import LABELS
+from gateway.labels import LABELS
 from tests.differential.cases import Case, Seen
 from tests.differential.drawing import column, sheet
 

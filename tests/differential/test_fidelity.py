@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.samples import has_omnidocbench
-from gateway.assembly.labels import LABELS
+from gateway.labels import LABELS
 from tests.differential.cases import Case
 from tests.differential.comparison import ENCODING_LOSS, deviations, distance
 from tests.differential.content_pages import content_cases

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from gateway.api.ocr.options import RequestOptions
 from gateway.api.openai.schema import ChatRequest
-from gateway.assembly.labels import LABELS
+from gateway.labels import LABELS
 from gateway.model import Block, DocumentInfo, DocumentResult, PageResult, Timings, Usage
 
 ROOT = Path(__file__).resolve().parents[2]

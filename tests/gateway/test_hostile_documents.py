@@ -12,8 +12,8 @@ from gateway.model import OcrOptions, Reading, Region
 from gateway.page import ReadPage
 from gateway.pipeline import read_pages
 from gateway.recognition.crops import Crop
-from gateway.recognition.tasks import RegionTask
 from gateway.recognition.vlm import RegionReader
+from gateway.tasks import RegionTask
 from tests.support.fakes import FakeDocument
 from tests.support.parts import parts_for
 from tests.support.stub_engine import Reply, StubEngine

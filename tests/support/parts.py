@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
-from gateway.intake.workers import RenderPool
+from gateway.intake.render.pool import RenderPool
 from gateway.model import Region
 from gateway.parts import Parts
 from gateway.pixels import PixelStage

@@ -5,7 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from textlines.order import Box, reading_order
+from textlines.geometry import Box
+from textlines.order import reading_order
 
 
 def names_in_order(page: dict[str, Box]) -> list[str]:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.textlines.test_order import boxes
-from textlines.order import Box
+from textlines.geometry import Box
 from textlines.paragraphs import paragraphs, rows, split_paragraphs
 
 

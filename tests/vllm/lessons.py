@@ -13,15 +13,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from examples.truth import TableCell, TruthBlock, load_truth
-from gateway.intake.content import kept
 from gateway.intake.document import open_document
-from gateway.intake.workers import RenderPool
+from gateway.intake.render.pool import RenderPool
+from gateway.intake.spool import SpooledFile
 from gateway.layout import create_layout
 from gateway.layout.base import LayoutDetector
 from gateway.model import LayoutOptions, OcrOptions, PageImage, Region
 from gateway.recognition.crops import Crop, cut_crop
-from gateway.recognition.tasks import PADDLEOCR_VL_DPI, task_for
 from gateway.settings import Settings
+from gateway.tasks import PADDLEOCR_VL_DPI, task_for
 from tests.launch.support import ROOT
 
 EXAMPLE = ROOT / "examples" / "table-en.png"
@@ -115,7 +115,9 @@ async def _questions(contents: Sequence[tuple[Path, bytes]]) -> list[list[Questi
 
 
 async def _first_page(name: str, data: bytes, pool: RenderPool, settings: Settings) -> PageImage:
-    document = await open_document(kept(data), name, pages="1", dpi=PADDLEOCR_VL_DPI, pool=pool, settings=settings)
+    document = await open_document(
+        SpooledFile.from_bytes(data), name, pages="1", dpi=PADDLEOCR_VL_DPI, pool=pool, settings=settings
+    )
     pages = [page async for page in document.pages()]
     await document.close()
     assert isinstance(pages[0], PageImage)

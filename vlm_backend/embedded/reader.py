@@ -9,8 +9,9 @@ import cv2
 import numpy as np
 
 from textlines.detection import LineDetector, Pixels, Quad, TextLine
-from textlines.order import Box, reading_order
-from textlines.paragraphs import paragraphs, rows, split_paragraphs, union
+from textlines.geometry import Box, union
+from textlines.order import reading_order
+from textlines.paragraphs import paragraphs, rows, split_paragraphs
 from vlm_backend.embedded.languages import Recognizers
 from vlm_backend.embedded.recognizers import LineText
 from vlm_backend.embedded.scripts import read_cyrillic

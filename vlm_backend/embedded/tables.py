@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from textlines.detection import Pixels, TextLine
-from textlines.order import Box
+from textlines.geometry import Box
 from textlines.paragraphs import rows
 from vlm_backend.embedded.reader import ReadLine, joined, markup
 from vlm_backend.embedded.recognizers import LineText

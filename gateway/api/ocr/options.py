@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from gateway.assembly.labels import LABELS
 from gateway.errors import ServiceError
+from gateway.labels import LABELS
 from gateway.model import OcrOptions
 from gateway.recognition.fairness import URGENCIES, Urgency
 

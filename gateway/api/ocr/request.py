@@ -19,8 +19,7 @@ from starlette.exceptions import HTTPException
 
 from gateway.api.ocr.options import Pair
 from gateway.errors import ServiceError
-from gateway.intake import content
-from gateway.intake.content import Content
+from gateway.intake.spool import IN_MEMORY_BYTES, SpooledFile, storage_error
 from gateway.session import DocumentSource
 from gateway.storage.s3 import S3Source
 
@@ -53,9 +52,9 @@ async def read_upload(request: Request) -> Upload:
     if kind == "multipart/form-data":
         return await _from_form(request)
     if kind == "application/json" or kind.endswith("+json"):
-        return await parse_body(await content.received(request.stream()), _from_json)
+        return await parse_body(await SpooledFile.from_stream(request.stream()), _from_json)
     if kind in _RAW_TYPES or kind.startswith("image/"):
-        return Upload(DocumentSource(_present(await content.received(request.stream()))))
+        return Upload(DocumentSource(_present(await SpooledFile.from_stream(request.stream()))))
     raise ServiceError(
         415,
         "unsupported_content_type",
@@ -71,17 +70,17 @@ async def _from_form(request: Request) -> Upload:
     except HTTPException as error:
         raise ServiceError(400, "invalid_multipart", f"The multipart body is broken: {error.detail}") from None
     except OSError as error:
-        raise content.unavailable(error) from error
+        raise storage_error(error) from error
 
 
 async def _uploaded(form: FormData) -> Upload:
     file = _only_file(form)
     if not file.size:
         raise ServiceError(400, "empty_document", "The uploaded `file` is empty.")
-    if file.size > content.IN_MEMORY_BYTES:
-        sent = content.adopted(file.file, file.size)
+    if file.size > IN_MEMORY_BYTES:
+        sent = SpooledFile.from_file(file.file, file.size)
     else:
-        sent = content.kept(await file.read())
+        sent = SpooledFile.from_bytes(await file.read())
     fields = [(name, value) for name, value in form.multi_items() if isinstance(value, str)]
     return Upload(DocumentSource(sent, file.filename or ""), fields)
 
@@ -100,9 +99,9 @@ def _only_file(form: FormData) -> UploadFile:
     return files[0]
 
 
-async def parse_body(body: Content, parse: Callable[[bytes], T]) -> T:
+async def parse_body(body: SpooledFile, parse: Callable[[bytes], T]) -> T:
     """What `parse` makes of the body, in a thread. Large bodies take turns: each needs several times its size."""
-    threads = _LARGE if body.size > content.IN_MEMORY_BYTES else None
+    threads = _LARGE if body.size > IN_MEMORY_BYTES else None
     return await asyncio.get_running_loop().run_in_executor(threads, lambda: parse(body.read()))
 
 
@@ -156,11 +155,11 @@ def _named(bucket: object, key: object) -> S3Source:
     return S3Source(key, bucket or None)
 
 
-def _decoded(value: object) -> Content:
+def _decoded(value: object) -> SpooledFile:
     if not isinstance(value, str):
         raise ServiceError(400, "invalid_base64", "`source.base64` must be a string.")
     try:
-        document = content.stored(_bytes_of(value, _payload_start(value)))
+        document = SpooledFile.from_iterable(_bytes_of(value, _payload_start(value)))
     except (binascii.Error, ValueError) as error:
         raise ServiceError(400, "invalid_base64", f"`source.base64` can't be decoded: {error}.") from None
     if not document.size:
@@ -206,7 +205,7 @@ def _last_part(url: str) -> str:
     return ""
 
 
-def _present(body: Content) -> Content:
+def _present(body: SpooledFile) -> SpooledFile:
     if not body.size:
         raise _empty_body()
     return body

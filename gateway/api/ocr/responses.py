@@ -12,7 +12,7 @@ from pydantic_core import to_json
 from gateway.api.chunked_response import Bytes, ChunkedResponse, append, splice_json
 from gateway.api.ocr.options import Format, RequestOptions
 from gateway.assembly.render import POLICY, html_frame, render_html, render_markdown, render_text
-from gateway.assembly.restructure import restructured
+from gateway.assembly.restructure import restructure_pages
 from gateway.model import DocumentResult, PageResult
 from gateway.session import DocumentSession
 
@@ -66,12 +66,12 @@ async def _add_all_pages(session: DocumentSession, params: RequestOptions, body:
         images |= await session.deliver_pictures(page)
         pages.append(page.result)
 
-    def restructure_pages() -> None:
+    def add_restructured() -> None:
         # A picture may stand in a table that now begins on another page.
-        for page in restructured(pages, session.options, **params.restructuring):
+        for page in restructure_pages(pages, session.options, **params.restructuring):
             body.add(page, images)
 
-    await asyncio.to_thread(restructure_pages)
+    await asyncio.to_thread(add_restructured)
 
 
 def _create_body(kind: Format, session: DocumentSession, params: RequestOptions) -> Body:

@@ -11,7 +11,7 @@ import structlog
 from pydantic import BaseModel, Field
 
 from gateway.api.problems import internal_error, problem
-from gateway.assembly.document import describe
+from gateway.assembly.restructure import describe_document
 from gateway.errors import ServiceError
 from gateway.model import DocumentInfo, DocumentStatus, PageResult, Timings, Usage
 from gateway.page import ReadPage
@@ -89,7 +89,7 @@ def _meta(session: DocumentSession) -> MetaEvent:
         id=session.id,
         model=session.model,
         engine=session.engine,
-        document=describe(session.document),
+        document=describe_document(session.document),
         pages=list(session.document.selected),
     )
 

@@ -14,15 +14,14 @@ import pydantic_core
 from gateway.api.openai.schema import ChatRequest, Message, PixelLimits, TextPart
 from gateway.api.openai.validation import NamedImage
 from gateway.errors import ServiceError
-from gateway.intake.content import Content, kept
 from gateway.intake.document import open_document
 from gateway.intake.sniff import HEAD_BYTES, PDF, media_type
-from gateway.model import PageFailure, Pixels
+from gateway.intake.spool import SpooledFile
+from gateway.model import EngineKind, PageFailure, Pixels
 from gateway.parts import Parts
 from gateway.recognition.crops import encode, fit, guard
-from gateway.recognition.failures import EngineKind
 from gateway.recognition.probe import ServedModel
-from gateway.recognition.tasks import PADDLEOCR_VL_DPI
+from gateway.tasks import PADDLEOCR_VL_DPI
 
 MAX_COMPLETION_TOKENS = 16_384
 
@@ -106,12 +105,12 @@ async def picture_for_engine(image: NamedImage, limits: PixelLimits | None, part
     return await asyncio.to_thread(_encoded, pixels, _pixel_range(limits, parts))
 
 
-async def _content(url: str, parts: Parts) -> Content:
+async def _content(url: str, parts: Parts) -> SpooledFile:
     if url[:5].lower() == "data:":
-        return await asyncio.to_thread(lambda: kept(_decoded(url)))
-    from gateway.intake.fetch import fetch, rules_of
+        return await asyncio.to_thread(lambda: SpooledFile.from_bytes(_decoded(url)))
+    from gateway.intake.fetch import fetch, fetch_rules
 
-    return await fetch(url, rules_of(parts.settings))
+    return await fetch(url, fetch_rules(parts.settings))
 
 
 def _decoded(url: str) -> bytes:
@@ -124,7 +123,7 @@ def _decoded(url: str) -> bytes:
         raise ServiceError(400, "invalid_base64", f"The picture can't be decoded: {error}.") from None
 
 
-async def _first_page(content: Content, parts: Parts) -> Pixels:
+async def _first_page(content: SpooledFile, parts: Parts) -> Pixels:
     if media_type(content.read(HEAD_BYTES)) == PDF:
         raise ServiceError(
             415, "unsupported_media_type", "A PDF is no picture; POST /ocr takes documents and reads all their pages."

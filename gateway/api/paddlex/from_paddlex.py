@@ -8,10 +8,10 @@ from collections.abc import Collection, Sequence
 
 from gateway.api.paddlex.schema import GivenPage, PrunedBlock, RestructurePagesRequest
 from gateway.api.paddlex.to_paddlex import WHOLE_PAGE_LABELS
-from gateway.assembly.formulas import MATH
-from gateway.assembly.labels import TITLE_LABELS, is_picture
 from gateway.assembly.page import picture_keys
-from gateway.assembly.tables import rebuilt_table, table_rows
+from gateway.assembly.tables.html import rebuild_table, table_rows
+from gateway.assembly.text.formulas import MATH
+from gateway.labels import TITLE_LABELS, is_picture
 from gateway.model import BBox, Block, OcrOptions, PageResult
 
 _LABELS = {theirs: ours for ours, theirs in WHOLE_PAGE_LABELS.items()}
@@ -86,7 +86,7 @@ def _content(label: str, content: str, options: OcrOptions, is_formatted: bool) 
     if label in TITLE_LABELS:
         content = _HEADING.sub("", content)
     if label == "table" and _TABLE_START.match(content):
-        return rebuilt_table(_TABLE_START.sub("<table>", content))
+        return rebuild_table(_TABLE_START.sub("<table>", content))
     return _unformatted(label, content, options) if is_formatted else content
 
 

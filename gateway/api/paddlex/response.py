@@ -14,7 +14,7 @@ from gateway.api.paddlex.schema import Camel, LayoutParsingRequest
 from gateway.api.paddlex.to_paddlex import in_paddlex_units, pruned_result, told_dpi
 from gateway.api.paddlex.visualize import INPUT_IMAGE, SPOTTING_IMAGE, DocumentExports, spotting_picture, word_export
 from gateway.assembly.page import picture_keys
-from gateway.assembly.restructure import restructured
+from gateway.assembly.restructure import restructure_pages
 from gateway.intake.sniff import PDF
 from gateway.model import Document, OcrOptions, PageResult
 from gateway.page import ReadPage
@@ -119,7 +119,7 @@ class LayoutParsingBody:
 
 def _restructured(pages: Sequence[ReadPage], params: LayoutParsingRequest, options: OcrOptions) -> list[ReadPage]:
     """As PaddleX does it: paragraphs that page breaks cut stay cut, so that each page's text is its own."""
-    results = restructured(
+    results = restructure_pages(
         [page.result for page in pages],
         options,
         merge_tables=params.merge_tables,
@@ -146,11 +146,11 @@ def _result(
 
 
 def _exports(page: ReadPage, options: OcrOptions) -> DocumentExports:
-    from gateway.assembly.word.document import WordPage
+    from gateway.assembly.docx.writer import DocxPage
 
     result = page.result
     keys = picture_keys(result.page, result.blocks, options)
-    return word_export(f"page_{result.page}", [WordPage(result, options, keys)], page.images)
+    return word_export(f"page_{result.page}", [DocxPage(result, options, keys)], page.images)
 
 
 def _spotting_view(page: ReadPage) -> dict[str, bytes]:

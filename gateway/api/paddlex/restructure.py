@@ -12,8 +12,8 @@ from gateway.api.paddlex.schema import Camel, GivenPage, PrunedBlock, PrunedResu
 from gateway.api.paddlex.to_paddlex import UNORDERED_LABELS, numbered, numbers_in_document
 from gateway.api.paddlex.visualize import DocumentExports, decoded_pictures, word_export
 from gateway.assembly.markdown import block_markdown, page_markdown
-from gateway.assembly.page import shown
-from gateway.assembly.restructure import renamed, unique_keys, with_blocks_restructured
+from gateway.assembly.page import visible_blocks
+from gateway.assembly.restructure import assign_unique_keys, rename_images, restructure_blocks
 from gateway.model import Block, OcrOptions, PageResult
 
 _PASSED_ON = ("spotting_res", "doc_preprocessor_res", "layout_det_res")
@@ -43,7 +43,7 @@ class Restructured:
     @property
     def markdown(self) -> str:
         return page_markdown(
-            shown(self.result.blocks, self.options),
+            visible_blocks(self.result.blocks, self.options),
             self.keys,
             self.result.width,
             pretty=self.options.pretty,
@@ -64,7 +64,7 @@ def restructured_pages(params: RestructurePagesRequest) -> list[Restructured]:
     options = [page_options(page, params) for page in params.pages]
     given = zip(params.pages, options, strict=True)
     before = [page_result(number, page, how) for number, (page, how) in enumerate(given, 1)]
-    results = with_blocks_restructured(
+    results = restructure_blocks(
         before, merge_tables=params.merge_tables, relevel_titles=params.relevel_titles, join_paragraphs=False
     )
     pages = [_page(*parts) for parts in zip(params.pages, options, results, strict=True)]
@@ -78,7 +78,7 @@ def _page(given: GivenPage, options: OcrOptions, result: PageResult) -> Restruct
 
 def _with_own_names(pages: Sequence[Restructured]) -> list[Restructured]:
     """Pages whose pictures have names that no other page's pictures have."""
-    names = unique_keys(
+    names = assign_unique_keys(
         (page.result.page, dict.fromkeys([*page.keys.values(), *(page.images or ())])) for page in pages
     )
     return [_renamed(page, own) for page, own in zip(pages, names, strict=True)]
@@ -86,7 +86,7 @@ def _with_own_names(pages: Sequence[Restructured]) -> list[Restructured]:
 
 def _renamed(page: Restructured, names: Mapping[str, str]) -> Restructured:
     blocks = [
-        block.model_copy(update={"content": renamed(block.content, names)}) if block.label == "table" else block
+        block.model_copy(update={"content": rename_images(block.content, names)}) if block.label == "table" else block
         for block in page.result.blocks
     ]
     return Restructured(
@@ -132,10 +132,10 @@ def _returned(images: Mapping[str, str] | None, params: RestructurePagesRequest)
 def _exports(name: str, pages: Sequence[Restructured], params: RestructurePagesRequest) -> DocumentExports | None:
     if not params.output_formats:
         return None
-    from gateway.assembly.word.document import WordPage
+    from gateway.assembly.docx.writer import DocxPage
 
     pictures = {key: data for page in pages for key, data in decoded_pictures(page.images or {}).items()}
-    return word_export(name, [WordPage(page.result, page.options, page.keys) for page in pages], pictures)
+    return word_export(name, [DocxPage(page.result, page.options, page.keys) for page in pages], pictures)
 
 
 def _numbers(pages: Sequence[Restructured]) -> dict[str, int]:
@@ -185,6 +185,6 @@ def _entry(
 
 def _content(page: Restructured, block: Block) -> str:
     is_formatted = page.given.model_settings.get("format_block_content") is True
-    if not is_formatted or not shown([block], page.options):
+    if not is_formatted or not visible_blocks([block], page.options):
         return block.content
     return block_markdown(block, page.keys.get(block.id), page.result.width)

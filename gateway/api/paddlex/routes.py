@@ -36,7 +36,7 @@ from gateway.api.paddlex.validation import Params, log_id_of, parse_object, pars
 from gateway.api.paddlex.visualize import page_picture, page_pictures
 from gateway.api.problems import request_id
 from gateway.errors import ServiceError
-from gateway.intake import content
+from gateway.intake.spool import SpooledFile
 from gateway.model import Document
 from gateway.page import PageView, ReadPage
 from gateway.recognition.fairness import Urgency
@@ -59,7 +59,7 @@ HEADERS = {"Content-Type": "application/json"}
 async def layout_parsing(request: Request, service: ServiceDep, scope: RequestScope) -> Response:
     urgency = requested_priority(request)
     deadline = admit_document(service, scope, urgency)
-    body = await read_body(content.received(request.stream()), deadline)
+    body = await read_body(SpooledFile.from_stream(request.stream()), deadline)
     log_id, params, source = await parse_body(body, partial(_parse_document, request))
     work = partial(_answer, service, source, params, log_id, deadline, urgency)
     response = await cancel_on_disconnect(request.receive, idempotent(request, lambda: (body.sha256,), work))
@@ -77,7 +77,7 @@ async def layout_parsing(request: Request, service: ServiceDep, scope: RequestSc
 )
 async def restructure_pages(request: Request, service: ServiceDep, scope: RequestScope) -> Response:
     deadline = admit_restructuring(service, scope)
-    body = await read_body(content.received(request.stream()), deadline)
+    body = await read_body(SpooledFile.from_stream(request.stream()), deadline)
     log_id, params = await parse_body(body, partial(_parse, request, RestructurePagesRequest))
     del body
     max_pages = service.settings.max_pages

@@ -6,15 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from gateway.assembly.images import image_key
-from gateway.assembly.labels import LABELS
 from gateway.assembly.markdown import block_markdown
-from gateway.assembly.page import picture_keys, shown
-from gateway.assembly.restructure import renamed
+from gateway.assembly.page import image_key, picture_keys, visible_blocks
+from gateway.assembly.restructure import rename_images
 from gateway.intake.sniff import PDF
+from gateway.labels import LABELS
 from gateway.model import BBox, Block, Document, OcrOptions, Polygon, Region, Spot
 from gateway.page import ReadPage
-from gateway.recognition.tasks import PADDLEOCR_VL_DPI
+from gateway.tasks import PADDLEOCR_VL_DPI
 
 CLASS_IDS = {label: at for at, label in enumerate(sorted(LABELS))}
 
@@ -136,7 +135,8 @@ def _formatted(page: ReadPage, options: OcrOptions) -> dict[str, str]:
     result = page.result
     keys = picture_keys(result.page, result.blocks, options)
     return {
-        block.id: block_markdown(block, keys.get(block.id), result.width) for block in shown(result.blocks, options)
+        block.id: block_markdown(block, keys.get(block.id), result.width)
+        for block in visible_blocks(result.blocks, options)
     }
 
 
@@ -192,7 +192,7 @@ def in_paddlex_units(page: ReadPage) -> ReadPage:
             "width": round(result.width * scale),
             "height": round(result.height * scale),
             "dpi": PADDLEOCR_VL_DPI,
-            "markdown": renamed(result.markdown, keys),
+            "markdown": rename_images(result.markdown, keys),
             "blocks": [_scaled_block(block, scale, keys) for block in result.blocks],
         }
     )
@@ -210,7 +210,7 @@ def _scaled_block(block: Block, scale: float, keys: Mapping[str, str]) -> Block:
         "bbox": _scaled_box(block.bbox, scale),
         "polygon": _scaled_polygon(block.polygon, scale),
         "spots": block.spots and [_scaled_spot(spot, scale) for spot in block.spots],
-        "content": renamed(block.content, keys),
+        "content": rename_images(block.content, keys),
     }
     return block.model_copy(update=update)
 

@@ -12,7 +12,7 @@ import pydantic_core
 from pydantic import BaseModel, ValidationError
 
 from gateway.errors import ServiceError
-from gateway.intake.content import kept
+from gateway.intake.spool import SpooledFile
 from gateway.session import DocumentSource
 
 Params = TypeVar("Params", bound=BaseModel)
@@ -64,7 +64,7 @@ def source_of(file: str) -> DocumentSource:
         raise ServiceError(400, "invalid_base64", f"`file` is neither a URL nor base64: {error}.") from None
     if not data:
         raise ServiceError(400, "empty_document", "`file` is empty.")
-    return DocumentSource(kept(data))
+    return DocumentSource(SpooledFile.from_bytes(data))
 
 
 def _path(loc: Sequence[str | int]) -> str:

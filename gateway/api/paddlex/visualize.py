@@ -15,10 +15,11 @@ from pydantic import Field
 
 from gateway.api.paddlex.schema import Camel
 from gateway.api.paddlex.to_paddlex import CLASS_IDS, ordered
-from gateway.assembly.clean import without_controls
+from gateway.assembly.clean import strip_controls
 from gateway.model import BBox, PageImage, PageResult, Pixels, Region
 from gateway.orientation import turned
-from gateway.recognition.crops import clip, cut_picture
+from gateway.recognition.crops import cut_picture
+from textlines.geometry import clip_nonempty
 
 INPUT_IMAGE = "input_img"
 
@@ -131,7 +132,7 @@ def _write_spot(canvas: Pixels, text: str, corners: Corners) -> None:
     OpenCV crashes on half a character, so none may come here.
     """
     left, top, width, height = cv2.boundingRect(corners)
-    line, font = " ".join(without_controls(text).split())[:_LONGEST_SPOT], cv2.FontFace("sans")
+    line, font = " ".join(strip_controls(text).split())[:_LONGEST_SPOT], cv2.FontFace("sans")
     size = max(1, min(int(_LINE_SHARE * height), _LARGEST_PRINT))
     _, _, wide, _ = cv2.getTextSize((0, 0), line, (0, 0), font, size)
     size = max(1, int(size * min(1, width / max(wide, 1))))
@@ -151,14 +152,14 @@ def _write_label(canvas: Pixels, region: Region, order: int | None, box: BBox) -
 
 def _outline(region: Region, page: PageImage, scale: float) -> Corners:
     """Corners on the canvas, shape (corners, 2), inside it: OpenCV takes 32-bit numbers only."""
-    x1, y1, x2, y2 = clip(region.bbox, page.pixels)
+    x1, y1, x2, y2 = clip_nonempty(region.bbox, page.width, page.height)
     corners = region.polygon or ((x1, y1), (x2, y1), (x2, y2), (x1, y2))
     inside = np.clip(np.array(corners, dtype=np.float64), 0, (page.width - 1, page.height - 1))
     return np.asarray((inside * scale).round(), dtype=np.int32)
 
 
 def _box(region: Region, page: PageImage, scale: float) -> BBox:
-    x1, y1, x2, y2 = (int(value * scale) for value in clip(region.bbox, page.pixels))
+    x1, y1, x2, y2 = (int(value * scale) for value in clip_nonempty(region.bbox, page.width, page.height))
     return x1, y1, x2, y2
 
 
@@ -210,7 +211,7 @@ def _jpeg(pixels: Pixels) -> bytes:
 
 
 if TYPE_CHECKING:
-    from gateway.assembly.word.document import WordPage
+    from gateway.assembly.docx.writer import DocxPage
 
 
 class ExportContent(Camel):
@@ -222,11 +223,11 @@ class DocumentExports(Camel):
     docx: ExportContent
 
 
-def word_export(name: str, pages: Sequence[WordPage], pictures: Mapping[str, bytes]) -> DocumentExports:
+def word_export(name: str, pages: Sequence[DocxPage], pictures: Mapping[str, bytes]) -> DocumentExports:
     """`pictures`: key to JPEG or PNG. A tenth of a second and more of CPU for a page."""
-    from gateway.assembly.word.document import word_document
+    from gateway.assembly.docx.writer import build_docx
 
-    content = base64.b64encode(word_document(pages, pictures)).decode("ascii")
+    content = base64.b64encode(build_docx(pages, pictures)).decode("ascii")
     return DocumentExports(docx=ExportContent(content=content, file_name=f"{name}.docx"))
 
 

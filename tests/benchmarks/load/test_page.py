@@ -5,7 +5,7 @@ import pypdfium2 as pdfium
 from benchmarks.load.page import boxes, document
 from gateway.model import OcrOptions, Region
 from gateway.recognition.groups import grouped
-from gateway.recognition.tasks import task_for
+from gateway.tasks import task_for
 
 
 def test_a_document_has_its_pages_and_print_on_each() -> None:

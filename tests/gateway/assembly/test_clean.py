@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.assembly.clean import clean_reading
-from gateway.assembly.labels import LABELS
+from gateway.labels import LABELS
 from gateway.model import Reading, Region
 
 
@@ -35,11 +35,11 @@ def test_formulas_stand_in_dollars(label: str, read: str, expected: str) -> None
 
 
 @pytest.mark.parametrize("read", [r"the regex \(.*\) costs $5", "_" * 2000])
-def test_what_pp_ocr_read_is_left_as_the_page_shows_it(read: str) -> None:
+def test_pp_ocr_readings_stay(read: str) -> None:
     assert cleaned(read, is_vlm=False) == Reading(read)
 
 
-def test_a_loop_is_trimmed_and_named() -> None:
+def test_loop_is_cut_and_named() -> None:
     reading = cleaned("so it goes " * 200, error="The reading was cut off at 4096 tokens.", status="truncated")
     assert reading.text == "so it goes"
     assert reading.status == "truncated"
@@ -47,17 +47,17 @@ def test_a_loop_is_trimmed_and_named() -> None:
     assert reading.error.startswith("The reading was cut off at 4096 tokens. The reading repeated itself; ")
 
 
-def test_a_loop_that_ended_by_itself_is_named_too() -> None:
+def test_finished_loop_is_named() -> None:
     reading = cleaned("so it goes " * 200)
     assert (reading.text, reading.status) == ("so it goes", "truncated")
 
 
-def test_controls_go_and_halves_of_characters_can_be_sent() -> None:
+def test_controls_and_surrogates() -> None:
     reading = cleaned("a\x00b\x1b[0m\ud83d\r\nnext\x0cpage", is_vlm=False)
     assert reading.text == "ab[0m\ufffd\nnext\npage"
     assert json.dumps(reading.text, ensure_ascii=False).encode()
 
 
 @given(st.text(st.characters(), max_size=80), st.sampled_from(sorted(LABELS)), st.booleans())
-def test_any_reading_is_taken(text: str, label: str, is_vlm: bool) -> None:
+def test_any_reading(text: str, label: str, is_vlm: bool) -> None:
     cleaned(text, label, is_vlm=is_vlm).text.encode()

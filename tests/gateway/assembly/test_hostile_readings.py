@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from gateway.api.paddlex.to_paddlex import in_paddlex_units, pruned_result
 from gateway.assembly.clean import clean_reading
-from gateway.assembly.labels import LABELS
 from gateway.assembly.page import assemble_page
 from gateway.assembly.render import html_frame, render_html, render_markdown, render_text
-from gateway.assembly.restructure import restructured
+from gateway.assembly.restructure import restructure_pages
+from gateway.labels import LABELS
 from gateway.model import BBox, BlockStatus, OcrOptions, PageResult, Reading, Region
 from gateway.page import ReadPage
 from gateway.recognition.figures import with_tags
@@ -119,7 +119,7 @@ def letters(text: str) -> list[str]:
 
 @settings(deadline=None, max_examples=300)
 @given(parts=PARTS, options=OPTIONS, is_vlm=st.booleans())
-def test_markup_in_every_format_is_ours_and_well_formed(parts: Parts, options: OcrOptions, is_vlm: bool) -> None:
+def test_markup_is_well_formed(parts: Parts, options: OcrOptions, is_vlm: bool) -> None:
     page = page_of(parts, options, is_vlm=is_vlm)
     for each in (page, in_paddlex_units(page)):
         Markup(each.result.markdown)
@@ -140,7 +140,7 @@ def test_markup_in_every_format_is_ours_and_well_formed(parts: Parts, options: O
 
 @settings(deadline=None, max_examples=300)
 @given(parts=PARTS, is_vlm=st.booleans())
-def test_each_letter_that_was_read_is_in_the_json(parts: Parts, is_vlm: bool) -> None:
+def test_json_keeps_all_letters(parts: Parts, is_vlm: bool) -> None:
     kept = [part for part in parts if part[3] == "ok" and part[0] != "table"]
     page = page_of(kept, OcrOptions(), is_vlm=is_vlm).result
     for block, (_, _, text, _) in zip(page.blocks, kept, strict=False):
@@ -151,9 +151,7 @@ def test_each_letter_that_was_read_is_in_the_json(parts: Parts, is_vlm: bool) ->
 
 @settings(deadline=None)
 @given(parts=PARTS, options=OPTIONS, formatted=st.booleans(), is_vlm=st.booleans())
-def test_paddlex_s_page_is_made_of_any_reading(
-    parts: Parts, options: OcrOptions, formatted: bool, is_vlm: bool
-) -> None:
+def test_paddlex_page_of_any_reading(parts: Parts, options: OcrOptions, formatted: bool, is_vlm: bool) -> None:
     page = in_paddlex_units(page_of(parts, options, is_vlm=is_vlm))
     switches = ("use_layout_detection", "return_layout_polygon_points")
     settings_ = {**dict.fromkeys(switches, True), "format_block_content": formatted}
@@ -167,10 +165,10 @@ def test_paddlex_s_page_is_made_of_any_reading(
 
 @settings(deadline=None)
 @given(parts=PARTS, more=PARTS, options=OPTIONS)
-def test_pages_of_any_readings_are_put_together(parts: Parts, more: Parts, options: OcrOptions) -> None:
+def test_restructure_any_readings(parts: Parts, more: Parts, options: OcrOptions) -> None:
     first = page_of(parts, options, is_vlm=True).result
     second = page_of(more, options, is_vlm=True).result.model_copy(update={"page": 2})
-    pages = restructured([first, second], options)
+    pages = restructure_pages([first, second], options)
     assert [len(page.blocks) for page in pages] == [len(first.blocks), len(second.blocks)]
     for page in pages:
         Markup(page.markdown.replace("imgs/p2", "imgs/p1"))

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.assembly.labels import LABELS
 from gateway.assembly.markdown import block_markdown, page_markdown
+from gateway.labels import LABELS
 from gateway.model import Block
 
 
@@ -52,28 +52,28 @@ def block(label: str, content: str, number: int = 1) -> Block:
         ("text", "", ""),
     ],
 )
-def test_a_label_has_its_markdown(label: str, content: str, expected: str) -> None:
+def test_markdown_by_label(label: str, content: str, expected: str) -> None:
     assert block_markdown(block(label, content), None, 1000) == expected
 
 
-def test_a_chart_that_was_read_is_a_table() -> None:
+def test_chart_table() -> None:
     markdown = block_markdown(block("chart", "a | b\n1 | 2"), None, 1000)
     assert markdown.startswith("<table border=1")
     assert "<th>a</th>" in markdown
 
 
-def test_html_that_was_read_in_a_chart_stays_text() -> None:
+def test_chart_html_stays_text() -> None:
     markdown = block_markdown(block("chart", "<table><script>a()</script></table>"), None, 1000)
     assert markdown == "&lt;table>&lt;script>a()&lt;/script>&lt;/table>"
 
 
-def test_a_picture_is_centred_and_as_wide_as_on_the_page() -> None:
+def test_picture_width() -> None:
     assert block_markdown(block("image", ""), "imgs/a.jpg", 1000) == (
         '<div style="text-align: center;"><img src="imgs/a.jpg" alt="Image" width="25%" /></div>'
     )
 
 
-def test_blocks_stand_one_blank_line_apart_and_empty_ones_leave_no_gap() -> None:
+def test_blank_lines_between_blocks() -> None:
     blocks = [block("doc_title", "T", 1), block("text", " ", 2), block("image", "", 3), block("text", "end", 4)]
     markdown = page_markdown(blocks, {"p1-b3": "imgs/a.jpg"}, 1000)
     assert markdown.split("\n\n")[0] == "# T"
@@ -82,7 +82,7 @@ def test_blocks_stand_one_blank_line_apart_and_empty_ones_leave_no_gap() -> None
     assert markdown.count("<img") == 1
 
 
-def test_a_formula_number_joins_its_formula_and_is_never_lost() -> None:
+def test_formula_numbers() -> None:
     pair = [block("display_formula", "a=b", 1), block("formula_number", "(3)", 2)]
     assert page_markdown(pair, {}, 1000) == r"$$ a=b \tag*{(3)} $$"
     assert page_markdown(pair[::-1], {}, 1000) == "(3)\n\n$$ a=b $$"
@@ -93,7 +93,7 @@ def test_a_formula_number_joins_its_formula_and_is_never_lost() -> None:
         st.tuples(st.sampled_from(sorted(LABELS)), st.text(alphabet="ab1 \n.-<>/$\\&#|(中", max_size=30)), max_size=6
     )
 )
-def test_no_letter_is_dropped_from_any_block(parts: list[tuple[str, str]]) -> None:
+def test_blocks_keep_all_letters(parts: list[tuple[str, str]]) -> None:
     blocks = [block(label, content, at) for at, (label, content) in enumerate(parts, 1)]
     markdown = re.sub(r"</?(?:div|table|thead|tbody|tr|th|td)\b[^>]*>", "", page_markdown(blocks, {}, 1000))
     markdown = markdown.replace(r"\tag*", "").replace("&lt;", "").replace("&gt;", "").replace("&amp;", "")

@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
-from gateway.assembly.page import assemble_failure, assemble_page
-from gateway.model import OcrOptions, PageFailure, PageResult, Reading, Region
+import re
+from html.parser import HTMLParser
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.assembly.page import assemble_failure, assemble_page, image_key, parse_spots
+from gateway.assembly.render import render_text
+from gateway.model import OcrOptions, PageFailure, PageResult, Polygon, Reading, Region
 
 LABELS = ("doc_title", "text", "image", "footer", "table")
 REGIONS = [Region(label, (0, at * 10, 100, at * 10 + 10), at + 1, 0.9) for at, label in enumerate(LABELS)]
@@ -15,12 +23,20 @@ READINGS = [
     Reading("<fcel>x<nl>"),
 ]
 
+KEY = "imgs/p1_img_in_image_box_10_10_90_90.jpg"
+TABLE = Region("table", (0, 0, 400, 300), 1)
+PICTURE = Region("image", (10, 10, 90, 90), 2, holder=1, tag="[F25]")
+SKIPPED = Reading(status="skipped")
+PAGE = (0, 0, 2000, 500)
+CORNERS = "<|LOC_0|><|LOC_100|><|LOC_500|><|LOC_100|><|LOC_500|><|LOC_200|><|LOC_0|><|LOC_200|>"
+PIXELS = ((0, 50), (1000, 50), (1000, 100), (0, 100))
+
 
 def assemble(readings: list[Reading] = READINGS, options: OcrOptions | None = None) -> PageResult:
     return assemble_page(3, 200, 300, 144, REGIONS, readings, options or OcrOptions())
 
 
-def test_each_region_becomes_a_block_and_what_is_ignored_stays_in_json_only() -> None:
+def test_blocks_and_markdown() -> None:
     page = assemble()
     assert [(block.id, block.label, block.order) for block in page.blocks] == [
         (f"p3-b{at}", label, at) for at, label in enumerate(LABELS, 1)
@@ -38,28 +54,28 @@ def test_each_region_becomes_a_block_and_what_is_ignored_stays_in_json_only() ->
     assert (page.status, page.warnings) == ("ok", [])
 
 
-def test_ignore_labels_decide_what_markdown_shows() -> None:
+def test_ignore_labels() -> None:
     markdown = assemble(options=OcrOptions(ignore_labels=frozenset({"text"}))).markdown
     assert "page 3" in markdown
     assert "some" not in markdown
 
 
-def test_no_pictures_means_none_in_the_markdown() -> None:
+def test_images_none() -> None:
     assert "<img" not in assemble(options=OcrOptions(images="none")).markdown
 
 
-def test_a_table_that_is_no_otsl_keeps_its_text() -> None:
+def test_table_without_otsl_keeps_text() -> None:
     page = assemble([*READINGS[:4], Reading("x y\nz")])
     assert page.blocks[4].content == "x y\nz"
     assert page.markdown.endswith("x y  \nz")
 
 
-def test_html_that_a_vlm_wrote_for_a_table_is_made_safe() -> None:
+def test_html_table_is_sanitized() -> None:
     page = assemble([*READINGS[:4], Reading("<table><tr><td><script>x()</script></td></tr></table>")])
     assert page.blocks[4].content == "<table><tr><td>&lt;script&gt;x()&lt;/script&gt;</td></tr></table>"
 
 
-def test_spotted_texts_have_their_places_in_json_and_their_words_in_markdown() -> None:
+def test_spotting_blocks() -> None:
     answer = "one" + "<|LOC_100|><|LOC_200|>" * 4 + "\n<b>two" + "<|LOC_500|>" * 8
     page = assemble_page(
         1, 200, 300, None, [Region("spotting", (0, 0, 200, 300), 1)], [Reading(answer)], OcrOptions(task="spotting")
@@ -70,7 +86,7 @@ def test_spotted_texts_have_their_places_in_json_and_their_words_in_markdown() -
     assert (block.content, page.markdown) == ("one\n\n<b>two", "one  \n&lt;b>two")
 
 
-def test_a_lost_block_costs_itself_and_is_named() -> None:
+def test_failed_block_is_named() -> None:
     page = assemble([READINGS[0], Reading(status="failed", error="timed out"), *READINGS[2:]])
     assert page.status == "partial"
     assert page.warnings == ["page 3: block p3-b2 (text) failed: timed out"]
@@ -78,24 +94,24 @@ def test_a_lost_block_costs_itself_and_is_named() -> None:
     assert page.markdown.startswith("# A title\n\n<div")
 
 
-def test_a_truncated_block_keeps_its_text_and_is_named() -> None:
+def test_truncated_block_is_named() -> None:
     page = assemble([READINGS[0], Reading("begin", status="truncated"), *READINGS[2:]])
     assert page.status == "partial"
     assert len(page.warnings) == 1
     assert "begin" in page.markdown
 
 
-def test_a_page_without_any_reading_failed() -> None:
+def test_page_without_readings_fails() -> None:
     assert assemble([Reading(status="failed", error="gone")] * 5).status == "failed"
 
 
-def test_a_page_without_pixels_says_why() -> None:
+def test_page_failure_says_why() -> None:
     page = assemble_failure(PageFailure(2, "page_unreadable", "The page could not be rendered."))
     assert (page.page, page.status, page.markdown, page.blocks) == (2, "failed", "", [])
     assert page.warnings == ["page 2: page_unreadable: The page could not be rendered."]
 
 
-def test_whole_blocks_that_were_read_with_less_confidence_than_asked_for_are_named() -> None:
+def test_low_confidence_is_named() -> None:
     readings = [Reading("sure", confidence=0.9), Reading("unsure", confidence=0.41), *READINGS[2:]]
     page = assemble(readings, OcrOptions(min_confidence=0.6))
     assert (page.status, page.blocks[1].status) == ("ok", "ok")
@@ -103,16 +119,120 @@ def test_whole_blocks_that_were_read_with_less_confidence_than_asked_for_are_nam
     assert assemble(readings).warnings == []
 
 
-def test_blocks_that_were_read_as_empty_are_named() -> None:
+def test_empty_blocks_are_named() -> None:
     page = assemble([READINGS[0], Reading(""), *READINGS[2:]])
     assert (page.status, page.blocks[1].status) == ("ok", "ok")
     assert page.warnings == ["page 3: block p3-b2 (text) was read as empty"]
 
 
-def test_pictures_without_text_and_parts_of_a_paragraph_that_another_holds_are_no_empty_blocks() -> None:
+def test_pictures_and_groups_are_not_empty() -> None:
     labels = ("text", "image", "text")
     regions = [Region(label, (0, at * 9, 99, at * 9 + 9), at, 0.9, group=1) for at, label in enumerate(labels, 1)]
     page = assemble_page(
         1, 99, 99, None, regions, [Reading("whole"), Reading(), Reading()], OcrOptions(image_text=True)
     )
     assert page.warnings == []
+
+
+def assemble_table(table: str, picture: Reading = SKIPPED, **options: object) -> PageResult:
+    readings = [Reading(table), picture]
+    return assemble_page(1, 500, 500, None, [TABLE, PICTURE], readings, OcrOptions(**options))  # type: ignore[arg-type]
+
+
+def images(text: str) -> list[dict[str, str | None]]:
+    found = []
+
+    class Seen(HTMLParser):
+        def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+            if tag == "img":
+                found.append(dict(attrs))
+
+    Seen().feed(text)
+    return found
+
+
+@pytest.mark.parametrize("tag", ["[F25]", "[ F 25 ]"])
+def test_tag_becomes_picture(tag: str) -> None:
+    page = assemble_table(f"<fcel>Logo {tag}<fcel>ACME<nl>")
+    [table] = page.blocks
+    assert table.content == f'<table><tr><td>Logo <img src="{KEY}" alt="Image" /></td><td>ACME</td></tr></table>'
+    assert images(page.markdown) == [{"src": KEY, "alt": "Image"}]
+
+
+def test_other_tags_stay_text() -> None:
+    page = assemble_table("<fcel>[F25]<fcel>[F2]<fcel>[F255]<nl>")
+    assert "<td>[F2]</td><td>[F255]</td>" in page.blocks[0].content
+
+
+@pytest.mark.parametrize("table", ["<fcel>Logo<fcel>ACME<nl>", "no table [F25]", ""])
+def test_unread_tag_keeps_own_block(table: str) -> None:
+    page = assemble_table(table)
+    assert [block.label for block in page.blocks] == ["table", "image"]
+    assert [image["src"] for image in images(page.markdown)] == [KEY]
+
+
+def test_picture_text_in_cell() -> None:
+    page = assemble_table("<fcel>[F25]<nl>", Reading("A & <b>\nB"), image_text=True)
+    assert f'<td><img src="{KEY}" alt="Image" /><br>A &amp; &lt;b&gt;<br>B</td>' in page.blocks[0].content
+
+
+def test_cell_without_picture() -> None:
+    assert assemble_table("<fcel>[F25]<nl>", images="none").blocks[0].content == "<table><tr><td></td></tr></table>"
+
+
+def test_failed_picture_text_is_named() -> None:
+    page = assemble_table("<fcel>[F25]<nl>", Reading(status="failed", error="timed out"), image_text=True)
+    assert page.status == "partial"
+    assert "timed out" in page.warnings[0]
+
+
+def test_plain_text_without_pictures() -> None:
+    page = assemble_table("<fcel>Logo [F25]<fcel>ACME<nl>")
+    assert render_text(page, OcrOptions()) == "Logo \tACME"
+
+
+def spots(text: str) -> list[tuple[str, Polygon | None]]:
+    return [(spot.text, spot.polygon) for spot in parse_spots(text, PAGE)]
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        (f"one{CORNERS}\ntwo words{CORNERS}", [("one", PIXELS), ("two words", PIXELS)]),
+        (
+            f"<|TEXT_START|>one<|TEXT_END|><|LOC_BEGIN|>{CORNERS}<|LOC_END|>"
+            f"<|TEXT_START|>two<|TEXT_END|><|LOC_BEGIN|>{CORNERS}<|LOC_END|>",
+            [("one", PIXELS), ("two", PIXELS)],
+        ),
+        (f"one{CORNERS}cut<|LOC_1|><|LOC_2|>", [("one", PIXELS), ("cut", None)]),
+        ("no place", [("no place", None)]),
+        (f"one{CORNERS}{CORNERS}", [("one", PIXELS)]),
+        (CORNERS, []),
+        ("", []),
+    ],
+)
+def test_spot_corners(answer: str, expected: list[tuple[str, Polygon | None]]) -> None:
+    assert spots(answer) == expected
+
+
+def test_spot_corners_stay_inside() -> None:
+    [spot] = parse_spots("x" + "<|LOC_99999|>" * 8, (10, 20, 110, 220))
+    assert spot.polygon == ((110, 220),) * 4
+
+
+@given(
+    st.lists(
+        st.sampled_from(["a", "b c", "<", "|", "<|LOC_", "<|LOC_5|>", "<|TEXT_START|>", "<|LOC_END|>", "\n"]),
+        max_size=60,
+    )
+)
+def test_spots_keep_all_text(pieces: list[str]) -> None:
+    text = "".join(pieces)
+    bare = re.sub(r"<\|LOC_\d+\|>", "", re.sub(r"<\|(?:TEXT_START|LOC_END)\|>", "", text))
+    assert "".join("".join(spot.text for spot in parse_spots(text, PAGE)).split()) == "".join(bare.split())
+
+
+def test_image_keys_differ_by_page() -> None:
+    region = Region("image", (1, 2, 3, 4), 1)
+    assert image_key(1, region) == "imgs/p1_img_in_image_box_1_2_3_4.jpg"
+    assert image_key(2, region) != image_key(1, region)

@@ -42,7 +42,7 @@ class Seen(HTMLParser):
         self.text += data
 
 
-def test_a_page_is_a_standalone_document_with_its_structure() -> None:
+def test_standalone_html_page() -> None:
     text = html_of(
         page_of(("doc_title", "Title"), ("text", "- one\n- two"), ("table", "<fcel>A<lcel><nl><fcel>1<fcel>2<nl>"))
     )
@@ -62,14 +62,14 @@ def test_hostile_text_is_shown_and_harmless() -> None:
         assert "<script>alert(1)</script>" in seen.text.replace("< ", "<")
 
 
-def test_pictures_are_put_in_place_and_foreign_ones_are_not() -> None:
+def test_only_own_pictures() -> None:
     page = page_of(("image", ""), ("image", ""))
     page.markdown += '\n\n<img src="https://evil.example/track.png">'
     sources = [names.get("src") for tag, names in Seen(html_of(page, {KEY: "/9j/AAAA"})).tags if tag == "img"]
     assert sources == ["data:image/jpeg;base64,/9j/AAAA", "data:image/jpeg;base64,/9j/AAAA", None]
 
 
-def test_markdown_gets_urls_or_data_for_its_keys() -> None:
+def test_picture_sources() -> None:
     markdown = f'x <img src="{KEY}" alt="Image" />'
     assert '"/files/1/a.jpg"' in render_markdown(markdown, {KEY: "/files/1/a.jpg"})
     assert '"data:image/jpeg;base64,/9j/AA=="' in render_markdown(markdown, {KEY: "/9j/AA=="})
@@ -82,7 +82,7 @@ def test_formulas_come_through_letter_by_letter() -> None:
     assert latex in Seen(html_of(page_of(("text", f"so ${latex}$ holds")))).text
 
 
-def test_plain_text_has_tables_as_tab_separated_rows() -> None:
+def test_plain_text_tables() -> None:
     result = page_of(
         ("doc_title", "Title"),
         ("header", "left out"),
@@ -93,16 +93,16 @@ def test_plain_text_has_tables_as_tab_separated_rows() -> None:
     assert render_text(result, OcrOptions()) == "Title\n\nA & B\t\tc d\n1\t2\t3\n\na <b> line\nand another"
 
 
-def test_text_that_looks_like_a_table_is_text() -> None:
+def test_text_like_a_table() -> None:
     assert render_text(page_of(("text", "<table>is a tag")), OcrOptions()) == "<table>is a tag"
 
 
-def test_a_cell_over_rows_keeps_the_columns_below_it_in_line() -> None:
+def test_row_spans_in_plain_text() -> None:
     table = "<fcel>A<fcel>B<lcel><nl><ucel><fcel>C<fcel>D<nl><fcel>1<fcel>2<ucel><nl>"
     assert render_text(page_of(("table", table)), OcrOptions()) == "A\tB\t\n\tC\tD\n1\t2\t"
 
 
 @given(st.text(alphabet=st.sampled_from("ab<>/!?-&;lt\n\\$*_[]()`~|\"'=中"), max_size=60))
-def test_html_shows_every_letter_of_running_text(text: str) -> None:
+def test_html_keeps_all_letters(text: str) -> None:
     seen = Seen(html_of(page_of(("text", text), ("text", "end of it"))))
     assert re.findall(r"[a-z中]", seen.text) == re.findall(r"[a-z中]", text + "end of it")

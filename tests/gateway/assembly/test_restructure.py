@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gateway.assembly.page import assemble_failure, assemble_page
-from gateway.assembly.restructure import renamed, restructured, unique_keys
+from gateway.assembly.restructure import assign_unique_keys, rename_images, restructure_pages
 from gateway.model import OcrOptions, PageFailure, PageResult, Reading, Region
 
 OPTIONS = OcrOptions()
@@ -23,8 +23,8 @@ PAGES = [
 ]
 
 
-def test_markdown_shows_what_was_put_together() -> None:
-    first, second, failed = restructured(PAGES, OPTIONS)
+def test_markdown_of_merged_blocks() -> None:
+    first, second, failed = restructure_pages(PAGES, OPTIONS)
     assert first.markdown.startswith("## Introduction\n\nWe begin and end.\n\n<table")
     assert "<tr><td>a</td><td>b</td></tr><tr><td>c</td><td>d</td></tr>" in first.markdown
     assert second.markdown.startswith('<div style="text-align: center;"><img src="imgs/p2_img_in_image')
@@ -32,27 +32,30 @@ def test_markdown_shows_what_was_put_together() -> None:
     assert failed == PAGES[2]
 
 
-def test_nothing_that_was_not_asked_for_is_done() -> None:
-    assert restructured(PAGES, OPTIONS, merge_tables=False, relevel_titles=False, join_paragraphs=False) == PAGES
+def test_options_off() -> None:
+    assert restructure_pages(PAGES, OPTIONS, merge_tables=False, relevel_titles=False, join_paragraphs=False) == PAGES
 
 
-def test_levels_are_in_the_markdown() -> None:
+def test_title_levels_in_markdown() -> None:
     pages = [page(1, ("paragraph_title", "1 One"), ("paragraph_title", "(a) is text"), ("paragraph_title", "(1) Deep"))]
-    assert "## 1 One" in restructured(pages, OPTIONS)[0].markdown.splitlines()
+    assert "## 1 One" in restructure_pages(pages, OPTIONS)[0].markdown.splitlines()
 
 
-def test_pictures_of_two_pages_with_one_name_are_both_kept() -> None:
+def test_equal_picture_names() -> None:
     key = "imgs/img_in_image_box_1_2_3_4.jpg"
-    first, second, none, fourth = unique_keys([(1, [key]), (2, [key, "imgs/other.jpg"]), (3, []), (4, [key])])
+    first, second, none, fourth = assign_unique_keys([(1, [key]), (2, [key, "imgs/other.jpg"]), (3, []), (4, [key])])
     assert (first, none) == ({key: key}, {})
     assert second == {key: "imgs/p2_img_in_image_box_1_2_3_4.jpg", "imgs/other.jpg": "imgs/other.jpg"}
     assert fourth == {key: "imgs/p4_img_in_image_box_1_2_3_4.jpg"}
     text = f'<img src="{key}" /> and ![]({key}), but {key} and "quoted" (text)'
-    assert renamed(text, second) == f'<img src="{second[key]}" /> and ![]({second[key]}), but {key} and "quoted" (text)'
-    assert renamed(text, none) == renamed(text, first) == text
+    assert (
+        rename_images(text, second)
+        == f'<img src="{second[key]}" /> and ![]({second[key]}), but {key} and "quoted" (text)'
+    )
+    assert rename_images(text, none) == rename_images(text, first) == text
 
 
-def test_a_client_that_takes_the_next_names_too_gets_free_ones() -> None:
+def test_occupied_picture_names() -> None:
     first = ["a", "p2_a", *(f"p2_{number}_a" for number in range(2, 50))]
-    _, second = unique_keys([(1, first), (2, ["a", "p2_a"])])
+    _, second = assign_unique_keys([(1, first), (2, ["a", "p2_a"])])
     assert len({*first, *second.values()}) == len(first) + 2

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from gateway.intake.workers import RenderPool
+from gateway.intake.render.pool import RenderPool
 from gateway.settings import Settings
 
 

@@ -10,8 +10,8 @@ import zlib
 from PIL import Image
 from reportlab.pdfgen.canvas import Canvas
 
-from gateway.intake.content import kept
-from gateway.intake.view import FileView
+from gateway.intake.render.page_source import FileView
+from gateway.intake.spool import SpooledFile
 
 RED, WHITE, BLACK = (255, 0, 0), (255, 255, 255), (0, 0, 0)
 
@@ -92,11 +92,17 @@ def white_is_zero_tiff(values: bytes, width: int, bits: int) -> bytes:
 
 
 class _View(FileView):
+    """Keeps the bytes until nothing refers to the view."""
+
+    def __init__(self, file: SpooledFile) -> None:
+        self._spooled = file
+        with file.open_fd() as descriptor:
+            super().__init__(os.dup(descriptor))
+
     def __del__(self) -> None:
         self.close()
 
 
 def view(data: bytes) -> FileView:
-    """Bytes as a worker gets them; closed when nothing refers to them."""
-    with kept(data).lend() as descriptor:
-        return _View(os.dup(descriptor))
+    """Bytes as a worker gets them."""
+    return _View(SpooledFile.from_bytes(data))

@@ -8,9 +8,9 @@ from PIL import Image
 from reportlab.lib.pdfencrypt import StandardEncryption
 
 from gateway.errors import ServiceError
-from gateway.intake.content import kept
 from gateway.intake.document import clean_name, open_document
-from gateway.intake.workers import RenderPool
+from gateway.intake.render.pool import RenderPool
+from gateway.intake.spool import SpooledFile
 from gateway.model import Document, PageFailure, PageImage
 from gateway.settings import Settings
 from tests.gateway.intake.files import RED, WHITE, encode, mixed_pdf, noise, pdf, picture, png_that_claims
@@ -19,7 +19,7 @@ from tests.gateway.intake.files import RED, WHITE, encode, mixed_pdf, noise, pdf
 async def opened(
     pool: RenderPool, settings: Settings, data: bytes, name: str = "a.pdf", pages: str | None = None
 ) -> Document:
-    return await open_document(kept(data), name, pages=pages, dpi=144, pool=pool, settings=settings)
+    return await open_document(SpooledFile.from_bytes(data), name, pages=pages, dpi=144, pool=pool, settings=settings)
 
 
 async def pages_of(document: Document) -> list[PageImage | PageFailure]:
@@ -47,13 +47,15 @@ async def test_pdf_to_pages(pool: RenderPool, settings: Settings) -> None:
 
 
 async def test_dpi_option(pool: RenderPool, settings: Settings) -> None:
-    document = await open_document(kept(pdf(pages=1)), "a", pages=None, dpi=72, pool=pool, settings=settings)
+    document = await open_document(
+        SpooledFile.from_bytes(pdf(pages=1)), "a", pages=None, dpi=72, pool=pool, settings=settings
+    )
     (page,) = await pages_of(document)
     assert isinstance(page, PageImage)
     assert (page.width, page.dpi) == (200, 72)
 
 
-async def test_image_to_one_page_that_can_be_read_twice(pool: RenderPool, settings: Settings) -> None:
+async def test_image_pages_twice(pool: RenderPool, settings: Settings) -> None:
     document = await opened(pool, settings, encode(picture(), "PNG", dpi=(200, 200)), "scan.jpg")
     assert (document.media_type, document.pages_total, document.selected) == ("image/png", 1, (1,))
     for _ in range(2):
@@ -86,7 +88,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("case", BAD)
-async def test_bad_input_has_a_code_and_the_next_request_works(pool: RenderPool, settings: Settings, case: str) -> None:
+async def test_bad_input_codes(pool: RenderPool, settings: Settings, case: str) -> None:
     data, pages, status, code = BAD[case]
     with pytest.raises(ServiceError) as caught:
         await opened(pool, settings, data, "a.pdf", pages)
@@ -96,18 +98,18 @@ async def test_bad_input_has_a_code_and_the_next_request_works(pool: RenderPool,
     assert isinstance(page, PageImage)
 
 
-async def test_pages_beyond_the_end_says_how_many_there_are(pool: RenderPool, settings: Settings) -> None:
+async def test_pages_beyond_the_end(pool: RenderPool, settings: Settings) -> None:
     with pytest.raises(ServiceError, match="3 pages"):
         await opened(pool, settings, pdf(pages=3), pages="9-")
 
 
-async def test_few_pages_of_a_long_file_are_served(pool: RenderPool, settings: Settings) -> None:
+async def test_few_pages_of_long_file(pool: RenderPool, settings: Settings) -> None:
     document = await opened(pool, settings, pdf(pages=11), pages="11")
     assert document.pages_total == 11
     assert len(await pages_of(document)) == 1
 
 
-async def test_a_huge_page_among_good_ones_costs_itself(pool: RenderPool, settings: Settings) -> None:
+async def test_huge_page_costs_itself(pool: RenderPool, settings: Settings) -> None:
     document = await opened(pool, settings, mixed_pdf([(100, 100), (14_400, 14_400), (100, 100)]))
     first, second, third = await pages_of(document)
     assert isinstance(first, PageImage)
@@ -117,7 +119,7 @@ async def test_a_huge_page_among_good_ones_costs_itself(pool: RenderPool, settin
     assert isinstance(third, PageImage)
 
 
-async def test_a_damaged_or_huge_frame_costs_itself(pool: RenderPool, settings: Settings) -> None:
+async def test_bad_frame_costs_itself(pool: RenderPool, settings: Settings) -> None:
     good, huge = picture(), Image.new("1", (2000, 2000))
     data = encode(good, "TIFF", save_all=True, append_images=[huge, good, noise()])
     pages = await pages_of(await opened(pool, settings, data[:-60_000]))
@@ -129,7 +131,7 @@ async def test_a_damaged_or_huge_frame_costs_itself(pool: RenderPool, settings: 
     assert [page.code for page in pages[3:] if isinstance(page, PageFailure)] == ["damaged_image"]
 
 
-async def test_documents_side_by_side_keep_their_pages(pool: RenderPool, settings: Settings) -> None:
+async def test_concurrent_documents(pool: RenderPool, settings: Settings) -> None:
     sizes = [(100, 50 + 10 * at) for at in range(20)]
     documents = await asyncio.gather(*(opened(pool, settings, pdf(pages=2, size=size)) for size in sizes))
     results = await asyncio.gather(*(pages_of(document) for document in documents))
@@ -140,7 +142,7 @@ async def test_documents_side_by_side_keep_their_pages(pool: RenderPool, setting
         ]
 
 
-async def test_a_page_that_needs_too_much_memory_fails_alone() -> None:
+async def test_page_out_of_memory() -> None:
     settings = Settings(_env_file=None, render_workers=1, render_memory_mb=256, max_pixels=200_000_000)
     pool = RenderPool(settings)
     await pool.start()
@@ -157,7 +159,7 @@ async def test_a_page_that_needs_too_much_memory_fails_alone() -> None:
         await pool.close()
 
 
-async def test_a_closed_document_gives_no_pages(pool: RenderPool, settings: Settings) -> None:
+async def test_closed_document(pool: RenderPool, settings: Settings) -> None:
     document = await opened(pool, settings, pdf())
     await document.close()
     with pytest.raises(RuntimeError):
@@ -178,9 +180,9 @@ async def test_a_closed_document_gives_no_pages(pool: RenderPool, settings: Sett
         ("e\u0301.pdf", "\u00e9.pdf"),
     ],
 )
-def test_name_is_only_for_people(name: str, cleaned: str) -> None:
+def test_clean_name(name: str, cleaned: str) -> None:
     assert clean_name(name) == cleaned
 
 
-def test_a_long_name_is_cut_between_characters() -> None:
+def test_long_name() -> None:
     assert clean_name("я" * 400) == "я" * 127

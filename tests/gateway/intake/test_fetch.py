@@ -12,8 +12,7 @@ import pytest
 from aiohttp import web
 
 from gateway.errors import ServiceError
-from gateway.intake.addresses import IPAddress
-from gateway.intake.fetch import FetchRules, fetch, rules_of
+from gateway.intake.fetch import FetchRules, IPAddress, fetch, fetch_rules, is_public, is_unicast
 from gateway.settings import Settings
 
 ALLOWED, FORBIDDEN = "127.0.0.1", "127.0.0.2"
@@ -89,7 +88,7 @@ async def refused(url: str, rules: FetchRules = RULES, names: Names | None = Non
     return caught.value
 
 
-async def test_a_file_is_fetched_with_nothing_but_its_name(origin: Origin) -> None:
+async def test_fetch_sends_no_extras(origin: Origin) -> None:
     content = await fetch(f"http://example.test:{origin.port}/a.png?q=1#part", RULES, Names([ALLOWED]))
     assert content.read() == b"the file"
     (request,) = origin.seen
@@ -99,12 +98,12 @@ async def test_a_file_is_fetched_with_nothing_but_its_name(origin: Origin) -> No
     assert request.headers["Accept-Encoding"] == "identity"
 
 
-async def test_the_environments_proxy_is_not_used(origin: Origin, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_environment_proxy_is_ignored(origin: Origin, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("http_proxy", "http://127.0.0.9:1")
     assert (await fetch(f"http://example.test:{origin.port}/", RULES, Names([ALLOWED]))).read() == b"the file"
 
 
-async def test_a_name_that_changes_its_answer_gains_nothing(origin: Origin) -> None:
+async def test_dns_rebinding(origin: Origin) -> None:
     names = Names([ALLOWED], [FORBIDDEN])
     await fetch(f"http://rebinding.test:{origin.port}/", RULES, names)
     assert names.asked == ["rebinding.test"]
@@ -113,14 +112,14 @@ async def test_a_name_that_changes_its_answer_gains_nothing(origin: Origin) -> N
     assert len(origin.seen) == 1
 
 
-async def test_a_redirect_to_the_same_name_is_looked_up_and_checked_again(origin: Origin) -> None:
+async def test_redirects_are_resolved_again(origin: Origin) -> None:
     origin.handler = lambda _: web.Response(status=302, headers={"Location": "/again"})
     error = await refused(f"http://rebinding.test:{origin.port}/", names=Names([ALLOWED], [FORBIDDEN]))
     assert error.code == "url_not_allowed"
     assert [request.path for request in origin.seen] == ["/"]
 
 
-async def test_one_private_address_among_public_ones_is_refused(origin: Origin) -> None:
+async def test_mixed_addresses_are_refused(origin: Origin) -> None:
     error = await refused(f"http://mixed.test:{origin.port}/", names=Names([ALLOWED, FORBIDDEN]))
     assert error.code == "url_not_allowed"
     assert not origin.seen
@@ -135,14 +134,14 @@ async def test_one_private_address_among_public_ones_is_refused(origin: Origin) 
         "http://me:pw@example.test:{port}/",
     ],
 )
-async def test_a_redirect_to_a_forbidden_place(origin: Origin, location: str) -> None:
+async def test_redirect_to_forbidden_address(origin: Origin, location: str) -> None:
     origin.handler = lambda _: web.Response(status=301, headers={"Location": location.format(port=origin.port)})
     error = await refused(f"http://example.test:{origin.port}/", names=Names([ALLOWED]))
     assert error.code == "url_not_allowed"
     assert len(origin.seen) == 1
 
 
-async def test_redirects_are_followed_three_times(origin: Origin) -> None:
+async def test_redirect_limit(origin: Origin) -> None:
     def moved(request: web.Request) -> web.Response:
         left = int(request.path.strip("/"))
         return web.Response(status=307, headers={"Location": f"/{left - 1}"}) if left else web.Response(body=b"here")
@@ -162,8 +161,8 @@ async def test_redirects_are_followed_three_times(origin: Origin) -> None:
         "http://１２７.0.0.1/", "http://127.0.0.1.:80/",
     ],
 )  # fmt: skip
-async def test_addresses_in_every_spelling_are_not_public(url: str) -> None:
-    error = await refused(url, rules_of(Settings(_env_file=None)))
+async def test_address_spellings(url: str) -> None:
+    error = await refused(url, fetch_rules(Settings(_env_file=None)))
     assert error.code in ("url_not_allowed", "url_unreachable")
     if error.code == "url_unreachable":
         assert "not known" in error.detail  # never connected to
@@ -178,26 +177,26 @@ async def test_addresses_in_every_spelling_are_not_public(url: str) -> None:
         "http://example.test\\@127.0.0.1/x", "data:image/png;base64,AA==", "http://exa mple.test/",
     ],
 )  # fmt: skip
-async def test_urls_that_are_never_asked_for(url: str) -> None:
+async def test_invalid_urls(url: str) -> None:
     names = Names([FORBIDDEN])
-    error = await refused(url, rules_of(Settings(_env_file=None)), names)
+    error = await refused(url, fetch_rules(Settings(_env_file=None)), names)
     assert (error.status, error.code) == (400, "url_not_allowed")
 
 
-async def test_off_means_off() -> None:
+async def test_url_fetch_off() -> None:
     with pytest.raises(ServiceError) as caught:
-        rules_of(Settings(_env_file=None, url_fetch="off"))
+        fetch_rules(Settings(_env_file=None, url_fetch="off"))
     assert (caught.value.status, caught.value.code) == (400, "url_not_allowed")
 
 
-async def test_closed_networks_can_be_allowed(origin: Origin) -> None:
-    rules = rules_of(Settings(_env_file=None, url_fetch="any"))
+async def test_private_networks_allowed(origin: Origin) -> None:
+    rules = fetch_rules(Settings(_env_file=None, url_fetch="any"))
     assert (await fetch(f"http://localhost:{origin.port}/", rules)).read() == b"the file"
     assert (await fetch(f"http://{FORBIDDEN}:{origin.port}/", rules)).read() == b"the file"
     assert (await refused("http://169.254.169.254/", rules)).code == "url_not_allowed"
 
 
-async def test_a_file_that_announces_too_much(origin: Origin) -> None:
+async def test_announced_size_limit(origin: Origin) -> None:
     origin.handler = lambda _: web.Response(body=b"x" * 1001)
     error = await refused(f"http://{ALLOWED}:{origin.port}/")
     assert (error.status, error.code) == (413, "url_too_large")
@@ -205,7 +204,7 @@ async def test_a_file_that_announces_too_much(origin: Origin) -> None:
     assert (await fetch(f"http://{ALLOWED}:{origin.port}/", RULES)).size == 1000
 
 
-async def test_a_file_that_never_ends_is_cut_off_by_size(origin: Origin) -> None:
+async def test_endless_file(origin: Origin) -> None:
     async def endless() -> AsyncIterator[bytes]:
         while True:
             yield b"x" * 100
@@ -214,7 +213,7 @@ async def test_a_file_that_never_ends_is_cut_off_by_size(origin: Origin) -> None
     assert (await refused(f"http://{ALLOWED}:{origin.port}/")).code == "url_too_large"
 
 
-async def test_a_file_that_trickles_is_cut_off_by_time(origin: Origin) -> None:
+async def test_slow_file(origin: Origin) -> None:
     async def slow() -> AsyncIterator[bytes]:
         while True:
             yield b"x"
@@ -225,13 +224,13 @@ async def test_a_file_that_trickles_is_cut_off_by_time(origin: Origin) -> None:
     assert (error.status, error.code) == (504, "url_timeout")
 
 
-async def test_compressed_bytes_stay_as_they_are(origin: Origin) -> None:
+async def test_compressed_bytes_stay_compressed(origin: Origin) -> None:
     origin.handler = lambda _: web.Response(body=b"\x1f\x8b not a bomb", headers={"Content-Encoding": "gzip"})
     assert (await fetch(f"http://{ALLOWED}:{origin.port}/", RULES)).read() == b"\x1f\x8b not a bomb"
 
 
 @pytest.mark.parametrize("status", [204, 206, 304, 403, 404, 500])
-async def test_an_answer_without_the_file(origin: Origin, status: int) -> None:
+async def test_error_response(origin: Origin, status: int) -> None:
     origin.handler = lambda _: web.Response(status=status)
     error = await refused(f"http://{ALLOWED}:{origin.port}/secret?token=abc")
     assert (error.status, error.code) == (400, "url_unreachable")
@@ -239,5 +238,69 @@ async def test_an_answer_without_the_file(origin: Origin, status: int) -> None:
     assert "secret" not in error.detail
 
 
-async def test_nobody_listens(origin: Origin) -> None:
+async def test_connection_refused(origin: Origin) -> None:
     assert (await refused(f"http://{ALLOWED}:9/")).code == "url_unreachable"
+
+
+PRIVATE = [
+    "10.1.2.3",
+    "172.16.0.1",
+    "192.168.1.1",
+    "127.0.0.1",
+    "127.255.0.9",
+    "100.64.0.1",
+    "::1",
+    "fc00::1",
+    "fd12::1",
+]
+METADATA = [
+    "169.254.169.254",
+    "168.63.129.16",
+    "100.100.100.200",
+    "192.0.0.192",
+    "fd00:ec2::254",
+    "fe80::1",
+    "fe80::1%lo",
+]
+NO_MACHINE = ["0.0.0.0", "224.0.0.1", "239.1.2.3", "::", "ff02::1"]
+RESERVED = [
+    "0.1.2.3",
+    "240.0.0.1",
+    "255.255.255.255",
+    "192.0.2.1",
+    "198.18.0.1",
+    "203.0.113.9",
+    "2001:db8::1",
+    "fec0::1",
+]
+CARRYING = [
+    "::ffff:8.8.8.8",
+    "::ffff:127.0.0.1",
+    "64:ff9b::808:808",
+    "64:ff9b:1::1",
+    "2002:7f00:1::",
+    "2001::1",
+    "::7f00:1",
+]
+
+
+@pytest.mark.parametrize("address", ["8.8.8.8", "93.184.216.34", "1.1.1.1", "2606:4700::1111", "2a00:1450:4001::1"])
+def test_public_addresses(address: str) -> None:
+    assert is_public(ip_address(address))
+
+
+@pytest.mark.parametrize("address", [*PRIVATE, *METADATA, *NO_MACHINE, *RESERVED, *CARRYING])
+def test_non_public_addresses(address: str) -> None:
+    assert not is_public(ip_address(address))
+
+
+@pytest.mark.parametrize("address", [*PRIVATE, "8.8.8.8", "::ffff:127.0.0.1"])
+def test_private_addresses_are_unicast(address: str) -> None:
+    assert is_unicast(ip_address(address))
+
+
+@pytest.mark.parametrize(
+    "address", [*METADATA, *NO_MACHINE, "::ffff:169.254.169.254", "64:ff9b::a9fe:a9fe", "2002:a9fe:a9fe::1"]
+)
+def test_metadata_addresses(address: str) -> None:
+    assert not is_unicast(ip_address(address))

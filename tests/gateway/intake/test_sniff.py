@@ -28,7 +28,7 @@ def test_bmp_headers(version: str) -> None:
     assert media_type(data) == "image/bmp"
 
 
-def test_pdf_header_may_come_late_but_not_too_late() -> None:
+def test_late_pdf_header() -> None:
     assert media_type(b"\n" * 1000 + pdf()) == "application/pdf"
     with pytest.raises(ServiceError) as caught:
         media_type(b"\n" * 1024 + pdf())
@@ -59,14 +59,14 @@ def test_empty() -> None:
         (bytes(range(256)), "unknown binary data"),
     ],
 )
-def test_says_what_an_unsupported_file_looks_like(data: bytes, looks_like: str) -> None:
+def test_unsupported_files_are_named(data: bytes, looks_like: str) -> None:
     with pytest.raises(ServiceError) as caught:
         media_type(data)
     assert (caught.value.status, caught.value.code) == (415, "unsupported_media_type")
     assert looks_like in caught.value.detail
 
 
-def test_other_formats_of_pillow_are_refused() -> None:
+def test_other_pillow_formats() -> None:
     for format in ("ICO", "PPM", "TGA", "PCX", "EPS"):
         stream = io.BytesIO()
         Image.new("RGB", (16, 16)).save(stream, format)

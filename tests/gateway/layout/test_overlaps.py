@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.assembly.labels import LABELS
+from gateway.labels import LABELS
 from gateway.layout.overlaps import without_overlaps
 from gateway.model import BBox, Polygon, Region
 

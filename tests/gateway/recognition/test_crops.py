@@ -11,7 +11,7 @@ from PIL import Image
 from gateway.model import Pixels, Region
 from gateway.recognition.crops import Crop, cut_crop, cut_picture, encode, enlarged, shrink
 from gateway.recognition.runaway import room_of
-from gateway.recognition.tasks import RegionTask
+from gateway.tasks import RegionTask
 from tests.support.fakes import blank
 
 SPOTTING = RegionTask(prompt="Spotting:", max_pixels=1_605_632)

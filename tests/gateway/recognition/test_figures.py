@@ -7,7 +7,7 @@ import numpy as np
 from gateway.model import Region
 from gateway.recognition.crops import cut_crop
 from gateway.recognition.figures import paint_tags, with_tags
-from gateway.recognition.tasks import RegionTask
+from gateway.tasks import RegionTask
 from tests.gateway.recognition.test_crops import opened
 from tests.support.fakes import blank
 

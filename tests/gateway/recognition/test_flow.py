@@ -10,7 +10,7 @@ from gateway.recognition import Recognition
 from gateway.recognition.crops import cut_crop
 from gateway.recognition.fairness import Caller
 from gateway.recognition.limit import FIRST
-from gateway.recognition.tasks import RegionTask
+from gateway.tasks import RegionTask
 from tests.support.fakes import blank, text_regions
 from tests.support.parts import eventually, recognition_for
 from tests.support.stub_engine import Reply, StubEngine

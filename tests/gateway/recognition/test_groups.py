@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.assembly.labels import LABELS
+from gateway.labels import LABELS
 from gateway.model import BBox, OcrOptions, Region
 from gateway.recognition.groups import grouped, stacked
 from tests.support.fakes import blank

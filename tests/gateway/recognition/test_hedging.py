@@ -8,7 +8,7 @@ import pytest
 from gateway.model import Region
 from gateway.recognition import Recognition
 from gateway.recognition.crops import cut_crop
-from gateway.recognition.tasks import RegionTask
+from gateway.tasks import RegionTask
 from tests.support.fakes import blank
 from tests.support.parts import eventually, recognition_for
 from tests.support.stub_engine import Reply, StubEngine

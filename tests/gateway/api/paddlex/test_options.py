@@ -8,7 +8,7 @@ import pytest
 
 from gateway.api.paddlex.options import ocr_options
 from gateway.api.paddlex.schema import LayoutParsingRequest
-from gateway.recognition.tasks import RegionTask, task_for
+from gateway.tasks import RegionTask, task_for
 
 
 def asked(label: str, **fields: Any) -> RegionTask:  # noqa: ANN401 - whatever JSON can hold

@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 
 from gateway.api.paddlex.to_paddlex import in_paddlex_units
-from gateway.assembly.images import image_key
-from gateway.assembly.page import assemble_page
+from gateway.assembly.page import assemble_page, image_key
 from gateway.model import OcrOptions, Reading, Region
 from gateway.page import ReadPage
 

@@ -1,0 +1,297 @@
+"""Image files to RGB pages, with Pillow. Runs in worker processes only.
+
+Of an animation (GIF, WebP, APNG) the first frame is the one page; of a TIFF every frame is a page.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import struct
+import warnings
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from typing import IO
+
+# Named so that they are loaded before the process is confined; `Image.open` would otherwise load all 40 plugins.
+from PIL import (  # noqa: F401
+    BmpImagePlugin,
+    ExifTags,
+    GifImagePlugin,
+    Image,
+    ImageFile,
+    ImageOps,
+    JpegImagePlugin,
+    PngImagePlugin,
+    TiffImagePlugin,
+    TiffTags,
+    WebPImagePlugin,
+)
+
+from gateway.errors import ServiceError
+from gateway.intake.render.page_source import FileView, Raster
+from gateway.intake.sniff import FORMAT_NAMES
+
+Readable = IO[bytes] | io.RawIOBase
+
+_STRIP_BYTES = 4 * 2**20
+_SANE_DPI = range(36, 2401)
+_COMMON_MAXIMA = (1, 255, 65535)
+"""Values that stand for white in float and 32-bit images: normalised, 8 bits, 16 bits."""
+
+_BITS_PER_SAMPLE = 258  # TIFF 6.0 tags
+_PHOTOMETRIC = 262
+_WHITE_IS_ZERO = 0
+
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""What makes each EXIF orientation upright (EXIF 2.32, tag 274)."""
+
+MAX_FRAMES = 10_000
+_TIFF_HEAD_BYTES = 16
+_FIRST_FRAME_FIELD = {False: (4, "I"), True: (8, "Q")}
+"""Byte position and struct code of a TIFF header's pointer to the first frame, by whether the file is a BigTIFF."""
+_LAST_POSITION = 2**62  # what a BigTIFF may name beyond is no position for the system
+_ENTRY_SIZES = {False: ("H", 12), True: ("Q", 20)}  # of a directory: its count's struct code, bytes of an entry
+
+
+class ImageSource:
+    """An image file as pages (a `PageSource`)."""
+
+    def __init__(self, file: FileView, media_type: str, max_pixels: int) -> None:
+        self._stream = file
+        self._format = FORMAT_NAMES[media_type]
+        self._max_pixels = max_pixels
+        self._probed: tuple[int, Raster] | None = None
+        self._frames: list[int] = []
+        if media_type == "image/tiff":
+            self._head = file.read(_TIFF_HEAD_BYTES)
+            self._frames = find_frames(file)
+            if not self._frames:
+                raise self._decode_error()
+
+    @property
+    def pages_total(self) -> int:
+        return len(self._frames) or 1
+
+    def probe(self, selected: Collection[int]) -> None:
+        """Decodes the first good page and keeps it until it is asked for: damage shows in no other way."""
+        first_error: ServiceError | None = None
+        for number in selected:
+            try:
+                self._probed = (number, self._decode(number))
+                return
+            except ServiceError as error:
+                first_error = first_error or error
+        if first_error:
+            raise first_error
+
+    def page(self, number: int) -> Raster:
+        probed, self._probed = self._probed, None
+        if probed and probed[0] == number:
+            return probed[1]
+        return self._decode(number)
+
+    def trim(self) -> None:
+        self._probed = None
+
+    def close(self) -> None:
+        self._probed = None
+        self._stream.close()
+
+    def _decode(self, number: int) -> Raster:
+        if self._frames:
+            self._select_frame(self._frames[number - 1])
+        image = self._open()
+        width, height = image.size
+        if width * height > self._max_pixels:
+            raise ServiceError(413, "image_too_large", self._explain_size(f"{width} × {height} pixels"))
+        dpi = read_dpi(image)
+        with _pillow_limit(self._max_pixels):
+            try:
+                rgb = convert_to_rgb(image)
+            except MemoryError:
+                raise
+            except Exception as error:
+                raise _classify(error, self._decode_error()) from error
+        return Raster(rgb.width, rgb.height, dpi, Strips(rgb))
+
+    def _open(self) -> ImageFile.ImageFile:
+        # WebP's decoder takes memory for the whole canvas when it opens, so there Pillow has to check; it speaks up
+        # beyond twice its limit. Everywhere else the size is read first, to be named in the error.
+        with _pillow_limit(self._max_pixels // 2 if self._format == "WebP" else None):
+            try:
+                self._stream.seek(0)
+                return Image.open(self._stream, formats=[self._format])
+            except MemoryError:
+                raise
+            except Image.DecompressionBombError as error:
+                raise ServiceError(413, "image_too_large", self._explain_size("more pixels than that")) from error
+            except Exception as error:
+                raise self._decode_error() from error
+
+    def _select_frame(self, offset: int) -> None:
+        """Points the TIFF header at a frame, which saves the walk through all frames before it."""
+        self._stream.head = _point_at(self._head, offset)
+
+    def _decode_error(self) -> ServiceError:
+        return ServiceError(
+            400, "damaged_image", f"The {self._format} image is damaged or cut off: it can't be decoded."
+        )
+
+    def _explain_size(self, size: str) -> str:
+        return f"The {self._format} image is too large: {size}, the limit is {self._max_pixels} pixels."
+
+
+class Strips:
+    """A page's pixels in pieces of a few MB. `image` is RGB."""
+
+    def __init__(self, image: Image.Image) -> None:
+        self._image = image
+
+    def __iter__(self) -> Iterator[bytes]:
+        width, height = self._image.size
+        rows = max(1, _STRIP_BYTES // (width * 3))
+        for top in range(0, height, rows):
+            yield self._image.crop((0, top, width, min(height, top + rows))).tobytes()
+
+
+def _byte_order(head: bytes) -> str:
+    return "<" if head[:2] == b"II" else ">"
+
+
+def _is_big(head: bytes) -> bool:
+    return 43 in head[2:4]
+
+
+def _point_at(head: bytes, offset: int) -> bytes:
+    """A TIFF file's first _TIFF_HEAD_BYTES, with the frame at `offset` as its first."""
+    position, code = _FIRST_FRAME_FIELD[_is_big(head)]
+    field = struct.pack(_byte_order(head) + code, offset)
+    return head[:position] + field + head[position + len(field) :]
+
+
+def find_frames(file: Readable) -> list[int]:
+    """Byte offset of each frame's directory, in order; the last may lie outside a file that was cut off.
+
+    Ends at a directory that was seen before. Raises ServiceError 413 `too_many_pages` beyond MAX_FRAMES.
+    """
+    file.seek(0)
+    head = file.read(4)
+    order, big = _byte_order(head), _is_big(head)
+    position, pointer = _FIRST_FRAME_FIELD[big]
+    offsets: dict[int, None] = {}
+    offset = _unpack(file, position, order + pointer)
+    while offset and offset not in offsets:
+        if len(offsets) == MAX_FRAMES:
+            raise ServiceError(413, "too_many_pages", f"The TIFF file has more than {MAX_FRAMES} pages.")
+        offsets[offset] = None
+        code, entry_size = _ENTRY_SIZES[big]
+        entries = _unpack(file, offset, order + code)
+        offset = _unpack(file, offset + struct.calcsize(order + code) + entries * entry_size, order + pointer)
+    return list(offsets)
+
+
+def _unpack(file: Readable, position: int, code: str) -> int:
+    """The number at a position; 0 where the file has ended."""
+    if position > _LAST_POSITION:
+        return 0
+    file.seek(position)
+    data = file.read(struct.calcsize(code))
+    return int(struct.unpack(code, data)[0]) if len(data) == struct.calcsize(code) else 0
+
+
+def convert_to_rgb(image: Image.Image) -> Image.Image:
+    """The image as a person sees it on white paper: mode RGB, turned as its EXIF orientation says."""
+    image.load()
+    turn = _TURNS.get(_read_orientation(image))
+    if image.mode.startswith(("I", "F")):
+        image = _to_grey(image)
+    rgb = _flatten_on_white(image) if image.has_transparency_data else image.convert("RGB")
+    return rgb.transpose(turn) if turn is not None else rgb
+
+
+def read_dpi(image: Image.Image) -> int | None:
+    """Dots per inch, if the file names one value for both axes that a scanner could have."""
+    try:
+        across, down = (float(value) for value in image.info.get("dpi", ()))
+    except (TypeError, ValueError, ZeroDivisionError):
+        return None
+    if not math.isfinite(across) or not math.isclose(across, down, rel_tol=0.01):
+        return None
+    dpi = round(across)
+    return dpi if dpi in _SANE_DPI else None
+
+
+def _read_orientation(image: Image.Image) -> int:
+    try:
+        return int(image.getexif().get(ExifTags.Base.Orientation, 1))
+    except Exception:
+        # Broken EXIF data is no reason to refuse good pixels; its readers raise whatever comes.
+        return 1
+
+
+def _to_grey(image: Image.Image) -> Image.Image:
+    """8 bits from a mode that holds more."""
+    tags = getattr(image, "tag_v2", {})  # TIFF only
+    if image.mode.startswith("I;16"):
+        bits = max(tags.get(_BITS_PER_SAMPLE, (16,)))
+        grey = _stretch(image.convert("I"), 0, 2**bits - 1)
+    else:
+        grey = _stretch(image, *_value_range(image))
+    grey.info.pop("transparency", None)  # a colour key that names one of the many values before
+    return ImageOps.invert(grey) if tags.get(_PHOTOMETRIC) == _WHITE_IS_ZERO else grey
+
+
+def _value_range(image: Image.Image) -> tuple[float, float]:
+    """Black and white of a float or 32-bit image, which has no natural ones."""
+    low, high = _extrema(image)
+    if low < 0 or high > _COMMON_MAXIMA[-1]:
+        return low, high
+    tops = _COMMON_MAXIMA if image.mode == "F" else _COMMON_MAXIMA[1:]
+    return 0, next(top for top in tops if high <= top)
+
+
+def _extrema(image: Image.Image) -> tuple[float, float]:
+    extrema = image.getextrema()
+    low, high = float(extrema[0]), float(extrema[1])  # type: ignore[arg-type]  # one band: two numbers
+    return (low, high) if math.isfinite(low) and math.isfinite(high) else (0.0, 1.0)
+
+
+def _stretch(image: Image.Image, low: float, high: float) -> Image.Image:
+    """Grey, 8 bits: `low` becomes black, `high` white, values beyond are clipped."""
+    scale = 255 / (high - low) if high > low else 0.0
+    # Pillow's linear `point` on wide modes; half a step, because the conversion cuts off.
+    return image.point(lambda value: value * scale + (0.5 - low * scale)).convert("L")
+
+
+def _flatten_on_white(image: Image.Image) -> Image.Image:
+    rgba = image.convert("RGBA")
+    page = Image.new("RGB", rgba.size, "white")
+    page.paste(rgba, mask=rgba.getchannel("A"))
+    return page
+
+
+def _classify(error: Exception, otherwise: ServiceError) -> ServiceError | MemoryError:
+    """Pillow's codecs report a failed allocation as OSError."""
+    return MemoryError() if "memory" in str(error) else otherwise
+
+
+@contextmanager
+def _pillow_limit(pixels: int | None) -> Iterator[None]:
+    """Pillow raises beyond twice this limit, in tiles too; what it only warns of still gives pixels."""
+    before = Image.MAX_IMAGE_PIXELS
+    Image.MAX_IMAGE_PIXELS = pixels
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        Image.MAX_IMAGE_PIXELS = before
