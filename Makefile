@@ -46,7 +46,7 @@ test-image: env-test ## build both images without a container engine and test th
 
 verify-image: env-test ## run IMAGE=NAME as platforms do and report what works; OUT=FOLDER gets the report as files
 	@[ -n "$(IMAGE)" ] || { echo "IMAGE=NAME says which image; dir:FOLDER is one that was unpacked." >&2; exit 2; }
-	@$(PY_TEST) -m scripts.verify_image "$(IMAGE)" $(if $(OUT),--out "$(OUT)") $(ARGUMENTS)
+	@$(PY_TEST) -m tools.verify_image "$(IMAGE)" $(if $(OUT),--out "$(OUT)") $(ARGUMENTS)
 
 lint: env-test ## ruff, mypy and hadolint
 	$(PY_TEST) -m ruff check .
@@ -55,7 +55,7 @@ lint: env-test ## ruff, mypy and hadolint
 	@[ ! -x .venv-test/bin/hadolint ] || .venv-test/bin/hadolint docker/Dockerfile.*
 
 docs: env-test ## write docs/settings.md anew from the settings tables
-	$(PY_TEST) -m scripts.settings_doc
+	$(PY_TEST) -m tools.settings_doc
 
 examples: env-test ## draw the example documents anew
 	$(PY_TEST) -m examples.generate

@@ -1,7 +1,7 @@
 """Records the packages of an interpreter, and says what has changed since.
 
-    PYTHON -I scripts/freeze.py           prints the record of PYTHON
-    PYTHON -I scripts/freeze.py RECORD    one line for each difference to it, and exit status 1 where there is one
+    PYTHON -I tools/freeze.py           prints the record of PYTHON
+    PYTHON -I tools/freeze.py RECORD    one line for each difference to it, and exit status 1 where there is one
 
 A record is what `pip freeze` prints and, of what vLLM's engine is made of, every file with its size: the metadata of
 packages still claims the old version after another package has written over a library. Standard library only, and no

@@ -1,6 +1,6 @@
 """Whether an image that was just built can serve, found out without a GPU: the last step of its build.
 
-python -m scripts.image_check embedded|vllm      the engine that it has to be able to start
+python -m tools.image_check embedded|vllm      the engine that it has to be able to start
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ def problems(engine: Engine) -> Iterator[str]:
 def main(arguments: Sequence[str]) -> int:
     engine = next((engine for engine in get_args(Engine) if [engine] == list(arguments)), None)
     if engine is None:
-        sys.stderr.write(f"usage: python -m scripts.image_check {'|'.join(get_args(Engine))}\n")
+        sys.stderr.write(f"usage: python -m tools.image_check {'|'.join(get_args(Engine))}\n")
         return 2
     found = list(problems(engine))
     sys.stderr.write("".join(f"{problem}\n" for problem in found))

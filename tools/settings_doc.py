@@ -1,6 +1,6 @@
 """Writes docs/settings.md from all settings tables, so that code and documentation cannot differ.
 
-python -m scripts.settings_doc
+python -m tools.settings_doc
 """
 
 from __future__ import annotations

@@ -48,7 +48,7 @@ def test_nothing_of_the_code_can_be_changed_by_who_runs_it(cpu_image: Image) -> 
 
 def test_a_changed_torch_is_found(gpu_image: Image, tmp_path: Path) -> None:
     """By the step of the build, in the image that it let pass."""
-    record = '"$VLLM_PYTHON" -I scripts/freeze.py base.txt'
+    record = '"$VLLM_PYTHON" -I tools/freeze.py base.txt'
     file = "/usr/local/lib/python3.11/dist-packages/torch/lib/libtorch_python.so"
     whole = run(gpu_image, tmp_path / "whole", Options("0:0", arguments=["sh", "-c", record]))
     changed = run(gpu_image, tmp_path / "changed", Options("0:0", arguments=["sh", "-c", f"echo >>{file}; {record}"]))

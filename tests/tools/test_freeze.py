@@ -33,7 +33,7 @@ def install(folder: Path, name: str, version: str, file: str, content: str = "as
 
 def freeze(packages: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-S", str(ROOT / "scripts" / "freeze.py"), *arguments],
+        [sys.executable, "-S", str(ROOT / "tools" / "freeze.py"), *arguments],
         env={**os.environ, "PYTHONPATH": str(packages)},
         capture_output=True,
         text=True,

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from scripts import image_check
-from tests.launch.test_freeze import install
+from tests.tools.test_freeze import install
+from tools import image_check
 
 
 def test_supervisord_accepts_its_configuration(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""python -m scripts.verify_image IMAGE [--out FOLDER] [--language en|ru|both] [--only SCENARIO …] [--engine NAME]
+"""python -m tools.verify_image IMAGE [--out FOLDER] [--language en|ru|both] [--only SCENARIO …] [--engine NAME]
 
 IMAGE is a name that docker, podman or buildah knows, or `dir:FOLDER`, an OCI bundle. The exit status is 1 where a check
 failed, 2 where nothing could be started.
@@ -14,13 +14,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import get_args
 
-from scripts.verify_image.engines.choice import NAMES, engine_for
-from scripts.verify_image.report import MARKS, Verification, as_json, markdown
-from scripts.verify_image.scenarios import SCENARIOS, scenarios_for
-from scripts.verify_image.texts import SCENARIOS as TITLES
-from scripts.verify_image.texts import Language
-from scripts.verify_image.trial import Limits
-from scripts.verify_image.verification import reported, verify
+from tools.verify_image.engines.choice import NAMES, engine_for
+from tools.verify_image.report import MARKS, Verification, as_json, markdown
+from tools.verify_image.scenarios import SCENARIOS, scenarios_for
+from tools.verify_image.texts import SCENARIOS as TITLES
+from tools.verify_image.texts import Language
+from tools.verify_image.trial import Limits
+from tools.verify_image.verification import reported, verify
 
 SUFFIXES: dict[Language, str] = {"en": "verify.md", "ru": "verify.ru.md"}
 UNTRIED = 2
@@ -28,7 +28,7 @@ UNTRIED = 2
 
 def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m scripts.verify_image", description="Starts an image as platforms do and reports what works."
+        prog="python -m tools.verify_image", description="Starts an image as platforms do and reports what works."
     )
     parser.add_argument("image", help="a name, or dir:FOLDER with rootfs/ and config.json")
     parser.add_argument("--out", type=Path, help="folder for verify.md, verify.ru.md and verify.json")

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 import httpx
 
-from scripts.verify_image.engines.engine import Container
-from scripts.verify_image.image import Image
+from tools.verify_image.engines.engine import Container
+from tools.verify_image.image import Image
 
 RELAY = """
 import http.client, json, sys

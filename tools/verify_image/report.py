@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from benchmarks.report import table
-from scripts.verify_image.finding import Finding, Mark
-from scripts.verify_image.texts import CHECK, CHECKS, HEADER, NO_GPU, SCENARIOS, TEXTS, TITLE, VERDICT, WHY, Language
+from tools.verify_image.finding import Finding, Mark
+from tools.verify_image.texts import CHECK, CHECKS, HEADER, NO_GPU, SCENARIOS, TEXTS, TITLE, VERDICT, WHY, Language
 
 MARKS: Mapping[Mark, str] = {"ok": "✅", "warn": "⚠️", "fail": "❌", "none": "–"}
 LONGEST = 60

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from scripts.verify_image.engines.engine import Options
-from scripts.verify_image.image import Image
+from tools.verify_image.engines.engine import Options
+from tools.verify_image.image import Image
 
 ANY_USER = "12345:0"
 """A user that no image knows, in the group that OpenShift gives."""

@@ -14,10 +14,10 @@ from typing import Any
 import httpx
 
 from benchmarks.service import free_port
-from scripts.verify_image.client import client_for, execute
-from scripts.verify_image.engines.engine import Container, Engine, Options
-from scripts.verify_image.image import Image
-from scripts.verify_image.scenarios import Scenario
+from tools.verify_image.client import client_for, execute
+from tools.verify_image.engines.engine import Container, Engine, Options
+from tools.verify_image.image import Image
+from tools.verify_image.scenarios import Scenario
 
 VLM_PORT = 8118
 PAUSE_S = 0.1

@@ -8,12 +8,12 @@ import shutil
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 
-from scripts.verify_image.checks import CHECKS, findings
-from scripts.verify_image.engines.engine import Engine, run
-from scripts.verify_image.finding import Finding, fail, none
-from scripts.verify_image.report import Verification
-from scripts.verify_image.scenarios import Scenario
-from scripts.verify_image.trial import Limits, begun
+from tools.verify_image.checks import CHECKS, findings
+from tools.verify_image.engines.engine import Engine, run
+from tools.verify_image.finding import Finding, fail, none
+from tools.verify_image.report import Verification
+from tools.verify_image.scenarios import Scenario
+from tools.verify_image.trial import Limits, begun
 
 
 def verify(

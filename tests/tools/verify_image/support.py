@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from examples.truth import load_truth
-from scripts.verify_image.checks.reading import FIRST, RUSSIAN
-from scripts.verify_image.engines.engine import Options
-from scripts.verify_image.finding import Finding
-from scripts.verify_image.image import Image
-from scripts.verify_image.trial import Limits
 from tests.launch.support import ROOT, end, environment
+from tools.verify_image.checks.reading import FIRST, RUSSIAN
+from tools.verify_image.engines.engine import Options
+from tools.verify_image.finding import Finding
+from tools.verify_image.image import Image
+from tools.verify_image.trial import Limits
 
 BRIEF = Limits(start=5, ready=3, ready_gpu=3, document=60, program=60, grace=1)
 """For a stand-in, which does at once what it does at all."""

@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from scripts.verify_image.checks import CHECKS
-from scripts.verify_image.engines.engine import Options
-from scripts.verify_image.finding import Finding
-from scripts.verify_image.report import sentence
-from scripts.verify_image.scenarios import SCENARIOS, Scenario
-from scripts.verify_image.trial import Limits
-from scripts.verify_image.verification import column
 from tests.launch.support import ROOT
-from tests.verify_image.support import BRIEF, ProcessEngine, image
+from tests.tools.verify_image.support import BRIEF, ProcessEngine, image
+from tools.verify_image.checks import CHECKS
+from tools.verify_image.engines.engine import Options
+from tools.verify_image.finding import Finding
+from tools.verify_image.report import sentence
+from tools.verify_image.scenarios import SCENARIOS, Scenario
+from tools.verify_image.trial import Limits
+from tools.verify_image.verification import column
 
 PLAIN = Scenario(Options())
 REFUSAL = Scenario(Options(), has_engine=False)

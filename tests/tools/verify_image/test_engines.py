@@ -13,18 +13,18 @@ from pathlib import Path
 import httpx
 import pytest
 
-from scripts.verify_image.__main__ import main
-from scripts.verify_image.client import client_for
-from scripts.verify_image.engines import rootfs
-from scripts.verify_image.engines.choice import engine_for
-from scripts.verify_image.engines.command_line import CommandLine, run_arguments
-from scripts.verify_image.engines.engine import Options
-from scripts.verify_image.image import Image, image_from
-from scripts.verify_image.report import sentence
-from scripts.verify_image.scenarios import SCENARIOS
-from scripts.verify_image.verification import column
 from tests.launch.support import ROOT, program, wait_until
-from tests.verify_image.support import BRIEF, image
+from tests.tools.verify_image.support import BRIEF, image
+from tools.verify_image.__main__ import main
+from tools.verify_image.client import client_for
+from tools.verify_image.engines import rootfs
+from tools.verify_image.engines.choice import engine_for
+from tools.verify_image.engines.command_line import CommandLine, run_arguments
+from tools.verify_image.engines.engine import Options
+from tools.verify_image.image import Image, image_from
+from tools.verify_image.report import sentence
+from tools.verify_image.scenarios import SCENARIOS
+from tools.verify_image.verification import column
 
 CONFIG = {
     "User": "1000:0",

@@ -10,15 +10,15 @@ from typing import get_args
 
 import pytest
 
-from scripts.verify_image import texts
-from scripts.verify_image.checks import CHECKS
-from scripts.verify_image.finding import Finding, fail, none, ok, warn
-from scripts.verify_image.report import Verification, as_json, markdown
-from scripts.verify_image.scenarios import SCENARIOS
-from scripts.verify_image.texts import Language
 from tests.launch.support import ROOT
+from tools.verify_image import texts
+from tools.verify_image.checks import CHECKS
+from tools.verify_image.finding import Finding, fail, none, ok, warn
+from tools.verify_image.report import Verification, as_json, markdown
+from tools.verify_image.scenarios import SCENARIOS
+from tools.verify_image.texts import Language
 
-SOURCES = ROOT / "scripts" / "verify_image"
+SOURCES = ROOT / "tools" / "verify_image"
 RIGHT = ok("start.ok", seconds=1.23)
 
 

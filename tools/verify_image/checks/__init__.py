@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 
-from scripts.verify_image.checks.ending import check_log, check_stop
-from scripts.verify_image.checks.inside import check_doctor, check_folders, check_imports, check_nccl
-from scripts.verify_image.checks.probes import check_engine, check_health, check_start
-from scripts.verify_image.checks.reading import check_example, check_pages, check_russian_example
-from scripts.verify_image.checks.sockets import check_port, check_user
-from scripts.verify_image.finding import Finding, fail, none
-from scripts.verify_image.trial import Trial
+from tools.verify_image.checks.ending import check_log, check_stop
+from tools.verify_image.checks.inside import check_doctor, check_folders, check_imports, check_nccl
+from tools.verify_image.checks.probes import check_engine, check_health, check_start
+from tools.verify_image.checks.reading import check_example, check_pages, check_russian_example
+from tools.verify_image.checks.sockets import check_port, check_user
+from tools.verify_image.finding import Finding, fail, none
+from tools.verify_image.trial import Trial
 
 Check = Callable[[Trial], Finding]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import time
 
-from scripts.verify_image.finding import Finding, fail, ok, warn
-from scripts.verify_image.trial import Trial
+from tools.verify_image.finding import Finding, fail, ok, warn
+from tools.verify_image.trial import Trial
 
 TIERS = frozenset({"gateway", "vlm"})
 

@@ -6,10 +6,10 @@ import contextlib
 import json
 from typing import Any
 
-from scripts.verify_image.client import last_line
-from scripts.verify_image.finding import Finding, fail, none, ok, warn
-from scripts.verify_image.image import FOLDERS
-from scripts.verify_image.trial import Trial
+from tools.verify_image.client import last_line
+from tools.verify_image.finding import Finding, fail, none, ok, warn
+from tools.verify_image.image import FOLDERS
+from tools.verify_image.trial import Trial
 
 GATEWAY = """
 import importlib.util, sys

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from scripts.verify_image.finding import Finding, fail, ok, warn
-from scripts.verify_image.trial import Trial
+from tools.verify_image.finding import Finding, fail, ok, warn
+from tools.verify_image.trial import Trial
 
 PROBES = ("/livez", "/readyz", "/startupz")
 

@@ -8,8 +8,8 @@ import httpx
 
 from benchmarks.scoring import edit_distance, plain
 from examples.truth import EXAMPLES, load_truth
-from scripts.verify_image.finding import Finding, fail, none, ok, warn
-from scripts.verify_image.trial import Trial
+from tools.verify_image.finding import Finding, fail, none, ok, warn
+from tools.verify_image.trial import Trial
 
 FIRST, RUSSIAN = "article-en.png", "article-ru.png"
 RIGHT, READABLE = 0.95, 0.75

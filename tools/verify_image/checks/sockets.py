@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from scripts.verify_image.finding import Finding, fail, ok
-from scripts.verify_image.trial import Trial
+from tools.verify_image.finding import Finding, fail, ok
+from tools.verify_image.trial import Trial
 
 LISTENING = "0A"
 """TCP_LISTEN in /proc/net/tcp."""

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from scripts.verify_image.engines.engine import run
-from scripts.verify_image.engines.rootfs import Rootfs
-from scripts.verify_image.image import Image, image_from
+from tools.verify_image.engines.engine import run
+from tools.verify_image.engines.rootfs import Rootfs
+from tools.verify_image.image import Image, image_from
 
 
 def find(name: str) -> Image | None:

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from scripts.verify_image.engines import buildah, command_line, rootfs
-from scripts.verify_image.engines.engine import Engine
+from tools.verify_image.engines import buildah, command_line, rootfs
+from tools.verify_image.engines.engine import Engine
 
 NAMES = ("docker", "podman", "buildah")
 FOLDER = "dir:"

@@ -10,9 +10,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from scripts.verify_image.engines.engine import Options, run
-from scripts.verify_image.finding import Finding, warn
-from scripts.verify_image.image import Image, image_from
+from tools.verify_image.engines.engine import Options, run
+from tools.verify_image.finding import Finding, warn
+from tools.verify_image.image import Image, image_from
 
 GPU = {"docker": ["--gpus", "all"], "podman": ["--device", "nvidia.com/gpu=all"]}
 

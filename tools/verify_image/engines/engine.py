@@ -8,8 +8,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from scripts.verify_image.finding import Finding
-from scripts.verify_image.image import Image
+from tools.verify_image.finding import Finding
+from tools.verify_image.image import Image
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,9 +19,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from scripts.verify_image.engines.engine import Options
-from scripts.verify_image.finding import Finding, warn
-from scripts.verify_image.image import Image, image_from
+from tools.verify_image.engines.engine import Options
+from tools.verify_image.finding import Finding, warn
+from tools.verify_image.image import Image, image_from
 
 TOOLS = ("unshare", "nsenter", "setpriv", "mount", "ip")
 DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
