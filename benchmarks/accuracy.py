@@ -8,7 +8,7 @@ from benchmarks.report import table, write_report
 from benchmarks.samples import omnidocbench
 from benchmarks.scoring import edit_distance, omnidocbench_blocks, plain, recall
 from benchmarks.service import Service, running_service
-from examples.truth import load_truth
+from tests.support.examples import load_truth
 
 GOAL_MEAN, GOAL_WORST = 0.22, 0.60
 Scores = list[tuple[str, float, float]]

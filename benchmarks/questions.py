@@ -19,10 +19,10 @@ from PIL import Image
 
 from benchmarks.samples import has_omnidocbench, omnidocbench
 from benchmarks.scoring import TEXTUAL
-from examples.truth import load_truth
 from gateway.model import OcrOptions, Pixels, Region
 from gateway.recognition.crops import Crop, crop_of, cut_crop
 from gateway.recognition.tasks import MAX_TOKENS, RegionTask, task_for
+from tests.support.examples import load_truth
 
 BYTES_A_TOKEN = 4
 """UTF-8 of one token of a vocabulary as large as PaddleOCR-VL's, about: a short word, or one to two Chinese letters."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from benchmarks.questions import about_tokens, full_size
-from examples.truth import load_truth
+from tests.support.examples import load_truth
 
 
 @pytest.fixture(autouse=True)

@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from examples.truth import load_truth
 from tests.launch.support import ROOT, end, environment
+from tests.support.examples import load_truth
 from tools.verify_image.checks.reading import FIRST, RUSSIAN
 from tools.verify_image.engines.engine import Options
 from tools.verify_image.finding import Finding

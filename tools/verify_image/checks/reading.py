@@ -7,7 +7,7 @@ import time
 import httpx
 
 from benchmarks.scoring import edit_distance, plain
-from examples.truth import EXAMPLES, load_truth
+from tests.support.examples import EXAMPLES, load_truth
 from tools.verify_image.finding import Finding, fail, none, ok, warn
 from tools.verify_image.trial import Trial
 

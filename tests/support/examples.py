@@ -6,14 +6,12 @@ left, boxes `(x1, y1, x2, y2)` with `x2`, `y2` exclusive.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import TypeAdapter
 
-EXAMPLES = Path(__file__).parent
-TRUTH_PATH = EXAMPLES / "truth.json"
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
 OMITTED_LABELS = frozenset({"header", "footer", "number", "image", "chart"})
 """Labels whose text the service's Markdown leaves out by default: page furniture, and words inside pictures."""
@@ -80,10 +78,6 @@ class TruthFile:
 _FILES = TypeAdapter(dict[str, TruthFile])
 
 
-def load_truth(path: Path = TRUTH_PATH) -> dict[str, TruthFile]:
+def load_truth() -> dict[str, TruthFile]:
     """The truth of every example, by file name."""
-    return _FILES.validate_json(path.read_bytes())
-
-
-def save_truth(files: Mapping[str, TruthFile], path: Path = TRUTH_PATH) -> None:
-    path.write_bytes(_FILES.dump_json(dict(files), indent=1, exclude_defaults=True) + b"\n")
+    return _FILES.validate_json((EXAMPLES / "truth.json").read_bytes())
