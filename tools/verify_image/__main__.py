@@ -1,76 +1,120 @@
-"""python -m tools.verify_image IMAGE [--out FOLDER] [--language en|ru|both] [--only SCENARIO …] [--engine NAME]
+"""python -m tools.verify_image IMAGE [--out FOLDER] [--only SCENARIO …] [--engine NAME]
 
-IMAGE is a name that docker, podman or buildah knows, or `dir:FOLDER`, an OCI bundle. The exit status is 1 where a check
-failed, 2 where nothing could be started.
+IMAGE is a name that docker, podman or buildah knows, or `dir:FOLDER` with `rootfs/` and `config.json`. The exit status
+is 1 where a check failed, 2 where nothing could be started.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import platform
+import shutil
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import get_args
 
-from tools.verify_image.engines.choice import NAMES, engine_for
-from tools.verify_image.report import MARKS, Verification, as_json, markdown
-from tools.verify_image.scenarios import SCENARIOS, scenarios_for
-from tools.verify_image.texts import SCENARIOS as TITLES
-from tools.verify_image.texts import Language
-from tools.verify_image.trial import Limits
-from tools.verify_image.verification import reported, verify
+from tools.verify_image.checks import CHECKS, Finding, run_checks
+from tools.verify_image.command_line import find_image
+from tools.verify_image.image import Engine, run
+from tools.verify_image.report import MARKS, Verification, render_json, render_markdown
+from tools.verify_image.rootfs import mount_image, open_folder
+from tools.verify_image.trial import SCENARIOS, Limits, Scenario, start_trial
 
-SUFFIXES: dict[Language, str] = {"en": "verify.md", "ru": "verify.ru.md"}
-UNTRIED = 2
+ENGINES = ("docker", "podman", "buildah")
 
 
-def parser() -> argparse.ArgumentParser:
+def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m tools.verify_image", description="Starts an image as platforms do and reports what works."
     )
     parser.add_argument("image", help="a name, or dir:FOLDER with rootfs/ and config.json")
-    parser.add_argument("--out", type=Path, help="folder for verify.md, verify.ru.md and verify.json")
-    parser.add_argument("--language", choices=("en", "ru", "both"), default=os.environ.get("LANG_REPORT") or "both")
+    parser.add_argument("--out", type=Path, help="folder for verify.md and verify.json")
     parser.add_argument("--only", nargs="+", choices=SCENARIOS, help="scenarios; default: all that suit the image")
-    parser.add_argument("--engine", choices=NAMES, help="default: the first that works and knows the image")
-    return parser
+    parser.add_argument("--engine", choices=ENGINES, help="default: the first that works and knows the image")
+    return parser.parse_args(arguments)
 
 
-def examine(options: argparse.Namespace) -> Verification:
-    with engine_for(options.image, options.engine) as engine:
-        wished = scenarios_for(engine.image)
-        wished = {name: scenario for name, scenario in wished.items() if name in (options.only or wished)}
-        columns = {}
-        for name, column in verify(engine, wished, Limits()):
-            marks = " ".join(MARKS[finding.mark] for finding in column.values())
-            print(f"{TITLES[name]['en']}: {marks}", file=sys.stderr, flush=True)
-            columns[name] = column
-        return reported(engine, columns)
+@contextmanager
+def open_image(name: str, engine: str | None = None) -> Iterator[Engine]:
+    """By the first engine that works here and knows the image; `dir:FOLDER` needs none. RuntimeError if none does."""
+    if name.startswith("dir:"):
+        yield open_folder(Path(name.removeprefix("dir:")))
+        return
+    engines = [engine] if engine else ENGINES
+    with ExitStack() as mounts:
+        for program in engines:
+            try:
+                found = mounts.enter_context(mount_image(name)) if program == "buildah" else find_image(program, name)
+            except RuntimeError:
+                continue
+            if found:
+                yield found
+                return
+        raise RuntimeError(f"none of {', '.join(engines)} works here and knows the image {name}")
 
 
-def write(verification: Verification, languages: Sequence[Language], folder: Path | None) -> None:
-    texts = {language: markdown(verification, language) for language in languages}
-    print("\n".join(texts.values()))
-    if folder:
-        folder.mkdir(parents=True, exist_ok=True)
-        for language, text in texts.items():
-            (folder / SUFFIXES[language]).write_text(text, encoding="utf-8")
-        (folder / "verify.json").write_text(as_json(verification), encoding="utf-8")
+def verify_scenario(engine: Engine, scenario: Scenario, limits: Limits) -> dict[str, Finding]:
+    if obstacle := engine.obstacle(scenario.options):
+        return _skip_checks(Finding("warn", f"Not tried: {obstacle}."))
+    try:
+        with start_trial(engine, scenario, limits) as trial:
+            return run_checks(trial)
+    except RuntimeError as error:
+        return _skip_checks(Finding("fail", f"The container could not be started: {error}"))
+
+
+def _skip_checks(reason: Finding) -> dict[str, Finding]:
+    first, *others = CHECKS
+    return {first: reason} | dict.fromkeys(others, Finding("none", "not reached"))
+
+
+def verify(engine: Engine, only: Sequence[str] | None) -> Verification:
+    columns = {}
+    for name, scenario in SCENARIOS.items():
+        if (engine.image.has_vllm or not scenario.needs_vllm) and name in (only or SCENARIOS):
+            columns[name] = verify_scenario(engine, scenario, Limits())
+            marks = " ".join(MARKS[finding.mark] for finding in columns[name].values())
+            print(f"{scenario.title}: {marks}", file=sys.stderr, flush=True)
+    return Verification(
+        engine.image.name,
+        engine.name,
+        datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        platform.machine(),
+        os.cpu_count() or 1,
+        _gpu(),
+        columns,
+    )
+
+
+def _gpu() -> str | None:
+    if not shutil.which("nvidia-smi"):
+        return None
+    try:
+        return run(["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"], 30).partition("\n")[0] or None
+    except RuntimeError:
+        return None
 
 
 def main(arguments: Sequence[str]) -> int:
     # A verification that is told to stop takes its containers with it.
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
-    options = parser().parse_args(arguments)
+    options = parse_arguments(arguments)
     try:
-        verification = examine(options)
+        with open_image(options.image, options.engine) as engine:
+            verification = verify(engine, options.only)
     except RuntimeError as error:
         print(f"paddleocr-vl-service: {error}.", file=sys.stderr)
-        return UNTRIED
-    languages = [language for language in get_args(Language) if options.language in (language, "both")]
-    write(verification, languages, options.out)
+        return 2
+    text = render_markdown(verification)
+    print(text)
+    if options.out:
+        options.out.mkdir(parents=True, exist_ok=True)
+        (options.out / "verify.md").write_text(text, encoding="utf-8")
+        (options.out / "verify.json").write_text(render_json(verification), encoding="utf-8")
     return 1 if verification.failures else 0
 
 

@@ -13,10 +13,8 @@ from pathlib import Path
 
 from tests.launch.support import ROOT, end, environment
 from tests.support.examples import load_truth
-from tools.verify_image.checks.reading import FIRST, RUSSIAN
-from tools.verify_image.engines.engine import Options
-from tools.verify_image.finding import Finding
-from tools.verify_image.image import Image
+from tools.verify_image.checks import ENGLISH, RUSSIAN
+from tools.verify_image.image import Image, Options
 from tools.verify_image.trial import Limits
 
 BRIEF = Limits(start=5, ready=3, ready_gpu=3, document=60, program=60, grace=1)
@@ -52,7 +50,7 @@ class ProcessEngine:
     folder: Path
     name: str = "process"
 
-    def inability(self, options: Options) -> Finding | None:
+    def obstacle(self, options: Options) -> str | None:
         return None
 
     @contextmanager
@@ -76,7 +74,7 @@ def image(folder: Path, entry_point: Sequence[str] = STAND_IN, **names: str) -> 
         (folder / place).mkdir(exist_ok=True)
     variables = {name: str(folder / place) for name, place in places.items()}
     (folder / "truth").mkdir(exist_ok=True)
-    for name in (FIRST, RUSSIAN):
+    for name in (ENGLISH, RUSSIAN):
         (folder / "truth" / name).write_text(load_truth()[name].pages[0].text(), encoding="utf-8")
     variables["TRUTH"] = str(folder / "truth")
     variables["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"

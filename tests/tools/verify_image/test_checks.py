@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,127 +9,93 @@ import pytest
 
 from tests.launch.support import ROOT
 from tests.tools.verify_image.support import BRIEF, ProcessEngine, image
-from tools.verify_image.checks import CHECKS
-from tools.verify_image.engines.engine import Options
-from tools.verify_image.finding import Finding
-from tools.verify_image.report import sentence
-from tools.verify_image.scenarios import SCENARIOS, Scenario
-from tools.verify_image.trial import Limits
-from tools.verify_image.verification import column
+from tools.verify_image.__main__ import verify_scenario
+from tools.verify_image.checks import CHECKS, Finding
+from tools.verify_image.image import Options
+from tools.verify_image.trial import Limits, Scenario
 
-PLAIN = Scenario(Options())
-REFUSAL = Scenario(Options(), has_engine=False)
+PLAIN = Scenario("plain")
+REFUSAL = Scenario("no engine", has_engine=False)
 
 
-def found(folder: Path, flaw: str, scenario: Scenario = PLAIN) -> dict[str, Finding]:
-    return column(ProcessEngine(image(folder, FLAW=flaw), folder), scenario, BRIEF)
+def verify(folder: Path, flaw: str, scenario: Scenario = PLAIN, limits: Limits = BRIEF) -> dict[str, Finding]:
+    return verify_scenario(ProcessEngine(image(folder, FLAW=flaw), folder), scenario, limits)
 
 
 def failed(findings: dict[str, Finding]) -> set[str]:
     return {name for name, finding in findings.items() if finding.mark in ("warn", "fail")}
 
 
-def test_nothing_is_found_in_a_service_that_works(tmp_path: Path) -> None:
-    findings = found(tmp_path, "")
-    assert failed(findings) == set()
-    assert [name for name, finding in findings.items() if finding.mark == "none"] == ["nccl"]
+def test_working_service_passes(tmp_path: Path) -> None:
+    findings = verify(tmp_path, "")
+    assert {finding.mark for finding in findings.values()} == {"ok"}
     assert list(findings) == list(CHECKS)
 
 
 FLAWS = {
-    "text": ({"example", "russian"}, "The text is wrong"),
-    "refusal": ({"example", "russian"}, "/ocr answers 500"),
-    "silent": ({"health"}, "/readyz answers 503 without a reason"),
-    "page": ({"pages"}, "/docs answers 404"),
+    "text": ({"first document", "Russian document"}, "of the text is right"),
+    "refusal": ({"first document", "Russian document"}, "/ocr answers 500"),
+    "silent": ({"probes tell the truth"}, "/readyz answers 503 without a reason"),
+    "page": ({"web pages"}, "/docs answers 404"),
     "local": ({"port"}, "open to loopback only"),
     "open": ({"port"}, "is open to everybody"),
     "full": ({"folders"}, "OUTPUT_DIR can't be written: No space left on device"),
-    "import": ({"imports"}, "In the gateway's environment: ImportError: libGL.so.1"),
     "doctor": ({"doctor"}, "The doctor finds: packages: they are there"),
     "disk": ({"doctor"}, "The doctor warns: disk: 3 GB are free"),
-    "stubborn": ({"stop"}, "It still runs 1 s after SIGTERM"),
-    "code": ({"stop"}, "exit code 1, not 0"),
+    "stubborn": ({"SIGTERM"}, "It still runs 1 s after SIGTERM"),
+    "code": ({"SIGTERM"}, "exit code 1, not 0"),
     "print": ({"log"}, "1 lines are no JSON objects, for example: this is no JSON"),
-    "tier": ({"log"}, "Nothing in the log is from: vlm."),
+    "tier": ({"log"}, "No line of the log is from: vlm."),
+    "loading": ({"engine ready"}, "Not ready after 3 s: the layout model is loading"),
+    "liar": ({"engine ready", "probes tell the truth"}, "Not ready after 3 s"),
+    "death": ({"gateway starts", "SIGTERM"}, "before SIGTERM, with exit code 3"),
 }
 
 
 @pytest.mark.parametrize(("flaw", "checks", "said"), [(flaw, *expected) for flaw, expected in FLAWS.items()], ids=FLAWS)
-def test_a_flaw_is_found_by_its_check_and_by_no_other(tmp_path: Path, flaw: str, checks: set[str], said: str) -> None:
-    findings = found(tmp_path, flaw)
+def test_flaw_fails_its_check_only(tmp_path: Path, flaw: str, checks: set[str], said: str) -> None:
+    findings = verify(tmp_path, flaw)
     assert failed(findings) == checks
-    assert said in sentence(findings[min(checks)], "en")
+    assert said in findings[min(checks)].text
 
 
-def test_a_service_that_is_never_ready_is_quoted_and_asked_for_nothing(tmp_path: Path) -> None:
-    findings = found(tmp_path, "loading")
-    assert failed(findings) == {"engine"}
-    assert sentence(findings["engine"], "en") == "Not ready after 3 s: the layout model is loading"
-    assert findings["example"].mark == "none"
+def test_dead_service_is_quoted(tmp_path: Path) -> None:
+    assert verify(tmp_path, "death")["gateway starts"].text.endswith("exit code 3. The log ends with: vlm begins")
 
 
-def test_probes_that_contradict_health_are_found(tmp_path: Path) -> None:
-    findings = found(tmp_path, "liar")
-    assert failed(findings) == {"engine", "health"}
-    assert "/readyz 503" in sentence(findings["health"], "en")
+def test_wrong_port_still_stops(tmp_path: Path) -> None:
+    findings = verify(tmp_path, "port", limits=replace(BRIEF, start=6))
+    assert failed(findings) == {"gateway starts"}
+    assert findings["SIGTERM"].mark == "ok"
+    assert {findings[name].mark for name in findings.keys() - {"gateway starts", "SIGTERM", "log"}} == {"none"}
 
 
-def test_a_service_that_dies_is_quoted(tmp_path: Path) -> None:
-    findings = found(tmp_path, "death")
-    assert failed(findings) == {"start", "stop"}
-    assert "exit code 3. Its last words: vlm begins" in sentence(findings["start"], "en")
+def test_unwritable_home(tmp_path: Path) -> None:
+    findings = verify_scenario(ProcessEngine(image(tmp_path, HOME="/proc/none"), tmp_path), PLAIN, BRIEF)
+    assert failed(findings) == {"folders"}
+    assert "/proc/none" in findings["folders"].text
 
 
-def test_a_wrong_port_is_found_and_the_container_stopped_all_the_same(tmp_path: Path) -> None:
-    engine = ProcessEngine(image(tmp_path, FLAW="port"), tmp_path)
-    findings = column(engine, PLAIN, replace(BRIEF, start=6))
-    assert failed(findings) == {"start"}
-    assert findings["stop"].mark == "ok"
-    assert {findings[name].mark for name in findings.keys() - {"start", "stop", "log"}} == {"none"}
-
-
-def test_a_folder_that_only_the_service_believes_in_is_found(tmp_path: Path) -> None:
-    engine = ProcessEngine(image(tmp_path, HOME="/proc/none"), tmp_path)
-    assert sentence(column(engine, PLAIN, BRIEF)["folders"], "en").startswith("HOME can't be written: ")
-
-
-def test_another_user_than_the_one_wished_for_is_found(tmp_path: Path) -> None:
+def test_wrong_user(tmp_path: Path) -> None:
     """This engine can't change users."""
-    findings = column(ProcessEngine(image(tmp_path), tmp_path), Scenario(Options(user="12345:0")), BRIEF)
+    findings = verify(tmp_path, "", Scenario("another user", Options(user="12345:0")))
     assert failed(findings) == {"user"}
-    assert sentence(findings["user"], "en").endswith("not as 12345.")
+    assert findings["user"].text.endswith("not as 12345.")
 
 
-def test_an_engine_that_cannot_start_has_to_say_why(tmp_path: Path) -> None:
-    said = found(tmp_path, "driver", REFUSAL)
-    assert failed(said) == set()
-    assert sentence(said["engine"], "en") == "says why not: driver"
-    silent = found(tmp_path, "mute", REFUSAL)
-    assert failed(silent) == {"engine"}
-    assert "does not say why" in sentence(silent["engine"], "en")
-
-
-def test_an_engine_that_is_only_late_has_not_refused(tmp_path: Path) -> None:
-    findings = found(tmp_path, "loading", REFUSAL)
-    assert findings["engine"].mark == "warn"
-    assert "still starting after 3 s" in sentence(findings["engine"], "en")
-
-
-def test_vllm_that_cannot_be_imported_is_found_in_its_own_environment(tmp_path: Path) -> None:
-    """The stand-in passes other programs on, and Python here has no vLLM."""
-    engine = ProcessEngine(image(tmp_path, VLLM_PYTHON=sys.executable), tmp_path)
-    findings = column(engine, PLAIN, BRIEF)
-    assert sentence(findings["imports"], "en").startswith("In vLLM's environment: ModuleNotFoundError")
-    assert findings["nccl"].mark == "warn"
-
-
-def test_scenarios_of_vllm_are_for_images_that_have_it() -> None:
-    assert {name for name, scenario in SCENARIOS.items() if scenario.needs_vllm} == {"gpu", "no-gpu"}
+@pytest.mark.parametrize(
+    ("flaw", "mark", "said"),
+    [("driver", "ok", "says why not: driver"), ("mute", "fail", "does not say why"), ("loading", "warn", "Not ready")],
+)
+def test_missing_engine_has_to_say_why(tmp_path: Path, flaw: str, mark: str, said: str) -> None:
+    finding = verify(tmp_path, flaw, REFUSAL)["engine ready"]
+    assert finding.mark == mark
+    assert said in finding.text
 
 
 @pytest.mark.service
 @pytest.mark.timeout(600)
 def test_the_service_itself_passes(tmp_path: Path) -> None:
     entry_point = ("sh", str(ROOT / "docker" / "entrypoint.sh"))
-    findings = column(ProcessEngine(image(tmp_path, entry_point), tmp_path), PLAIN, Limits())
-    assert {name: sentence(findings[name], "en") for name in failed(findings)} == {}
+    findings = verify_scenario(ProcessEngine(image(tmp_path, entry_point), tmp_path), PLAIN, Limits())
+    assert {name: findings[name].text for name in failed(findings)} == {}

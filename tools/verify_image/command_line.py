@@ -10,9 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from tools.verify_image.engines.engine import Options, run
-from tools.verify_image.finding import Finding, warn
-from tools.verify_image.image import Image, image_from
+from tools.verify_image.image import Image, Options, parse_image, run
 
 GPU = {"docker": ["--gpus", "all"], "podman": ["--device", "nvidia.com/gpu=all"]}
 
@@ -47,14 +45,13 @@ class CommandLine:
     name: str
     image: Image
 
-    def inability(self, options: Options) -> Finding | None:
-        if options.gpu and not shutil.which("nvidia-smi"):
-            return warn("untried.no-gpu")
-        return None
+    def obstacle(self, options: Options) -> str | None:
+        return "there is no GPU here" if options.gpu and not shutil.which("nvidia-smi") else None
 
     @contextmanager
     def start(self, options: Options, port: int) -> Iterator[CommandLineContainer]:
-        identity = run([self.name, "run", "--detach", *run_arguments(self, options, port), self.image.name]).strip()
+        command = [self.name, "run", "--detach", *run_arguments(self, options, port), self.image.name]
+        identity = run([*command, *(options.arguments or ())]).strip()
         try:
             yield CommandLineContainer(self.name, identity, not options.offline)
         finally:
@@ -63,7 +60,8 @@ class CommandLine:
 
 
 def run_arguments(engine: CommandLine, options: Options, port: int) -> Iterator[str]:
-    """A name that is to be missing is empty instead: neither program can take one of the image's away."""
+    """A variable to remove is set to nothing instead: neither program can remove one of the image's."""
+    yield from ("--shm-size", options.shm)
     if options.user:
         yield from ("--user", options.user)
     if options.read_only:
@@ -76,9 +74,9 @@ def run_arguments(engine: CommandLine, options: Options, port: int) -> Iterator[
         yield from ("--env", f"{name}={value or ''}")
 
 
-def find(program: str, name: str) -> CommandLine | None:
+def find_image(program: str, name: str) -> CommandLine | None:
     """None where the program does not work here, or does not know the image."""
     try:
-        return CommandLine(program, image_from(name, json.loads(run([program, "image", "inspect", name]))))
+        return CommandLine(program, parse_image(name, json.loads(run([program, "image", "inspect", name]))))
     except RuntimeError:
         return None
