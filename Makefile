@@ -72,16 +72,16 @@ bench-memory: env-test ## measure the memory of long documents, many documents a
 	$(PY_TEST) -m benchmarks.load.memory $(if $(FULL),--pages 1000 --minutes 60,--pages 200 --minutes 2)
 
 bench-accuracy: env-test ## score the sample pages against their truth
-	$(PY_TEST) -m benchmarks.accuracy
+	$(PY_TEST) -m benchmarks.embedded.accuracy
 
 bench-embedded: env-test ## time /ocr against plain RapidOCR
-	$(PY_TEST) -m benchmarks.embedded
+	$(PY_TEST) -m benchmarks.embedded.speed
 
 bench-runaway: env-test ## count what the guard against endless readings finds, and what it takes for one
-	$(PY_TEST) -m benchmarks.runaway
+	$(PY_TEST) -m benchmarks.repetition.detection
 
 bench-vllm: env-test ## compare vLLM through the gateway with vLLM straight
-	$(PY_TEST) -m benchmarks.vllm_efficiency
+	$(PY_TEST) -m benchmarks.vllm.efficiency
 
 image-cpu: ## build the image for machines without a GPU
 	@sh docker/build.sh cpu $(ARGUMENTS)

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import os
+import socket
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-import urllib.error
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import psutil
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+from benchmarks.cpu_sampler import spent_cpu_s
+from benchmarks.report import ROOT
+
 START_S = 120.0
-END_S = 30.0
+STOP_S = 60.0
 SAMPLE_S = 0.25
 
 
@@ -32,13 +33,7 @@ class Program:
     process: subprocess.Popen[bytes]
 
     def cpu_s(self) -> float:
-        """CPU time so far of the process and its children, those that have ended included."""
-        spent = 0.0
-        for process in self.tree():
-            with contextlib.suppress(psutil.Error):
-                times = process.cpu_times()
-                spent += times.user + times.system + times.children_user + times.children_system
-        return spent
+        return spent_cpu_s(self.tree())
 
     def rss_mb(self) -> float:
         """Resident memory of the whole tree, MB of 10^6 bytes; shared pages count for each process."""
@@ -56,8 +51,13 @@ class Program:
 
 
 @contextlib.contextmanager
-def running(
-    name: str, command: Sequence[str], port: int, ready_path: str, environment: dict[str, str] | None = None
+def start_program(
+    name: str,
+    command: Sequence[str],
+    port: int,
+    ready_path: str,
+    environment: Mapping[str, str] | None = None,
+    start_s: float = START_S,
 ) -> Iterator[Program]:
     """The program once `ready_path` answers 200; ended at the end. Exits with the end of its log if it won't start."""
     url = f"http://127.0.0.1:{port}"
@@ -65,25 +65,33 @@ def running(
         process = subprocess.Popen(
             command, cwd=ROOT, env={**os.environ, **(environment or {})}, stdout=log, stderr=subprocess.STDOUT
         )
-        program = Program(name, url, process)
         try:
-            if not _becomes_ready(program, f"{url}{ready_path}"):
+            if not _is_ready(process, f"{url}{ready_path}", start_s):
                 log.seek(0)
                 sys.exit(f"{name} did not start:\n{log.read()[-3000:].decode(errors='replace')}")
-            yield program
+            yield Program(name, url, process)
         finally:
             process.terminate()
             try:
-                process.wait(END_S)
+                process.wait(STOP_S)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
 
 
-def busy_s() -> float:
-    """CPU time so far of everything on the machine, and what its host took from it."""
-    times = psutil.cpu_times()
-    return float(times.user + times.nice + times.system + times.irq + times.softirq + times.steal)
+def _is_ready(process: subprocess.Popen[bytes], url: str, start_s: float) -> bool:
+    deadline = time.monotonic() + start_s
+    while time.monotonic() < deadline and process.poll() is None:
+        with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=5):
+            return True
+        time.sleep(0.2)
+    return False
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 @dataclass
@@ -92,7 +100,7 @@ class Memory:
 
     program: Program
     samples: list[tuple[float, float]] = field(default_factory=list)
-    _ends: threading.Event = field(default_factory=threading.Event)
+    _stop: threading.Event = field(default_factory=threading.Event)
 
     @property
     def peak_mb(self) -> float:
@@ -106,27 +114,18 @@ class Memory:
         return 3600 * sum((t - middle_t) * (mb - middle_mb) for t, mb in late) / spread if spread else 0.0
 
     @contextlib.contextmanager
-    def watched(self) -> Iterator[Memory]:
-        thread = threading.Thread(target=self._watch, daemon=True)
+    def watch(self) -> Iterator[Memory]:
+        thread = threading.Thread(target=self._sample, daemon=True)
         thread.start()
         try:
             yield self
         finally:
-            self._ends.set()
+            self._stop.set()
             thread.join()
 
-    def _watch(self) -> None:
-        begun = time.monotonic()
+    def _sample(self) -> None:
+        start = time.monotonic()
         while True:
-            self.samples.append((time.monotonic() - begun, self.program.rss_mb()))
-            if self._ends.wait(SAMPLE_S):
+            self.samples.append((time.monotonic() - start, self.program.rss_mb()))
+            if self._stop.wait(SAMPLE_S):
                 return
-
-
-def _becomes_ready(program: Program, url: str) -> bool:
-    deadline = time.monotonic() + START_S
-    while time.monotonic() < deadline and program.process.poll() is None:
-        with contextlib.suppress(OSError, urllib.error.URLError), urllib.request.urlopen(url, timeout=5):
-            return True
-        time.sleep(0.2)
-    return False

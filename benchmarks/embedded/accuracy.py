@@ -1,4 +1,4 @@
-"""`python -m benchmarks.accuracy`: how faithful is the Markdown of real pages, and of the project's own examples."""
+"""`make bench-accuracy`: how faithful is the Markdown of real pages, and of the project's own examples."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from statistics import mean
 from benchmarks.report import table, write_report
 from benchmarks.samples import omnidocbench
 from benchmarks.scoring import edit_distance, omnidocbench_blocks, plain, recall
-from benchmarks.service import Service, running_service
+from benchmarks.service import Service, start_service
 from tests.support.examples import load_truth
 
 GOAL_MEAN, GOAL_WORST = 0.22, 0.60
@@ -41,7 +41,7 @@ def score_table(scores: Scores) -> str:
 
 
 def main() -> None:
-    with running_service(VLM_ENGINE="embedded") as service:
+    with start_service(VLM_ENGINE="embedded") as service:
         samples, examples = sample_scores(service), example_scores(service)
     worst = max(distance for _, distance, _ in samples)
     write_report(

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.embedded`: `/ocr` with the embedded engine against plain RapidOCR over the same files.
+"""`python -m benchmarks.embedded.speed`: `/ocr` with the embedded engine against plain RapidOCR over the same files.
 
 Both read every page in turn, page by page, in one run, so that what else the machine does falls on both.
 """
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from benchmarks.report import table, write_report
 from benchmarks.samples import omnidocbench
-from benchmarks.service import peak_memory, running_service
+from benchmarks.service import peak_memory_mb, start_service
 
 GOAL_RATIO = 1.1
 
@@ -36,7 +36,7 @@ def measure(files: list[Path]) -> tuple[list[tuple[str, float, float]], dict[str
     child.start()
     pipe.recv()
     rows: list[tuple[str, float, float]] = []
-    with running_service(VLM_ENGINE="embedded") as service:
+    with start_service(VLM_ENGINE="embedded") as service:
         for round_files in (files[:1], files):  # the first file once more: models allocate at their first page
             rows = []
             for file in round_files:
@@ -45,7 +45,7 @@ def measure(files: list[Path]) -> tuple[list[tuple[str, float, float]], dict[str
                 start = time.perf_counter()
                 service.ocr(file, images="none")
                 rows.append((file.stem, plain, time.perf_counter() - start))
-        memory = {**service.peak_memory_mb(), "plain RapidOCR": peak_memory(child.pid or 0)}
+        memory = {**service.peak_memory_mb(), "plain RapidOCR": peak_memory_mb(child.pid or 0)}
     pipe.send(None)
     child.join()
     return rows, memory

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from itertools import groupby
 from statistics import median
 
-from benchmarks.loops import MAX_TOKENS, Reading, honest, runaways, tokens
+from benchmarks.repetition.repetition_corpus import MAX_TOKENS, Reading, honest, runaways, tokens
 from benchmarks.report import table, write_report
 from gateway.recognition.runaway import DOUBTFUL, DOUBTFUL_AGAIN, Loop, LoopWatch, room_of
 
 PIECE = 100
 """Characters of one event: about 32 tokens."""
-METHOD = """The corpus is made by `benchmarks/loops.py`: readings of 18 kinds that went round in circles until 4096
+METHOD = """The corpus is made by `repetition_corpus.py`: readings of 18 kinds that went round in circles until 4096
 tokens, and of 22 kinds that repeat themselves because the document does, in English, Russian and Chinese, each with the
 size of its region in print of 6 to 12 points. It is made, not found: it shows what the guard sees and takes for a loop,
 not how often PaddleOCR-VL loops. Tokens are estimated (a tag, a digit, a Chinese letter or four letters each).

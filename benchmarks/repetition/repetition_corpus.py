@@ -19,44 +19,12 @@ WRAPPED = (30, 60, 90)
 _TOKEN = re.compile(r"<[^<>\n]+>|\\[A-Za-z]+|[一-鿿]|\d|[^\W\d_]{1,4}|\S|\n")
 _CELL = re.compile(r"<[felux]cel>")
 
-WORDS: Mapping[str, Sequence[str]] = {
-    "en": [
-        "the",
-        "harbour",
-        "master",
-        "recorded",
-        "every",
-        "vessel",
-        "that",
-        "entered",
-        "before",
-        "noon",
-        "and",
-        "its",
-        "cargo",
-        "of",
-        "timber",
-        "wool",
-        "grain",
-    ],
-    "ru": [
-        "начальник",
-        "порта",
-        "записывал",
-        "каждое",
-        "судно",
-        "которое",
-        "входило",
-        "до",
-        "полудня",
-        "и",
-        "его",
-        "груз",
-        "леса",
-        "шерсти",
-        "зерна",
-    ],
-    "zh": list("港务长记录每艘中午以前进港的船以及它所载的木材羊毛和粮食货物清单"),
+_WORDS = {
+    "en": "the harbour master recorded every vessel that entered before noon and its cargo of timber wool grain",
+    "ru": "начальник порта записывал каждое судно которое входило до полудня и его груз леса шерсти зерна",
+}
+WORDS: Mapping[str, Sequence[str]] = {script: words.split() for script, words in _WORDS.items()} | {
+    "zh": list("港务长记录每艘中午以前进港的船以及它所载的木材羊毛和粮食货物清单")
 }
 NAMES = {"en": ("Smith", "Jones"), "ru": ("Иванов", "Петрова"), "zh": ("王伟", "李娜")}
 YES = {"en": "yes", "ru": "да", "zh": "是"}

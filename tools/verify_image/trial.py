@@ -13,7 +13,7 @@ from typing import Any
 
 import httpx
 
-from benchmarks.service import free_port
+from benchmarks.processes import free_port
 from tools.verify_image.image import Container, Engine, Image, Options
 
 VLM_PORT = 8118

@@ -1,63 +1,61 @@
-"""Which way goes where, and what it asks."""
+"""What the clients send."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import web
-from aiohttp.test_utils import BaseTestServer, TestServer
+from aiohttp.test_utils import TestServer
 
-from benchmarks import ways
-from benchmarks.questions import Question
-from benchmarks.service import Service
-from benchmarks.ways import CHAT, PLAIN, READING, STRAIGHT, Answer, Way, all_ways, raw_client
-from gateway.recognition.crops import crop_of
+from benchmarks.vllm.clients import Answer, crop_client, document_client, open_session, served_model
+from tests.vllm.lessons import Lesson
 
 
 @asynccontextmanager
-async def server(asked: list[dict[str, Any]]) -> AsyncIterator[BaseTestServer]:
-    """An OpenAI API that serves `tiny` and keeps what it is asked."""
+async def server(sent: list[dict[str, Any]]) -> AsyncIterator[str]:
+    """An OpenAI API that serves `tiny`, and `/ocr`; both note what they are sent."""
 
     async def models(_: web.Request) -> web.Response:
         return web.json_response({"data": [{"id": "tiny"}]})
 
     async def chat(request: web.Request) -> web.Response:
-        asked.append(await request.json())
+        sent.append(await request.json())
         return web.json_response({"choices": [{"message": {"content": " read "}}], "usage": {"completion_tokens": 3}})
+
+    async def ocr(request: web.Request) -> web.Response:
+        sent.append(dict(await request.post()))
+        return web.json_response({"markdown": "# read", "usage": {"completion_tokens": 6, "regions": 2}})
 
     app = web.Application()
     app.router.add_get("/v1/models", models)
     app.router.add_post("/v1/chat/completions", chat)
+    app.router.add_post("/ocr", ocr)
     async with TestServer(app) as running:
-        yield running
+        yield f"http://127.0.0.1:{running.port}"
 
 
-async def test_chat_goes_to_the_gateway_the_raw_ways_to_vllm_and_one_asks_for_no_log_probabilities(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    @asynccontextmanager
-    async def recognition(*_: object) -> AsyncIterator[Way]:
-        async def read(_: Sequence[Question]) -> list[Answer]:
-            return []
+@pytest.mark.parametrize("logprobs", [True, False])
+async def test_crops_are_sent_as_chat_requests(tmp_path: Path, logprobs: bool) -> None:
+    sent: list[dict[str, Any]] = []
+    picture = tmp_path / "crop.png"
+    picture.write_bytes(b"png")
+    async with server(sent) as url, open_session() as session:
+        model = await served_model(session, f"{url}/v1")
+        lessons = [Lesson(str(picture), "OCR:", "read")] * 2
+        send = crop_client(session, f"{url}/v1", model, lessons, 1, logprobs=logprobs)
+        assert await send() == [Answer("read", 3)] * 2
+    assert [(body["model"], body["logprobs"]) for body in sent] == [("tiny", logprobs)] * 2
+    assert sent[0]["messages"][0]["content"][0]["image_url"]["url"] == "data:image/png;base64,cG5n"
 
-        yield read
 
-    monkeypatch.setattr(ways, "recognition", recognition)
-    to_vllm: list[dict[str, Any]] = []
-    to_gateway: list[dict[str, Any]] = []
-    question, said = Question(crop_of(b"png", 1, 1), "OCR:", 9), {}
-    async with server(to_vllm) as vllm, server(to_gateway) as gateway, raw_client() as session:
-        service = Service(f"http://127.0.0.1:{gateway.port}", vllm.port or 0, 0)
-        async with all_ways(session, service, 2) as found:
-            for name in (STRAIGHT, PLAIN, CHAT):
-                said[name] = await found[name]([question])
-    assert list(found) == [STRAIGHT, READING, CHAT, PLAIN]
-    assert said == {name: [Answer("read", 3)] for name in (STRAIGHT, PLAIN, CHAT)}
-    assert [(body["model"], body["logprobs"], body["max_completion_tokens"]) for body in to_vllm] == [
-        ("tiny", True, 9),
-        ("tiny", False, 9),
-    ]
-    assert to_gateway == to_vllm[:1]
+async def test_documents_are_sent_with_unmerged_regions(tmp_path: Path) -> None:
+    sent: list[dict[str, Any]] = []
+    file = tmp_path / "page.png"
+    file.write_bytes(b"png")
+    async with server(sent) as url, open_session() as session:
+        assert await document_client(session, url, file, 3, 2)() == [Answer("# read", 6, 2)] * 3
+    assert [form["merge_blocks"] for form in sent] == ["false"] * 3

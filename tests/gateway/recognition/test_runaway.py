@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.loops import Reading as MadeReading
-from benchmarks.loops import honest, runaways
+from benchmarks.repetition.repetition_corpus import Reading as MadeReading
+from benchmarks.repetition.repetition_corpus import honest, runaways
 from gateway.recognition.runaway import DOUBTFUL, DOUBTFUL_AGAIN, Loop, LoopWatch, Room, room_of
 
 LINE = room_of(500, 24)
