@@ -78,7 +78,7 @@ bench-embedded: env-test ## time /ocr against plain RapidOCR
 	$(PY_TEST) -m benchmarks.embedded.speed
 
 bench-runaway: env-test ## count what the guard against endless readings finds, and what it takes for one
-	$(PY_TEST) -m benchmarks.repetition.detection
+	$(PY_TEST) -m benchmarks.repetition
 
 bench-vllm: env-test ## compare vLLM through the gateway with vLLM straight
 	$(PY_TEST) -m benchmarks.vllm.efficiency

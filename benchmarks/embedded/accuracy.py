@@ -5,10 +5,10 @@ from __future__ import annotations
 from statistics import mean
 
 from benchmarks.report import table, write_report
-from benchmarks.samples import omnidocbench
 from benchmarks.scoring import edit_distance, omnidocbench_blocks, plain, recall
 from benchmarks.service import Service, start_service
 from tests.support.examples import load_truth
+from tests.support.samples import omnidocbench
 
 GOAL_MEAN, GOAL_WORST = 0.22, 0.60
 Scores = list[tuple[str, float, float]]

@@ -11,8 +11,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from benchmarks.report import table, write_report
-from benchmarks.samples import omnidocbench
 from benchmarks.service import peak_memory_mb, start_service
+from tests.support.samples import omnidocbench
 
 GOAL_RATIO = 1.1
 

@@ -15,21 +15,11 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from statistics import median
 
+from benchmarks.load import servers
 from benchmarks.load.answers import engine_seconds
 from benchmarks.load.page import REGIONS
 from benchmarks.load.runs import Run, send_concurrently
-from benchmarks.load.servers import (
-    GATEWAY,
-    GLMOCR,
-    PADDLEX,
-    Document,
-    Server,
-    make_document,
-    start_engine,
-    start_gateway,
-    start_glmocr,
-    start_paddlex,
-)
+from benchmarks.load.servers import GATEWAY, GLMOCR, PADDLEX, Document, Server, start_gateway
 from benchmarks.report import command, table, verdict, write_report
 
 LEVELS = (1, 4, 16, 64)
@@ -67,7 +57,7 @@ async def measure(server: Server, page: Document, documents: Mapping[int, int]) 
 def measure_all(plan: Plan, page: Document, peers: Mapping[str, str]) -> Runs:
     """Servers run in turn, in each repetition anew, so that none has the machine's good hours for itself."""
     runs: dict[str, dict[int, list[Run]]] = {}
-    with start_engine() as stub:
+    with servers.start_engine() as stub:
         starts: dict[str, AbstractContextManager[Server]]
         for _ in range(plan.repetitions):
             starts = {GATEWAY: start_gateway(stub)}
@@ -80,7 +70,7 @@ def measure_all(plan: Plan, page: Document, peers: Mapping[str, str]) -> Runs:
     return runs
 
 
-PEERS = {PADDLEX: start_paddlex, GLMOCR: start_glmocr}
+PEERS = {PADDLEX: servers.start_paddlex, GLMOCR: servers.start_glmocr}
 
 
 def speed_rows(runs: Runs) -> list[list[str]]:
@@ -168,20 +158,9 @@ def main() -> None:
     plan = FULL if arguments.full else QUICK
     peers = {name: python for name, python in ((PADDLEX, arguments.paddlex), (GLMOCR, arguments.glmocr)) if python}
     with tempfile.TemporaryDirectory() as folder:
-        runs = measure_all(plan, make_document(folder), peers)
-    header = [
-        "at once",
-        "server",
-        "pages/s",
-        "p50, s",
-        "p95, s",
-        "p99, s",
-        "CPU ms a page",
-        "engine's",
-        "peak MB",
-        "lost",
-        "others",
-    ]
+        runs = measure_all(plan, servers.make_document(folder), peers)
+    header = ["at once", "server", "pages/s", "p50, s", "p95, s", "p99, s", "CPU ms a page", "engine's", "peak MB",
+              "lost", "others"]  # fmt: skip
     write_report(
         arguments.name,
         "The gateway under load, and its peers",

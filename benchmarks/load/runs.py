@@ -142,7 +142,6 @@ async def _lag(session: aiohttp.ClientSession, server: Server) -> dict[str, floa
     """What the gateway's loop was late by since the last such question; empty for a peer."""
     if server.program.name != GATEWAY:
         return {}
-    await session.get(f"{server.program.url}/lag/start")
     async with session.get(f"{server.program.url}/lag") as response:
         lag: dict[str, float] = await response.json()
     return lag

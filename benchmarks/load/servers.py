@@ -10,7 +10,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import aiohttp
 
@@ -39,12 +38,10 @@ def make_document(folder: str, pages: int = 1, quality: int = QUALITY) -> Docume
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """`regions` of the answer that have text, `size` in bytes; `is_whole`: the server says, or shows, that nothing is
-    missing."""
+    """`size`: of the answer in bytes. `is_whole`: the server says, or shows, that nothing is missing."""
 
     status: int
     is_whole: bool = False
-    regions: int = 0
     size: int = 0
 
 
@@ -126,34 +123,21 @@ async def _read_by_gateway(session: aiohttp.ClientSession, url: str, document: D
     form.add_field("file", document.data, filename="document.pdf")
     async with session.post(f"{url}/ocr", data=form) as response:
         body = await response.read()
-    if response.status != 200:
-        return Reply(response.status)
-    answer = json.loads(body)
-    blocks = [block for page in answer["pages"] for block in page["blocks"]]
-    return Reply(200, answer["status"] == "ok", sum(bool(block["content"]) for block in blocks), len(body))
+    return Reply(response.status, response.status == 200 and json.loads(body)["status"] == "ok", len(body))
 
 
 async def _read_by_paddlex(session: aiohttp.ClientSession, url: str, document: Document) -> Reply:
     """Without the drawings of the layout, which it makes by default and which cost it more than all the rest."""
-    asked = {"file": base64.b64encode(document.data).decode(), "fileType": 0, "visualize": False}
-    answer = await _post(session, f"{url}/layout-parsing", asked)
-    if isinstance(answer, int):
-        return Reply(answer)
-    pages = answer["result"]["layoutParsingResults"]
-    blocks = [block for page in pages for block in page["prunedResult"]["parsing_res_list"]]
-    return Reply(200, True, sum(bool(block["block_content"]) for block in blocks))
+    body = {"file": base64.b64encode(document.data).decode(), "fileType": 0, "visualize": False}
+    async with session.post(f"{url}/layout-parsing", json=body) as response:
+        await response.read()
+    return Reply(response.status, response.status == 200)
 
 
 async def _read_by_glmocr(session: aiohttp.ClientSession, url: str, document: Document) -> Reply:
-    answer = await _post(session, f"{url}/glmocr/parse", {"file": str(document.file)})
-    if isinstance(answer, int):
-        return Reply(answer)
-    blocks = [block for page in answer["json_result"] for block in page]
-    return Reply(200, all(block["content"] is not None for block in blocks), len(blocks))
-
-
-async def _post(session: aiohttp.ClientSession, url: str, body: dict[str, object]) -> Any:  # noqa: ANN401 - JSON
-    """The answer's JSON, or its status where that is not 200."""
-    async with session.post(url, json=body) as response:
-        data = await response.read()
-    return json.loads(data) if response.status == 200 else response.status
+    async with session.post(f"{url}/glmocr/parse", json={"file": str(document.file)}) as response:
+        body = await response.read()
+    if response.status != 200:
+        return Reply(response.status)
+    blocks = [block for page in json.loads(body)["json_result"] for block in page]
+    return Reply(200, all(block["content"] is not None for block in blocks))

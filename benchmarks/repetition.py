@@ -8,16 +8,17 @@ from dataclasses import dataclass
 from itertools import groupby
 from statistics import median
 
-from benchmarks.repetition.repetition_corpus import MAX_TOKENS, Reading, honest, runaways, tokens
 from benchmarks.report import table, write_report
 from gateway.recognition.runaway import DOUBTFUL, DOUBTFUL_AGAIN, Loop, LoopWatch, room_of
+from tests.support.repetition_corpus import MAX_TOKENS, Reading, honest, runaways, tokens
 
 PIECE = 100
 """Characters of one event: about 32 tokens."""
-METHOD = """The corpus is made by `repetition_corpus.py`: readings of 18 kinds that went round in circles until 4096
-tokens, and of 22 kinds that repeat themselves because the document does, in English, Russian and Chinese, each with the
-size of its region in print of 6 to 12 points. It is made, not found: it shows what the guard sees and takes for a loop,
-not how often PaddleOCR-VL loops. Tokens are estimated (a tag, a digit, a Chinese letter or four letters each).
+METHOD = """The corpus is made by `tests/support/repetition_corpus.py`: readings of 18 kinds that went round in circles
+until 4096 tokens, and of 22 kinds that repeat themselves because the document does, in English, Russian and Chinese,
+each with the size of its region in print of 6 to 12 points. It is made, not found: it shows what the guard sees and
+takes for a loop, not how often PaddleOCR-VL loops. Tokens are estimated (a tag, a digit, a Chinese letter or four
+letters each).
 
 * A loop is **stopped** when the guard says so; one that never is goes on to the limit. A loop is certain where the
   region has no room for it. Tokens saved are those of the first reading; what the second one costs is not taken off.

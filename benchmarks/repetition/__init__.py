@@ -1,1 +1,0 @@
-"""What the guard against endless readings sees."""
