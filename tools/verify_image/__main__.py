@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import os
 import platform
-import shutil
 import signal
 import sys
 from collections.abc import Iterator, Sequence
@@ -19,7 +18,7 @@ from pathlib import Path
 
 from tools.verify_image.checks import CHECKS, Finding, run_checks
 from tools.verify_image.command_line import find_image
-from tools.verify_image.image import Engine, run
+from tools.verify_image.image import Engine
 from tools.verify_image.report import MARKS, Verification, render_json, render_markdown
 from tools.verify_image.rootfs import mount_image, open_folder
 from tools.verify_image.trial import SCENARIOS, Limits, Scenario, start_trial
@@ -79,24 +78,8 @@ def verify(engine: Engine, only: Sequence[str] | None) -> Verification:
             columns[name] = verify_scenario(engine, scenario, Limits())
             marks = " ".join(MARKS[finding.mark] for finding in columns[name].values())
             print(f"{scenario.title}: {marks}", file=sys.stderr, flush=True)
-    return Verification(
-        engine.image.name,
-        engine.name,
-        datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        platform.machine(),
-        os.cpu_count() or 1,
-        _gpu(),
-        columns,
-    )
-
-
-def _gpu() -> str | None:
-    if not shutil.which("nvidia-smi"):
-        return None
-    try:
-        return run(["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"], 30).partition("\n")[0] or None
-    except RuntimeError:
-        return None
+    date = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
+    return Verification(engine.image.name, engine.name, date, f"{os.cpu_count()} cores ({platform.machine()})", columns)
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import httpx
@@ -92,16 +93,8 @@ def check_health(trial: Trial) -> Finding:
     return Finding("ok", f"{early['/readyz'].status_code} at first, then ready" if ready else "alive, not ready")
 
 
-def check_example(trial: Trial) -> Finding:
-    """The first request, at which a lazy service initialises."""
-    return _read(trial, ENGLISH)
-
-
-def check_russian(trial: Trial) -> Finding:
-    return _read(trial, RUSSIAN)
-
-
-def _read(trial: Trial, name: str) -> Finding:
+def check_example(trial: Trial, name: str) -> Finding:
+    """Reads an example. The first request is the one at which a lazy service initialises."""
     if trial.status("/readyz") != 200:
         return Finding("none", "not reached")
     start = time.monotonic()
@@ -219,8 +212,8 @@ CHECKS: Mapping[str, Callable[[Trial], Finding]] = {
     "gateway starts": check_start,
     "engine ready": check_engine,
     "probes tell the truth": check_health,
-    "first document": check_example,
-    "Russian document": check_russian,
+    "first document": partial(check_example, name=ENGLISH),
+    "Russian document": partial(check_example, name=RUSSIAN),
     "port": check_port,
     "user": check_user,
     "web pages": check_pages,

@@ -17,14 +17,12 @@ MAX_CELL = 60
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """`scenarios`: the findings by scenario, then by check. `gpu`: its name."""
+    """`scenarios`: the findings by scenario, then by check."""
 
     image: str
     engine: str
     date: str
     machine: str
-    cpus: int
-    gpu: str | None
     scenarios: Mapping[str, Mapping[str, Finding]]
 
     @property
@@ -44,8 +42,7 @@ def render_markdown(verification: Verification) -> str:
     ]
     parts = [
         f"# Verification of {verification.image}",
-        f"{verification.date}; run by {verification.engine} on {verification.cpus} cores ({verification.machine}); "
-        f"GPU: {verification.gpu or 'none'}.",
+        f"{verification.date}; run by {verification.engine} on {verification.machine}.",
         f"{MARKS['fail']} {failures} checks failed." if failures else f"{MARKS['ok']} Nothing failed.",
         table(["check", *(SCENARIOS[name].title for name in columns)], rows),
     ]

@@ -10,7 +10,7 @@ from tools.verify_image.report import Verification, render_json, render_markdown
 
 def verification(**columns: dict[str, Finding]) -> Verification:
     whole = {name: dict.fromkeys(CHECKS, Finding("ok", "1.2 s")) | column for name, column in columns.items()}
-    return Verification("localhost/made-up", "podman", "2026-01-02 03:04 UTC", "x86_64", 4, None, whole)
+    return Verification("localhost/made-up", "podman", "2026-01-02 03:04 UTC", "4 cores", whole)
 
 
 def cells(text: str, row: str) -> list[str]:
