@@ -19,7 +19,7 @@ def is_ready(url: str) -> bool:
         return False
 
 
-def wait_until_ready(container: RootfsContainer, url: str, seconds: float = 120) -> None:
+def wait_until_ready(container: RootfsContainer, url: str, seconds: float = 400) -> None:
     deadline = time.monotonic() + seconds
     while not is_ready(url):
         assert container.exit_code() is None, f"it ended: {container.log()[-3000:]}"
@@ -30,5 +30,5 @@ def wait_until_ready(container: RootfsContainer, url: str, seconds: float = 120)
 def run(image: Rootfs, folder: Path, options: Options) -> subprocess.CompletedProcess[str]:
     """The image with a command that ends by itself."""
     with image.start_in(folder, options) as container:
-        code = container.unshare.wait(120)
+        code = container.unshare.wait(400)
     return subprocess.CompletedProcess([], code, container.log())
