@@ -8,7 +8,7 @@ LOCK := uv pip compile --universal --python-version 3.11 --generate-hashes --no-
 	--no-emit-index-url --no-emit-find-links
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint docs examples bench bench-overload bench-faults bench-memory \
+.PHONY: help run test lint docs bench bench-overload bench-faults bench-memory \
 	bench-accuracy bench-embedded bench-runaway bench-vllm vllm vllm-cpu fetch-models doctor lock clean \
 	env env-test env-vllm image-cpu image-gpu test-image verify-image test-clients test-differential
 
@@ -46,7 +46,7 @@ test-image: env-test ## build both images without a container engine and test th
 
 verify-image: env-test ## run IMAGE=NAME as platforms do and report what works; OUT=FOLDER gets the report as files
 	@[ -n "$(IMAGE)" ] || { echo "IMAGE=NAME says which image; dir:FOLDER is one that was unpacked." >&2; exit 2; }
-	@$(PY_TEST) -m scripts.verify_image "$(IMAGE)" $(if $(OUT),--out "$(OUT)") $(ARGUMENTS)
+	@$(PY_TEST) -m tools.verify_image "$(IMAGE)" $(if $(OUT),--out "$(OUT)") $(ARGUMENTS)
 
 lint: env-test ## ruff, mypy and hadolint
 	$(PY_TEST) -m ruff check .
@@ -55,10 +55,7 @@ lint: env-test ## ruff, mypy and hadolint
 	@[ ! -x .venv-test/bin/hadolint ] || .venv-test/bin/hadolint docker/Dockerfile.*
 
 docs: env-test ## write docs/settings.md anew from the settings tables
-	$(PY_TEST) -m scripts.settings_doc
-
-examples: env-test ## draw the example documents anew
-	$(PY_TEST) -m examples.generate
+	$(PY_TEST) -m tools.settings_doc
 
 bench: env-test ## time the gateway against PaddleX's and GLM-OCR's servers, engine and layout scripted: FULL=1 for all
 	@sh scripts/venv.sh -s "180 MB" .venv-paddlex tests/differential/paddlex.txt
@@ -75,16 +72,16 @@ bench-memory: env-test ## measure the memory of long documents, many documents a
 	$(PY_TEST) -m benchmarks.load.memory $(if $(FULL),--pages 1000 --minutes 60,--pages 200 --minutes 2)
 
 bench-accuracy: env-test ## score the sample pages against their truth
-	$(PY_TEST) -m benchmarks.accuracy
+	$(PY_TEST) -m benchmarks.embedded.accuracy
 
 bench-embedded: env-test ## time /ocr against plain RapidOCR
-	$(PY_TEST) -m benchmarks.embedded
+	$(PY_TEST) -m benchmarks.embedded.speed
 
 bench-runaway: env-test ## count what the guard against endless readings finds, and what it takes for one
-	$(PY_TEST) -m benchmarks.runaway
+	$(PY_TEST) -m benchmarks.repetition
 
 bench-vllm: env-test ## compare vLLM through the gateway with vLLM straight
-	$(PY_TEST) -m benchmarks.vllm_efficiency
+	$(PY_TEST) -m benchmarks.vllm.efficiency
 
 image-cpu: ## build the image for machines without a GPU
 	@sh docker/build.sh cpu $(ARGUMENTS)

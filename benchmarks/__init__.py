@@ -1,1 +1,1 @@
-"""Measurements over the real service. Each run writes a table with machine, versions and commit into `results/`."""
+"""Measurements of the real service. Each run writes a table with machine, versions and commit into `results/`."""

@@ -51,10 +51,6 @@ def engine_seconds() -> float:
     return FIRST_S + max(TOKENS) * TOKEN_S
 
 
-def mean_seconds() -> float:
-    return FIRST_S + TOKEN_S * sum(TOKENS) / len(TOKENS)
-
-
 @dataclass(frozen=True, slots=True)
 class Shape:
     """How an answer is asked for. `usage_always`: each event of a stream counts the tokens so far."""

@@ -1,7 +1,7 @@
 """The gateway as users run it, but for its layout model, in whose place stand the boxes of the scripted page.
 
 BENCH_BOXES=boxes.json python -m benchmarks.load.app; the settings are the gateway's own. `GET /lag` gives the delays
-of its event loop since the last such request.
+of its event loop since the last such request, and nothing at the first one, which starts the measurement.
 """
 
 from __future__ import annotations
@@ -62,8 +62,9 @@ class LoopLag:
 
     delays: array[float] = field(default_factory=lambda: array("f"))
     """Four bytes each: hours of them must not look like memory that the gateway has lost."""
+    sampling: asyncio.Task[None] | None = None
 
-    async def watch(self) -> None:
+    async def sample(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
             due = loop.time() + TICK_S
@@ -72,6 +73,7 @@ class LoopLag:
 
     async def take(self) -> dict[str, float]:
         """Milliseconds at percentiles since the last call."""
+        self.sampling = self.sampling or asyncio.create_task(self.sample())
         taken, self.delays = sorted(self.delays), array("f")
         if not taken:
             return {}
@@ -82,14 +84,6 @@ def bench_app(settings: Settings, boxes: Path) -> FastAPI:
     layout, lag = RecordedLayout(json.loads(boxes.read_text())), LoopLag()
     app = create_app(settings, replace(create_parts(settings), layout=layout))
     app.add_api_route("/lag", lag.take)
-    watch: list[asyncio.Task[None]] = []
-
-    async def measured_from_the_first_request() -> dict[str, str]:
-        if not watch:
-            watch.append(asyncio.create_task(lag.watch()))
-        return {}
-
-    app.add_api_route("/lag/start", measured_from_the_first_request)
     return app
 
 

@@ -15,10 +15,11 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from statistics import median
 
+from benchmarks.load import servers
 from benchmarks.load.answers import engine_seconds
 from benchmarks.load.page import REGIONS
-from benchmarks.load.runs import Run, at_once
-from benchmarks.load.servers import GATEWAY, GLMOCR, PADDLEX, Document, Server, engine, gateway, glmocr, made, paddlex
+from benchmarks.load.runs import Run, send_concurrently
+from benchmarks.load.servers import GATEWAY, GLMOCR, PADDLEX, Document, Server, start_gateway
 from benchmarks.report import command, table, verdict, write_report
 
 LEVELS = (1, 4, 16, 64)
@@ -45,10 +46,10 @@ FULL = Plan({1: 12, 4: 48, 16: 192, 64: 512}, {1: 6, 4: 16, 16: 48, 64: 128}, 3)
 
 async def measure(server: Server, page: Document, documents: Mapping[int, int]) -> dict[int, Run]:
     """A run at each level, after one document that warms the server up."""
-    await at_once(server, page, 1, 1)
+    await send_concurrently(server, page, 1, 1)
     runs = {}
     for level, count in documents.items():
-        runs[level] = await at_once(server, page, level, count)
+        runs[level] = await send_concurrently(server, page, level, count)
         print(f"{server.program.name}, {level} at once: {runs[level].pages_a_second:.2f} pages/s", file=sys.stderr)
     return runs
 
@@ -56,10 +57,10 @@ async def measure(server: Server, page: Document, documents: Mapping[int, int]) 
 def measure_all(plan: Plan, page: Document, peers: Mapping[str, str]) -> Runs:
     """Servers run in turn, in each repetition anew, so that none has the machine's good hours for itself."""
     runs: dict[str, dict[int, list[Run]]] = {}
-    with engine() as stub:
+    with servers.start_engine() as stub:
         starts: dict[str, AbstractContextManager[Server]]
         for _ in range(plan.repetitions):
-            starts = {GATEWAY: gateway(stub)}
+            starts = {GATEWAY: start_gateway(stub)}
             starts |= {name: PEERS[name](stub, python) for name, python in peers.items()}
             for name, start in starts.items():
                 with start as server:
@@ -69,7 +70,7 @@ def measure_all(plan: Plan, page: Document, peers: Mapping[str, str]) -> Runs:
     return runs
 
 
-PEERS = {PADDLEX: paddlex, GLMOCR: glmocr}
+PEERS = {PADDLEX: servers.start_paddlex, GLMOCR: servers.start_glmocr}
 
 
 def speed_rows(runs: Runs) -> list[list[str]]:
@@ -157,20 +158,9 @@ def main() -> None:
     plan = FULL if arguments.full else QUICK
     peers = {name: python for name, python in ((PADDLEX, arguments.paddlex), (GLMOCR, arguments.glmocr)) if python}
     with tempfile.TemporaryDirectory() as folder:
-        runs = measure_all(plan, made(folder), peers)
-    header = [
-        "at once",
-        "server",
-        "pages/s",
-        "p50, s",
-        "p95, s",
-        "p99, s",
-        "CPU ms a page",
-        "engine's",
-        "peak MB",
-        "lost",
-        "others",
-    ]
+        runs = measure_all(plan, servers.make_document(folder), peers)
+    header = ["at once", "server", "pages/s", "p50, s", "p95, s", "p99, s", "CPU ms a page", "engine's", "peak MB",
+              "lost", "others"]  # fmt: skip
     write_report(
         arguments.name,
         "The gateway under load, and its peers",

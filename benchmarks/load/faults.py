@@ -9,9 +9,9 @@ import tempfile
 import urllib.request
 
 from benchmarks.load.engine import FAULTS, SLOW
-from benchmarks.load.processes import Program
-from benchmarks.load.runs import Run, at_once
-from benchmarks.load.servers import Document, engine, gateway, made
+from benchmarks.load.runs import Run, send_concurrently
+from benchmarks.load.servers import Document, make_document, start_engine, start_gateway
+from benchmarks.processes import Program
 from benchmarks.report import command, table, verdict, write_report
 
 AT_ONCE = 16
@@ -20,9 +20,9 @@ GOAL_P95 = 2.0
 
 def measure(page: Document, count: int, *, faults: bool) -> tuple[Run, dict[str, object]]:
     """The run, and what the engine did wrong."""
-    with engine(faults=faults) as stub, gateway(stub) as server:
-        asyncio.run(at_once(server, page, 1, 1))
-        return asyncio.run(at_once(server, page, AT_ONCE, count)), _counts(stub)
+    with start_engine(faults=faults) as stub, start_gateway(stub) as server:
+        asyncio.run(send_concurrently(server, page, 1, 1))
+        return asyncio.run(send_concurrently(server, page, AT_ONCE, count)), _counts(stub)
 
 
 def _counts(stub: Program) -> dict[str, object]:
@@ -51,7 +51,7 @@ def main() -> None:
     parser.add_argument("--documents", type=int, default=64)
     count = parser.parse_args().documents
     with tempfile.TemporaryDirectory() as folder:
-        page = made(folder)
+        page = make_document(folder)
         (well, _), (ill, counts) = measure(page, count, faults=False), measure(page, count, faults=True)
     shares = ", ".join(f"{share:.0%} {fault}" for fault, share in FAULTS.items())
     header = ["engine", "pages/s", "p50, s", "p95, s", "p99, s", "longest, s", "documents"]

@@ -8,9 +8,9 @@ import sys
 import tempfile
 from collections.abc import Awaitable, Callable
 
-from benchmarks.load.processes import Program
-from benchmarks.load.runs import Run, at_once, for_seconds
-from benchmarks.load.servers import Document, Server, engine, gateway, made
+from benchmarks.load.runs import Run, send_concurrently, send_for_seconds
+from benchmarks.load.servers import Document, Server, make_document, start_engine, start_gateway
+from benchmarks.processes import Program
 from benchmarks.report import command, table, verdict, write_report
 
 SHORT = 20
@@ -27,9 +27,9 @@ LARGE = {"MAX_UPLOAD_MB": "1000", "REQUEST_TIMEOUT_S": "3600"}
 
 def measure(stub: Program, short: Document, work: Callable[[Server], Awaitable[Run]]) -> tuple[float, Run]:
     """Resident memory of a gateway of its own before it had any work, MB; and its run once it is warm."""
-    with gateway(stub, **LARGE) as server:
+    with start_gateway(stub, **LARGE) as server:
         idle = server.program.rss_mb()
-        asyncio.run(at_once(server, short, WARM_AT, WARM))
+        asyncio.run(send_concurrently(server, short, WARM_AT, WARM))
         run = asyncio.run(_awaited(work, server))
     print(f"{run.pages} pages, {run.peak_mb:.0f} MB at most, {run.statuses()}", file=sys.stderr)
     return idle, run
@@ -52,14 +52,20 @@ def main() -> None:
     parser.add_argument("--pages", type=int, default=200, help="of the long document")
     parser.add_argument("--minutes", type=float, default=2, help="of the soak")
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder, engine() as stub:
-        short, long = made(folder, SHORT, QUALITY), made(folder, arguments.pages, QUALITY)
-        many, one = made(folder, PAGES_EACH, QUALITY), made(folder, 1, QUALITY)
+    with tempfile.TemporaryDirectory() as folder, start_engine() as stub:
+        short, long = make_document(folder, SHORT, QUALITY), make_document(folder, arguments.pages, QUALITY)
+        many, one = make_document(folder, PAGES_EACH, QUALITY), make_document(folder, 1, QUALITY)
         runs = [
-            (short, *measure(stub, short, lambda server: at_once(server, short, 1, arguments.pages // SHORT))),
-            (long, *measure(stub, short, lambda server: at_once(server, long, 1, 1))),
-            (many, *measure(stub, short, lambda server: at_once(server, many, PARALLEL, PARALLEL))),
-            (one, *measure(stub, short, lambda server: for_seconds(server, one, SOAKED_AT, 60 * arguments.minutes))),
+            (
+                short,
+                *measure(stub, short, lambda on: send_concurrently(on, short, 1, arguments.pages // SHORT)),
+            ),
+            (long, *measure(stub, short, lambda on: send_concurrently(on, long, 1, 1))),
+            (many, *measure(stub, short, lambda on: send_concurrently(on, many, PARALLEL, PARALLEL))),
+            (
+                one,
+                *measure(stub, short, lambda on: send_for_seconds(on, one, SOAKED_AT, 60 * arguments.minutes)),
+            ),
         ]
     names = [f"{arguments.pages // SHORT} documents of {SHORT} pages, one after the other",
              f"one document of {arguments.pages} pages",

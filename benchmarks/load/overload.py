@@ -11,8 +11,8 @@ import asyncio
 import tempfile
 from collections.abc import Sequence
 
-from benchmarks.load.runs import Outcome, Run, at_rate, for_seconds
-from benchmarks.load.servers import Document, Server, engine, gateway, made
+from benchmarks.load.runs import Outcome, Run, send_at_rate, send_for_seconds
+from benchmarks.load.servers import Document, Server, make_document, start_engine, start_gateway
 from benchmarks.report import command, table, verdict, write_report
 
 FACTOR = 2
@@ -24,9 +24,9 @@ REFUSED = 429
 
 async def measure(server: Server, page: Document, minutes: float) -> tuple[Run, Run]:
     """The run at capacity and the one beyond it."""
-    await for_seconds(server, page, FULL_AT, WARM_S)
-    capacity = await for_seconds(server, page, FULL_AT, CAPACITY_S)
-    return capacity, await at_rate(server, page, FACTOR * capacity.pages_a_second, 60 * minutes)
+    await send_for_seconds(server, page, FULL_AT, WARM_S)
+    capacity = await send_for_seconds(server, page, FULL_AT, CAPACITY_S)
+    return capacity, await send_at_rate(server, page, FACTOR * capacity.pages_a_second, 60 * minutes)
 
 
 def goals(capacity: Run, overload: Run) -> list[list[str]]:
@@ -65,8 +65,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.load.overload", description=__doc__)
     parser.add_argument("--minutes", type=float, default=2)
     minutes = parser.parse_args().minutes
-    with tempfile.TemporaryDirectory() as folder, engine() as stub, gateway(stub) as server:
-        capacity, overload = asyncio.run(measure(server, made(folder), minutes))
+    with tempfile.TemporaryDirectory() as folder, start_engine() as stub, start_gateway(stub) as server:
+        capacity, overload = asyncio.run(measure(server, make_document(folder), minutes))
     header = ["load", "pages/s read", "p50, s", "p95, s", "p99, s", "answers", "429 p50, ms", "429 p99, ms",
               "loop lag p99, ms", "peak MB"]  # fmt: skip
     write_report(

@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import aiohttp
 
-from benchmarks.load.processes import Memory, busy_s
-from benchmarks.load.servers import GATEWAY, Document, Reply, Server, client
+from benchmarks.cpu_sampler import OTHERS, CpuSampler
+from benchmarks.load.servers import GATEWAY, Document, Reply, Server, open_session
+from benchmarks.processes import Memory
 
+SERVER, ENGINE = "server", "engine"
 LOST = 0
 """The status of a document whose connection broke."""
 
@@ -29,36 +31,12 @@ Send = Callable[[aiohttp.ClientSession, list[Outcome]], Awaitable[None]]
 
 
 @dataclass
-class Cpu:
-    """CPU seconds: of the server, of the engine, of the clients, and of all that has nothing to do with it."""
-
-    server_s: float = 0.0
-    engine_s: float = 0.0
-    clients_s: float = 0.0
-    others_s: float = 0.0
-
-    @classmethod
-    def spent(cls, server: Server) -> Cpu:
-        """By all so far."""
-        own = server.program.cpu_s(), server.engine.cpu_s(), time.process_time()
-        return cls(*own, busy_s() - sum(own))
-
-    def since(self, before: Cpu) -> Cpu:
-        return Cpu(
-            self.server_s - before.server_s,
-            self.engine_s - before.engine_s,
-            self.clients_s - before.clients_s,
-            max(self.others_s - before.others_s, 0.0),
-        )
-
-
-@dataclass
 class Run:
-    """All documents of one run; times of the loop's lag are milliseconds and known of the gateway only."""
+    """All documents of one run. `cpu_s`: of SERVER, ENGINE, clients and OTHERS. `lag_ms`: the gateway's only."""
 
     pages_each: int
     wall_s: float
-    cpu: Cpu
+    cpu_s: Mapping[str, float]
     peak_mb: float
     slope_mb_an_hour: float
     outcomes: Sequence[Outcome]
@@ -79,16 +57,16 @@ class Run:
 
     @property
     def cpu_ms_a_page(self) -> float:
-        return 1000 * self.cpu.server_s / max(self.pages, 1)
+        return 1000 * self.cpu_s[SERVER] / max(self.pages, 1)
 
     @property
     def engine_ms_a_page(self) -> float:
-        return 1000 * self.cpu.engine_s / max(self.pages, 1)
+        return 1000 * self.cpu_s[ENGINE] / max(self.pages, 1)
 
     @property
     def foreign_cores(self) -> float:
         """Cores that others on the machine kept busy."""
-        return self.cpu.others_s / self.wall_s
+        return self.cpu_s[OTHERS] / self.wall_s
 
     def latency_s(self, share: float) -> float:
         """Of the documents that were read; `share` from 0 to 1."""
@@ -100,60 +78,58 @@ class Run:
         return Counter(_name(outcome.reply) for outcome in self.outcomes)
 
 
-async def at_once(server: Server, document: Document, concurrent: int, count: int) -> Run:
+async def send_concurrently(server: Server, document: Document, concurrent: int, count: int) -> Run:
     """`count` documents, `concurrent` at a time: each client sends its next when it has its answer."""
     left = iter(range(count))
 
     async def send_in_turn(session: aiohttp.ClientSession, outcomes: list[Outcome]) -> None:
         for _ in left:
-            outcomes.append(await _sent(session, server, document))
+            outcomes.append(await _send(session, server, document))
 
-    return await _measured(server, document, concurrent, send_in_turn)
+    return await _measure(server, document, concurrent, send_in_turn)
 
 
-async def for_seconds(server: Server, document: Document, concurrent: int, seconds: float, pause_s: float = 0) -> Run:
-    """So many clients for a time. One that is refused waits `pause_s` before it comes again."""
+async def send_for_seconds(server: Server, document: Document, concurrent: int, seconds: float) -> Run:
+    """So many clients for a time."""
     end = time.monotonic() + seconds
 
     async def send_until_end(session: aiohttp.ClientSession, outcomes: list[Outcome]) -> None:
         while time.monotonic() < end:
-            outcomes.append(await _sent(session, server, document))
-            if outcomes[-1].reply.status == 429:
-                await asyncio.sleep(pause_s)
+            outcomes.append(await _send(session, server, document))
 
-    return await _measured(server, document, concurrent, send_until_end)
+    return await _measure(server, document, concurrent, send_until_end)
 
 
-async def at_rate(server: Server, document: Document, a_second: float, seconds: float) -> Run:
+async def send_at_rate(server: Server, document: Document, a_second: float, seconds: float) -> Run:
     """So many documents a second for a time, whatever becomes of those before: users who don't know of each other."""
 
-    async def send_at_rate(session: aiohttp.ClientSession, outcomes: list[Outcome]) -> None:
+    async def send_all(session: aiohttp.ClientSession, outcomes: list[Outcome]) -> None:
         begun = time.monotonic()
         async with asyncio.TaskGroup() as sending:
             for number in range(int(a_second * seconds)):
                 await asyncio.sleep(begun + number / a_second - time.monotonic())
                 sending.create_task(_note(session, server, document, outcomes))
 
-    return await _measured(server, document, 1, send_at_rate)
+    return await _measure(server, document, 1, send_all)
 
 
 async def _note(session: aiohttp.ClientSession, server: Server, document: Document, outcomes: list[Outcome]) -> None:
-    outcomes.append(await _sent(session, server, document))
+    outcomes.append(await _send(session, server, document))
 
 
-async def _measured(server: Server, document: Document, clients: int, send: Send) -> Run:
+async def _measure(server: Server, document: Document, clients: int, send: Send) -> Run:
     outcomes: list[Outcome] = []
-    async with client() as session:
+    async with open_session() as session:
         await _lag(session, server)
-        with Memory(server.program).watched() as memory:
-            before, begun = Cpu.spent(server), time.monotonic()
+        with Memory(server.program).watch() as memory:
+            sampler, start = CpuSampler({SERVER: server.program.cpu_s, ENGINE: server.engine.cpu_s}), time.monotonic()
             await asyncio.gather(*(send(session, outcomes) for _ in range(clients)))
-            wall, cpu = time.monotonic() - begun, Cpu.spent(server).since(before)
+            wall_s, cpu_s = time.monotonic() - start, sampler.spent_s()
         lag = await _lag(session, server)
-    return Run(document.pages, wall, cpu, memory.peak_mb, memory.slope_mb_an_hour(), outcomes, lag)
+    return Run(document.pages, wall_s, cpu_s, memory.peak_mb, memory.slope_mb_an_hour(), outcomes, lag)
 
 
-async def _sent(session: aiohttp.ClientSession, server: Server, document: Document) -> Outcome:
+async def _send(session: aiohttp.ClientSession, server: Server, document: Document) -> Outcome:
     begun = time.monotonic()
     try:
         reply = await server.read(session, server.program.url, document)
@@ -166,7 +142,6 @@ async def _lag(session: aiohttp.ClientSession, server: Server) -> dict[str, floa
     """What the gateway's loop was late by since the last such question; empty for a peer."""
     if server.program.name != GATEWAY:
         return {}
-    await session.get(f"{server.program.url}/lag/start")
     async with session.get(f"{server.program.url}/lag") as response:
         lag: dict[str, float] = await response.json()
     return lag

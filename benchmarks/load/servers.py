@@ -10,13 +10,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import aiohttp
 
 from benchmarks.load.page import QUALITY, document, write_boxes
-from benchmarks.load.processes import Program, running
-from benchmarks.service import free_port
+from benchmarks.processes import Program, free_port, start_program
 
 PEERS = Path(__file__).parent / "peers"
 GATEWAY, PADDLEX, GLMOCR = "gateway", "PaddleX serving", "GLM-OCR SDK server"
@@ -31,7 +29,7 @@ class Document:
     pages: int = 1
 
 
-def made(folder: str, pages: int = 1, quality: int = QUALITY) -> Document:
+def make_document(folder: str, pages: int = 1, quality: int = QUALITY) -> Document:
     """A document of so many pages, its file in `folder`."""
     file = Path(folder) / f"{pages}-pages.pdf"
     file.write_bytes(document(pages, quality))
@@ -40,12 +38,10 @@ def made(folder: str, pages: int = 1, quality: int = QUALITY) -> Document:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """`regions` of the answer that have text, `size` in bytes; `is_whole`: the server says, or shows, that nothing is
-    missing."""
+    """`size`: of the answer in bytes. `is_whole`: the server says, or shows, that nothing is missing."""
 
     status: int
     is_whole: bool = False
-    regions: int = 0
     size: int = 0
 
 
@@ -60,22 +56,22 @@ class Server:
 
 
 @contextmanager
-def engine(*, faults: bool = False) -> Iterator[Program]:
+def start_engine(*, faults: bool = False) -> Iterator[Program]:
     port = free_port()
     command = [sys.executable, "-m", "benchmarks.load.engine", str(port), *(["--faults"] if faults else [])]
-    with running("engine", command, port, "/health") as program:
+    with start_program("engine", command, port, "/health") as program:
         yield program
 
 
 @contextmanager
-def gateway(stub: Program, **settings: str) -> Iterator[Server]:
+def start_gateway(stub: Program, **settings: str) -> Iterator[Server]:
     """The gateway on the stub engine, on whose pages the scripted page's boxes stand."""
-    with gateway_on(stub.url, **settings) as program:
+    with start_gateway_on(stub.url, **settings) as program:
         yield Server(program, _read_by_gateway, stub)
 
 
 @contextmanager
-def gateway_on(engine_url: str, **settings: str) -> Iterator[Program]:
+def start_gateway_on(engine_url: str, **settings: str) -> Iterator[Program]:
     """The gateway with settings of its own besides the defaults. No peer writes logs of what it does, nor does it.
 
     `BENCH_BOXES` names a file of other boxes than the scripted page's; `engine_url` is without a path.
@@ -88,34 +84,34 @@ def gateway_on(engine_url: str, **settings: str) -> Iterator[Program]:
             "BENCH_BOXES": str(write_boxes(Path(folder) / "boxes.json")), **settings,
         }  # fmt: skip
         command = [sys.executable, "-m", "benchmarks.load.app"]
-        with running(GATEWAY, command, port, "/readyz", environment) as program:
+        with start_program(GATEWAY, command, port, "/readyz", environment) as program:
             yield program
 
 
 @contextmanager
-def paddlex(stub: Program, python: str) -> Iterator[Server]:
-    with _peer(PADDLEX, python, "paddlex_server.py", f"{stub.url}/v1", "/health") as program:
+def start_paddlex(stub: Program, python: str) -> Iterator[Server]:
+    with _start_peer(PADDLEX, python, "paddlex_server.py", f"{stub.url}/v1", "/health") as program:
         yield Server(program, _read_by_paddlex, stub)
 
 
 @contextmanager
-def glmocr(stub: Program, python: str) -> Iterator[Server]:
-    with _peer(GLMOCR, python, "glmocr_server.py", stub.url.rpartition(":")[2], "/health") as program:
+def start_glmocr(stub: Program, python: str) -> Iterator[Server]:
+    with _start_peer(GLMOCR, python, "glmocr_server.py", stub.url.rpartition(":")[2], "/health") as program:
         yield Server(program, _read_by_glmocr, stub)
 
 
 @contextmanager
-def _peer(name: str, python: str, script: str, engine_at: str, ready_path: str) -> Iterator[Program]:
+def _start_peer(name: str, python: str, script: str, engine_at: str, ready_path: str) -> Iterator[Program]:
     port = free_port()
     with tempfile.TemporaryDirectory() as folder:
         boxes = write_boxes(Path(folder) / "boxes.json")
         command = [python, str(PEERS / script), str(port), engine_at, str(boxes)]
-        with running(name, command, port, ready_path) as program:
+        with start_program(name, command, port, ready_path) as program:
             yield program
 
 
 @asynccontextmanager
-async def client() -> AsyncIterator[aiohttp.ClientSession]:
+async def open_session() -> AsyncIterator[aiohttp.ClientSession]:
     timeout = aiohttp.ClientTimeout(total=3600)
     connector = aiohttp.TCPConnector(limit=0)
     async with aiohttp.ClientSession(timeout=timeout, connector=connector) as session:
@@ -127,34 +123,21 @@ async def _read_by_gateway(session: aiohttp.ClientSession, url: str, document: D
     form.add_field("file", document.data, filename="document.pdf")
     async with session.post(f"{url}/ocr", data=form) as response:
         body = await response.read()
-    if response.status != 200:
-        return Reply(response.status)
-    answer = json.loads(body)
-    blocks = [block for page in answer["pages"] for block in page["blocks"]]
-    return Reply(200, answer["status"] == "ok", sum(bool(block["content"]) for block in blocks), len(body))
+    return Reply(response.status, response.status == 200 and json.loads(body)["status"] == "ok", len(body))
 
 
 async def _read_by_paddlex(session: aiohttp.ClientSession, url: str, document: Document) -> Reply:
     """Without the drawings of the layout, which it makes by default and which cost it more than all the rest."""
-    asked = {"file": base64.b64encode(document.data).decode(), "fileType": 0, "visualize": False}
-    answer = await _posted(session, f"{url}/layout-parsing", asked)
-    if isinstance(answer, int):
-        return Reply(answer)
-    pages = answer["result"]["layoutParsingResults"]
-    blocks = [block for page in pages for block in page["prunedResult"]["parsing_res_list"]]
-    return Reply(200, True, sum(bool(block["block_content"]) for block in blocks))
+    body = {"file": base64.b64encode(document.data).decode(), "fileType": 0, "visualize": False}
+    async with session.post(f"{url}/layout-parsing", json=body) as response:
+        await response.read()
+    return Reply(response.status, response.status == 200)
 
 
 async def _read_by_glmocr(session: aiohttp.ClientSession, url: str, document: Document) -> Reply:
-    answer = await _posted(session, f"{url}/glmocr/parse", {"file": str(document.file)})
-    if isinstance(answer, int):
-        return Reply(answer)
-    blocks = [block for page in answer["json_result"] for block in page]
-    return Reply(200, all(block["content"] is not None for block in blocks), len(blocks))
-
-
-async def _posted(session: aiohttp.ClientSession, url: str, body: dict[str, object]) -> Any:  # noqa: ANN401 - JSON
-    """The answer's JSON, or its status where that is not 200."""
-    async with session.post(url, json=body) as response:
-        data = await response.read()
-    return json.loads(data) if response.status == 200 else response.status
+    async with session.post(f"{url}/glmocr/parse", json={"file": str(document.file)}) as response:
+        body = await response.read()
+    if response.status != 200:
+        return Reply(response.status)
+    blocks = [block for page in json.loads(body)["json_result"] for block in page]
+    return Reply(200, all(block["content"] is not None for block in blocks))

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from benchmarks.samples import has_omnidocbench, omnidocbench
 from gateway.model import BBox
 from tests.differential.cases import Case, Seen, Sheet
 from tests.differential.drawing import sheet
+from tests.support.samples import has_omnidocbench, omnidocbench
 
 HEAD = "<fcel>Name<fcel>Share<nl>"
 SAMPLE_LABELS = {

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.samples import has_omnidocbench
 from gateway.labels import LABELS
 from tests.differential.cases import Case
 from tests.differential.comparison import ENCODING_LOSS, deviations, distance
@@ -24,6 +23,7 @@ from tests.differential.mends import MENDED, MENDS
 from tests.differential.recording import Recorder
 from tests.differential.report import ROOT, Compared, unlisted, write_report
 from tests.differential.sides import ask_official, ask_ours, official, ours
+from tests.support.samples import has_omnidocbench
 
 ENVIRONMENT = ROOT / ".venv-paddlex"
 LEAST_PAGES = 30

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from gateway.settings import Settings as GatewaySettings
-from scripts.settings_doc import document_text
+from tools.settings_doc import document_text
 from vlm_backend.settings import Settings as VlmSettings
 
 ROOT = Path(__file__).resolve().parents[2]

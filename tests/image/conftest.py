@@ -7,21 +7,21 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.image.container import Image, mounted
+from tools.verify_image.rootfs import Rootfs, mount_image
 
 
-def image(variable: str) -> Iterator[Image]:
+def image(variable: str) -> Iterator[Rootfs]:
     if not (name := os.environ.get(variable)):
         pytest.skip("make test-image builds the images and tests them")
-    with mounted(name) as found:
+    with mount_image(name) as found:
         yield found
 
 
 @pytest.fixture(scope="session")
-def cpu_image() -> Iterator[Image]:
+def cpu_image() -> Iterator[Rootfs]:
     yield from image("CPU_IMAGE")
 
 
 @pytest.fixture(scope="session")
-def gpu_image() -> Iterator[Image]:
+def gpu_image() -> Iterator[Rootfs]:
     yield from image("GPU_IMAGE")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -17,6 +16,7 @@ from gateway.layout.lazy import LazyLayout
 from gateway.parts import create_parts
 from gateway.service import Service
 from gateway.settings import Settings
+from tests.support.asgi import eventually as eventually
 from tests.support.asgi import serving
 from tests.support.fakes import FakeLayout, text_regions
 from tests.support.stub_engine import Reply, StubEngine, free_port
@@ -53,13 +53,6 @@ class Gateway:
         self.layout.without_effect = []
         self.layout.asked.clear()
         self.layout.delay_s = lambda _number: 0.0
-
-
-def eventually(condition: Any, what: str, within_s: float = 20) -> None:  # noqa: ANN401 - any callable
-    give_up = time.monotonic() + within_s
-    while not condition():
-        assert time.monotonic() < give_up, f"{what} did not come true"
-        time.sleep(0.02)
 
 
 @contextmanager

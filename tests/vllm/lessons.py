@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from examples.truth import TableCell, TruthBlock, load_truth
 from gateway.intake.document import open_document
 from gateway.intake.render.pool import RenderPool
 from gateway.intake.spool import SpooledFile
@@ -23,6 +22,7 @@ from gateway.recognition.crops import Crop, cut_crop
 from gateway.settings import Settings
 from gateway.tasks import PADDLEOCR_VL_DPI, task_for
 from tests.launch.support import ROOT
+from tests.support.examples import TableCell, TruthBlock, load_truth
 
 EXAMPLE = ROOT / "examples" / "table-en.png"
 SELF_CHECK = ROOT / "gateway" / "assets" / "selfcheck.png"

@@ -16,7 +16,7 @@ import openai
 import pytest
 from openai.types.chat import ChatCompletionMessageParam
 
-from examples.truth import load_truth
+from tests.support.examples import load_truth
 from tests.vllm.lessons import ENDLESS_PROMPT, EXAMPLE, Lesson
 from tests.vllm.service import MODEL, VllmService
 

@@ -64,21 +64,6 @@ async def test_answers_have_the_lengths_of_a_page_in_turn_whole_or_streamed() ->
         assert streamed_text.strip()
 
 
-async def test_a_stream_comes_in_events_as_long_as_asked_for() -> None:
-    async with engine({}) as url, AsyncOpenAI(base_url=url, api_key="x", max_retries=0) as client:
-        asked = {"stream_interval": 16, "stream_options": {"include_usage": True, "continuous_usage_stats": True}}
-        stream = await client.chat.completions.create(model="any", messages=question(), stream=True, extra_body=asked)
-        counts = [chunk.usage.completion_tokens for chunk in [chunk async for chunk in stream] if chunk.usage]
-    assert counts[:2] == [16, TOKENS[0]]
-
-
-async def test_tables_come_as_otsl() -> None:
-    async with engine({}) as url, AsyncOpenAI(base_url=url, api_key="x", max_retries=0) as client:
-        text, _, _ = await whole(client, "Table Recognition:")
-        assert text.startswith("<fcel>")
-        assert "<nl>" in text
-
-
 async def test_failed_calls_are_500_and_dropped_ones_lose_the_connection() -> None:
     async with engine({"failed": 1.0}) as url, AsyncOpenAI(base_url=url, api_key="x", max_retries=0) as client:
         with pytest.raises(InternalServerError):

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from examples.truth import OMITTED_LABELS, TruthBlock, load_truth
 from gateway.layout import create_layout
 from gateway.layout.base import LayoutDetector
 from gateway.model import LayoutOptions, PageImage, PageLayout, Region
 from gateway.settings import Settings
+from tests.support.examples import OMITTED_LABELS, TruthBlock, load_truth
 
 EXAMPLES = Path(__file__).resolve().parents[3] / "examples"
 

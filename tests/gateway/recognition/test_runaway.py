@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.loops import Reading as MadeReading
-from benchmarks.loops import honest, runaways
 from gateway.recognition.runaway import DOUBTFUL, DOUBTFUL_AGAIN, Loop, LoopWatch, Room, room_of
+from tests.support.repetition_corpus import Reading as MadeReading
+from tests.support.repetition_corpus import honest, runaways
 
 LINE = room_of(500, 24)
 PARAGRAPH = room_of(500, 150)

@@ -17,8 +17,8 @@ from openai import OpenAI
 from openai.types.chat import ChatCompletion
 from rapidfuzz import fuzz
 
-from examples.truth import TruthBlock, load_truth
 from tests.support.asgi import eventually, serving
+from tests.support.examples import TruthBlock, load_truth
 from tests.support.stub_engine import free_port
 from tests.vlm_backend.embedded.conftest import data_url, needs_russian, pixels
 from textlines.detection import Pixels

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from openai import OpenAI
 
-from examples.truth import TableCell, TruthBlock, load_truth
 from gateway.assembly.tables.otsl import otsl_to_html
+from tests.support.examples import TableCell, TruthBlock, load_truth
 from tests.vlm_backend.embedded.conftest import needs_russian, pixels
 from tests.vlm_backend.embedded.test_server import ask, text_of
 from vlm_backend.embedded.reader import ReadLine

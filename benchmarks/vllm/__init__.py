@@ -1,0 +1,1 @@
+"""What the gateway costs on the way to vLLM."""

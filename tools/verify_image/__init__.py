@@ -1,0 +1,1 @@
+"""Starts an image as platforms start it and reports what works: `make verify-image IMAGE=…`, docs/deployment.md."""
