@@ -26,7 +26,7 @@ env-vllm:
 	@sh scripts/vllm.sh tests
 
 run: env ## start the service in the foreground; Ctrl-C stops it
-	@exec $(PY_RUN) -m scripts.launch --console
+	@exec $(PY_RUN) -m supervision.launch --console
 
 test: lint env-vllm ## linters, types and all tests
 	$(PY_TEST) -m pytest

@@ -58,7 +58,7 @@ class Service:
         found = {}
         for process in psutil.Process(self.supervisor).children():
             command = process.cmdline()
-            if "scripts.guardian" not in command:
+            if "supervision.watchdog" not in command:
                 is_vlm = any("vlm_backend" in part or "vllm.entrypoints" in part for part in command)
                 name = "vlm" if is_vlm else "gateway"
                 found[name] = [process, *process.children(recursive=True)]
@@ -83,7 +83,10 @@ def running_service(
             "OUTPUT_DIR": f"{folder}/output", "TEMP_DIR": f"{folder}/temp", **environment,
         }  # fmt: skip
         process = subprocess.Popen(
-            [sys.executable, "-m", "scripts.launch"], cwd=ROOT, env={**os.environ, **settings}, start_new_session=True
+            [sys.executable, "-m", "supervision.launch"],
+            cwd=ROOT,
+            env={**os.environ, **settings},
+            start_new_session=True,
         )
         try:
             url = f"http://127.0.0.1:{port}"

@@ -14,7 +14,7 @@ from annotated_types import Ge, Gt, Le, Lt
 from pydantic.fields import FieldInfo
 
 from gateway.settings import Settings as GatewaySettings
-from scripts.settings import Settings as StartSettings
+from supervision.settings import Settings as StartSettings
 from vlm_backend.settings import Settings as VlmSettings
 
 TARGET = Path(__file__).resolve().parent.parent / "docs" / "settings.md"
@@ -22,7 +22,7 @@ TARGET = Path(__file__).resolve().parent.parent / "docs" / "settings.md"
 PREFACE = """\
 # Settings
 
-<!-- Written by `make docs` from gateway/settings.py, vlm_backend/settings.py and scripts/settings.py; edit those. -->
+<!-- Written by `make docs` from the settings.py of gateway, vlm_backend and supervision; edit those. -->
 
 Every setting is an environment variable. A file `.env` in the folder of the checkout is read too; the environment wins
 over it. An empty value means the default. `make run PORT=9000` and `PORT=9000 make run` do the same.

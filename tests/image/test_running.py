@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from tests.image.container import WRITABLE, Container, Image, Options, run, running
-from tests.launch.support import ROOT, free_port, wait_until
+from tests.supervision.support import ROOT, free_port, wait_until
 
 pytestmark = pytest.mark.timeout(900)
 

@@ -17,7 +17,7 @@ from scripts.verify_image.engines.engine import Options
 from scripts.verify_image.finding import Finding
 from scripts.verify_image.image import Image
 from scripts.verify_image.trial import Limits
-from tests.launch.support import ROOT, end, environment
+from tests.supervision.support import ROOT, end, environment
 
 BRIEF = Limits(start=5, ready=3, ready_gpu=3, document=60, program=60, grace=1)
 """For a stand-in, which does at once what it does at all."""

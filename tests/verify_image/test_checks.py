@@ -15,7 +15,7 @@ from scripts.verify_image.report import sentence
 from scripts.verify_image.scenarios import SCENARIOS, Scenario
 from scripts.verify_image.trial import Limits
 from scripts.verify_image.verification import column
-from tests.launch.support import ROOT
+from tests.supervision.support import ROOT
 from tests.verify_image.support import BRIEF, ProcessEngine, image
 
 PLAIN = Scenario(Options())

@@ -23,7 +23,7 @@ from scripts.verify_image.image import Image, image_from
 from scripts.verify_image.report import sentence
 from scripts.verify_image.scenarios import SCENARIOS
 from scripts.verify_image.verification import column
-from tests.launch.support import ROOT, program, wait_until
+from tests.supervision.support import ROOT, program, wait_until
 from tests.verify_image.support import BRIEF, image
 
 CONFIG = {

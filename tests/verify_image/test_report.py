@@ -16,7 +16,7 @@ from scripts.verify_image.finding import Finding, fail, none, ok, warn
 from scripts.verify_image.report import Verification, as_json, markdown
 from scripts.verify_image.scenarios import SCENARIOS
 from scripts.verify_image.texts import Language
-from tests.launch.support import ROOT
+from tests.supervision.support import ROOT
 
 SOURCES = ROOT / "scripts" / "verify_image"
 RIGHT = ok("start.ok", seconds=1.23)

@@ -22,7 +22,7 @@ from gateway.model import LayoutOptions, OcrOptions, PageImage, Region
 from gateway.recognition.crops import Crop, cut_crop
 from gateway.recognition.tasks import PADDLEOCR_VL_DPI, task_for
 from gateway.settings import Settings
-from tests.launch.support import ROOT
+from tests.supervision.support import ROOT
 
 EXAMPLE = ROOT / "examples" / "table-en.png"
 SELF_CHECK = ROOT / "gateway" / "assets" / "selfcheck.png"

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Becomes one of supervisord's programs, as leader of its process group:
 #
-#   sh scripts/program.sh NAME COMMAND [ARGUMENT...]
+#   sh supervision/program.sh NAME COMMAND [ARGUMENT...]
 set -u
 
 name=$1

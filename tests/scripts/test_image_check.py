@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from scripts import image_check
-from tests.launch.test_freeze import install
+from tests.scripts.test_freeze import install
 
 
 def test_supervisord_accepts_its_configuration(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,9 +22,9 @@ from pydantic import ValidationError
 from pydantic_settings import BaseSettings
 
 from gateway.settings import Settings as GatewaySettings
-from scripts.private_folder import VARIABLE
-from scripts.settings import Settings as StartSettings
-from scripts.supervision import ExitCode, supervision_file
+from supervision.run_dir import VARIABLE
+from supervision.settings import Settings as StartSettings
+from supervision.state import ExitCode, supervision_file
 from vlm_backend.settings import Settings as VlmSettings
 from vlm_backend.status import status_file
 
@@ -34,7 +34,8 @@ VLM_ADDRESS = "127.0.0.1"
 
 
 def say(sentence: str) -> None:
-    print(f"paddleocr-vl-service: {sentence}", file=sys.stderr, flush=True)
+    sys.stderr.write(f"paddleocr-vl-service: {sentence}\n")
+    sys.stderr.flush()
 
 
 def setting_problems(*tables: type[BaseSettings]) -> list[str]:
@@ -163,7 +164,7 @@ def environment(gateway: GatewaySettings, start: StartSettings, console: bool) -
 
 
 def supervisor_command(folder: Path) -> list[str]:
-    command = [sys.executable, "-m", "scripts.supervise", "-n", "-c", str(CONFIGURATION)]
+    command = [sys.executable, "-m", "supervision.supervisor", "-n", "-c", str(CONFIGURATION)]
     command += ["-j", str(folder / "supervisord.pid")]
     if os.getuid() == 0:
         # Saying so is the only way to keep supervisord from a warning about root at each start.
@@ -185,7 +186,7 @@ def checked_settings() -> tuple[GatewaySettings, StartSettings]:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="scripts.launch", description=__doc__)
+    parser = argparse.ArgumentParser(prog="supervision.launch", description=__doc__)
     parser.add_argument("--console", action="store_true", help="log for eyes unless LOG_FORMAT says otherwise")
     options = parser.parse_args(arguments)
     os.chdir(ROOT)

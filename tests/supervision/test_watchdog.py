@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from scripts.guardian import Event, Guardian
-from scripts.private_folder import VARIABLE, PrivateFolder
-from scripts.supervision import Supervision
-from tests.launch.support import ROOT, environment, free_port
+from supervision.run_dir import VARIABLE, PrivateFolder
+from supervision.state import Supervision
+from supervision.watchdog import Event, Guardian
+from tests.supervision.support import ROOT, environment, free_port
 
 MINUTE = 60
 
@@ -101,7 +101,7 @@ def names(tmp_path: Path) -> dict[str, str]:
 def told(names: dict[str, str], *events: tuple[str, str]) -> subprocess.CompletedProcess[str]:
     """The guardian's process after it was told `events` and supervisord was gone."""
     return subprocess.run(
-        [sys.executable, "-m", "scripts.guardian"],
+        [sys.executable, "-m", "supervision.watchdog"],
         cwd=ROOT,
         env=environment(**names),
         input="".join(envelope(*event, serial) for serial, event in enumerate(events)),

@@ -1,5 +1,5 @@
 """What supervision keeps in a folder of its own for one run: only this user can look in, and it is writable even where
-`TEMP_DIR` is not. `scripts/program.sh` uses the same names."""
+`TEMP_DIR` is not. `supervision/program.sh` uses the same names."""
 
 from __future__ import annotations
 

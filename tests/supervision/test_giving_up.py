@@ -15,9 +15,9 @@ from typing import Any
 import psutil
 import pytest
 
-from tests.launch.support import ROOT, environment, is_running, launched, program, stand_ins, wait_until
+from tests.supervision.support import ROOT, environment, is_running, launched, program, stand_ins, wait_until
 
-LAUNCH = [sys.executable, "-m", "scripts.launch"]
+LAUNCH = [sys.executable, "-m", "supervision.launch"]
 ENDLESS = "exec sleep 1000"
 
 
@@ -71,7 +71,7 @@ def test_a_gateway_that_cant_start_stops_the_vlm_tier_too_and_make_names_the_cod
     tmp_path: Path, names: dict[str, str]
 ) -> None:
     makefile = tmp_path / "Makefile"
-    makefile.write_text(f"run:\n\t@exec {sys.executable} -m scripts.launch\n", encoding="utf-8")
+    makefile.write_text(f"run:\n\t@exec {sys.executable} -m supervision.launch\n", encoding="utf-8")
     names |= {"GATEWAY_PYTHON": str(tmp_path / "missing"), "START_TRIES": "0"}
     done = subprocess.run(
         ["make", "-f", str(makefile), "run"],

@@ -1,9 +1,9 @@
 """Listens to supervisord and gives up programs that can't be kept running, which supervisord alone does not: a program
 that is `FATAL` leaves it running with nothing to do, and one that dies after its start time is restarted for ever.
 
-With `ON_FATAL=exit` the service then ends: the other program is stopped in order, `scripts.supervise` returns the code
-of `scripts.supervision.ExitCode`. With `ON_FATAL=stay` the rest goes on. What is known stands in
-`TEMP_DIR/supervision-<PORT>.json` all the while (`scripts.supervision` describes it).
+With `ON_FATAL=exit` the service then ends: the other program is stopped in order, `supervision.supervisor` returns the
+code of `supervision.state.ExitCode`. With `ON_FATAL=stay` the rest goes on. What is known stands in
+`TEMP_DIR/supervision-<PORT>.json` all the while (`supervision.state` describes it).
 
 An event listener of supervisord's: standard output carries the protocol and nothing else.
 """
@@ -25,9 +25,9 @@ from pathlib import Path
 from typing import TextIO
 
 from gateway.settings import Settings as GatewaySettings
-from scripts.private_folder import PrivateFolder, private_folder
-from scripts.settings import Settings
-from scripts.supervision import TITLES, ExitCode, Supervision, supervision_file
+from supervision.run_dir import PrivateFolder, private_folder
+from supervision.settings import Settings
+from supervision.state import TITLES, ExitCode, Supervision, supervision_file
 from vlm_backend.logs import LineFormatter
 from vlm_backend.settings import Settings as VlmSettings
 from vlm_backend.status import status_file
