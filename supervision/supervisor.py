@@ -1,4 +1,4 @@
-"""Is supervisord, and ends with the code that the guardian stored: supervisord's own is 0 whatever happened. Its lines
+"""Is supervisord, and ends with the code that the watchdog stored: supervisord's own is 0 whatever happened. Its lines
 look like those of the programs."""
 
 from __future__ import annotations
