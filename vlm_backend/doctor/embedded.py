@@ -14,7 +14,7 @@ PACKAGES = ("onnxruntime", "rapidocr", "cv2", "numpy", "fastapi", "uvicorn")
 
 TWO_OPENCVS = (
     "Two builds of OpenCV share one folder, and the one with a GUI came last. Leave only the other: "
-    "`pip uninstall -y opencv-python` and `pip install --force-reinstall --no-deps opencv-python-headless`."
+    "`pip uninstall -y opencv-python` and `pip install --force-reinstall --no-deps opencv-contrib-python-headless`."
 )
 
 
