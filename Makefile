@@ -54,8 +54,9 @@ lint: env-test ## ruff, mypy and hadolint
 	$(PY_TEST) -m mypy
 	@[ ! -x .venv-test/bin/hadolint ] || .venv-test/bin/hadolint docker/Dockerfile.*
 
-docs: env-test ## write docs/settings.md anew from the settings tables
+docs: env-test ## write docs/settings.md anew from the settings tables, and the figures of the documents from benchmarks/results
 	$(PY_TEST) -m scripts.settings_doc
+	$(PY_TEST) -m scripts.figures
 
 examples: env-test ## draw the example documents anew
 	$(PY_TEST) -m examples.generate

@@ -26,6 +26,7 @@ from gateway.settings import Settings as GatewaySettings
 from supervision.run_dir import VARIABLE
 from supervision.settings import Settings as StartSettings
 from supervision.state import ExitCode, supervision_file
+from textlines.opencv import REMEDY, opencv_problem
 from vlm_backend.settings import Settings as VlmSettings
 from vlm_backend.status import status_file
 
@@ -195,7 +196,8 @@ def supervisor_command(folder: Path) -> list[str]:
 
 def checked_settings() -> tuple[GatewaySettings, StartSettings]:
     """The settings, once nothing that would keep the service from starting is left; else says what is and exits."""
-    problems = setting_problems(GatewaySettings, VlmSettings, StartSettings)
+    problems = [f"{problem} {REMEDY}"] if (problem := opencv_problem()) else []
+    problems += setting_problems(GatewaySettings, VlmSettings, StartSettings)
     if not problems:
         gateway = GatewaySettings()
         problems = [*engine_problems(gateway), *port_problems(gateway)]
