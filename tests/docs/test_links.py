@@ -18,18 +18,22 @@ PAGES = sorted(
     }
 )
 FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
+INLINE = re.compile(r"`[^`\n]+`")
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 
 
 def prose(page: Path) -> str:
-    """The page without its blocks of code."""
-    return FENCE.sub("", page.read_text(encoding="utf-8"))
+    """The page without its code."""
+    return INLINE.sub("", FENCE.sub("", page.read_text(encoding="utf-8")))
 
 
 def anchors(page: Path) -> set[str]:
     """What a forge makes of the headings: small letters, hyphens for spaces, no other marks."""
-    headings = (re.sub(r"[^\w\- ]", "", heading.lower()) for heading in HEADING.findall(prose(page)))
+    headings = (
+        re.sub(r"[^\w\- ]", "", heading.lower())
+        for heading in HEADING.findall(FENCE.sub("", page.read_text(encoding="utf-8")))
+    )
     return {heading.strip().replace(" ", "-") for heading in headings}
 
 
