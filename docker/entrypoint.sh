@@ -66,7 +66,7 @@ fi
 case ${1:-} in
     "" | serve | -*)
         [ "${1:-}" != serve ] || shift
-        cd "$root" && exec "$python" -m scripts.launch "$@"
+        cd "$root" && exec "$python" -m supervision.launch "$@"
         ;;
     fetch-models)
         cd "$root" || exit 1

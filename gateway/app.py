@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 
+from gateway import __version__
 from gateway.api import about, health
 from gateway.api.idempotency import SharedAnswers
 from gateway.api.middleware import BodyLimitMiddleware, HeadMiddleware, RequestMiddleware
@@ -18,7 +19,7 @@ from gateway.api.paddlex import errors as paddlex_errors
 from gateway.api.paddlex import routes as paddlex
 from gateway.api.problems import install_errors
 from gateway.parts import Parts, create_parts
-from gateway.service import Service, service_version
+from gateway.service import Service
 from gateway.settings import Settings
 
 _DESCRIPTION = (
@@ -32,7 +33,7 @@ def create_app(settings: Settings, parts: Parts | None = None) -> FastAPI:
     service = Service(settings, parts or create_parts(settings))
     # Swagger and ReDoc come with their scripts: the closed networks that this runs in reach no CDN.
     app = FastAPIOffline(
-        title="paddleocr-vl-service", version=service_version(), description=_DESCRIPTION, lifespan=_lifespan
+        title="paddleocr-vl-service", version=__version__, description=_DESCRIPTION, lifespan=_lifespan
     )
     app.state.service = service
     app.state.answers = SharedAnswers(settings)

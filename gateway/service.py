@@ -6,10 +6,10 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
-from importlib.metadata import PackageNotFoundError, version
 
 import structlog
 
+from gateway import __version__
 from gateway.metrics import Metrics
 from gateway.parts import Parts
 from gateway.selfcheck import SelfCheck
@@ -25,13 +25,6 @@ _LAG_SAMPLE_S = 0.1
 log = structlog.get_logger(__name__)
 
 
-def service_version() -> str:
-    try:
-        return version("paddleocr-vl-service")
-    except PackageNotFoundError:
-        return "0.1.0"
-
-
 class Service:
     """One gateway process. `draining` is set when it was told to stop."""
 
@@ -42,7 +35,7 @@ class Service:
         self.store = create_store(settings, self.bucket)
         self.metrics = Metrics()
         self.self_check = SelfCheck()
-        self.version = service_version()
+        self.version = __version__
         self.draining = False
         self.started = time.monotonic()
         self.output_dir = check_folder(settings.output_dir)

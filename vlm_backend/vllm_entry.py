@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+import types
 
 
 def main() -> None:
@@ -25,9 +26,14 @@ def main() -> None:
     serve.cmd(arguments)
 
 
-# In this file's folder `vllm` is a module of ours; the formatter of logs is found from the working folder.
-if sys.path[0] == os.path.dirname(os.path.abspath(__file__)):
-    sys.path[0] = os.getcwd()
+FOLDER = os.path.dirname(os.path.abspath(__file__))
+# In this folder `vllm` is a module of ours.
+if sys.path[0] == FOLDER:
+    del sys.path[0]
+# The formatter of logs is `vlm_backend.logs`, here and in each process that vLLM spawns: they run this file first. The
+# folder above is not put on the path, for it may hold all packages of another environment.
+package = sys.modules.setdefault("vlm_backend", types.ModuleType("vlm_backend"))
+package.__path__ = [FOLDER]
 
 if __name__ == "__main__":
     main()

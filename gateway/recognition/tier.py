@@ -1,7 +1,7 @@
 """What the VLM tier of this container says of itself, for the time when its API does not answer.
 
 Two small files in TEMP_DIR, written by programs that share no code with the gateway: `vlm-<VLM_PORT>.json` by the tier
-(fields: `vlm_backend/status.py`), `supervision-<PORT>.json` by the guardian (fields: `scripts/supervision.py`). A file
+(fields: `vlm_backend/status.py`), `supervision-<PORT>.json` by the watchdog (fields: `supervision/state.py`). A file
 that is missing or odd means that nothing is known.
 """
 

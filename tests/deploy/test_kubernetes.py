@@ -15,7 +15,7 @@ from fastapi import FastAPI
 
 from gateway.app import create_app
 from gateway.settings import Settings
-from scripts.settings import Settings as StartSettings
+from supervision.settings import Settings as StartSettings
 from vlm_backend.settings import Settings as VlmSettings
 
 MANIFESTS = Path(__file__).parents[2] / "deploy" / "kubernetes"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.launch.support import ROOT, program
+from tests.supervision.support import ROOT, program
 
 REPORT = 'echo "arguments: $*"; env'
 
@@ -55,9 +55,9 @@ def blocked(root: Path) -> str:
 @pytest.mark.parametrize(
     ("given", "run"),
     [
-        ([], "-m scripts.launch"),
-        (["serve"], "-m scripts.launch"),
-        (["--console"], "-m scripts.launch --console"),
+        ([], "-m supervision.launch"),
+        (["serve"], "-m supervision.launch"),
+        (["--console"], "-m supervision.launch --console"),
         (["doctor", "--json"], "-m vlm_backend doctor --json"),
         (["fetch-models", "--to", "a b"], "-m vlm_backend fetch-models --to a b"),
     ],
@@ -126,7 +126,7 @@ def test_all_caches_move_where_their_folder_cannot_be_written(root: Path, tmp_pa
 
 def test_it_goes_on_where_nothing_can_be_written(root: Path) -> None:
     """The service itself says what it lacks."""
-    assert arguments(enter(root, CACHE_DIR=blocked(root), TEMP_DIR=blocked(root))) == "-m scripts.launch"
+    assert arguments(enter(root, CACHE_DIR=blocked(root), TEMP_DIR=blocked(root))) == "-m supervision.launch"
 
 
 def test_names_that_platforms_set_do_not_break_the_start(root: Path) -> None:

@@ -48,7 +48,7 @@ def test_the_fixed_names_of_the_architecture_are_documented() -> None:
     assert set(names) <= set(ROW.findall(SETTINGS))
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/api.md", "docs/architecture.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/getting-started.md", "docs/api.md", "docs/architecture.md"])
 def test_settings_named_in_the_documentation_exist(page: str) -> None:
     text = (ROOT / page).read_text(encoding="utf-8")
     assert set(ASSIGNMENT.findall(text)) <= set(ROW.findall(SETTINGS))

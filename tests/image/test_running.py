@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from tests.image.container import run, wait_until_ready
-from tests.launch.support import ROOT, free_port, wait_until
+from tests.supervision.support import ROOT, free_port, wait_until
 from tools.verify_image.image import Options
 from tools.verify_image.rootfs import Rootfs, RootfsContainer
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.launch.support import ROOT
+from tests.supervision.support import ROOT
 
 
 @pytest.fixture

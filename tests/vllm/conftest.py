@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.launch.support import launched
+from tests.supervision.support import launched
 from tests.support.vllm import ROOT, vllm_python
 from tests.vllm.lessons import Lesson, write_lessons
 from tests.vllm.service import MODEL, VllmService, settings
 
 SCHOOL_S = 300
-LAUNCH = [sys.executable, "-m", "scripts.launch"]
+LAUNCH = [sys.executable, "-m", "supervision.launch"]
 
 
 @pytest.fixture(scope="session")

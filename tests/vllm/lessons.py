@@ -21,7 +21,7 @@ from gateway.model import LayoutOptions, OcrOptions, PageImage, Region
 from gateway.recognition.crops import Crop, cut_crop
 from gateway.settings import Settings
 from gateway.tasks import PADDLEOCR_VL_DPI, task_for
-from tests.launch.support import ROOT
+from tests.supervision.support import ROOT
 from tests.support.examples import TableCell, TruthBlock, load_truth
 
 EXAMPLE = ROOT / "examples" / "table-en.png"

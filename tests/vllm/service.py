@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import psutil
 
-from tests.launch.support import free_port, wait_until
+from tests.supervision.support import free_port, wait_until
 from tests.support.vllm import vllm_python
 
 MODEL = "PaddleOCR-VL-1.6"

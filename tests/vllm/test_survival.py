@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
-from tests.launch.support import wait_until
+from tests.supervision.support import wait_until
 from tests.vllm.lessons import EXAMPLE
 from tests.vllm.service import VllmService
 from tests.vllm.test_reading import example_markdown

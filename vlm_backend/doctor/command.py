@@ -20,11 +20,22 @@ MARKS: Mapping[Status, str] = {"ok": "✔", "warn": "!", "fail": "✘"}
 WORDS: Mapping[Status, str] = {"ok": "ok  ", "warn": "warn", "fail": "FAIL"}
 NAMES = {"vllm": "vLLM", "embedded": "The embedded engine"}
 WIDEST = 110
+DESCRIPTION = "Examines everything that the engine needs on this machine."
 
 
 def main(arguments: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m vlm_backend doctor", description=DESCRIPTION)
+    add_arguments(parser)
+    return run(parser.parse_args(arguments))
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="the report as one JSON object")
+    parser.add_argument("--engine", choices=("vllm", "embedded"), help="default: the one that VLM_ENGINE gives")
+
+
+def run(options: argparse.Namespace) -> int:
     """Prints the report; 1 where something failed, else 0."""
-    options = _parser().parse_args(arguments)
     settings = checked_settings()
     if options.engine is None and settings.vlm_engine == "external":
         _write("VLM_ENGINE=external: the engine runs elsewhere, there is nothing to examine here.\n")
@@ -33,15 +44,6 @@ def main(arguments: Sequence[str]) -> int:
     report = examine(settings, engine)
     _write(as_json(report, engine, why) if options.json else as_text(report, engine, why))
     return 0 if report.is_ok else 1
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m vlm_backend doctor", description="Examines everything that the engine needs on this machine."
-    )
-    parser.add_argument("--json", action="store_true", help="the report as one JSON object")
-    parser.add_argument("--engine", choices=("vllm", "embedded"), help="default: the one that VLM_ENGINE gives")
-    return parser
 
 
 def _engine(settings: Settings, wished: Engine | None) -> tuple[Engine, str]:

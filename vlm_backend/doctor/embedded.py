@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import sys
 
+from textlines.opencv import REMEDY, opencv_problem
 from vlm_backend.doctor.facts import Facts
 from vlm_backend.doctor.report import Finding, fail, ok
 
@@ -18,4 +19,6 @@ def check_packages(_: Facts) -> Finding:
             f"The environment of {sys.executable} lacks {', '.join(missing)}.",
             "Make it anew: `make clean` and `make run`. VLM_PYTHON names the interpreter of the VLM tier.",
         )
+    if problem := opencv_problem():
+        return fail(problem, REMEDY)
     return ok("Its packages are installed; it needs no GPU.")

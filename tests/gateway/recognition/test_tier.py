@@ -82,7 +82,7 @@ def test_what_may_pass_is_told_and_waited_for(settings: Settings) -> None:
     assert "Another process holds the card. Wait for it." in (report.reason or "")
 
 
-def test_an_engine_that_was_given_up_is_lost_in_the_words_of_the_guardian(settings: Settings) -> None:
+def test_an_engine_that_was_given_up_is_lost_in_the_words_of_the_watchdog(settings: Settings) -> None:
     tell(settings, started(os.getpid()))
     told = {"programs": {"vlm": {"gave_up": True, "sentence": "It ended 6 times in 10 minutes."}}}
     (settings.temp_dir / f"supervision-{PORT}.json").write_text(json.dumps(told))

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.launch.support import ROOT, end, environment
+from tests.supervision.support import ROOT, end, environment
 from tests.support.examples import load_truth
 from tools.verify_image.checks import ENGLISH, RUSSIAN
 from tools.verify_image.image import Image, Options

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.launch.support import ROOT
+from tests.supervision.support import ROOT
 from tests.tools.verify_image.support import BRIEF, ProcessEngine, image
 from tools.verify_image.__main__ import verify_scenario
 from tools.verify_image.checks import CHECKS, Finding

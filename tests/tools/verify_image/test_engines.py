@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.launch.support import ROOT, program, wait_until
+from tests.supervision.support import ROOT, program, wait_until
 from tests.tools.verify_image.support import BRIEF, image
 from tools.verify_image import rootfs
 from tools.verify_image.__main__ import main, open_image, verify_scenario

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.launch.support import free_port
+from tests.supervision.support import free_port
 from tests.support.compiler import compile_driver
 from tests.support.environments import PythonEnvironment
 from vlm_backend.doctor import Check, Report, examine

@@ -1,4 +1,4 @@
-"""The guardian by itself: what it makes of what supervisord tells, and how it speaks."""
+"""The watchdog by itself: what it makes of what supervisord tells, and how it speaks."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from pathlib import Path
 
 import pytest
 
-from scripts.guardian import Event, Guardian
-from scripts.private_folder import VARIABLE, PrivateFolder
-from scripts.supervision import Supervision
-from tests.launch.support import ROOT, environment, free_port
+from supervision.run_dir import VARIABLE, PrivateFolder
+from supervision.state import Supervision
+from supervision.watchdog import Event, Watchdog
+from tests.supervision.support import ROOT, environment, free_port
 
 MINUTE = 60
 
 
 class Story:
-    """Tells a guardian what happens to the VLM tier, with a clock of its own."""
+    """Tells a watchdog what happens to the VLM tier, with a clock of its own."""
 
     def __init__(self, folder: Path, port: int) -> None:
         self.has_ended = False
         self.now = 1_000_000.0
-        self.guardian = Guardian(
+        self.watchdog = Watchdog(
             folder=PrivateFolder(folder),
             published=folder / "published.json",
             refusal=folder / "refusal.json",
@@ -38,7 +38,7 @@ class Story:
         self.has_ended = True
 
     def tell(self, name: str, **fields: str) -> None:
-        self.guardian.handle(Event(name, -1, fields), self.now)
+        self.watchdog.handle(Event(name, -1, fields), self.now)
 
     def live(self, seconds: float) -> None:
         """The tier starts, lives so long and dies."""
@@ -80,7 +80,7 @@ def test_failed_starts_and_short_lives_in_turn_are_a_loop_too(tmp_path: Path) ->
 
 def envelope(name: str, payload: str, serial: int) -> str:
     return (
-        f"ver:3.0 server:supervisor serial:{serial} pool:guardian poolserial:{serial} "
+        f"ver:3.0 server:supervisor serial:{serial} pool:watchdog poolserial:{serial} "
         f"eventname:{name} len:{len(payload)}\n{payload}"
     )
 
@@ -99,9 +99,9 @@ def names(tmp_path: Path) -> dict[str, str]:
 
 
 def told(names: dict[str, str], *events: tuple[str, str]) -> subprocess.CompletedProcess[str]:
-    """The guardian's process after it was told `events` and supervisord was gone."""
+    """The watchdog's process after it was told `events` and supervisord was gone."""
     return subprocess.run(
-        [sys.executable, "-m", "scripts.guardian"],
+        [sys.executable, "-m", "supervision.watchdog"],
         cwd=ROOT,
         env=environment(**names),
         input="".join(envelope(*event, serial) for serial, event in enumerate(events)),

@@ -15,9 +15,9 @@ from typing import Any
 import psutil
 import pytest
 
-from tests.launch.support import ROOT, environment, is_running, launched, program, stand_ins, wait_until
+from tests.supervision.support import ROOT, environment, is_running, launched, program, stand_ins, wait_until
 
-LAUNCH = [sys.executable, "-m", "scripts.launch"]
+LAUNCH = [sys.executable, "-m", "supervision.launch"]
 ENDLESS = "exec sleep 1000"
 
 
@@ -71,7 +71,7 @@ def test_a_gateway_that_cant_start_stops_the_vlm_tier_too_and_make_names_the_cod
     tmp_path: Path, names: dict[str, str]
 ) -> None:
     makefile = tmp_path / "Makefile"
-    makefile.write_text(f"run:\n\t@exec {sys.executable} -m scripts.launch\n", encoding="utf-8")
+    makefile.write_text(f"run:\n\t@exec {sys.executable} -m supervision.launch\n", encoding="utf-8")
     names |= {"GATEWAY_PYTHON": str(tmp_path / "missing"), "START_TRIES": "0"}
     done = subprocess.run(
         ["make", "-f", str(makefile), "run"],
@@ -107,7 +107,7 @@ def test_the_rest_stays_up_and_can_say_why(tmp_path: Path, names: dict[str, str]
     log = tmp_path / "log"
     names |= {"VLM_PYTHON": program(tmp_path / "dying", "exit 1"), "ON_FATAL": "stay"}
     with launched(log, LAUNCH, **names) as service:
-        wait_until(lambda: has_given_up(names, "vlm"), "the guardian's verdict", log=log)
+        wait_until(lambda: has_given_up(names, "vlm"), "the watchdog's verdict", log=log)
         vlm = supervision(names)["vlm"]
         assert (vlm["state"], vlm["exit_code"], len(vlm["ends"])) == ("fatal", 70, 2)
         assert "The VLM tier is given up" in vlm["sentence"]
@@ -143,18 +143,18 @@ def test_a_stop_while_a_tier_waits_for_its_next_try_is_no_failure(tmp_path: Path
     assert not has_given_up(names, "vlm")
 
 
-def test_a_killed_guardian_comes_back_and_remembers(tmp_path: Path, names: dict[str, str]) -> None:
+def test_a_killed_watchdog_comes_back_and_remembers(tmp_path: Path, names: dict[str, str]) -> None:
     log = tmp_path / "log"
     with launched(log, LAUNCH, **names) as service:
         wait_until(lambda: log.read_text().count("RUNNING state") == 3, "all programs", log=log)
         first = tier_process(service, log, "vlm")
-        guardian = tier_process(service, log, "guardian")
+        watchdog = tier_process(service, log, "watchdog")
         assert first
-        assert guardian
+        assert watchdog
         first.kill()
-        wait_until(lambda: len(supervision(names)["vlm"]["ends"]) == 1, "the guardian's notice", log=log)
-        guardian.kill()
-        wait_until(lambda: started_again(service, log, "guardian", guardian), "a new guardian", log=log)
+        wait_until(lambda: len(supervision(names)["vlm"]["ends"]) == 1, "the watchdog's notice", log=log)
+        watchdog.kill()
+        wait_until(lambda: started_again(service, log, "watchdog", watchdog), "a new watchdog", log=log)
         second = tier_process(service, log, "vlm")
         assert second
         second.kill()
@@ -178,7 +178,7 @@ def test_a_kill_is_one_end_and_leaves_nothing_behind(
         kill(killed[0].pid, signal.SIGKILL)
         wait_until(lambda: not any(map(is_running, killed)), "the end of the group", log=log)
         wait_until(lambda: len(group()) == 3 and group()[0] not in killed, "the tier's return", log=log)
-        wait_until(lambda: len(supervision(names)["vlm"]["ends"]) == 1, "the guardian's notice", log=log)
+        wait_until(lambda: len(supervision(names)["vlm"]["ends"]) == 1, "the watchdog's notice", log=log)
         returned = group()
         service.terminate()
         assert service.wait(30) == 0

@@ -1,4 +1,4 @@
-"""Is supervisord, and ends with the code that the guardian stored: supervisord's own is 0 whatever happened. Its lines
+"""Is supervisord, and ends with the code that the watchdog stored: supervisord's own is 0 whatever happened. Its lines
 look like those of the programs."""
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ import sys
 
 from supervisor import loggers, supervisord
 
-from scripts.private_folder import PrivateFolder, private_folder
-from scripts.supervision import TITLES
+from supervision.run_dir import PrivateFolder, private_folder
+from supervision.state import TITLES
 from vlm_backend.logs import LineFormatter
 
 LEVELS = {"CRIT": logging.CRITICAL, "ERRO": logging.ERROR, "WARN": logging.WARNING, "INFO": logging.INFO}

@@ -13,11 +13,11 @@ import httpx
 import psutil
 import pytest
 
-from tests.launch.support import ROOT, family, free_port, is_running, launched, wait_until
+from tests.supervision.support import ROOT, family, free_port, is_running, launched, wait_until
 
 pytestmark = pytest.mark.service
 
-LAUNCH = [sys.executable, "-m", "scripts.launch"]
+LAUNCH = [sys.executable, "-m", "supervision.launch"]
 ARTICLE = ROOT / "examples" / "article-en.png"
 REPORT = ROOT / "examples" / "report-mixed.pdf"
 

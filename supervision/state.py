@@ -1,6 +1,6 @@
 """What is known of each program under supervisord, and when one is given up. No input or output here.
 
-The guardian publishes a `Supervision` as `TEMP_DIR/supervision-<PORT>.json`, replaced in one step. The tiers share no
+The watchdog publishes a `Supervision` as `TEMP_DIR/supervision-<PORT>.json`, replaced in one step. The tiers share no
 code with it, so its fields are the contract (`gateway/recognition/tier.py` reads them):
 
     {"on_fatal": "stay", "start_tries": 5,

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Becomes one of supervisord's programs, as leader of its process group:
 #
-#   sh scripts/program.sh NAME COMMAND [ARGUMENT...]
+#   sh program.sh NAME COMMAND [ARGUMENT...]
 set -u
 
 name=$1
@@ -14,7 +14,7 @@ if read -r predecessor 2>/dev/null <"$pid_file"; then
     kill -s KILL -- "-$predecessor" 2>/dev/null
 fi
 
-# The guardian writes its note first and reads the pid then; in this order one of the two sees the other.
+# The watchdog writes its note first and reads the pid then; in this order one of the two sees the other.
 echo $$ >"$pid_file"
 if [ -e "$SUPERVISION_DIR/$name.given-up" ]; then
     exit 78

@@ -66,7 +66,7 @@ def stand_ins(folder: Path, body: str) -> dict[str, str]:
 
 def launch(**names: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "scripts.launch"],
+        [sys.executable, "-m", "supervision.launch"],
         cwd=ROOT,
         env=environment(**names),
         capture_output=True,

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.launch.support import ROOT, program
+from tests.supervision.support import ROOT, program
 
 LOCKS = ("requirements-cuda.txt", "requirements-cpu.txt", "requirements-cpu-torch.txt")
 PYTHON = """

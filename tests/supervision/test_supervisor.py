@@ -7,7 +7,7 @@ import json
 import pytest
 from supervisor import loggers
 
-from scripts.supervise import log_like_the_programs
+from supervision.supervisor import log_like_the_programs
 
 
 @pytest.fixture

@@ -17,24 +17,35 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NoReturn
 
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings
 
 from gateway.settings import Settings as GatewaySettings
-from scripts.private_folder import VARIABLE
-from scripts.settings import Settings as StartSettings
-from scripts.supervision import ExitCode, supervision_file
+from supervision.run_dir import VARIABLE
+from supervision.settings import Settings as StartSettings
+from supervision.state import ExitCode, supervision_file
+from textlines.opencv import REMEDY, opencv_problem
 from vlm_backend.settings import Settings as VlmSettings
 from vlm_backend.status import status_file
 
-ROOT = Path(__file__).resolve().parent.parent
-CONFIGURATION = ROOT / "supervisord.conf"
+PACKAGE = Path(__file__).resolve().parent
+IS_INSTALLED = (PACKAGE / "supervisord.conf").is_file()
+"""A wheel holds the file in this package; a checkout has it at its top, for people to see."""
+CONFIGURATION = (PACKAGE if IS_INSTALLED else PACKAGE.parent) / "supervisord.conf"
+PROGRAM_SCRIPT = PACKAGE / "program.sh"
 VLM_ADDRESS = "127.0.0.1"
 
 
 def say(sentence: str) -> None:
-    print(f"paddleocr-vl-service: {sentence}", file=sys.stderr, flush=True)
+    sys.stderr.write(f"paddleocr-vl-service: {sentence}\n")
+    sys.stderr.flush()
+
+
+def start_command(name: str, value: object) -> str:
+    """How a person starts the service with the setting `name`."""
+    return f"{name}={value} paddleocr-vl serve" if IS_INSTALLED else f"make run {name}={value}"
 
 
 def setting_problems(*tables: type[BaseSettings]) -> list[str]:
@@ -63,9 +74,11 @@ def listening_problem(host: str, port: int, name: str) -> str | None:
         other = port + 1 if port < 65535 else port - 1
         match error.errno:
             case errno.EADDRINUSE:
-                return f"port {port} ({name}) is already in use; choose another one: make run {name}={other}"
+                return f"port {port} ({name}) is already in use; choose another one: {start_command(name, other)}"
             case errno.EACCES:
-                return f"port {port} ({name}) needs root; choose one above 1023, for example: make run {name}=8081"
+                return (
+                    f"port {port} ({name}) needs root; choose one above 1023, for example: {start_command(name, 8081)}"
+                )
             case errno.EADDRNOTAVAIL:
                 return f"HOST={host} is not an address of this machine."
         return f"port {port} ({name}) cannot be used: {error.strerror}."
@@ -148,12 +161,22 @@ def relay_stdout() -> None:
     os.close(writer)
 
 
+def import_environment() -> dict[str, str]:
+    """With this, `python -m` of a process below finds our packages, and nothing else of the working folder, whose
+    files may have names of modules."""
+    safe = {"PYTHONSAFEPATH": "1"}
+    if IS_INSTALLED:
+        return safe
+    return safe | {"PYTHONPATH": os.pathsep.join(filter(None, (str(PACKAGE.parent), os.environ.get("PYTHONPATH"))))}
+
+
 def environment(gateway: GatewaySettings, start: StartSettings, console: bool) -> dict[str, str]:
     """What `supervisord.conf` expands and the programs inherit. Each tier may have an interpreter of its own."""
-    named = dict(os.environ)
+    named = os.environ | import_environment()
     named.setdefault("GATEWAY_PYTHON", sys.executable)
     named.setdefault("VLM_PYTHON", sys.executable)
-    named["GUARDIAN_PYTHON"] = sys.executable
+    named["WATCHDOG_PYTHON"] = sys.executable
+    named["PROGRAM_SCRIPT"] = str(PROGRAM_SCRIPT)
     named["VLM_AUTOSTART"] = "true" if hosts_vlm(gateway) else "false"
     named["VLM_STARTING_S"] = str(start.vlm_starting_s)
     named["START_TRIES"] = str(start.start_tries)
@@ -163,7 +186,7 @@ def environment(gateway: GatewaySettings, start: StartSettings, console: bool) -
 
 
 def supervisor_command(folder: Path) -> list[str]:
-    command = [sys.executable, "-m", "scripts.supervise", "-n", "-c", str(CONFIGURATION)]
+    command = [sys.executable, "-m", "supervision.supervisor", "-n", "-c", str(CONFIGURATION)]
     command += ["-j", str(folder / "supervisord.pid")]
     if os.getuid() == 0:
         # Saying so is the only way to keep supervisord from a warning about root at each start.
@@ -173,7 +196,8 @@ def supervisor_command(folder: Path) -> list[str]:
 
 def checked_settings() -> tuple[GatewaySettings, StartSettings]:
     """The settings, once nothing that would keep the service from starting is left; else says what is and exits."""
-    problems = setting_problems(GatewaySettings, VlmSettings, StartSettings)
+    problems = [f"{problem} {REMEDY}"] if (problem := opencv_problem()) else []
+    problems += setting_problems(GatewaySettings, VlmSettings, StartSettings)
     if not problems:
         gateway = GatewaySettings()
         problems = [*engine_problems(gateway), *port_problems(gateway)]
@@ -184,11 +208,12 @@ def checked_settings() -> tuple[GatewaySettings, StartSettings]:
     return gateway, StartSettings()
 
 
-def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="scripts.launch", description=__doc__)
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--console", action="store_true", help="log for eyes unless LOG_FORMAT says otherwise")
-    options = parser.parse_args(arguments)
-    os.chdir(ROOT)
+
+
+def run(options: argparse.Namespace) -> NoReturn:
+    """Becomes the service, with the working folder as the place of `.env` and of relative paths."""
     gateway, start = checked_settings()
     warn_of_folders(gateway)
     forget_last_run(gateway, VlmSettings())
@@ -198,6 +223,12 @@ def main(arguments: list[str] | None = None) -> None:
     if not can_be_reopened(1):
         relay_stdout()
     os.execve(command[0], command, named)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m supervision.launch", description=__doc__)
+    add_arguments(parser)
+    run(parser.parse_args())
 
 
 if __name__ == "__main__":

@@ -15,9 +15,9 @@ import pytest
 from supervisor.options import ServerOptions
 
 from gateway.settings import Settings as GatewaySettings
-from scripts import launch
-from scripts.settings import Settings as StartSettings
-from tests.launch.support import (
+from supervision import launch
+from supervision.settings import Settings as StartSettings
+from tests.supervision.support import (
     ROOT,
     end,
     environment,
@@ -29,7 +29,7 @@ from tests.launch.support import (
     wait_until,
 )
 
-LAUNCH = [sys.executable, "-m", "scripts.launch"]
+LAUNCH = [sys.executable, "-m", "supervision.launch"]
 ENDLESS = 'echo "$2 says $LOG_FORMAT"\nexec sleep 1000'
 
 
@@ -48,7 +48,7 @@ def test_configuration_starts_the_vlm_first_and_stops_within_the_grace(monkeypat
     options = ServerOptions()
     options.realize(["-c", str(ROOT / "supervisord.conf")])
     configured = [group.process_configs[0] for group in sorted(options.process_group_configs)]
-    assert [program.name for program in configured] == ["guardian", "vlm", "gateway"]
+    assert [program.name for program in configured] == ["watchdog", "vlm", "gateway"]
     assert all(program.killasgroup and not program.stopasgroup for program in configured[1:])
     assert sum(program.stopwaitsecs for program in configured) < 30
     assert not options.server_configs
@@ -140,7 +140,7 @@ def test_stdout_may_be_a_socket_as_under_systemd(tiers: dict[str, str]) -> None:
 def test_ctrl_c_at_a_terminal_stops_make_run_and_logs_are_for_eyes(tmp_path: Path, tiers: dict[str, str]) -> None:
     """`make run` itself needs the packages installed, so its last step is run here: make, then exec of the launcher."""
     makefile = tmp_path / "Makefile"
-    makefile.write_text(f"run:\n\t@exec {sys.executable} -m scripts.launch\n", encoding="utf-8")
+    makefile.write_text(f"run:\n\t@exec {sys.executable} -m supervision.launch\n", encoding="utf-8")
     master, slave = pty.openpty()
     service = subprocess.Popen(
         ["setsid", "--ctty", "make", "-f", str(makefile), "run"],

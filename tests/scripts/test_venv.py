@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.launch.support import ROOT, program
+from tests.supervision.support import ROOT, program
 
 TOOLS = ("sh", "env", "make", "cmp", "rm", "mktemp", "grep", "tail", "cat", "mkdir")
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.launch.support import free_port, launch
+from tests.supervision.support import free_port, launch
 
 
 @pytest.fixture

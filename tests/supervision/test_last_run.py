@@ -6,8 +6,8 @@ from pathlib import Path
 
 from gateway.recognition.tier import read_tier
 from gateway.settings import Settings as GatewaySettings
-from scripts.launch import forget_last_run
-from scripts.supervision import Supervision, supervision_file
+from supervision.launch import forget_last_run
+from supervision.state import Supervision, supervision_file
 from vlm_backend.settings import Settings as VlmSettings
 from vlm_backend.status import Failure, TierStatus, write_status
 

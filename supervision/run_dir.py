@@ -1,5 +1,5 @@
 """What supervision keeps in a folder of its own for one run: only this user can look in, and it is writable even where
-`TEMP_DIR` is not. `scripts/program.sh` uses the same names."""
+`TEMP_DIR` is not. `supervision/program.sh` uses the same names."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ class PrivateFolder:
 
     @property
     def exit_code(self) -> Path:
-        """Holds the code that the service is to end with, once the guardian has ended it."""
+        """Holds the code that the service is to end with, once the watchdog has ended it."""
         return self.path / "exit-code"
 
     @property
     def supervision(self) -> Path:
-        """The guardian's memory, should it be killed; what it publishes in `TEMP_DIR` is a copy."""
+        """The watchdog's memory, should it be killed; what it publishes in `TEMP_DIR` is a copy."""
         return self.path / "supervision.json"
 
     def given_up(self, program: str) -> Path:

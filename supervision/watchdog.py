@@ -1,9 +1,9 @@
 """Listens to supervisord and gives up programs that can't be kept running, which supervisord alone does not: a program
 that is `FATAL` leaves it running with nothing to do, and one that dies after its start time is restarted for ever.
 
-With `ON_FATAL=exit` the service then ends: the other program is stopped in order, `scripts.supervise` returns the code
-of `scripts.supervision.ExitCode`. With `ON_FATAL=stay` the rest goes on. What is known stands in
-`TEMP_DIR/supervision-<PORT>.json` all the while (`scripts.supervision` describes it).
+With `ON_FATAL=exit` the service then ends: the other program is stopped in order, `supervision.supervisor` returns the
+code of `supervision.state.ExitCode`. With `ON_FATAL=stay` the rest goes on. What is known stands in
+`TEMP_DIR/supervision-<PORT>.json` all the while (`supervision.state` describes it).
 
 An event listener of supervisord's: standard output carries the protocol and nothing else.
 """
@@ -25,9 +25,9 @@ from pathlib import Path
 from typing import TextIO
 
 from gateway.settings import Settings as GatewaySettings
-from scripts.private_folder import PrivateFolder, private_folder
-from scripts.settings import Settings
-from scripts.supervision import TITLES, ExitCode, Supervision, supervision_file
+from supervision.run_dir import PrivateFolder, private_folder
+from supervision.settings import Settings
+from supervision.state import TITLES, ExitCode, Supervision, supervision_file
 from vlm_backend.logs import LineFormatter
 from vlm_backend.settings import Settings as VlmSettings
 from vlm_backend.status import status_file
@@ -39,9 +39,9 @@ STATE_EVENT = "PROCESS_STATE_"
 WORDS = "PROCESS_LOG_STDERR"
 RUNNING = "SUPERVISOR_STATE_CHANGE_RUNNING"
 STOPPING = "SUPERVISOR_STATE_CHANGE_STOPPING"
-"""The guardian ends at this one: supervisord calls a program FATAL too that it only ceases to start from now on."""
+"""The watchdog ends at this one: supervisord calls a program FATAL too that it only ceases to start from now on."""
 
-logger = logging.getLogger("guardian")
+logger = logging.getLogger("watchdog")
 
 
 def log(level: int, event: str, **fields: object) -> None:
@@ -95,14 +95,14 @@ def is_listening(address: Address) -> bool:
 
 
 def recalled(folder: PrivateFolder, settings: Settings) -> Supervision:
-    """What a guardian before this one knew, should it have been killed."""
+    """What a watchdog before this one knew, should it have been killed."""
     with contextlib.suppress(OSError, ValueError):
         return Supervision.model_validate_json(folder.supervision.read_text(encoding="utf-8"))
     return Supervision(on_fatal=settings.on_fatal, start_tries=settings.start_tries)
 
 
 @dataclass(slots=True)
-class Guardian:
+class Watchdog:
     """`published` and `refusal` are files of this run, `addresses` where each program listens once it has loaded."""
 
     folder: PrivateFolder
@@ -115,7 +115,7 @@ class Guardian:
 
     def handle(self, event: Event, now: float) -> None:
         if 0 <= event.serial <= self.supervision.serial:
-            return  # told again, because the guardian before this one was killed over it
+            return  # told again, because the watchdog before this one was killed over it
         self.supervision.serial = event.serial
         if event.name == WORDS:
             self.supervision.program(event.fields.get("processname", "")).hear(event.data)
@@ -183,11 +183,11 @@ class Guardian:
         replace_file(self.published, text)
 
 
-def listen(guardian: Guardian, source: TextIO, answers: TextIO) -> None:
+def listen(watchdog: Watchdog, source: TextIO, answers: TextIO) -> None:
     """Until supervisord stops or is gone. Nothing else ends this: an unwatched service is worse than an event lost."""
     for event in events(source, answers):
         try:
-            guardian.handle(event, time.time())
+            watchdog.handle(event, time.time())
         except Exception:
             logger.exception("an event could not be handled", extra={"fields": {"name": event.name}})
         if event.name == STOPPING:
@@ -196,7 +196,7 @@ def listen(guardian: Guardian, source: TextIO, answers: TextIO) -> None:
 
 def configure_logging(settings: GatewaySettings) -> None:
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(LineFormatter(settings.log_format, "guardian"))
+    handler.setFormatter(LineFormatter(settings.log_format, "watchdog"))
     logging.basicConfig(level=settings.log_level, handlers=[handler], force=True)
 
 
@@ -205,7 +205,7 @@ def main() -> None:
     gateway, vlm = GatewaySettings(), VlmSettings()
     configure_logging(gateway)
     folder = private_folder()
-    guardian = Guardian(
+    watchdog = Watchdog(
         folder=folder,
         published=supervision_file(gateway.temp_dir, gateway.port),
         refusal=status_file(vlm),
@@ -218,7 +218,7 @@ def main() -> None:
         # Lengths are told in characters; a translated line end would be one too few.
         sys.stdin.reconfigure(encoding="utf-8", errors="surrogateescape", newline="\n")
     with contextlib.redirect_stdout(sys.stderr):
-        listen(guardian, sys.stdin, answers)
+        listen(watchdog, sys.stdin, answers)
 
 
 if __name__ == "__main__":
