@@ -46,5 +46,5 @@ def _parse_part(part: str, pages_total: int) -> tuple[int, int]:
 
 
 def _invalid(part: str, reason: str) -> ServiceError:
-    shown = part if len(part) <= 40 else part[:40] + "…"
-    return ServiceError(422, "invalid_pages", f"Option 'pages': '{shown}' {reason}.")
+    excerpt = part if len(part) <= 40 else part[:40] + "…"
+    return ServiceError(422, "invalid_pages", f"Option 'pages': '{excerpt}' {reason}.")

@@ -64,9 +64,9 @@ def media_type(data: bytes) -> str:
     if not data:
         raise ServiceError(400, "empty_document", "The document is empty: it has no bytes.")
     head = data[:HEAD_BYTES]
-    for pattern, found in _SUPPORTED:
+    for pattern, kind in _SUPPORTED:
         if pattern.match(head):
-            return found
+            return kind
     if b"%PDF-" in head:
         return PDF
     names = ", ".join(FORMAT_NAMES.values())

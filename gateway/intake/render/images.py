@@ -213,7 +213,7 @@ def convert_to_rgb(image: Image.Image) -> Image.Image:
     image.load()
     turn = _TURNS.get(_read_orientation(image))
     if image.mode.startswith(("I", "F")):
-        image = _to_grey(image)
+        image = _reduce_to_grey(image)
     rgb = _flatten_on_white(image) if image.has_transparency_data else image.convert("RGB")
     return rgb.transpose(turn) if turn is not None else rgb
 
@@ -238,7 +238,7 @@ def _read_orientation(image: Image.Image) -> int:
         return 1
 
 
-def _to_grey(image: Image.Image) -> Image.Image:
+def _reduce_to_grey(image: Image.Image) -> Image.Image:
     """8 bits from a mode that holds more."""
     tags = getattr(image, "tag_v2", {})  # TIFF only
     if image.mode.startswith("I;16"):

@@ -51,8 +51,7 @@ class WorkerProcess:
     """One worker. Not for two threads at once, except `kill` and `alive`."""
 
     def __init__(self, memory_mb: int) -> None:
-        self.last_key: str | None = None
-        """Of the document that it served last, which it surely has open."""
+        self.last_key: str | None = None  # of the document that it served last, which it has open
         self._answers = 0
         self._out_of_memory = False
         self._channel, its_end = socket.socketpair()

@@ -292,6 +292,16 @@ async def test_more_documents_than_cached() -> None:
         assert widths == [50 + at for at in range(20)]
 
 
+async def test_page_goes_to_the_last_worker() -> None:
+    """An image is decoded when it is opened: another worker would decode it once more."""
+    async with running(render_workers=2, render_timeout_s=5) as (pool, settings):
+        data = pdf(pages=3, size=(100, 50)) + b"\n" * 2_000_000
+        document = await open_document(spool(data), "a", pages=None, dpi=72, pool=pool, settings=settings)
+        (other,) = (worker for worker in workers() if not files_of(worker))
+        other.suspend()
+        assert [page.number async for page in document.pages() if isinstance(page, PageImage)] == [1, 2, 3]
+
+
 async def test_close_ends_workers_and_waiters() -> None:
     async with running() as (pool, settings):
         document = await opened(pool, settings)
