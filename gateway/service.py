@@ -6,6 +6,8 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
+from importlib.resources import files
+from pathlib import Path
 
 import structlog
 
@@ -103,7 +105,7 @@ class Service:
     async def _check(self) -> None:
         await self.self_check.run(self.parts, self.is_up)
         engine = self.parts.engine
-        command = f"curl -F file=@examples/article-en.png '{self.url}/ocr?format=markdown'"
+        command = f"curl -F file=@{_example()} '{self.url}/ocr?format=markdown'"
         if self.settings.log_format == "console":
             banner = f"Ready: {self.url}  (engine {engine.kind}, model {engine.model})"
             print(banner, f"Try:   {command}", f"Docs:  {self.url}/docs", sep="\n", flush=True)  # noqa: T201
@@ -174,6 +176,12 @@ class Service:
         )
         for name, folder in (("OUTPUT_DIR", self.output_dir), ("TEMP_DIR", self.temp_dir)):
             _announce_folder(name, folder)
+
+
+def _example() -> Path:
+    """A page to try: of the checkout, or the one that is a part of the package."""
+    page = Path("examples", "article-en.png")
+    return page if page.is_file() else Path(str(files("gateway.assets").joinpath("selfcheck.png")))
 
 
 def _announce_folder(name: str, folder: FolderState) -> None:
