@@ -16,8 +16,8 @@ import aiohttp
 
 from benchmarks.questions import Question, request_body
 from benchmarks.service import Service
+from gateway.engine.transport import KEEPALIVE_S
 from gateway.recognition import Recognition, create_recognition
-from gateway.recognition.client import KEEPALIVE_S
 from gateway.recognition.fairness import Caller
 from gateway.settings import Settings
 
