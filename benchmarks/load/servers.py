@@ -56,9 +56,10 @@ class Server:
 
 
 @contextmanager
-def start_engine(*, faults: bool = False) -> Iterator[Program]:
+def start_engine(*, faults: bool = False, pace: float = 1.0) -> Iterator[Program]:
     port = free_port()
-    command = [sys.executable, "-m", "benchmarks.load.engine", str(port), *(["--faults"] if faults else [])]
+    command = [sys.executable, "-m", "benchmarks.load.engine", str(port), "--pace", str(pace)]
+    command += ["--faults"] if faults else []
     with start_program("engine", command, port, "/health") as program:
         yield program
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from gateway.engine.client import EngineClient
 from gateway.recognition.admission import RegionQueue
 from gateway.recognition.chat import ChatCaller
-from gateway.recognition.connection import EngineConnection
 from gateway.recognition.engine import EngineMonitor
 from gateway.recognition.flow import Flow, bounds_for
 from gateway.recognition.vlm import RegionReader
@@ -25,10 +25,10 @@ class Recognition:
 
 def create_recognition(settings: Settings) -> Recognition:
     """The parts, not yet running. The queue takes more calls at once as soon as the engine says what it is."""
-    connection = EngineConnection(settings)
+    client = EngineClient(settings)
     queue = RegionQueue(settings, bounds_for(settings, None, None).start)
-    flow = Flow(settings, connection, queue)
+    flow = Flow(settings, client, queue)
     engine = EngineMonitor(
-        settings, connection, is_busy=lambda: queue.running > 0, on_ready=flow.begin, while_ready=flow.adapt
+        settings, client, is_busy=lambda: queue.running > 0, on_ready=flow.begin, while_ready=flow.adapt
     )
-    return Recognition(queue, engine, RegionReader(settings, connection, engine), ChatCaller(connection, engine))
+    return Recognition(queue, engine, RegionReader(settings, client, engine), ChatCaller(client, engine))

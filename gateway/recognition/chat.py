@@ -5,23 +5,23 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AsyncExitStack, aclosing
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from pydantic import BaseModel, Field, ValidationError
+import msgspec
 
-from gateway.recognition.connection import EngineConnection
+from gateway.engine.client import EngineClient
+from gateway.engine.errors import EngineFailure, garbled
+from gateway.engine.sse import split_events
+from gateway.engine.transport import UpstreamResponse
 from gateway.recognition.diagnosis import diagnosed
 from gateway.recognition.engine import EngineMonitor
-from gateway.recognition.events import whole_events
-from gateway.recognition.failures import EngineFailure, garbled
-from gateway.recognition.rawchat import RawAnswer
 from gateway.recognition.retries import RetryBudget, attempts
 
 T = TypeVar("T")
 
 
-class _Completion(BaseModel):
-    choices: list[Any] = Field(min_length=1)
+class _Completion(msgspec.Struct):
+    choices: list[msgspec.Raw]
 
 
 class ChatCaller:
@@ -31,8 +31,8 @@ class ChatCaller:
     calls sees to the deadline while it waits. Cancelling a call, or closing its events, stops the engine's work.
     """
 
-    def __init__(self, connection: EngineConnection, engine: EngineMonitor) -> None:
-        self._connection = connection
+    def __init__(self, client: EngineClient, engine: EngineMonitor) -> None:
+        self._client = client
         self._engine = engine
         self._budget = RetryBudget()
 
@@ -41,7 +41,7 @@ class ChatCaller:
 
         async def ask() -> bytes:
             async with AsyncExitStack() as stack:
-                return _completion(await (await self._open(body, deadline, stack)).whole())
+                return _completion(await (await self._open(body, deadline, stack)).read())
 
         return await self._answered(ask)
 
@@ -53,7 +53,7 @@ class ChatCaller:
                 async with AsyncExitStack() as stack:
                     answer = await self._open(body, deadline, stack)
                     chunks = await stack.enter_async_context(aclosing(answer.chunks()))
-                    events = await stack.enter_async_context(aclosing(whole_events(chunks)))
+                    events = await stack.enter_async_context(aclosing(split_events(chunks)))
                     first = await anext(events, b"")
                     if not first:
                         raise garbled()
@@ -78,14 +78,14 @@ class ChatCaller:
                     return answer
         raise AssertionError("tenacity leaves its loop by return or raise only")
 
-    async def _open(self, body: bytes, deadline: float, stack: AsyncExitStack) -> RawAnswer:
+    async def _open(self, body: bytes, deadline: float, stack: AsyncExitStack) -> UpstreamResponse:
         if not await self._engine.wait_ready(_left_s(deadline)):
             raise EngineFailure("away", self._engine.reason or "The recognition engine was not there in time.")
         left_s = _left_s(deadline)
         if left_s <= 0:
             raise EngineFailure("late", "The time for the request was over before the engine answered.")
-        answer = await self._connection.open_chat(body, left_s)
-        stack.callback(answer.close)
+        answer = await self._client.open_chat(body, left_s)
+        stack.push_async_callback(answer.close)
         return answer
 
 
@@ -94,8 +94,11 @@ def _left_s(deadline: float) -> float:
 
 
 def _completion(body: bytes) -> bytes:
+    """The body, if it is a chat completion with a choice; its parts are the client's to read."""
     try:
-        _Completion.model_validate_json(body)
-    except ValidationError as error:
+        choices = msgspec.json.decode(body, type=_Completion).choices
+    except (msgspec.DecodeError, RecursionError) as error:
         raise garbled() from error
+    if not choices:
+        raise garbled()
     return body

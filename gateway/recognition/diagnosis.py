@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from gateway.engine.errors import EngineFailure
 from gateway.recognition.engine import EngineMonitor
-from gateway.recognition.failures import EngineFailure
 
 
 async def diagnosed(engine: EngineMonitor, failure: EngineFailure) -> EngineFailure:

@@ -11,10 +11,10 @@ from typing import Literal
 
 import structlog
 
+from gateway.engine.client import EngineClient
+from gateway.engine.errors import EngineFailure
 from gateway.errors import ServiceError
 from gateway.model import EngineKind
-from gateway.recognition.connection import EngineConnection
-from gateway.recognition.failures import EngineFailure
 from gateway.recognition.probe import ServedModel, ask_canary, ask_health, ask_models, ask_steps
 from gateway.recognition.pulse import Pulse
 from gateway.recognition.tier import kill_tier, read_tier
@@ -60,7 +60,7 @@ class EngineMonitor:
     def __init__(
         self,
         settings: Settings,
-        connection: EngineConnection,
+        client: EngineClient,
         *,
         is_busy: Callable[[], bool] = lambda: False,
         on_ready: Callable[[EngineMonitor], None] = lambda _engine: None,
@@ -79,7 +79,7 @@ class EngineMonitor:
         self.refused = 0
         """Calls that it had no room or no time for."""
         self._settings = settings
-        self._connection = connection
+        self._client = client
         self._is_busy = is_busy
         self._on_ready = on_ready
         self._while_ready = while_ready
@@ -132,7 +132,7 @@ class EngineMonitor:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         self._watch_task = self._look_task = None
-        await self._connection.close()
+        await self._client.close()
 
     def succeeded(self) -> None:
         """A region call got its answer."""
@@ -194,8 +194,8 @@ class EngineMonitor:
         """One look at the engine, and what follows from it for the state. False: the engine is not well."""
         asked_at = monotonic()
         try:
-            await ask_health(self._connection)
-            self.models = await ask_models(self._connection)
+            await ask_health(self._client)
+            self.models = await ask_models(self._client)
             served = self._preferred()
             self.model, self.kind = served.id, served.kind
             await self._prove_life(served.id, served.kind)
@@ -220,11 +220,11 @@ class EngineMonitor:
         """A canary, where no region call shows that the engine works; a ready engine may miss one."""
         if self._ready.is_set() and not self._canary_is_due():
             return
-        self._pulse.count(await ask_steps(self._connection))
+        self._pulse.count(await ask_steps(self._client))
         try:
-            await ask_canary(self._connection, model, kind, self._patience_s())
+            await ask_canary(self._client, model, kind, self._patience_s())
         except EngineFailure:
-            is_at_work = self._pulse.count(await ask_steps(self._connection))
+            is_at_work = self._pulse.count(await ask_steps(self._client))
             if is_at_work and self._ready.is_set():
                 return
             # One may be missed by chance, but not while the counter stands still.
@@ -244,7 +244,7 @@ class EngineMonitor:
         if self._ready.is_set() or kind != "vllm" or not self._settings.vlm_warm_up:
             return
         self.reason = "The recognition engine is warming up."
-        if await warm_up(self._connection, model, kind):
+        if await warm_up(self._client, model, kind):
             self.succeeded()
 
     async def _look_failed(self, failure: EngineFailure) -> bool:

@@ -7,9 +7,9 @@ from time import monotonic
 
 import structlog
 
+from gateway.engine.client import EngineClient
 from gateway.model import EngineKind
 from gateway.recognition.admission import RegionQueue
-from gateway.recognition.connection import EngineConnection
 from gateway.recognition.engine import EngineMonitor
 from gateway.recognition.limit import LEAST, MOST, Bounds, LimitByQueue, LimitByRate, is_too_much
 from gateway.recognition.probe import ask_load
@@ -33,9 +33,9 @@ class Flow:
     PP-OCR on the CPU keeps its bound: it reads one crop a core, whatever else is asked.
     """
 
-    def __init__(self, settings: Settings, connection: EngineConnection, queue: RegionQueue) -> None:
+    def __init__(self, settings: Settings, client: EngineClient, queue: RegionQueue) -> None:
         self._settings = settings
-        self._connection = connection
+        self._client = client
         self._queue = queue
         self._by_queue: LimitByQueue | None = None
         self._by_rate: LimitByRate | None = None
@@ -65,7 +65,7 @@ class Flow:
             return
         is_full = queue.waiting > 0 and queue.running >= queue.turns.limit
         if self._by_queue and queue.running:
-            load = await ask_load(self._connection)
+            load = await ask_load(self._client)
             if load:
                 self._by_rate = None
                 self._set(self._by_queue.look(load, is_full=is_full))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from gateway.engine.completion import CompletionAccumulator
 from gateway.model import Reading
-from gateway.recognition.answer import Answer
 from gateway.recognition.runaway import Loop
 from gateway.repetition import strip_partial_tag
 from gateway.tasks import RegionTask
@@ -23,7 +23,7 @@ LEAST_KEPT = 0.5
 class Heard:
     """An answer that may have had `limit` tokens, whole, or stopped in a `loop`."""
 
-    answer: Answer
+    answer: CompletionAccumulator
     limit: int | None
     loop: Loop | None = None
 
@@ -60,7 +60,7 @@ def reading_of(heard: Heard) -> Reading:
     )
 
 
-def _stopped(answer: Answer, loop: Loop) -> Reading:
+def _stopped(answer: CompletionAccumulator, loop: Loop) -> Reading:
     text = strip_partial_tag(answer.text[: loop.end_of_copy]).strip()
     left_out = len(answer.text) - len(text)
     return Reading(
@@ -73,7 +73,7 @@ def _stopped(answer: Answer, loop: Loop) -> Reading:
     )
 
 
-def with_tokens_of(reading: Reading, other: Answer | Reading) -> Reading:
+def with_tokens_of(reading: Reading, other: CompletionAccumulator | Reading) -> Reading:
     """The same reading; its tokens count what the other took, too."""
     return replace(
         reading,

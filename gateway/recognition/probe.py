@@ -7,10 +7,10 @@ import re
 import numpy as np
 from pydantic import BaseModel, ValidationError
 
+from gateway.engine.client import ChatCompletionRequest, EngineClient
+from gateway.engine.errors import EngineFailure, garbled
 from gateway.model import EngineKind
-from gateway.recognition.connection import EngineConnection
 from gateway.recognition.crops import PATCH, encode
-from gateway.recognition.failures import EngineFailure, garbled
 from gateway.recognition.limit import EngineLoad
 from gateway.tasks import OCR_PROMPT
 
@@ -44,7 +44,7 @@ class _ModelList(BaseModel):
     data: list[ServedModel]
 
 
-async def ask_health(engine: EngineConnection) -> None:
+async def ask_health(engine: EngineClient) -> None:
     """Raises EngineFailure unless `/health` answers 200, or is a path that this engine does not have."""
     try:
         await engine.get(f"{root_url(engine)}/health", POLL_TIMEOUT_S)
@@ -55,7 +55,7 @@ async def ask_health(engine: EngineConnection) -> None:
             raise
 
 
-async def ask_models(engine: EngineConnection) -> tuple[ServedModel, ...]:
+async def ask_models(engine: EngineClient) -> tuple[ServedModel, ...]:
     """The models that the engine serves, at least one; raises EngineFailure."""
     body = await engine.get("/models", POLL_TIMEOUT_S)
     try:
@@ -67,7 +67,7 @@ async def ask_models(engine: EngineConnection) -> tuple[ServedModel, ...]:
     return tuple(models)
 
 
-async def ask_steps(engine: EngineConnection) -> float | None:
+async def ask_steps(engine: EngineClient) -> float | None:
     """How many steps the engine has made since its start; None where it does not count any. Never raises.
 
     A frozen engine still answers its health, and its gauges stand at zero; only a counter that stands still tells.
@@ -76,7 +76,7 @@ async def ask_steps(engine: EngineConnection) -> float | None:
     return sum(counts) if counts else None
 
 
-async def ask_load(engine: EngineConnection) -> EngineLoad | None:
+async def ask_load(engine: EngineClient) -> EngineLoad | None:
     """What vLLM or SGLang works on and what waits inside, over all copies of the model; None where that is not told.
 
     Never raises.
@@ -88,21 +88,21 @@ async def ask_load(engine: EngineConnection) -> EngineLoad | None:
     return EngineLoad(round(working), round(sum(value for _, value in counts) - working))
 
 
-async def _metrics(engine: EngineConnection) -> str:
+async def _metrics(engine: EngineClient) -> str:
     try:
         return (await engine.get(f"{root_url(engine)}/metrics", POLL_TIMEOUT_S)).decode(errors="replace")
     except EngineFailure:
         return ""
 
 
-def root_url(engine: EngineConnection) -> str:
+def root_url(engine: EngineClient) -> str:
     return engine.base_url.rstrip("/").removesuffix("/v1")
 
 
-async def ask_canary(engine: EngineConnection, model: str, kind: EngineKind, timeout_s: float) -> None:
+async def ask_canary(engine: EngineClient, model: str, kind: EngineKind, timeout_s: float) -> None:
     """Reads one token of a white picture; raises EngineFailure. An engine too busy for it is well."""
     try:
-        await engine.chat(model, kind, CANARY_CROP.data_url, OCR_PROMPT, max_tokens=1, timeout_s=timeout_s)
+        await engine.complete(ChatCompletionRequest(model, kind, CANARY_CROP.data_url, OCR_PROMPT, 1), timeout_s)
     except EngineFailure as failure:
         if failure.kind != "busy":
             raise

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from tenacity import AsyncRetrying, retry_if_exception, wait_random_exponential
 
-from gateway.recognition.failures import EngineFailure, FailureKind
+from gateway.engine.errors import EngineFailure, FailureKind
 
 AGAIN_MAX: Mapping[FailureKind, int] = {"unreachable": 100, "dropped": 3, "busy": 8, "late": 1, "broken": 2}
 """Retries of one region by kind of failure; kinds that are not here are final.

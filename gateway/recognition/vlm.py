@@ -6,15 +6,14 @@ import asyncio
 
 import structlog
 
+from gateway.engine.client import ChatCompletionRequest, EngineClient, OnEvent
+from gateway.engine.errors import EngineFailure
 from gateway.model import EngineKind, Reading
-from gateway.recognition.connection import EngineConnection
 from gateway.recognition.crops import Crop, enlarged, shrink
 from gateway.recognition.diagnosis import diagnosed
 from gateway.recognition.engine import EngineMonitor
-from gateway.recognition.failures import EngineFailure
 from gateway.recognition.hearing import Heard, better, is_unsure, other_sampling, reading_of, surer, with_tokens_of
 from gateway.recognition.hedging import Hedging
-from gateway.recognition.question import Hear
 from gateway.recognition.retries import RetryBudget, attempts
 from gateway.recognition.runaway import DOUBTFUL, DOUBTFUL_AGAIN, Loop, LoopWatch
 from gateway.settings import Settings
@@ -30,11 +29,11 @@ class RegionReader:
     what was asked twice for the engine's silence.
     """
 
-    def __init__(self, settings: Settings, connection: EngineConnection, engine: EngineMonitor) -> None:
+    def __init__(self, settings: Settings, client: EngineClient, engine: EngineMonitor) -> None:
         self.runaways = 0
         self.tokens_saved = 0
         self._settings = settings
-        self._connection = connection
+        self._client = client
         self._engine = engine
         self._budget = RetryBudget()
         self.hedging = Hedging(self._budget)
@@ -112,21 +111,21 @@ class RegionReader:
         limit = token_limit(task, kind)
         extras = sampling_extras(task, kind) | ({"priority": task.priority} if self._engine.takes_priority else {})
 
-        async def ask(hear: Hear) -> Heard:
+        async def ask(on_event: OnEvent) -> Heard:
             watch = LoopWatch(crop.room, doubtful)
-            answer = await self._connection.chat(
+            request = ChatCompletionRequest(
                 self._engine.model or self._settings.vlm_model,
                 kind,
                 crop.data_url,
                 task.prompt,
-                max_tokens=limit,
-                timeout_s=min(_left_s(deadline), self._settings.vlm_call_timeout_s),
+                limit,
                 temperature=task.temperature,
                 logprobs=self._settings.vlm_confidence,
-                extra_body=extras,
-                watch=watch.sees_loop if self._settings.vlm_stream and kind != "embedded" else None,
-                hear=hear,
+                stream=self._settings.vlm_stream and kind != "embedded",
+                extras=extras,
             )
+            timeout_s = min(_left_s(deadline), self._settings.vlm_call_timeout_s)
+            answer = await self._client.complete(request, timeout_s, watch.sees_loop, on_event)
             return Heard(answer, limit, watch.loop)
 
         # The embedded engine is on this machine, and a crop asked for twice would take its few cores twice.

@@ -13,10 +13,10 @@ import cv2
 import numpy as np
 import structlog
 
+from gateway.engine.client import ChatCompletionRequest, EngineClient
+from gateway.engine.errors import EngineFailure
 from gateway.model import EngineKind, Pixels
-from gateway.recognition.connection import EngineConnection
 from gateway.recognition.crops import Crop, encode
-from gateway.recognition.failures import EngineFailure
 from gateway.tasks import FORMULA_PROMPT, MAX_PIXELS, MIN_PIXELS, OCR_PROMPT, PROMPTS, SPOTTING_MAX_PIXELS
 
 log = structlog.get_logger(__name__)
@@ -43,7 +43,7 @@ assert FULL[0] * FULL[1] <= MAX_PIXELS
 assert SPOTTING[0] * SPOTTING[1] <= SPOTTING_MAX_PIXELS
 
 
-async def warm_up(engine: EngineConnection, model: str, kind: EngineKind) -> bool:
+async def warm_up(engine: EngineClient, model: str, kind: EngineKind) -> bool:
     """Asks about one picture, then about all at once, as a page does. False: it was too slow to answer them all.
 
     Raises EngineFailure where the engine breaks, or does not even answer the first.
@@ -62,9 +62,9 @@ async def warm_up(engine: EngineConnection, model: str, kind: EngineKind) -> boo
     return True
 
 
-async def _ask(engine: EngineConnection, model: str, kind: EngineKind, prompt: str, crop: Crop) -> None:
+async def _ask(engine: EngineClient, model: str, kind: EngineKind, prompt: str, crop: Crop) -> None:
     try:
-        await engine.chat(model, kind, crop.data_url, prompt, max_tokens=TOKENS, timeout_s=LONGEST_S)
+        await engine.complete(ChatCompletionRequest(model, kind, crop.data_url, prompt, TOKENS), LONGEST_S)
     except EngineFailure as failure:
         # A picture too large for a small context is no reason to keep the others from being read.
         if failure.kind not in ("busy", "rejected"):

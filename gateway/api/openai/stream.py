@@ -11,9 +11,9 @@ import structlog
 from gateway.api.openai.errors import DONE, openai_error_event
 from gateway.api.openai.schema import ChatRequest
 from gateway.api.problems import internal_error
+from gateway.engine.errors import EngineFailure, RequestRejected
 from gateway.errors import ServiceError
 from gateway.parts import Parts
-from gateway.recognition.failures import EngineFailure, RequestRejected
 from gateway.recognition.fairness import Caller
 
 _RETRY_AFTER_S = 5

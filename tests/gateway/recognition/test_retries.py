@@ -8,7 +8,7 @@ from weakref import ref
 
 import pytest
 
-from gateway.recognition.failures import EngineFailure
+from gateway.engine.errors import EngineFailure
 from gateway.recognition.retries import RetryBudget, attempts
 
 

@@ -5,18 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncGenerator, AsyncIterable, Iterator
 
-from gateway.recognition.answer import parsed
-from gateway.recognition.failures import EngineFailure, garbled
+from gateway.engine.completion import parse_json
+from gateway.engine.errors import EngineFailure, garbled
 
-LONGEST_EVENT = 16 * 2**20
-"""Bytes; 20 alternatives for each of a thousand tokens in one event stay below."""
+MAX_EVENT_BYTES = 16 * 2**20
+"""20 alternatives for each of a thousand tokens in one event stream stay below."""
 
-_USUAL = re.compile(rb"(?:data: \{[^\n]*\}\n\n)+")
+_PLAIN_EVENTS = re.compile(rb"(?:data: \{[^\n]*\}\n\n)+")
 _LINE_END = re.compile(rb"\r\n?")
 _DONE = b"[DONE]"
+_LAST_EVENT = b"data: [DONE]\n\n"
 
 
-async def whole_events(chunks: AsyncIterable[bytes]) -> AsyncGenerator[bytes, None]:
+async def split_events(chunks: AsyncIterable[bytes]) -> AsyncGenerator[bytes, None]:
     """One or more whole `data:` events at a time, as soon as they are there, without the last `[DONE]`.
 
     Raises EngineFailure for an error event, whose text goes no further, and for what is no stream of JSON events.
@@ -25,60 +26,63 @@ async def whole_events(chunks: AsyncIterable[bytes]) -> AsyncGenerator[bytes, No
     async for chunk in chunks:
         rest += chunk
         if b"\r" in rest:
-            rest = _unix(rest)
+            rest = _normalize_line_ends(rest)
         end = rest.rfind(b"\n\n") + 2
         if end >= 2:
             events, rest = rest[:end], rest[end:]
-            if _is_usual(events):
+            is_last = events.endswith(_LAST_EVENT)
+            plain = events.removesuffix(_LAST_EVENT)
+            if not plain or _is_fast_path(plain):
+                events = plain
+            else:
+                events, is_last = _clean_events(events)
+            if events:
                 yield events
-                continue
-            cleaned, is_last = _cleaned(events)
-            if cleaned:
-                yield cleaned
             if is_last:
                 return
-        elif len(rest) > LONGEST_EVENT:
+        elif len(rest) > MAX_EVENT_BYTES:
             raise garbled()
 
 
-def _is_usual(events: bytes) -> bool:
-    return b'"error"' not in events and _USUAL.fullmatch(events) is not None
+def _is_fast_path(events: bytes) -> bool:
+    """Whether these are plain JSON events, none of which may tell of an error: they need no parsing."""
+    return b'"error"' not in events and _PLAIN_EVENTS.fullmatch(events) is not None
 
 
-def _unix(text: bytes) -> bytes:
+def _normalize_line_ends(text: bytes) -> bytes:
     """A carriage return at the very end may be half of a line end: it waits for the rest."""
     tail = b"\r" if text.endswith(b"\r") else b""
     return _LINE_END.sub(b"\n", text.removesuffix(b"\r")) + tail
 
 
-def _cleaned(events: bytes) -> tuple[bytes, bool]:
+def _clean_events(events: bytes) -> tuple[bytes, bool]:
     """The data events in `events` up to `[DONE]`, and whether that was reached."""
-    kept: list[bytes] = []
+    cleaned: list[bytes] = []
     for event in events.split(b"\n\n"):
-        for data in _data(event):
+        for data in _data_lines(event):
             if data == _DONE:
-                return b"".join(kept), True
+                return b"".join(cleaned), True
             _check(data)
-            kept.append(b"data: " + data + b"\n\n")
-    return b"".join(kept), False
+            cleaned.append(b"data: " + data + b"\n\n")
+    return b"".join(cleaned), False
 
 
-def _data(event: bytes) -> Iterator[bytes]:
+def _data_lines(event: bytes) -> Iterator[bytes]:
     """What stands after `data:`; comments and names of events are dropped. JSON needs no more than one line."""
     lines = event.split(b"\n")
     if b"event: error" in lines:
-        raise _failed()
+        raise _stream_failure()
     return (line.removeprefix(b"data:").strip() for line in lines if line.startswith(b"data:"))
 
 
 def _check(data: bytes) -> None:
     try:
-        content = parsed(data)
+        content = parse_json(data)
     except ValueError as error:
         raise garbled() from error
     if not isinstance(content, dict) or content.get("error"):
-        raise _failed()
+        raise _stream_failure()
 
 
-def _failed() -> EngineFailure:
+def _stream_failure() -> EngineFailure:
     return EngineFailure("broken", "The recognition engine failed while it answered.")

@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from gateway.recognition.events import whole_events
-from gateway.recognition.failures import EngineFailure
+from gateway.engine.errors import EngineFailure
+from gateway.engine.sse import split_events
 
 STREAM = (
     b'data: {"n": 1}\n\ndata: {"text": "a \\n\\n data: [DONE] \\"error\\" b"}\n\ndata: {"n": 3}\n\ndata: [DONE]\n\n'
@@ -19,7 +19,7 @@ async def pieces(data: bytes, size: int) -> AsyncIterator[bytes]:
 
 
 async def read(data: bytes, size: int = 1000) -> list[bytes]:
-    return [events async for events in whole_events(pieces(data, size))]
+    return [events async for events in split_events(pieces(data, size))]
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 20, 1000])
@@ -40,7 +40,7 @@ async def test_each_event_is_passed_on_as_soon_as_it_is_whole() -> None:
         yield b'data: {"n": 1}\n\ndata: {"n'
         raise AssertionError("asked for more")
 
-    events = whole_events(halting())
+    events = split_events(halting())
     assert await anext(events) == b'data: {"n": 1}\n\n'
     await events.aclose()
 
@@ -89,5 +89,5 @@ async def test_an_event_without_end_is_given_up() -> None:
             yield b"x" * 2**20
 
     with pytest.raises(EngineFailure) as caught:
-        [events async for events in whole_events(endless())]
+        [events async for events in split_events(endless())]
     assert caught.value.kind == "garbled"

@@ -1,0 +1,216 @@
+"""HTTP to the engine: the OpenAI client over aiohttp.
+
+httpx2's own client takes several times the CPU of aiohttp for a call, with its cookies, redirects, hooks and merging of
+headers; `AiohttpClient` leaves them out. `make bench-client` measures both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator
+from functools import lru_cache
+from io import BytesIO
+from typing import Any, cast
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+import aiohttp
+import httpx2
+from openai import AsyncOpenAI, AsyncStream, Omit, RequestOptions
+
+from gateway.engine.errors import StatusMapper, map_errors, map_status
+from gateway.settings import Settings
+
+CONNECT_TIMEOUT_S = 5.0
+KEEPALIVE_S = 2.0
+"""Less than uvicorn's 5 s, so that nothing is sent on a connection which the engine is just closing."""
+USER_AGENT = "paddleocr-vl-service"
+
+_parse_url = lru_cache(maxsize=64)(httpx2.URL)
+
+
+def create_openai_client(settings: Settings) -> AsyncOpenAI:
+    """The client for all talk to the engine; open it in the loop that uses it. Retries are not its task."""
+    # The queue bounds the calls in flight; a second bound here would only hide waiting.
+    connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEPALIVE_S)
+    proxy = proxy_for(settings.engine_url) if settings.vlm_engine == "external" else None
+    # A header holds ASCII only. A key with anything else in it is for the engine to refuse, not for httpx2 to choke on.
+    key = (settings.vlm_api_key or "none").encode("ascii", "replace").decode()
+    return _Client(
+        base_url=settings.engine_url,
+        api_key=key,
+        max_retries=0,
+        http_client=AiohttpClient(connector, proxy),
+    )
+
+
+class _Client(AsyncOpenAI):
+    """Keeps to itself what the library would tell each server of this machine (`X-Stainless-*`); see `_options` too."""
+
+    @property
+    def default_headers(self) -> dict[str, str | Omit]:
+        """All there are, whatever `OPENAI_ORG_ID`, `OPENAI_PROJECT_ID` and `OPENAI_CUSTOM_HEADERS` say."""
+        return {"Authorization": f"Bearer {self.api_key}", "Content-Type": "application/json"}
+
+
+def proxy_for(url: str) -> str | None:
+    """The environment's proxy for a URL. aiohttp looks for it, and into `.netrc`, anew in a thread for each request."""
+    parts = urlsplit(url)
+    if proxy_bypass(parts.netloc.rpartition("@")[2]):
+        return None
+    proxies = getproxies()
+    return proxies.get(parts.scheme) or proxies.get("all")
+
+
+class UpstreamResponse:
+    """An answer that has begun. Closing it before its end closes the connection, which stops the engine's work."""
+
+    def __init__(self, response: httpx2.Response) -> None:
+        self._response = response
+
+    @property
+    def is_stream(self) -> bool:
+        """Whether events come; some servers answer whole what was asked for as a stream."""
+        return self._response.headers.get("content-type") == "text/event-stream"
+
+    async def chunks(self) -> AsyncGenerator[bytes, None]:
+        """The body as it arrives; raises EngineFailure when it is cut off."""
+        with map_errors():
+            async for chunk in cast("httpx2.AsyncByteStream", self._response.stream):
+                yield chunk
+
+    async def read(self) -> bytes:
+        """The whole body; raises EngineFailure."""
+        with map_errors():
+            return await self._response.aread()
+
+    async def close(self) -> None:
+        await self._response.aclose()
+
+
+async def post(
+    client: AsyncOpenAI, url: str, body: bytes, timeout_s: float, status_mapper: StatusMapper = map_status
+) -> UpstreamResponse:
+    """Sends a request and returns when the engine has begun to answer; the caller closes the answer.
+
+    `url` is a whole one, which the client need not join. Raises EngineFailure. Cancelling closes the connection.
+    """
+    with map_errors(status_mapper):
+        response = await client.post(
+            url,
+            content=body,
+            cast_to=httpx2.Response,
+            stream=True,
+            stream_cls=AsyncStream[httpx2.Response],
+            options=_options(timeout_s),
+        )
+    # The client gives a response that is asked for by `cast_to` as it is, whatever `stream_cls` says.
+    return UpstreamResponse(cast("httpx2.Response", response))
+
+
+async def get(client: AsyncOpenAI, url: str, timeout_s: float) -> bytes:
+    """The body of a URL; raises EngineFailure."""
+    with map_errors():
+        response = await client.get(url, cast_to=httpx2.Response, options=_options(timeout_s))
+    return response.content
+
+
+_OMITTED = {"X-Stainless-Retry-Count": Omit(), "X-Stainless-Read-Timeout": Omit()}
+
+
+def _options(timeout_s: float) -> RequestOptions:
+    """Seconds for the connection, and for each wait for something to come.
+
+    What else is given spares the client work: a random key for each request that it sends nowhere, and deep copies of
+    its defaults. The key of the engine is a default header.
+    """
+    return {
+        "timeout": httpx2.Timeout(timeout_s, connect=min(CONNECT_TIMEOUT_S, timeout_s)),
+        "security": {},
+        "headers": _OMITTED,
+        "max_retries": 0,
+        "idempotency_key": "none",
+    }
+
+
+class AiohttpClient(httpx2.AsyncClient):
+    """What `AsyncOpenAI` takes as its `http_client`: requests go straight to an aiohttp session.
+
+    Answers come decoded and bring only their media type: their other headers tell of encodings that are undone by then,
+    and a `charset` that Python has no text codec for would break httpx2's reading of an error.
+    """
+
+    def __init__(self, connector: aiohttp.BaseConnector, proxy: str | None = None) -> None:
+        super().__init__(transport=httpx2.AsyncBaseTransport(), trust_env=False)
+        self._proxy = proxy
+        self._session = aiohttp.ClientSession(
+            connector=connector,
+            headers={"Accept-Encoding": "identity", "User-Agent": USER_AGENT},
+            cookie_jar=aiohttp.DummyCookieJar(),
+        )
+
+    def build_request(self, method: str, url: httpx2.URL | str, **options: Any) -> httpx2.Request:  # noqa: ANN401
+        # Given a stream, httpx2 makes up no headers of its own: aiohttp makes those.
+        return httpx2.Request(
+            method,
+            _parse_url(url),
+            headers=options["headers"],
+            stream=httpx2.ByteStream(options.get("content") or b""),
+            extensions={"timeout": options["timeout"], "url": str(url), "content": options.get("content")},
+        )
+
+    async def send(self, request: httpx2.Request, *, stream: bool = False, **_: Any) -> httpx2.Response:  # noqa: ANN401
+        answer = await self._request(request)
+        response = httpx2.Response(
+            answer.status,
+            headers={"Content-Type": answer.content_type},
+            stream=_ResponseStream(answer),
+            request=request,
+        )
+        if not stream:
+            await response.aread()
+        return response
+
+    async def _request(self, request: httpx2.Request) -> aiohttp.ClientResponse:
+        timeout: httpx2.Timeout = request.extensions["timeout"]
+        content: bytes | None = request.extensions["content"]
+        try:
+            return await self._session.request(
+                request.method,
+                request.extensions["url"],
+                headers=request.headers.multi_items(),
+                # As a file, a picture of a megabyte goes in pieces, between which the event loop turns.
+                data=BytesIO(content) if content else None,
+                timeout=aiohttp.ClientTimeout(sock_connect=timeout.connect, sock_read=timeout.read),
+                proxy=self._proxy,
+            )
+        except aiohttp.ConnectionTimeoutError as error:
+            raise httpx2.ConnectTimeout(str(error), request=request) from error
+        except aiohttp.ClientConnectorError as error:
+            raise httpx2.ConnectError(str(error), request=request) from error
+        except TimeoutError as error:
+            raise httpx2.ReadTimeout(str(error), request=request) from error
+        except (aiohttp.ClientError, OSError) as error:
+            raise httpx2.RemoteProtocolError(str(error), request=request) from error
+
+    async def aclose(self) -> None:
+        await self._session.close()
+        await super().aclose()
+
+
+class _ResponseStream(httpx2.AsyncByteStream):
+    """The body of an aiohttp response, in the pieces in which it arrives."""
+
+    def __init__(self, response: aiohttp.ClientResponse) -> None:
+        self._response = response
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        try:
+            async for chunk in self._response.content.iter_any():
+                yield chunk
+        except TimeoutError as error:
+            raise httpx2.ReadTimeout(str(error)) from error
+        except (aiohttp.ClientError, OSError) as error:
+            raise httpx2.ReadError(str(error)) from error
+
+    async def aclose(self) -> None:
+        self._response.close()
