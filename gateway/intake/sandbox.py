@@ -1,4 +1,4 @@
-"""Limits that a render worker puts on itself before it reads the first hostile byte."""
+"""What a worker process does to itself before its first request: its limits, its place behind the gateway, its end."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ import os
 import resource
 import select
 import signal
+import socket
 import threading
+from typing import IO
 
 _PR_SET_DUMPABLE = 4  # linux/prctl.h
 _PR_SET_NO_NEW_PRIVS = 38
@@ -35,6 +37,21 @@ def go_behind() -> None:
 def ignore_interrupts() -> None:
     """Ctrl-C in a terminal is the gateway's business; a worker ends when the gateway does."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def private_ends() -> tuple[socket.socket, IO[bytes]]:
+    """stdin and stdout under other numbers, so that a stray print can't get between the answers."""
+    requests, answers = socket.socket(fileno=os.dup(0)), os.fdopen(os.dup(1), "wb")
+    silence(0)
+    silence(1)
+    return requests, answers
+
+
+def silence(descriptor: int) -> None:
+    """Has the null device behind it from now on."""
+    null = os.open(os.devnull, os.O_RDWR)
+    os.dup2(null, descriptor)
+    os.close(null)
 
 
 def die_with_parent(pipe: int) -> None:

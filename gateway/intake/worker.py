@@ -9,7 +9,6 @@ and is given it again. It trusts its limits and its parent's clock to end what g
 from __future__ import annotations
 
 import logging
-import os
 import socket
 import sys
 import warnings
@@ -63,13 +62,13 @@ class Shelf:
 def main() -> None:
     sandbox.ignore_interrupts()
     sandbox.go_behind()
-    requests, answers = _private_ends()
+    requests, answers = sandbox.private_ends()
     sandbox.die_with_parent(requests.fileno())
     warnings.simplefilter("ignore")
     logging.disable()
     sandbox.confine(memory_mb=int(sys.argv[1]))
     frames.send(answers, {"ready": True})
-    _silence(2)  # from here on errors travel in answers; what native decoders print about hostile files is noise
+    sandbox.silence(2)  # from here on errors travel in answers; what native decoders print about hostile files is noise
     shelf = Shelf()
     while True:
         serve(requests, answers, shelf)
@@ -155,20 +154,6 @@ def _check_count(selected: int, pages_total: int, max_pages: int) -> None:
 
 def _failure(status: int, code: str, detail: str) -> Header:
     return {"error": {"status": status, "code": code, "detail": detail}}
-
-
-def _private_ends() -> tuple[socket.socket, IO[bytes]]:
-    """stdin and stdout under other numbers, so that a stray print can't get between the answers."""
-    requests, answers = socket.socket(fileno=os.dup(0)), os.fdopen(os.dup(1), "wb")
-    _silence(0)
-    _silence(1)
-    return requests, answers
-
-
-def _silence(descriptor: int) -> None:
-    null = os.open(os.devnull, os.O_RDWR)
-    os.dup2(null, descriptor)
-    os.close(null)
 
 
 if __name__ == "__main__":
