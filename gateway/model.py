@@ -110,10 +110,12 @@ class PageLayout:
     """What a layout detector found on one page, both in reading order.
 
     `detections` are its boxes as PaddleX shows them; `regions` are what is to be read: no two show the same thing.
+    `warning`: what a client is to know of this page's layout, one clause.
     """
 
     regions: Sequence[Region]
     detections: Sequence[Region]
+    warning: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

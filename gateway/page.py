@@ -72,7 +72,7 @@ def finished_page(cut: CutPage, options: OcrOptions, *, is_vlm: bool, intake_ms:
     ]
     result = assemble_page(cut.number, cut.width, cut.height, cut.dpi, cut.regions, readings, options)
     return ReadPage(
-        _with_angle(result, cut.angle, is_asked=options.orientation),
+        _with_angle(_with_warning(result, cut.layout.warning), cut.angle, is_asked=options.orientation),
         cut.images,
         cut.regions,
         cut.layout.detections,
@@ -96,6 +96,12 @@ def ms_since(started: float) -> int:
 def _following(reading: Reading) -> Reading:
     """What is left to say of a region whose text stands in the first of its group."""
     return replace(reading, text="", confidence=None, prompt_tokens=0, completion_tokens=0)
+
+
+def _with_warning(result: PageResult, warning: str | None) -> PageResult:
+    if warning is None:
+        return result
+    return result.model_copy(update={"warnings": [f"page {result.page}: {warning}", *result.warnings]})
 
 
 def _with_angle(result: PageResult, angle: int | None, *, is_asked: bool) -> PageResult:

@@ -126,6 +126,7 @@ class Service:
                     vlm_reason=engine.reason,
                     layout=layout.state,
                     layout_model=layout.name,
+                    layout_engine=layout.engine,
                     layout_reason=layout.reason,
                 )
                 last = now

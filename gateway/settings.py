@@ -66,6 +66,22 @@ class Settings(BaseSettings):
         15, gt=0, description="A one-token canary asks the engine if no call has succeeded for this long"
     )
 
+    layout_engine: Literal["onnx", "paddleocr"] = Field(
+        "onnx",
+        description="What runs PP-DocLayout. `onnx`: ONNX Runtime in the gateway; `paddleocr`: PaddleOCR's own "
+        "`LayoutDetection`, in a process and an environment of its own (`make layout`), slower. Where it can't run, "
+        "the bundled model serves, which always runs in the gateway",
+    )
+    layout_python: Path | None = Field(
+        None,
+        description="Interpreter of the environment that PaddleOCR is installed in; default: that of `make layout`",
+    )
+    layout_timeout_s: float = Field(
+        60,
+        gt=0,
+        description="How long PaddleOCR may take for a page; then its process is replaced, and the bundled model lays "
+        "the page out",
+    )
     layout_model: Literal["auto", "bundled", "PP-DocLayoutV3", "PP-DocLayoutV2"] = Field(
         "auto",
         description="Layout model. One that is named is downloaded from the hub unless it is there; until then, and "

@@ -19,6 +19,7 @@ from fastapi import FastAPI
 
 from gateway.__main__ import Server
 from gateway.app import create_app
+from gateway.layout.base import LayoutEngine
 from gateway.logs import configure_logs
 from gateway.model import LayoutOptions, PageImage, PageLayout, Region
 from gateway.parts import create_parts
@@ -34,6 +35,7 @@ class RecordedLayout:
 
     boxes: list[tuple[str, float, float, float, float]]
     name: str = "recorded"
+    engine: LayoutEngine = "onnx"
     state: Literal["not_initialized", "ready", "failed"] = "not_initialized"
     reason: str | None = None
     warning: str | None = None

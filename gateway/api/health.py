@@ -53,7 +53,8 @@ class Health(BaseModel):
     reasons: list[str] = Field(description="Why the service is not ready; empty when it is")
     paddleocr: Literal["not_initialized", "ready", "failed"] = Field(description="State of the layout model")
     layout_model: str
-    layout_warning: str | None = Field(description="Why it is not the layout model that was asked for")
+    layout_engine: Literal["onnx", "paddleocr"] = Field(description="What runs it; `LAYOUT_ENGINE` asks for one")
+    layout_warning: str | None = Field(description="Why it is not the layout model, or the engine, that was asked for")
     vlm: VlmHealth
     s3_storage: BucketState
     s3_reason: str | None = Field(description="Why it is an error; documents are read all the same")
@@ -87,6 +88,7 @@ async def health(request: Request, service: ServiceDep) -> Health:
         reasons=reasons,
         paddleocr=parts.layout.state,
         layout_model=parts.layout.name,
+        layout_engine=parts.layout.engine,
         layout_warning=_warning(parts.layout),
         vlm=_vlm(parts.engine),
         s3_storage=service.bucket.state,
@@ -141,7 +143,10 @@ async def metrics(service: ServiceDep) -> Response:
 
 
 def _warning(layout: LayoutDetector) -> str | None:
-    return f"{layout.warning}: {layout.reason}" if layout.warning and layout.reason else layout.warning
+    """The reason alone where the wanted model serves, and something keeps it from serving each page."""
+    if layout.warning:
+        return f"{layout.warning}: {layout.reason}" if layout.reason else layout.warning
+    return layout.reason if layout.state == "ready" else None
 
 
 def _vlm(engine: EngineMonitor) -> VlmHealth:

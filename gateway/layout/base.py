@@ -8,6 +8,12 @@ from typing import Literal, Protocol
 from gateway.model import LayoutOptions, PageImage, PageLayout
 
 LayoutState = Literal["not_initialized", "ready", "failed"]
+LayoutEngine = Literal["onnx", "paddleocr"]
+"""What runs the model: ONNX Runtime in this process, or PaddleOCR in a process of its own."""
+
+
+class DetectionFailed(Exception):
+    """This detector can't lay a page out, and another one may. A clause says why."""
 
 
 class LayoutDetector(Protocol):
@@ -16,6 +22,9 @@ class LayoutDetector(Protocol):
     @property
     def name(self) -> str:
         """Model name, for people."""
+
+    @property
+    def engine(self) -> LayoutEngine: ...
 
     @property
     def state(self) -> LayoutState: ...
@@ -35,7 +44,7 @@ class LayoutDetector(Protocol):
         """Names of the options that were asked for and have no effect with this model."""
 
     async def detect(self, page: PageImage, options: LayoutOptions) -> PageLayout:
-        """Layout of one page, CPU work off the event loop. Raises what the model raises."""
+        """Layout of one page, CPU work off the event loop. Raises what the model raises, DetectionFailed."""
 
     async def close(self) -> None:
         """Frees the models' threads. Safe to call twice."""

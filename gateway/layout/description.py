@@ -21,8 +21,8 @@ class Description:
     labels: Sequence[str] = LABELS
 
 
-def read_description(folder: Path) -> Description:
-    """ValueError where the file is there and does not describe a PP-DocLayout model of 25 classes."""
+def read_description(folder: Path, expected: str | None = None) -> Description:
+    """ValueError where the file is there and is not that of a PP-DocLayout model of 25 classes, or `expected`."""
     file = folder / FILE
     if not file.is_file():
         return Description()
@@ -33,5 +33,7 @@ def read_description(folder: Path) -> Description:
         raise ValueError(f"{file} is no description of a model") from error
     if len(labels) != len(LABELS):
         raise ValueError(f"{file} lists {len(labels)} labels, not {len(LABELS)}")
+    if expected and name not in (None, expected):
+        raise ValueError(f"{folder} holds {name}")
     # A label that our pipeline has no rule for is taken for what PaddleOCR-VL calls its class.
     return Description(name, [its if its in LABELS else ours for its, ours in zip(labels, LABELS, strict=True)])

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 import structlog
 
 from gateway.hub import FetchError
-from gateway.layout.base import LayoutDetector, LayoutState
+from gateway.layout.base import DetectionFailed, LayoutDetector, LayoutEngine, LayoutState
 from gateway.model import LayoutOptions, PageImage, PageLayout
 
 FIRST_RETRY_S, LONGEST_RETRY_S = 30.0, 1800.0
@@ -20,6 +21,7 @@ class FallbackLayout:
     """`LayoutDetector` that serves with `wanted`, and with `other` where that one does not load; `warning` says so.
 
     `fetch` gets the wanted model's files, or raises FetchError. Nobody waits for it: `other` serves until it is done.
+    A page that `wanted` can't lay out though it is loaded (DetectionFailed) is laid out by `other`, with a warning.
     """
 
     def __init__(
@@ -31,10 +33,15 @@ class FallbackLayout:
         self._why: str | None = None
         self._fetch = fetch
         self._fetching: asyncio.Task[None] | None = None
+        self._starting: asyncio.Task[None] | None = None
 
     @property
     def name(self) -> str:
         return self._used.name
+
+    @property
+    def engine(self) -> LayoutEngine:
+        return self._used.engine
 
     @property
     def state(self) -> LayoutState:
@@ -55,20 +62,35 @@ class FallbackLayout:
             self._fetching = asyncio.create_task(self._replace(self._fetch))
         else:
             self._warn(wanted.reason or "")
-        await other.start()
+        await self._start_other()
 
     def unheeded(self, options: LayoutOptions) -> list[str]:
         return self._used.unheeded(options)
 
     async def detect(self, page: PageImage, options: LayoutOptions) -> PageLayout:
-        return await self._used.detect(page, options)
+        try:
+            return await self._used.detect(page, options)
+        except DetectionFailed as failure:
+            wanted, other = self._detectors
+            log.warning(
+                "layout_page_replaced", wanted=wanted.name, used=other.name, page=page.number, reason=str(failure)
+            )
+            await self._start_other()
+            layout = await other.detect(page, options)
+            return replace(layout, warning=f"its layout is by {other.name}, for {wanted.name} failed: {failure}")
 
     async def close(self) -> None:
-        if self._fetching:
-            self._fetching.cancel()
-            await asyncio.gather(self._fetching, return_exceptions=True)
+        for task in (self._fetching, self._starting):
+            if task:
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
         for detector in self._detectors:
             await detector.close()
+
+    async def _start_other(self) -> None:
+        """Once, whoever needs it first; a client that goes away leaves it to the others."""
+        self._starting = self._starting or asyncio.create_task(self._detectors[1].start())
+        await asyncio.shield(self._starting)
 
     async def _replace(self, fetch: Callable[[], Awaitable[None]]) -> None:
         """Serves with the wanted model as soon as it is there. Later tries come later and later."""

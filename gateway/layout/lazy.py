@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from gateway.layout.base import LayoutDetector, LayoutState
+from gateway.layout.base import LayoutDetector, LayoutEngine, LayoutState
 from gateway.model import LayoutOptions, PageImage, PageLayout
 
 
@@ -18,6 +18,10 @@ class LazyLayout:
     @property
     def name(self) -> str:
         return self._inner.name
+
+    @property
+    def engine(self) -> LayoutEngine:
+        return self._inner.engine
 
     @property
     def state(self) -> LayoutState:

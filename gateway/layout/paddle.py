@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gateway.hub import PADDLE_MODEL
-from gateway.layout.base import LayoutState
+from gateway.layout.base import LayoutEngine, LayoutState
 from gateway.layout.batches import BatchQueue
 from gateway.layout.description import Description, read_description
 from gateway.layout.detections import page_layout
@@ -41,6 +41,7 @@ class PaddleLayout:
     `batch`: most pages that it sees at once; 0: as its device suggests.
     """
 
+    engine: LayoutEngine = "onnx"
     warning: str | None = None
 
     def __init__(self, name: str | None, folder: Path, device: Device, threads: int, batch: int) -> None:
@@ -50,9 +51,7 @@ class PaddleLayout:
         self.reason: str | None = "the layout model is loading"
         self._folder = folder
         self._device = device
-        # 0: ONNX Runtime takes all physical cores, which is right where nothing keeps this process to fewer.
-        cores = available_cores()
-        self._cores = threads or (cores if cores < (os.cpu_count() or 1) else 0)
+        self._cores = thread_count(threads)
         self._batch = batch
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="layout")
         self._description = Description()
@@ -85,11 +84,8 @@ class PaddleLayout:
         file = self._folder / FILE
         if not file.is_file():
             raise FileNotFoundError(f"there is no {file}")
-        self._description = read_description(self._folder)
-        found = self._description.name or self.name
-        if self._expected not in (None, found):
-            raise ValueError(f"{self._folder} holds {found}")
-        self.name = found
+        self._description = read_description(self._folder, self._expected)
+        self.name = self._description.name or self.name
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = self._cores
         providers = _providers(self._device, onnxruntime.get_available_providers())
@@ -111,6 +107,12 @@ class PaddleLayout:
         rows, counts, *masks = self._session.run(None, inputs)
         ends = np.cumsum(counts)[:-1]
         return list(zip(np.split(rows, ends), np.split(masks[0], ends) if masks else [None] * len(pages), strict=True))
+
+
+def thread_count(threads: int) -> int:
+    """Of the setting `layout_threads`. 0: ONNX Runtime takes all physical cores, which is right where it may."""
+    cores = available_cores()
+    return threads or (cores if cores < (os.cpu_count() or 1) else 0)
 
 
 def _prepared(pixels: Pixels) -> Prepared:

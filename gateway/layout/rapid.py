@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from gateway.layout.base import Detection, LayoutState
+from gateway.layout.base import Detection, LayoutEngine, LayoutState
 from gateway.layout.compose import compose_regions
 from gateway.layout.detections import passes
 from gateway.layout.overlaps import without_overlaps
@@ -53,6 +53,7 @@ CHATTY_LOGGERS = (
 class BundledLayout:
     """`LayoutDetector` of the bundled models. At most one page a core is in work."""
 
+    engine: LayoutEngine = "onnx"
     warning: str | None = None
 
     def __init__(self, threads: int) -> None:

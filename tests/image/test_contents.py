@@ -43,6 +43,14 @@ def test_the_bill_of_materials_of_vllm_stands_beside_that_of_the_gateway(gpu_ima
     assert "torch" not in components(gpu_image, "sbom.json")
 
 
+def test_paddleocr_stands_in_an_environment_of_its_own(gpu_image: Rootfs, cpu_image: Rootfs) -> None:
+    listed = components(gpu_image, "sbom-layout.json")
+    assert {"paddleocr", "opencv-python-headless"} <= listed
+    assert not {"torch", "opencv-contrib-python"} & listed
+    assert "paddleocr" not in components(gpu_image, "sbom.json")
+    assert not (cpu_image.root / "opt" / "layout").exists()
+
+
 def test_nothing_of_the_code_can_be_changed_by_who_runs_it(cpu_image: Rootfs) -> None:
     code = [file for file in (cpu_image.root / "app").rglob("*.py") if file.stat().st_mode & 0o022]
     assert code == []

@@ -32,6 +32,7 @@ class FakeLayout:
     by_page: Mapping[int, Sequence[Region] | Exception] = field(default_factory=dict)
     delay_s: Callable[[int], float] = field(default=lambda _number: 0.0)
     name: str = "fake-layout"
+    engine: Literal["onnx", "paddleocr"] = "onnx"
     state: Literal["not_initialized", "ready", "failed"] = "ready"
     reason: str | None = None
     warning: str | None = None

@@ -7,15 +7,10 @@ that it used last open. It trusts its limits and its parent's clock to end what 
 
 from __future__ import annotations
 
-import ctypes
 import logging
 import os
-import resource
-import select
-import signal
 import socket
 import sys
-import threading
 import warnings
 from collections import OrderedDict
 from collections.abc import Callable
@@ -23,19 +18,14 @@ from typing import IO
 
 from gateway.errors import ServiceError
 from gateway.intake.page_ranges import select_pages
-from gateway.intake.render import messages
 from gateway.intake.render.images import ImageSource
-from gateway.intake.render.messages import Header
 from gateway.intake.render.page_source import FileView, PageSource, Raster
 from gateway.intake.render.pdf import PdfSource
 from gateway.intake.sniff import PDF
+from gateway.workers import messages, sandbox
+from gateway.workers.messages import Header
 
-NICENESS = 5
-"""A third of the share that the gateway gets when both want a core."""
 _MAX_OPEN_FILES = 16
-_MAX_DESCRIPTORS = 64
-_PR_SET_DUMPABLE = 4  # linux/prctl.h
-_PR_SET_NO_NEW_PRIVS = 38
 
 Answer = tuple[Header, Raster | None]
 
@@ -68,15 +58,15 @@ class OpenFileCache:
 
 
 def main() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C is the gateway's business
-    os.nice(NICENESS)
-    requests, answers = _take_private_ends()
-    _exit_with_parent(requests.fileno())
+    sandbox.ignore_interrupts()
+    sandbox.lower_priority()
+    requests, answers = sandbox.take_private_ends()
+    sandbox.exit_with_parent(requests.fileno())
     warnings.simplefilter("ignore")
     logging.disable()
-    _confine(memory_mb=int(sys.argv[1]))
+    sandbox.confine(memory_mb=int(sys.argv[1]))
     messages.send(answers, {"ready": True})
-    _silence(2)  # from here on errors travel in answers; what native decoders print about hostile files is noise
+    sandbox.silence(2)  # from here on errors travel in answers; what native decoders print about hostile files is noise
     cache = OpenFileCache()
     while True:
         serve(requests, answers, cache)
@@ -138,56 +128,6 @@ def _check_count(selected: int, pages_total: int, max_pages: int) -> None:
 
 def _report(status: int, code: str, detail: str) -> Header:
     return {"error": {"status": status, "code": code, "detail": detail}}
-
-
-def _take_private_ends() -> tuple[socket.socket, IO[bytes]]:
-    """stdin and stdout under other numbers, so that a stray print can't get between the answers."""
-    requests, answers = socket.socket(fileno=os.dup(0)), os.fdopen(os.dup(1), "wb")
-    _silence(0)
-    _silence(1)
-    return requests, answers
-
-
-def _silence(descriptor: int) -> None:
-    null = os.open(os.devnull, os.O_RDWR)
-    os.dup2(null, descriptor)
-    os.close(null)
-
-
-def _confine(memory_mb: int) -> None:
-    """Address space, no core dumps, no file writing, few descriptors, no new privileges, memory closed to debuggers.
-
-    Comes before the first hostile byte.
-    """
-    _limit(resource.RLIMIT_AS, memory_mb * 2**20)
-    _limit(resource.RLIMIT_CORE, 0)
-    _limit(resource.RLIMIT_FSIZE, 0)
-    _limit(resource.RLIMIT_NOFILE, _MAX_DESCRIPTORS)
-    libc = ctypes.CDLL(None)
-    for option, value in ((_PR_SET_DUMPABLE, 0), (_PR_SET_NO_NEW_PRIVS, 1)):
-        libc.prctl(option, value, 0, 0, 0)
-
-
-def _limit(kind: int, value: int) -> None:
-    _, hard = resource.getrlimit(kind)
-    if hard != resource.RLIM_INFINITY:
-        value = min(value, hard)
-    resource.setrlimit(kind, (value, value))
-
-
-def _exit_with_parent(pipe: int) -> None:
-    """Ends this process as soon as the other end of `pipe` is closed, whatever native code is running.
-
-    A watching thread and not PR_SET_PDEATHSIG: that one fires when the thread that started the worker ends.
-    """
-    threading.Thread(target=_exit_on_hangup, args=(pipe,), daemon=True).start()
-
-
-def _exit_on_hangup(pipe: int) -> None:
-    poll = select.poll()
-    poll.register(pipe, 0)  # POLLHUP is always reported; unread data is not waited for
-    poll.poll()
-    os._exit(0)
 
 
 if __name__ == "__main__":

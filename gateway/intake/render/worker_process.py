@@ -13,10 +13,10 @@ from typing import IO, Literal, NamedTuple, cast
 import numpy as np
 
 from gateway.errors import ServiceError
-from gateway.intake.render import messages
-from gateway.intake.render.messages import Header, ProtocolError
 from gateway.intake.spool import SpooledFile
 from gateway.model import PageImage, Pixels
+from gateway.workers import messages
+from gateway.workers.messages import Header, ProtocolError
 
 _PACKAGE_ROOT = Path(__file__).resolve().parents[3]
 _MAX_ANSWERS = 2000

@@ -8,7 +8,7 @@ import tempfile
 
 import pytest
 
-from gateway.intake.render.messages import ProtocolError, read_bytes, receive, receive_request, send, send_request
+from gateway.workers.messages import ProtocolError, read_bytes, receive, receive_request, send, send_request
 
 
 def test_header_and_bytes() -> None:
