@@ -83,11 +83,11 @@ def answer(request: Header, descriptor: int, cache: OpenFileCache) -> Answer:
     try:
         return _OPERATIONS[request["op"]](request, descriptor, cache)
     except ServiceError as error:
-        return _report(error.status, error.code, error.detail), None
+        return _failure(error.status, error.code, error.detail), None
     except MemoryError:
-        return _report(413, "out_of_memory", "The document needs more memory than the service gives it."), None
+        return _failure(413, "out_of_memory", "The document needs more memory than the service gives it."), None
     except Exception as error:
-        return _report(422, "unreadable_document", f"The document can't be read ({type(error).__name__})."), None
+        return _failure(422, "unreadable_document", f"The document can't be read ({type(error).__name__})."), None
 
 
 def _open(request: Header, descriptor: int, cache: OpenFileCache) -> Answer:
@@ -126,7 +126,7 @@ def _check_count(selected: int, pages_total: int, max_pages: int) -> None:
         )
 
 
-def _report(status: int, code: str, detail: str) -> Header:
+def _failure(status: int, code: str, detail: str) -> Header:
     return {"error": {"status": status, "code": code, "detail": detail}}
 
 
