@@ -18,6 +18,7 @@ from vlm_backend.model import chat_template, served_names, source
 from vlm_backend.model_config import find_model_config
 from vlm_backend.settings import Settings
 from vlm_backend.sizes import GIB, MIN_PIXELS, cache_mib, memory_share, picture_pixels, sizes_for
+from vlm_backend.status import status_file
 from vlm_backend.weights import locate
 
 ENTRY = Path(__file__).with_name("vllm_entry.py")
@@ -41,7 +42,7 @@ def environment(settings: Settings, inherited: Mapping[str, str], build: Build |
     Each cache lies below HOME unless a variable of its own says otherwise, so a HOME that can be written is enough.
     """
     named = {name: value for name, value in inherited.items() if name not in _UNWANTED}
-    named |= _CLOSED
+    named |= _CLOSED | {"VLM_STATUS_FILE": str(status_file(settings).absolute())}
     home = named.get("HOME") or os.path.expanduser("~")
     if not _is_writable(Path(home)):
         named["HOME"] = str(settings.temp_dir.absolute() / "home")
