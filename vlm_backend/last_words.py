@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 
 MAX_CHARACTERS = 300
 """Of the sentence; whole sentences are kept as far as they fit."""
+WITHOUT_A_WORD = "A process of it ended without a word, as one does that is killed for want of memory."
 MAX_MESSAGE_LINES = 12
 """Of an exception's message; what it quotes may be a page long."""
 
@@ -53,7 +54,7 @@ def find_reason(text: str) -> str | None:
     said = sorted((said for own in _by_process(lines) for said in _failures(own)), key=lambda failure: failure[0])
     if said:
         reasons = [sentence for _, sentence in said if not _POINTING.search(sentence)]
-        return shorten((reasons or [sentence for _, sentence in said])[-1])
+        return shorten(reasons[-1] if reasons else f"{WITHOUT_A_WORD} {said[-1][1]}")
     written = [line for _, line in lines if line.strip() and not _TRAILER.match(line)]
     telling = [line for line in written if _TELLING.search(line) and not _POINTING.search(line)]
     return shorten((telling or written)[-1]) if written else None
