@@ -90,6 +90,8 @@ def _defaults(settings: Settings, build: Build | None) -> Iterator[tuple[str, st
     # A user id without a name, as platforms hand them out, makes getpass.getuser() fail, and torch asks it.
     yield "USER", "vlm"
     yield "LOGNAME", "vlm"
+    # As vLLM's own command has it: a process forked from one that has asked a card what it is cannot use it.
+    yield "VLLM_WORKER_MULTIPROC_METHOD", "spawn"
     if locate(settings):
         yield "HF_HUB_OFFLINE", "1"
     if build != "cpu":

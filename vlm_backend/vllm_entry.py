@@ -1,7 +1,7 @@
 """`vllm serve` in vLLM's own environment, run as a file: `python vlm_backend/vllm_entry.py --model ...`.
 
 Its command wants a package of the name `vllm`, which the CPU build's is not, and its module of old serves with one
-process whatever `--api-server-count` says.
+process whatever `--api-server-count` says. Only what vLLM 0.32 and 0.33 have in the same place is imported.
 
 Where vLLM refuses its arguments or the model, another start would end like this one. The status file of the tier
 (`vlm_backend/status.py`) then says `refused`, as after a failure that the doctor found, and the exit status is 78.
@@ -17,7 +17,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NoReturn, cast
+from typing import Any, NoReturn, cast
 
 STATUS_FILE = "VLM_STATUS_FILE"
 """Environment variable with the path of that file."""
@@ -34,19 +34,23 @@ class ArgumentsRefused(Exception):
     """The message is argparse's."""
 
 
-def serve() -> None:
+def make_parser() -> Any:  # noqa: ANN401 - vLLM's, which is untyped
+    """The parser of `vllm serve`; an error in the arguments raises ArgumentsRefused."""
     from vllm.entrypoints.cli.serve import ServeSubcommand
-    from vllm.entrypoints.launchers.cli_args import make_arg_parser
-    from vllm.entrypoints.serve.utils.api_utils import cli_env_setup
-    from vllm.logger import configure_logging_from_args
     from vllm.utils.argparse_utils import FlexibleArgumentParser
 
     class Parser(FlexibleArgumentParser):  # type: ignore[misc]
         def error(self, message: str) -> NoReturn:
             raise ArgumentsRefused(message)
 
-    cli_env_setup()
-    arguments = make_arg_parser(Parser(prog="vllm serve")).parse_args()
+    return ServeSubcommand().subparser_init(Parser(prog="vllm").add_subparsers())
+
+
+def serve() -> None:
+    from vllm.entrypoints.cli.serve import ServeSubcommand
+    from vllm.logger import configure_logging_from_args
+
+    arguments = make_parser().parse_args()
     configure_logging_from_args(arguments)
     command = ServeSubcommand()
     command.validate(arguments)
