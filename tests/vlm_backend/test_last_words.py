@@ -1,4 +1,4 @@
-"""What vLLM 0.32 wrote to its standard error as it refused to start, recorded by starting it with broken folders and
+"""What vLLM 0.32 (`no-gpu`: 0.33, for CUDA) wrote to its standard error as it refused to start, recorded by starting it with broken folders and
 arguments on a CPU (`refusals/`; frames and paths shortened), and the sentence that people have to be told."""
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ SENTENCES = {
     "hub-offline": "Cannot find an appropriate cached snapshot folder for the specified revision on the local disk",
     "model-type": "The checkpoint you are trying to load has model type `fancy_ocr`",
     "no-config": "Invalid repository ID or local directory specified: '/models/broken'.",
+    "no-gpu": "Failed to infer device type, please set the environment variable `VLLM_LOGGING_LEVEL=DEBUG`",
     "no-preprocessor": "Can't load image processor for '/models/broken'.",
     "no-tokenizer": "Couldn't instantiate the backend tokenizer from one of: (1) a `tokenizers` library",
     "no-weights": "Cannot find any model weights with `/models/broken`",
