@@ -1,5 +1,8 @@
-"""What vLLM 0.32 (`no-gpu`: 0.33, for CUDA) wrote to its standard error as it refused to start, recorded by starting it with broken folders and
-arguments on a CPU (`refusals/`; frames and paths shortened), and the sentence that people have to be told."""
+"""What vLLM 0.32 wrote to its standard error as it refused to start, and the sentence that people have to be told.
+
+Recorded by starting it with broken folders and arguments on a CPU (`refusals/`; frames and paths shortened), `no-gpu`
+with the Python code of 0.33 for CUDA.
+"""
 
 from __future__ import annotations
 
