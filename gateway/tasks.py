@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gateway.labels import is_formula, is_read, is_shown
 from gateway.model import EngineKind, OcrOptions, PageImage, Region
@@ -22,6 +22,9 @@ MAX_PIXELS = 28 * 28 * 1280
 SPOTTING_MAX_PIXELS = 28 * 28 * 2048
 MAX_TOKENS = 4096
 """Defaults of the PaddleOCR-VL 1.5 and 1.6 pipelines."""
+PIXELS_PER_TOKEN = 28 * 28
+PROMPT_TOKENS = 64
+"""Room for the prompt, its template and the rounding of a picture's sides."""
 SPOTTING_ENLARGED_BELOW = 1500
 """Images for spotting with both sides below this many pixels are doubled, as PaddleOCR-VL does."""
 
@@ -62,9 +65,26 @@ class RegionTask:
         return self.prompt == PROMPTS["spotting"]
 
 
-def token_limit(task: RegionTask, engine: EngineKind | None) -> int | None:
-    """Most tokens of an answer. PP-OCR's are characters and never run away: its limit is the client's."""
-    return task.max_tokens or (None if engine == "embedded" else MAX_TOKENS)
+def token_limit(
+    task: RegionTask, engine: EngineKind | None, context: int | None = None, picture_pixels: int = 0
+) -> int | None:
+    """Most tokens of an answer to ask for; None leaves it to the engine. PP-OCR's are characters and never run away:
+    its limit is the client's.
+
+    context: tokens that the engine has for prompt, picture and answer together. Where the limit does not fit behind a
+    picture of that many pixels, the engine is to go on to the end of its context: it would refuse the limit.
+    """
+    limit = task.max_tokens or (None if engine == "embedded" else MAX_TOKENS)
+    asked = picture_pixels // PIXELS_PER_TOKEN + PROMPT_TOKENS
+    return None if limit and context and asked + limit > context else limit
+
+
+def fit_context(task: RegionTask, context: int | None) -> RegionTask:
+    """The same task with a picture that takes at most half of the engine's context and leaves the rest to the text."""
+    if context is None:
+        return task
+    most = max(context // 2 * PIXELS_PER_TOKEN, MIN_PIXELS)
+    return replace(task, min_pixels=min(task.min_pixels, most), max_pixels=min(task.max_pixels, most))
 
 
 def page_dpi(engine: EngineKind | None) -> int:

@@ -6,7 +6,7 @@ code with it, so its fields are the contract (`gateway/recognition/tier.py` read
     {"on_fatal": "stay", "start_tries": 5,
      "programs": {"vlm": {"state": "fatal", "since": 1763890000.1, "ends": [1763889950.3, 1763889980.7],
                           "served": false, "gave_up": true, "exit_code": 70,
-                          "sentence": "The VLM tier is given up: …"}}}
+                          "sentence": "The VLM tier is given up: …", "last_words": "CUDA out of memory. …"}}}
 
 Times are Unix times in seconds. `programs` holds `vlm` and `gateway` from their first start on; an engine that is not
 hosted here never appears. The file is written anew at each change and once a minute.
@@ -15,21 +15,23 @@ hosted here never appears. The file is written anew at each change and once a mi
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping
 from enum import IntEnum
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, PrivateAttr
+
+from vlm_backend.last_words import find_reason
 
 WINDOW_S = 600
 """Ends of a program that are further apart make no crash loop."""
 
-LONGEST_WORDS = 300
-"""Characters of a program's last words that are kept."""
-_TELLING = re.compile(r"\b(?:\w*Error|\w*Exception|error|fatal|killed)\b|out of memory", re.I)
-_POINTING = re.compile(r"see (?:root cause|stack trace|above|the log)", re.I)
+WORDS_S = 120
+"""What a program wrote to its standard error longer ago is not why it ends. vLLM's processes end within seconds of the
+first that fails."""
+MAX_WORDS = 256 * 1024
+"""Characters that are kept of what a program writes."""
 
 TITLES: Mapping[str, str] = {"vlm": "VLM tier", "gateway": "gateway"}
 
@@ -50,8 +52,8 @@ class ExitCode(IntEnum):
 class Program(BaseModel):
     """`state`: supervisord's word in small letters, since `since`. `ends`: when the program ended by itself or was
     killed, for as long as that counts. `served`: the process of now, or the last one, has listened at its port.
-    `gave_up`: it is not started again; `exit_code` and `sentence` say why. `last_words`: the last line of its standard
-    error that tells of an error, or the last of all."""
+    `gave_up`: it is not started again; `exit_code` and `sentence` say why. `last_words`: the sentence of its standard
+    error that says why it ended last, kept until a later process serves."""
 
     state: str = "unknown"
     since: float = 0
@@ -61,22 +63,31 @@ class Program(BaseModel):
     exit_code: ExitCode | None = None
     sentence: str | None = None
     last_words: str | None = None
+    _written: list[tuple[float, str]] = PrivateAttr(default_factory=list)
 
     def enter(self, state: str, now: float) -> None:
         self.state, self.since = state, now
         if state == "starting":
             self.served = False
-            self.last_words = None
+            self._written.clear()
         elif state in ("backoff", "exited") and not self.gave_up:
+            self.last_words = find_reason(self._stderr(now))
             self._end(now)
 
-    def hear(self, text: str) -> None:
+    def hear(self, text: str, now: float) -> None:
         """text: what the program wrote to its standard error."""
-        printed = ("".join(filter(str.isprintable, line)).strip() for line in text.splitlines())
-        lines = list(filter(None, printed))
-        telling = list(filter(_tells, lines))
-        if telling or (lines and not _tells(self.last_words or "")):
-            self.last_words = (telling or lines)[-1][:LONGEST_WORDS]
+        self._written.append((now, text))
+        while sum(len(written) for _, written in self._written) > MAX_WORDS:
+            self._written.pop(0)
+
+    def serve(self, now: float) -> None:
+        """It listens at its port."""
+        self.served = True
+        self.last_words = None
+        self.forget_old_ends(now)
+
+    def _stderr(self, now: float) -> str:
+        return "".join(text for time, text in self._written if now - time < WORDS_S)
 
     def _end(self, now: float) -> None:
         # One that dies after minutes of loading, and loads and dies again, is in a loop however slow it is.
@@ -129,13 +140,8 @@ class Supervision(BaseModel):
             "(`python -m vlm_backend doctor` says why)",
         }
         words = self.programs[name].last_words
-        heard = f" Its last words: {words}" if words and code != ExitCode.CONFIGURATION_ERROR else ""
+        heard = f" It said: {words}" if words else ""
         return f"The {TITLES[name]} is given up: {happened[code]}.{heard}"
-
-
-def _tells(line: str) -> bool:
-    """Whether the line says what went wrong, and not only that another one says it."""
-    return bool(_TELLING.search(line)) and not _POINTING.search(line)
 
 
 def _duration(seconds: float) -> str:

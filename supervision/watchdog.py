@@ -36,6 +36,7 @@ Address = tuple[str, int]
 Fields = Mapping[str, str]
 
 STATE_EVENT = "PROCESS_STATE_"
+ENDED = ("backoff", "exited", "fatal")
 WORDS = "PROCESS_LOG_STDERR"
 RUNNING = "SUPERVISOR_STATE_CHANGE_RUNNING"
 STOPPING = "SUPERVISOR_STATE_CHANGE_STOPPING"
@@ -118,7 +119,7 @@ class Watchdog:
             return  # told again, because the watchdog before this one was killed over it
         self.supervision.serial = event.serial
         if event.name == WORDS:
-            self.supervision.program(event.fields.get("processname", "")).hear(event.data)
+            self.supervision.program(event.fields.get("processname", "")).hear(event.data, now)
             return
         if event.name == RUNNING:
             self._begin_anew()
@@ -139,8 +140,12 @@ class Watchdog:
         name = fields["processname"]
         self.supervision.program(name).enter(state, now)
         code = self.supervision.failure(name, state, int(fields.get("tries", 0)))
+        if state in ENDED and self._was_refused(name):
+            code = None if self.supervision.programs[name].gave_up else ExitCode.CONFIGURATION_ERROR
+        elif state in ENDED and (words := self.supervision.programs[name].last_words):
+            log(logging.WARNING, "program ended", program=name, reason=words)
         if code and not self.has_ended_service:
-            self._give_up(name, ExitCode.CONFIGURATION_ERROR if self._was_refused(name) else code, now)
+            self._give_up(name, code, now)
         if state == "fatal":
             self.folder.end_for_good(name)
 
@@ -156,7 +161,15 @@ class Watchdog:
         self.supervision.programs[name].give_up(code, sentence)
         stays = self.supervision.on_fatal == "stay"
         consequence = "the rest of the service stays up" if stays else "the service ends"
-        log(logging.ERROR, sentence, program=name, code=int(code), on_fatal=self.supervision.on_fatal, so=consequence)
+        log(
+            logging.ERROR,
+            sentence,
+            program=name,
+            code=int(code),
+            on_fatal=self.supervision.on_fatal,
+            so=consequence,
+            reason=self.supervision.programs[name].last_words,
+        )
         if stays:
             self._keep_down(name)
         else:
@@ -171,11 +184,10 @@ class Watchdog:
 
     def _look_who_serves(self, now: float) -> None:
         for name, program in self.supervision.programs.items():
-            if program.state in ("starting", "running") and not program.served:
-                program.served = is_listening(self.addresses[name])
-                if program.served:
-                    program.forget_old_ends(now)
-                    self._publish()
+            waits = program.state in ("starting", "running") and not program.served
+            if waits and is_listening(self.addresses[name]):
+                program.serve(now)
+                self._publish()
 
     def _publish(self) -> None:
         text = self.supervision.model_dump_json()

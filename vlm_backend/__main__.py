@@ -67,7 +67,8 @@ def refuse(settings: Settings, choice: Choice, report: Report) -> NoReturn:
     told = [Failure(check.name, check.detail, check.remedy or "") for check in report.failures]
     state: State = "postponed" if report.can_pass else "refused"
     write_status(settings, TierStatus(state, choice.engine, choice.why, told))
-    log("engine cannot start", level=logging.ERROR, engine=choice.engine, failures=len(told), state=state)
+    detail = " ".join(failure.detail for failure in told)
+    log("engine cannot start", level=logging.ERROR, engine=choice.engine, detail=detail, state=state)
     sys.exit(TEMPORARY_FAILURE if report.can_pass else CONFIGURATION_ERROR)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from vlm_backend.child import Outcome, ask
+from vlm_backend.last_words import find_reason
 
 PROBE = Path(__file__).with_name("driver_probe.py")
 MIB = 1024 * 1024
@@ -138,7 +139,7 @@ def _broken(outcome: Outcome, facts: Mapping[str, Any], timeout_s: float) -> tup
     if outcome.signal_name:
         return f"The NVIDIA driver crashed with {outcome.signal_name} in {step}.", LOOK_AT_HOST
     if outcome.code:
-        last = (outcome.errors.strip().splitlines() or ["no word why"])[-1]
+        last = find_reason(outcome.errors) or "no word why"
         return f"The NVIDIA driver could not be asked, {step} failed: {last}.", LOOK_AT_HOST
     return None
 

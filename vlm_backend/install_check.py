@@ -19,6 +19,7 @@ from typing import Any
 from vlm_backend.child import Outcome, ask, python
 from vlm_backend.doctor.nccl import LIBRARY, PROBE, dotted, missing_functions
 from vlm_backend.installation import normal_name
+from vlm_backend.last_words import find_reason
 
 DRIVER = "libcuda.so.1"
 NCCL_PACKAGES = "nvidia-nccl-"
@@ -100,8 +101,8 @@ def last_words(outcome: Outcome) -> str:
     """Why a child ended, in its own words."""
     if outcome.code is None:
         return f"it did not end within {IMPORT_S} s"
-    lines = [line for line in outcome.errors.splitlines() if line.strip()]
-    return outcome.signal_name or (lines[-1].rstrip(".") if lines else f"exit status {outcome.code}")
+    reason = (find_reason(outcome.errors) or f"exit status {outcome.code}").rstrip(".")
+    return outcome.signal_name or reason
 
 
 if __name__ == "__main__":

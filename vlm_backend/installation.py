@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from vlm_backend.child import ask
+from vlm_backend.last_words import find_reason
 from vlm_backend.settings import Settings
 
 Build = Literal["cuda", "cpu", "other"]
@@ -95,8 +96,8 @@ def _search_path(interpreter: Path, named: str) -> tuple[Path, ...] | NotInstall
     except OSError as error:
         return NotInstalled(f"{named} cannot be run: {error.strerror or error}.")
     if outcome.code != 0:
-        last = (outcome.errors.strip().splitlines() or ["no answer"])[-1]
-        return NotInstalled(f"{named} is no Python interpreter that works: {last}.")
+        reason = (find_reason(outcome.errors) or "no answer").rstrip(".")
+        return NotInstalled(f"{named} is no Python interpreter that works: {reason}.")
     try:
         return tuple(Path(entry) for entry in json.loads(outcome.output.splitlines()[-1]))
     except (IndexError, ValueError, TypeError):

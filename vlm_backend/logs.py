@@ -1,5 +1,5 @@
-"""One log line an event on stdout, JSON or for eyes, for all of the VLM tier. Standard library only: any engine's
-environment can load it."""
+"""One log line an event, JSON or for eyes, for all of the VLM tier. Errors go to stderr, where the watchdog listens for
+why a program ends, all else to stdout. Standard library only: any engine's environment can load it."""
 
 from __future__ import annotations
 
@@ -38,21 +38,38 @@ class LineFormatter(logging.Formatter):
         return " ".join([time, f"[{level}]", f"{self._logger}:", event, *pairs])
 
 
+class BelowError(logging.Filter):
+    """Leaves errors to the handler that writes them to stderr."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return record.levelno < logging.ERROR
+
+
 def configure_logging(level: str, log_format: LogFormat) -> None:
-    handler = logging.StreamHandler(sys.stdout)
-    handler.setFormatter(LineFormatter(log_format))
-    logging.basicConfig(level=level, handlers=[handler], force=True)
+    usual, errors = logging.StreamHandler(sys.stdout), logging.StreamHandler(sys.stderr)
+    usual.addFilter(BelowError())
+    errors.setLevel(logging.ERROR)
+    for handler in (usual, errors):
+        handler.setFormatter(LineFormatter(log_format))
+    logging.basicConfig(level=level, handlers=[usual, errors], force=True)
 
 
 def write_configuration(target: Path, settings: Settings) -> Path | None:
     """Puts a file of `logging.config.dictConfig` there that makes another program's lines look like ours; None where
     nothing can be written: its lines keep their own look."""
-    loggers = {name: {"handlers": ["stdout"], "level": settings.log_level, "propagate": False} for name in _FOREIGN}
+    loggers = {
+        name: {"handlers": ["stdout", "stderr"], "level": settings.log_level, "propagate": False} for name in _FOREIGN
+    }
+    handler = {"class": "logging.StreamHandler", "formatter": "line"}
     configuration = {
         "version": 1,
         "disable_existing_loggers": False,
         "formatters": {"line": {"()": "vlm_backend.logs.LineFormatter", "log_format": settings.log_format}},
-        "handlers": {"stdout": {"class": "logging.StreamHandler", "formatter": "line", "stream": "ext://sys.stdout"}},
+        "filters": {"below_error": {"()": "vlm_backend.logs.BelowError"}},
+        "handlers": {
+            "stdout": {**handler, "stream": "ext://sys.stdout", "filters": ["below_error"]},
+            "stderr": {**handler, "stream": "ext://sys.stderr", "level": "ERROR"},
+        },
         "loggers": loggers,
     }
     try:

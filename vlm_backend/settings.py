@@ -54,7 +54,10 @@ class Settings(BaseSettings):
         "auto", description="`auto`: the one of the model's version; `v1`, `v1.5` (1.6 has the same), or a file"
     )
     vlm_max_model_len: int = Field(
-        0, ge=0, description="Context, tokens; 0: 16384, less on a card below 6 GiB. A page's region needs at most 6300"
+        0,
+        ge=0,
+        description="Context, tokens; 0: 16384, less on a card below 6 GiB or where the model has less. More than the "
+        "model has is refused. A page's region needs at most 6300",
     )
     vlm_max_batched_tokens: int = Field(
         0,

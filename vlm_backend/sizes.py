@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 from vlm_backend.driver import Gpu
+from vlm_backend.model_config import ModelConfig
 from vlm_backend.settings import Settings
 
 GIB = 1024
@@ -13,15 +14,21 @@ GIB = 1024
 RESERVE_MIB = 600
 """What the CUDA context and the allocator's slack take before vLLM looks at what is free."""
 LARGEST_SHARE = 0.9
+MIB = 1024 * 1024
+CACHE_VALUES_PER_TOKEN = 2 * 18 * 2 * 128
+"""A key and a value for 18 layers with 2 heads of 128 numbers: PaddleOCR-VL."""
+PIXELS_PER_TOKEN = 28 * 28
+MIN_PIXELS = PIXELS_PER_TOKEN * 144
+"""PaddleOCR-VL's pipeline's; the checkpoint's own is larger and would blow up what the gateway has already sized."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
     """Tokens of context, tokens of one step, sequences at once.
 
-    One token of context costs 18,432 bytes of key-value cache in bfloat16 (2 x 18 layers x 2 heads x 128 x 2 bytes),
-    and vLLM refuses to start unless one whole context fits. The tokens of one step bound the pictures that the vision
-    tower sees at once, for which vLLM reserves memory at its start.
+    One token of context costs 18,432 bytes of key-value cache in bfloat16 (`CACHE_VALUES_PER_TOKEN`), and vLLM refuses
+    to start unless one whole context fits. The tokens of one step bound the pictures that the vision tower sees at
+    once, for which vLLM reserves memory at its start.
     """
 
     max_model_len: int
@@ -45,14 +52,27 @@ def suggested_sizes(gpu: Gpu | None) -> Sizes:
     return next((sizes for below_mib, sizes in _BY_MEMORY if gpu.total_mib < below_mib), _LARGE)
 
 
-def sizes_for(settings: Settings, gpu: Gpu | None) -> Sizes:
-    """The settings' sizes; what they leave open, as the card suggests."""
+def sizes_for(settings: Settings, gpu: Gpu | None, model: ModelConfig | None = None) -> Sizes:
+    """The settings' sizes; what they leave open, as the card suggests and the model can."""
     suggested = suggested_sizes(gpu)
+    longest = model.max_context if model and model.max_context else suggested.max_model_len
     return Sizes(
-        settings.vlm_max_model_len or suggested.max_model_len,
+        settings.vlm_max_model_len or min(suggested.max_model_len, longest),
         settings.vlm_max_batched_tokens or suggested.max_batched_tokens,
         settings.vlm_max_sequences or suggested.max_sequences,
     )
+
+
+def cache_mib(model: ModelConfig | None, tokens: int, bytes_per_value: int) -> float:
+    """Memory of the key-value cache of a context of `tokens`; the model of the 0.9B size is meant where none is
+    known."""
+    values = (model.cache_values_per_token if model else 0) or CACHE_VALUES_PER_TOKEN
+    return values * bytes_per_value * tokens / MIB
+
+
+def picture_pixels(settings: Settings, max_model_len: int) -> int:
+    """Most pixels of a picture: the setting's, or what takes half of a small context; the rest is for the text."""
+    return min(settings.vlm_max_pixels, max(max_model_len // 2 * PIXELS_PER_TOKEN, MIN_PIXELS))
 
 
 def memory_share(settings: Settings, gpu: Gpu) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import shlex
 import tempfile
@@ -14,17 +15,18 @@ from vlm_backend.driver import Driver, Gpu
 from vlm_backend.installation import Build, Installation
 from vlm_backend.logs import write_configuration
 from vlm_backend.model import chat_template, served_names, source
+from vlm_backend.model_config import find_model_config
 from vlm_backend.settings import Settings
-from vlm_backend.sizes import memory_share, sizes_for
+from vlm_backend.sizes import GIB, MIN_PIXELS, cache_mib, memory_share, picture_pixels, sizes_for
+from vlm_backend.status import status_file
 from vlm_backend.weights import locate
 
 ENTRY = Path(__file__).with_name("vllm_entry.py")
-MIN_PIXELS = 28 * 28 * 144
-"""PaddleOCR-VL's pipeline's; the checkpoint's own is larger and would blow up what the gateway has already sized."""
 NOWHERE = "nowhere.invalid"
 """The one host that pictures may be fetched from: a name that cannot exist (RFC 2606), so vLLM fetches nothing."""
 CORES_OF_API_SERVER, MOST_API_SERVERS = 4, 4
 LEAST_CAPABILITY_OF_BFLOAT16 = (8, 0)
+BYTES_OF_FLOAT32 = 4
 
 
 def command(settings: Settings, installation: Installation, driver: Driver) -> list[str]:
@@ -40,7 +42,7 @@ def environment(settings: Settings, inherited: Mapping[str, str], build: Build |
     Each cache lies below HOME unless a variable of its own says otherwise, so a HOME that can be written is enough.
     """
     named = {name: value for name, value in inherited.items() if name not in _UNWANTED}
-    named |= _CLOSED
+    named |= _CLOSED | {"VLM_STATUS_FILE": str(status_file(settings).absolute())}
     home = named.get("HOME") or os.path.expanduser("~")
     if not _is_writable(Path(home)):
         named["HOME"] = str(settings.temp_dir.absolute() / "home")
@@ -88,14 +90,23 @@ def _defaults(settings: Settings, build: Build | None) -> Iterator[tuple[str, st
     # A user id without a name, as platforms hand them out, makes getpass.getuser() fail, and torch asks it.
     yield "USER", "vlm"
     yield "LOGNAME", "vlm"
+    # As vLLM's own command has it: a process forked from one that has asked a card what it is cannot use it.
+    yield "VLLM_WORKER_MULTIPROC_METHOD", "spawn"
     if locate(settings):
         yield "HF_HUB_OFFLINE", "1"
     if build != "cpu":
         return  # beside a GPU, threads of OpenMP would only spin: vLLM itself sees to it that there is one
     # Binding threads to cores fails in containers that see only some; the cache's default is half of the memory.
     yield "VLLM_CPU_OMP_THREADS_BIND", "nobind"
-    yield "VLLM_CPU_KVCACHE_SPACE", "1"
+    yield "VLLM_CPU_KVCACHE_SPACE", str(_cache_gib(settings))
     yield "OMP_NUM_THREADS", str(available_cores())
+
+
+def _cache_gib(settings: Settings) -> int:
+    """Whole GiB of key-value cache on a CPU, in which one whole context fits: vLLM does not start otherwise."""
+    model = find_model_config(settings)
+    context = sizes_for(settings, None, model).max_model_len
+    return math.ceil(cache_mib(model, context, BYTES_OF_FLOAT32) / GIB) or 1
 
 
 def _model(settings: Settings) -> Iterator[str]:
@@ -111,7 +122,7 @@ def _model(settings: Settings) -> Iterator[str]:
 
 
 def _limits(settings: Settings, gpu: Gpu | None) -> Iterator[str]:
-    sizes = sizes_for(settings, gpu)
+    sizes = sizes_for(settings, gpu, find_model_config(settings))
     yield from ("--max-model-len", str(sizes.max_model_len))
     yield from ("--max-num-batched-tokens", str(sizes.max_batched_tokens))
     yield from ("--max-num-seqs", str(sizes.max_sequences))
@@ -122,13 +133,14 @@ def _limits(settings: Settings, gpu: Gpu | None) -> Iterator[str]:
     yield from ("--mm-processor-cache-gb", "0")
     # Memory is reserved at the start for the most and the largest pictures; the defaults are 999 of 2.8 Mpx.
     yield from ("--limit-mm-per-prompt", json.dumps({"image": 1, "video": 0}))
-    yield from ("--mm-processor-kwargs", json.dumps(_pixel_limits(settings)))
+    yield from ("--mm-processor-kwargs", json.dumps(_pixel_limits(settings, sizes.max_model_len)))
 
 
-def _pixel_limits(settings: Settings) -> dict[str, object]:
+def _pixel_limits(settings: Settings, max_model_len: int) -> dict[str, object]:
+    max_pixels = picture_pixels(settings, max_model_len)
     if settings.vlm_trust_remote_code:
-        return {"min_pixels": MIN_PIXELS, "max_pixels": settings.vlm_max_pixels}
-    return {"size": {"shortest_edge": MIN_PIXELS, "longest_edge": settings.vlm_max_pixels}}
+        return {"min_pixels": MIN_PIXELS, "max_pixels": max_pixels}
+    return {"size": {"shortest_edge": MIN_PIXELS, "longest_edge": max_pixels}}
 
 
 def _server(settings: Settings, gpu: Gpu | None) -> Iterator[str]:

@@ -33,7 +33,11 @@ def locate(settings: Settings) -> Path | None:
     if os.path.isdir(named) or settings.vlm_model.startswith(("/", ".", "~")):
         return named
     fetched = model_folder(settings)
-    return fetched if os.path.isdir(fetched) else cached_snapshot(settings.vlm_model)
+    if os.path.isdir(fetched):
+        return fetched
+    snapshot = cached_snapshot(settings.vlm_model)
+    # A download that was broken off goes on where it stopped; what is there and damaged is for the doctor.
+    return snapshot if snapshot and not any(missing_parts(snapshot)) else None
 
 
 def model_folder(settings: Settings) -> Path:
@@ -68,7 +72,7 @@ def expanded(folder: str) -> Path:
 
 def problems(folder: Path) -> list[str]:
     """One sentence for each thing that keeps vLLM from loading the model in `folder`; empty where it is complete."""
-    return _told(folder, missing_files, damaged_json, weight_problems)
+    return _told(folder, missing_parts, damaged_json, damaged_weights)
 
 
 def file_problems(folder: Path) -> list[str]:
@@ -91,6 +95,17 @@ def missing_files(folder: Path) -> Iterator[str]:
             yield f"{folder} holds no {what} ({' or '.join(names)})."
 
 
+def missing_parts(folder: Path) -> Iterator[str]:
+    """The same, and weights that are not there."""
+    yield from missing_files(folder)
+    names = shards(folder)
+    if not names:
+        yield f"{folder} holds no weights (model.safetensors)."
+    for name in names:
+        if not (folder / name).is_file():
+            yield f"{folder / name} is missing, which {INDEX} names."
+
+
 def damaged_json(folder: Path) -> Iterator[str]:
     for file in sorted(folder.glob("*.json")):
         try:
@@ -99,15 +114,10 @@ def damaged_json(folder: Path) -> Iterator[str]:
             yield f"{file} is not whole JSON: {file.stat().st_size} bytes are there."
 
 
-def weight_problems(folder: Path) -> Iterator[str]:
-    names = shards(folder)
-    for name in names:
-        if not (folder / name).is_file():
-            yield f"{folder / name} is missing, which {INDEX} names."
-        elif problem := safetensors_problem(folder / name):
+def damaged_weights(folder: Path) -> Iterator[str]:
+    for name in shards(folder):
+        if (folder / name).is_file() and (problem := safetensors_problem(folder / name)):
             yield f"{folder / name} {problem}."
-    if not names:
-        yield f"{folder} holds no weights (model.safetensors)."
 
 
 def shards(folder: Path) -> list[str]:

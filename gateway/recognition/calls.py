@@ -16,7 +16,7 @@ from gateway.recognition.crops import Crop, cut_crop
 from gateway.recognition.engine import EngineMonitor
 from gateway.recognition.fairness import Caller, engine_priority
 from gateway.recognition.vlm import RegionReader
-from gateway.tasks import RegionTask, task_for
+from gateway.tasks import RegionTask, fit_context, task_for
 
 log = structlog.get_logger(__name__)
 
@@ -50,6 +50,7 @@ class RegionCalls:
         place = await self.queue.place(self.caller, page.number)
         call: asyncio.Future[Reading] | None = None
         try:
+            task = fit_context(task, self.engine.context) if self.engine.is_scaling else task
             fit, partners = self.engine.is_scaling, _partners_of(region, regions)
             crop = await self.pixels.run(partial(cut_crop, page.pixels, region, task, fit=fit, partners=partners))
             call = tasks.create_task(self._call(place, crop, task))

@@ -117,6 +117,11 @@ class EngineMonitor:
         return self._settings.vlm_restart_grace_s or GRACE_S.get(self.kind, USUAL_GRACE_S)
 
     @property
+    def context(self) -> int | None:
+        """Tokens of prompt, picture and answer together, where the engine tells."""
+        return next((model.max_model_len for model in self.models if model.id == self.model), None)
+
+    @property
     def is_scaling(self) -> bool:
         """Whether crops should come in PaddleOCR-VL's pixel budget; PP-OCR reads them best as they are on the page."""
         return self.kind in ("vllm", "external")

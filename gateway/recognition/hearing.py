@@ -56,7 +56,7 @@ def reading_of(heard: Heard) -> Reading:
         finish_reason=answer.finish_reason,
         prompt_tokens=answer.prompt_tokens,
         completion_tokens=answer.completion_tokens,
-        error=f"The reading was cut off at {heard.limit} tokens." if is_cut else None,
+        error=f"The reading was cut off at {heard.limit or answer.completion_tokens} tokens." if is_cut else None,
     )
 
 

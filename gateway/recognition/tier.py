@@ -44,8 +44,11 @@ class TierStatus(BaseModel):
 
 
 class SupervisedProgram(BaseModel):
+    """`last_words`: why its last process ended, as long as no later one serves."""
+
     gave_up: bool = False
     sentence: str | None = None
+    last_words: str | None = None
 
 
 class Supervision(BaseModel):
@@ -79,10 +82,13 @@ def read_tier(settings: Settings) -> TierReport:
         return TierReport(reason=" ".join(told), is_lost=True)
     if refusal or status is None:
         return TierReport(reason=refusal, is_lost=status is not None and status.state == "refused")
+    words = program.last_words if program else None
     if not is_alive(status):
-        return TierReport(reason="The recognition engine's process has ended; it is started again.")
+        ended = f": {words}" if words else ""
+        return TierReport(reason=f"The recognition engine's process has ended and is started again{ended or '.'}")
     loading_s = max(time.time() - status.started, 0)
-    reason = f"The recognition engine ({status.engine}) is loading, {loading_s:.0f} s so far."
+    before = f" Its last start failed: {words}" if words else ""
+    reason = f"The recognition engine ({status.engine}) is loading, {loading_s:.0f} s so far.{before}"
     return TierReport(reason=reason, sequences=status.sequences, takes_priority=status.takes_priority)
 
 

@@ -17,7 +17,7 @@ from gateway.recognition.hedging import Hedging
 from gateway.recognition.retries import RetryBudget, attempts
 from gateway.recognition.runaway import DOUBTFUL, DOUBTFUL_AGAIN, Loop, LoopWatch
 from gateway.settings import Settings
-from gateway.tasks import RegionTask, token_limit
+from gateway.tasks import RegionTask, fit_context, token_limit
 
 log = structlog.get_logger(__name__)
 
@@ -71,7 +71,10 @@ class RegionReader:
         """Asks once more with a larger picture, where the engine takes one."""
         larger = None
         if self._engine.is_scaling:
-            larger = await asyncio.to_thread(enlarged, crop, self._settings.vlm_max_pixels)
+            most_pixels = fit_context(
+                RegionTask(max_pixels=self._settings.vlm_max_pixels), self._engine.context
+            ).max_pixels
+            larger = await asyncio.to_thread(enlarged, crop, most_pixels)
         if larger is None:
             return reading
         try:
@@ -108,7 +111,7 @@ class RegionReader:
 
     async def _answered(self, crop: Crop, task: RegionTask, deadline: float, doubtful: int) -> Heard:
         kind = self._engine.kind
-        limit = token_limit(task, kind)
+        limit = token_limit(task, kind, self._engine.context, crop.width * crop.height)
         extras = sampling_extras(task, kind) | ({"priority": task.priority} if self._engine.takes_priority else {})
 
         async def ask(on_event: OnEvent) -> Heard:

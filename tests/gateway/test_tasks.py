@@ -4,7 +4,7 @@ import pytest
 
 from gateway.labels import LABELS
 from gateway.model import OcrOptions, PageImage
-from gateway.tasks import task_for, whole_page_region
+from gateway.tasks import RegionTask, fit_context, task_for, token_limit, whole_page_region
 from tests.support.fakes import blank
 
 
@@ -120,3 +120,18 @@ def test_whole_page_region(name: str, label: str, prompt: str) -> None:
     assert (region.label, region.bbox) == (label, (0, 0, 80, 60))
     assert task is not None
     assert task.prompt == prompt
+
+
+@pytest.mark.parametrize("context", [1024, 2048, 4096, 8192, 16_384])
+def test_what_is_asked_for_a_region_fits_into_the_engines_context(context: int) -> None:
+    task = fit_context(RegionTask(), context)
+    picture = task.max_pixels // 784
+    limit = token_limit(task, "vllm", context, task.max_pixels)
+    assert picture <= context // 2
+    assert limit is None or picture + limit < context
+    assert (limit is None) == (context < 1280 + 4096)
+
+
+def test_a_clients_own_limit_is_kept_where_there_is_room() -> None:
+    assert token_limit(RegionTask(max_tokens=100), "vllm", 4096, 784 * 1280) == 100
+    assert token_limit(RegionTask(), "external", None, 784 * 1280) == 4096

@@ -40,6 +40,14 @@ class Story:
     def tell(self, name: str, **fields: str) -> None:
         self.watchdog.handle(Event(name, -1, fields), self.now)
 
+    def say(self, text: str) -> None:
+        self.watchdog.handle(Event("PROCESS_LOG_STDERR", -1, {"processname": "vlm"}, text), self.now)
+
+    def reason(self) -> str | None:
+        published = json.loads((self.watchdog.published).read_text(encoding="utf-8"))
+        words: str | None = published["programs"]["vlm"]["last_words"]
+        return words
+
     def live(self, seconds: float) -> None:
         """The tier starts, lives so long and dies."""
         self.tell("PROCESS_STATE_STARTING", processname="vlm", tries="0")
@@ -76,6 +84,49 @@ def test_failed_starts_and_short_lives_in_turn_are_a_loop_too(tmp_path: Path) ->
     assert not story.has_ended
     story.live(MINUTE)
     assert story.has_ended
+
+
+REFUSAL = """Traceback (most recent call last):
+  File "vllm_entry.py", line 9, in <module>
+pydantic_core._pydantic_core.ValidationError: 1 validation error for ModelConfig
+  Value error, The context is too long. [type=value_error, input_value=ArgsKwargs(()), input_type=ArgsKwargs]
+    For further information visit https://errors.pydantic.dev/2.14/v/value_error
+"""
+
+
+def test_the_reason_of_a_failed_start_is_told_until_a_later_one_serves(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as engine:
+        story = Story(tmp_path, free_port())
+        story.tell("PROCESS_STATE_STARTING", processname="vlm", tries="0")
+        # As it comes through a pipe.
+        story.say(REFUSAL[:90])
+        story.say(REFUSAL[90:])
+        story.tell("PROCESS_STATE_BACKOFF", processname="vlm", tries="1")
+        assert story.reason() == "The context is too long."
+        story.tell("PROCESS_STATE_STARTING", processname="vlm", tries="1")
+        assert story.reason() == "The context is too long."
+        story.watchdog.addresses = {"vlm": ("127.0.0.1", engine.getsockname()[1])}
+        story.tell("TICK_5")
+        assert story.reason() is None
+
+
+def test_what_was_said_long_before_an_end_is_not_its_reason(tmp_path: Path) -> None:
+    story = Story(tmp_path, free_port())
+    story.tell("PROCESS_STATE_STARTING", processname="vlm", tries="0")
+    story.say("Traceback (most recent call last):\n  File 'a', line 1\nValueError: One picture could not be read.\n")
+    story.now += 60 * MINUTE
+    story.tell("PROCESS_STATE_EXITED", processname="vlm", expected="0", pid="1")
+    assert story.reason() is None
+
+
+def test_an_engine_that_refuses_is_given_up_at_once(tmp_path: Path) -> None:
+    story = Story(tmp_path, free_port())
+    (tmp_path / "vlm.pid").write_text("7")
+    (tmp_path / "refusal.json").write_text('{"state": "refused", "pid": 7}')
+    story.tell("PROCESS_STATE_STARTING", processname="vlm", tries="0")
+    story.tell("PROCESS_STATE_BACKOFF", processname="vlm", tries="1")
+    assert story.has_ended
+    assert (tmp_path / "exit-code").read_text() == "78"
 
 
 def envelope(name: str, payload: str, serial: int) -> str:

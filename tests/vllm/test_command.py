@@ -16,12 +16,13 @@ from vlm_backend.settings import Settings
 from vlm_backend.vllm import command
 
 PARSE = """
-import json, sys
-from vllm.entrypoints.launchers.cli_args import make_arg_parser, validate_parsed_serve_args
-from vllm.utils.argparse_utils import FlexibleArgumentParser
+import json, runpy, sys
 
-arguments = make_arg_parser(FlexibleArgumentParser()).parse_args(sys.argv[1:])
-validate_parsed_serve_args(arguments)
+entry = runpy.run_path(sys.argv[1])
+arguments = entry["make_parser"]().parse_args(sys.argv[2:])
+from vllm.entrypoints.cli.serve import ServeSubcommand
+
+ServeSubcommand().validate(arguments)
 print(json.dumps(vars(arguments), default=str))
 """
 RENDER = """
@@ -50,7 +51,7 @@ def test_vllm_understands_its_command_on_a_gpu(tmp_path: Path, total_mib: int) -
         {"vlm_data_parallel": 2, "vlm_api_servers": 3, "temp_dir": tmp_path, "vlm_model_dir": tmp_path}
     )
     words = command(settings, Installation(vllm_python(), "0.32.0", "cuda"), driver)
-    understood = in_vllms_environment(PARSE, *words[2:])
+    understood = in_vllms_environment(PARSE, *words[1:])
     assert understood["served_model_name"] == ["PaddlePaddle/PaddleOCR-VL-1.6", "PaddleOCR-VL-1.6-0.9B"]
     assert understood["host"] == "127.0.0.1"
     assert (understood["enable_prefix_caching"], understood["mm_processor_cache_gb"]) == (False, 0)

@@ -91,14 +91,16 @@ def test_vllm_that_cannot_start_is_refused_with_the_reason_in_log_and_file(folde
     port = free_port()
     names = {"VLM_ENGINE": "vllm", "VLLM_PYTHON": "/nowhere/python"}
     pid, code, out, err = start(folder, VLM_PORT=str(port), **names)
-    assert (code, err) == (78, "")
+    assert code == 78
     told = status(folder, port)
     assert (told["pid"], told["state"], told["engine"]) == (pid, "refused", "vllm")
     reasons = {failure["check"]: failure for failure in told["failures"]}
     assert "/nowhere/python" in reasons["vllm"]["detail"]
     assert "make vllm" in reasons["vllm"]["remedy"]
-    errors = [line for line in map(json.loads, out.splitlines()) if line["level"] == "error"]
+    errors = list(map(json.loads, err.splitlines()))
     assert any(line.get("check") == "vllm" for line in errors)
+    assert {line["level"] for line in errors} == {"error"}
+    assert out
 
 
 def test_a_taken_port_keeps_the_engine_from_starting_for_now(folder: Path) -> None:

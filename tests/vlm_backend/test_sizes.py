@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from vlm_backend.driver import Gpu
+from vlm_backend.model_config import ModelConfig
 from vlm_backend.settings import Settings
-from vlm_backend.sizes import memory_share, sizes_for
+from vlm_backend.sizes import memory_share, picture_pixels, sizes_for
 
 WEIGHTS_MIB = 1940
 """1.8939 GiB, as vLLM's log says of the 0.9B model."""
@@ -51,3 +54,17 @@ def test_what_the_settings_say_is_done() -> None:
     sizes = sizes_for(named, card(80, 80))
     assert (sizes.max_model_len, sizes.max_batched_tokens, sizes.max_sequences) == (5000, 6000, 7)
     assert memory_share(named, card(80, 80)) == 0.37
+
+
+@pytest.mark.parametrize("gpu", [None, card(4, 4), card(80, 80)])
+@pytest.mark.parametrize("tokens", [1024, 4096, 8192])
+def test_a_models_own_context_is_not_exceeded_and_half_of_it_is_left_to_the_text(gpu: Gpu | None, tokens: int) -> None:
+    model = ModelConfig(Path("config.json"), max_context=tokens)
+    sizes = sizes_for(settings(), gpu, model)
+    assert sizes.max_model_len == tokens
+    assert picture_pixels(settings(), sizes.max_model_len) / (28 * 28) <= tokens / 2
+
+
+def test_a_long_context_is_not_taken_for_its_own_sake() -> None:
+    model = ModelConfig(Path("config.json"), max_context=131_072)
+    assert sizes_for(settings(), card(80, 80), model).max_model_len == 16_384

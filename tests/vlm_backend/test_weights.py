@@ -56,6 +56,9 @@ def cache_snapshot(hub: Path, reference: str | None = "c0ffee") -> Path:
     if reference:
         (repository / "refs").mkdir()
         (repository / "refs" / "main").write_text(reference)
+    for name in ("config.json", "tokenizer.json", "preprocessor_config.json"):
+        (snapshot / name).write_text("{}")
+    (snapshot / "model.safetensors").write_bytes(safetensors())
     return snapshot
 
 
@@ -115,7 +118,7 @@ def test_every_shard_of_the_index_has_to_be_there_and_whole(model: Path) -> None
     (model / "model.safetensors.index.json").write_text(json.dumps(index))
     (model / names[0]).write_bytes(safetensors())
     (model / names[1]).write_bytes(safetensors()[:-7])
-    truncated, missing = problems(model)
+    missing, truncated = problems(model)
     assert names[1] in truncated
     assert "truncated" in truncated
     assert names[2] in missing

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import shutil
@@ -21,6 +22,7 @@ WORDS: Mapping[Status, str] = {"ok": "ok  ", "warn": "warn", "fail": "FAIL"}
 NAMES = {"vllm": "vLLM", "embedded": "The embedded engine"}
 WIDEST = 110
 DESCRIPTION = "Examines everything that the engine needs on this machine."
+LAST_START_REMEDY = "Mend that first; the log has all that it said before."
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -42,8 +44,19 @@ def run(options: argparse.Namespace) -> int:
         return 0
     engine, why = _engine(settings, options.engine)
     report = examine(settings, engine)
+    if check := _last_start(settings):
+        report = Report((*report.checks, check))
     _write(as_json(report, engine, why) if options.json else as_text(report, engine, why))
     return 0 if report.is_ok else 1
+
+
+def _last_start(settings: Settings) -> Check | None:
+    """What the watchdog heard from the engine as it ended last, in the file of `supervision/state.py`."""
+    with contextlib.suppress(OSError, ValueError, LookupError, TypeError):
+        newest = max(settings.temp_dir.glob("supervision-*.json"), key=lambda file: file.stat().st_mtime)
+        if words := json.loads(newest.read_text(encoding="utf-8"))["programs"]["vlm"]["last_words"]:
+            return Check("last-start", "warn", f"The engine's last start failed: {words}", LAST_START_REMEDY)
+    return None
 
 
 def _engine(settings: Settings, wished: Engine | None) -> tuple[Engine, str]:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from typing import Literal
 
-from vlm_backend.doctor import embedded, folders, gpu, model, nccl, port, shm, torch, user, vllm
+from vlm_backend.doctor import context, embedded, folders, gpu, model, nccl, port, shm, torch, user, vllm
 from vlm_backend.doctor.facts import Facts
 from vlm_backend.doctor.report import Check, Finding, Report, warn
 from vlm_backend.settings import Settings
@@ -26,6 +26,8 @@ CHECKS: Mapping[Engine, Mapping[str, Examine]] = {
         "nccl-files": nccl.check_files,
         "nccl": nccl.check_loaded,
         "weights": model.check_weights,
+        "architecture": model.check_architecture,
+        "context": context.check_context,
         "chat-template": model.check_chat_template,
         "arguments": vllm.check_arguments,
         "shm": shm.check_shm,

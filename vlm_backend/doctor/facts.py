@@ -11,6 +11,7 @@ from pathlib import Path
 from vlm_backend.doctor.compatibility import driver_environment
 from vlm_backend.driver import Driver, probe_driver
 from vlm_backend.installation import Installation, NotInstalled, Torch, search
+from vlm_backend.model_config import ModelConfig, find_model_config
 from vlm_backend.settings import Settings
 from vlm_backend.status import start_ticks, status_file
 from vlm_backend.vllm import environment
@@ -51,6 +52,10 @@ class Facts:
     @cached_property
     def weights(self) -> Path | None:
         return locate(self.settings)
+
+    @cached_property
+    def model_config(self) -> ModelConfig | None:
+        return find_model_config(self.settings)
 
     @cached_property
     def running(self) -> int | None:

@@ -8,12 +8,14 @@ from vlm_backend.doctor.facts import Facts
 from vlm_backend.doctor.model import weights_mib
 from vlm_backend.doctor.report import Finding, fail, ok, warn
 from vlm_backend.driver import Gpu
-from vlm_backend.sizes import LARGEST_SHARE, memory_share
+from vlm_backend.sizes import LARGEST_SHARE, cache_mib, memory_share, sizes_for
 
 GIB = 1024
 """MiB."""
 WORKING_SPACE_MIB = 1024
-"""Key-value cache of one context, activations and CUDA graphs on the smallest card that works."""
+"""Key-value cache of one usual context, activations and CUDA graphs on the smallest card that works."""
+USUAL_CONTEXT = 16384
+BYTES_OF_16_BITS = 2
 MUCH = 0.25
 """Share of a card that others may hold before it is worth a word."""
 LEAST_CAPABILITY = (7, 0)
@@ -88,8 +90,10 @@ def check_gpu_memory(facts: Facts) -> Finding | None:
 
 def _shortage(facts: Facts, gpu: Gpu, state: str) -> Finding | None:
     """The engine would not start: with what is free, or with the share it is told to take."""
-    need = weights_mib(facts.settings, facts.weights) + WORKING_SPACE_MIB
-    needs = f"the model needs {_gib(need)} GiB (weights, and 1 GiB to work with)"
+    cache = _cache_of_long_context_mib(facts, gpu)
+    need = weights_mib(facts.settings, facts.weights) + WORKING_SPACE_MIB + cache
+    long = f", {_gib(cache)} GiB for a context beyond {USUAL_CONTEXT} tokens" if cache else ""
+    needs = f"the model needs {_gib(need)} GiB (weights{long}, and 1 GiB to work with)"
     if gpu.free_mib < need:
         remedy = "End what else runs on the card (nvidia-smi lists it), or take a larger one."
         return fail(f"{state}; {needs}.", remedy)
@@ -102,6 +106,12 @@ def _shortage(facts: Facts, gpu: Gpu, state: str) -> Finding | None:
     if share * gpu.total_mib < need:
         return fail(f"A share of {share:g} is {_gib(share * gpu.total_mib)} GiB of the card; {needs}.", _share(gpu))
     return None
+
+
+def _cache_of_long_context_mib(facts: Facts, gpu: Gpu) -> float:
+    """What the key-value cache of one context takes beyond that of a usual one."""
+    context = sizes_for(facts.settings, gpu, facts.model_config).max_model_len
+    return cache_mib(facts.model_config, max(context - USUAL_CONTEXT, 0), BYTES_OF_16_BITS)
 
 
 def _share(gpu: Gpu) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 from collections.abc import Mapping
@@ -14,6 +15,8 @@ from vlm_backend.model import chat_template, is_known
 from vlm_backend.settings import Settings
 from vlm_backend.weights import file_problems, model_folder, problems, shards
 
+ARCHITECTURE = "PaddleOCRVLForConditionalGeneration"
+REGISTRIES = ("vllm/model_executor/models/registry.py", "transformers/models/auto/modeling_auto.py")
 DEFAULT_WEIGHTS_MIB = 1940
 """PaddleOCR-VL (0.9B) in 16 bits: vLLM's log says 1.8939 GiB."""
 MIB = 1024 * 1024
@@ -78,6 +81,41 @@ def _absent(model: str, offline: bool) -> Finding:
         "needs the network.",
         f"{FETCH}.",
     )
+
+
+def check_architecture(facts: Facts) -> Finding | None:
+    """Whether vLLM has code for the model."""
+    model = facts.model_config
+    if model is None:
+        return None
+    if not model.architectures or model.model_type is None:
+        missing = "model_type" if model.architectures else "architectures"
+        return fail(
+            f"{model.file} has no `{missing}`: vLLM cannot tell what kind of model it is.",
+            "Copy config.json from where the weights came.",
+        )
+    named = ", ".join(model.architectures)
+    if ARCHITECTURE in model.architectures:
+        return ok(f"{named}.")
+    known = _known_architectures(facts)
+    if known and facts.installation and not any(f'"{name}"' in known for name in model.architectures):
+        return fail(
+            f"{model.file} names the architecture {named}, which vLLM {facts.installation.vllm} does not have.",
+            f"Set VLM_MODEL to a PaddleOCR-VL ({ARCHITECTURE}), or correct config.json.",
+        )
+    return warn(
+        f"{model.file} names the architecture {named}, which is not PaddleOCR-VL's ({ARCHITECTURE}).",
+        "It is asked with PaddleOCR-VL's prompts all the same: compare some results, or set VLM_MODEL to another.",
+    )
+
+
+def _known_architectures(facts: Facts) -> str:
+    """The texts in which vLLM and transformers name every architecture that they have; empty where they can't be
+    read. vLLM runs those of transformers too."""
+    for packages in facts.installation.paths if facts.installation else ():
+        with contextlib.suppress(OSError, UnicodeDecodeError):
+            return "".join((packages / part).read_text(encoding="utf-8") for part in REGISTRIES)
+    return ""
 
 
 def check_chat_template(facts: Facts) -> Finding:

@@ -14,6 +14,7 @@ from vlm_backend.doctor.facts import Facts
 from vlm_backend.doctor.report import Finding, fail, ok, warn
 from vlm_backend.elf import read_symbols
 from vlm_backend.installation import Torch, normal_name
+from vlm_backend.last_words import find_reason
 
 LIBRARY = "libnccl.so.2"
 TELLTALE = "ncclCommWindowRegister"
@@ -111,7 +112,7 @@ def _no_answer(outcome: Outcome) -> Finding:
         )
     if outcome.signal_name:
         return fail(f"`import torch` crashes with {outcome.signal_name} in vLLM's environment.", APART)
-    last = (outcome.errors.strip().splitlines() or ["no word why"])[-1]
+    last = find_reason(outcome.errors) or "no word why"
     return fail(f"vLLM's interpreter cannot import torch: {last}.", APART)
 
 

@@ -128,3 +128,16 @@ def test_an_engine_elsewhere_has_no_files_here(
     assert read_tier(elsewhere).reason is None
     assert not kill_tier(elsewhere)
     assert not ended(family[0])
+
+
+def test_why_the_last_start_failed_is_told_while_the_next_one_loads(settings: Settings) -> None:
+    program = {"gave_up": False, "last_words": "CUDA out of memory."}
+    file = settings.temp_dir / f"supervision-{settings.port}.json"
+    file.write_text(json.dumps({"programs": {"vlm": program}}))
+    tell(settings, started(os.getpid()))
+    loading = read_tier(settings).reason or ""
+    assert "is loading" in loading
+    assert "CUDA out of memory." in loading
+    with subprocess.Popen([sys.executable, "-c", ""]) as gone:
+        tell(settings, started(gone.pid))
+    assert "CUDA out of memory." in (read_tier(settings).reason or "")

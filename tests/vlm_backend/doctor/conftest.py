@@ -30,6 +30,18 @@ MEANT_FOR_ENGINES = (
 )
 
 
+CONFIG: dict[str, object] = {
+    "architectures": ["PaddleOCRVLForConditionalGeneration"],
+    "model_type": "paddleocr_vl",
+    "max_position_embeddings": 131_072,
+    "num_hidden_layers": 18,
+    "num_key_value_heads": 2,
+    "head_dim": 128,
+    "hidden_size": 1024,
+    "num_attention_heads": 16,
+}
+
+
 class Machine:
     """`settings` are those that `report` examines; files and environment variables are the test's to change."""
 
@@ -47,10 +59,17 @@ class Machine:
 
     def add_model(self) -> None:
         self.model.mkdir(parents=True)
-        for name in ("config.json", "tokenizer.json", "preprocessor_config.json"):
+        for name in ("tokenizer.json", "preprocessor_config.json"):
             (self.model / name).write_text("{}")
+        self.configure()
         header = json.dumps({"a": {"dtype": "U8", "shape": [64], "data_offsets": [0, 64]}}).encode()
         (self.model / "model.safetensors").write_bytes(struct.pack("<Q", len(header)) + header + bytes(64))
+
+    def configure(self, **changed: object) -> None:
+        """Writes config.json with the fields of PaddleOCR-VL, some of them changed; None leaves a field out."""
+        fields = CONFIG | changed
+        kept = {name: value for name, value in fields.items() if value is not None}
+        (self.model / "config.json").write_text(json.dumps(kept))
 
     def report(self, **changed: object) -> Report:
         return examine(Settings(**(self.settings | changed)), "vllm")

@@ -125,3 +125,13 @@ def test_another_torch_than_vllm_was_built_with_is_worth_a_warning(cpu_machine: 
     assert check.status == "warn"
     assert "2.14.1" in check.detail
     assert "2.13.0" in check.detail
+
+
+def test_a_longer_context_needs_a_larger_cache(gpu_machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """131,072 tokens of 18 KiB are 2.2 GiB, of which the usual context has a part already."""
+    monkeypatch.setenv("STUB_TOTAL", "3000")
+    monkeypatch.setenv("STUB_FREE", "2900")
+    assert gpu_machine.check("gpu-memory", vlm_max_model_len=16_384).status == "ok"
+    check = gpu_machine.check("gpu-memory", vlm_max_model_len=131_072)
+    assert check.status == "fail"
+    assert "2.0 GiB for a context beyond 16384 tokens" in check.detail

@@ -64,3 +64,38 @@ def test_a_folder_whose_name_tells_no_version_is_a_warning_unless_it_brings_a_te
     assert cpu_machine.check("chat-template", vlm_model=str(folder)).status == "warn"
     (folder / "chat_template.jinja").write_text("{{ messages }}")
     assert cpu_machine.check("chat-template", vlm_model=str(folder)).status == "ok"
+
+
+def test_an_architecture_that_this_vllm_does_not_have_fails(cpu_machine: Machine) -> None:
+    registry = cpu_machine.environment.packages / "vllm" / "model_executor" / "models" / "registry.py"
+    automatic = cpu_machine.environment.packages / "transformers" / "models" / "auto" / "modeling_auto.py"
+    for file, text in ((registry, '"LlamaForCausalLM": ("llama", "LlamaForCausalLM"),'), (automatic, "")):
+        file.parent.mkdir(parents=True)
+        file.write_text(text)
+    cpu_machine.configure(architectures=["FancyOCR"])
+    check = cpu_machine.check("architecture")
+    assert check.status == "fail"
+    assert "FancyOCR" in check.detail
+    cpu_machine.configure(architectures=["LlamaForCausalLM"])
+    assert cpu_machine.check("architecture").status == "warn"
+
+
+@pytest.mark.parametrize("field", ["architectures", "model_type"])
+def test_a_configuration_that_does_not_say_what_the_model_is_fails(cpu_machine: Machine, field: str) -> None:
+    cpu_machine.configure(**{field: None})
+    check = cpu_machine.check("architecture")
+    assert check.status == "fail"
+    assert f"`{field}`" in check.detail
+
+
+def test_a_download_that_was_broken_off_goes_on(cpu_machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a hub model vLLM fetches config.json first; what was refused then may have left nothing else."""
+    cache = cpu_machine.folder / "hub"
+    snapshot = cache / "models--acme--ocr" / "snapshots" / "1"
+    snapshot.mkdir(parents=True)
+    (cache / "models--acme--ocr" / "refs").mkdir()
+    (cache / "models--acme--ocr" / "refs" / "main").write_text("1")
+    (cpu_machine.model / "config.json").rename(snapshot / "config.json")
+    monkeypatch.setenv("HF_HUB_CACHE", str(cache))
+    assert cpu_machine.check("weights", vlm_model="acme/ocr").status == "warn"
+    assert cpu_machine.check("context", vlm_model="acme/ocr", vlm_max_model_len=200_000).status == "fail"
