@@ -15,7 +15,8 @@ import httpx
 import pytest
 
 from tests.image.container import WRITABLE, Container, Image, Options, run, running
-from tests.launch.support import ROOT, free_port, wait_until
+from tests.launch.support import ROOT, free_port
+from tests.support.waiting import WAIT_S, wait_until
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -38,7 +39,7 @@ def serving(image: Image, folder: Path, options: Options, output: int | None = N
 def read(container: Container) -> httpx.Response:
     with ARTICLE.open("rb") as picture:
         files = {"file": (ARTICLE.name, picture)}
-        return httpx.post(f"{container.url}/ocr", files=files, data={"format": "markdown"}, timeout=180)
+        return httpx.post(f"{container.url}/ocr", files=files, data={"format": "markdown"}, timeout=WAIT_S)
 
 
 def assert_article(answer: httpx.Response) -> None:

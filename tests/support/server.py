@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -20,6 +19,7 @@ from gateway.settings import Settings
 from tests.support.asgi import serving
 from tests.support.fakes import FakeLayout, text_regions
 from tests.support.stub_engine import Reply, StubEngine, free_port
+from tests.support.waiting import WAIT_S, wait_until
 
 
 @dataclass
@@ -55,13 +55,6 @@ class Gateway:
         self.layout.delay_s = lambda _number: 0.0
 
 
-def eventually(condition: Any, what: str, within_s: float = 20) -> None:  # noqa: ANN401 - any callable
-    give_up = time.monotonic() + within_s
-    while not condition():
-        assert time.monotonic() < give_up, f"{what} did not come true"
-        time.sleep(0.02)
-
-
 @contextmanager
 def gateway(
     folder: Path,
@@ -88,9 +81,13 @@ def gateway(
     layout = FakeLayout(text_regions(2), state="not_initialized")
     used = LazyLayout(layout) if settings.layout_loading == "lazy" else layout
     app = create_app(settings, replace(create_parts(settings), layout=used))
-    with serving(app, settings.host, settings.port) as url, httpx.Client(base_url=url, timeout=30) as client, engine:
+    with (
+        serving(app, settings.host, settings.port) as url,
+        httpx.Client(base_url=url, timeout=WAIT_S) as client,
+        engine,
+    ):
         running = Gateway(url, app, engine, layout, client)
         if engine_up and await_ready:
-            eventually(lambda: client.get("/readyz").status_code == 200, "readiness")
+            wait_until(lambda: client.get("/readyz").status_code == 200, "readiness")
         running.reset()
         yield running
