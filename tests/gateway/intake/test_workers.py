@@ -19,6 +19,7 @@ from gateway.intake.workers import RenderPool
 from gateway.model import Document, PageFailure, PageImage
 from gateway.settings import Settings
 from tests.gateway.intake.files import large_pdf, pdf
+from tests.support.waiting import WAIT_S, eventually
 
 ROOT = Path(__file__).parents[3]
 
@@ -31,14 +32,6 @@ def workers() -> list[psutil.Process]:
             if "gateway.intake.worker" in child.cmdline() and child.status() != psutil.STATUS_ZOMBIE:
                 found.append(child)
     return found
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
-        while True:
-            if condition():
-                return
-            await asyncio.sleep(0.01)
 
 
 def files_of(process: psutil.Process) -> int:
@@ -64,7 +57,7 @@ def status_lines(worker: psutil.Process) -> list[str]:
 
 @asynccontextmanager
 async def running(**options: object) -> AsyncIterator[tuple[RenderPool, Settings]]:
-    settings = Settings.model_validate({"render_workers": 1, "render_timeout_s": 20, **options})
+    settings = Settings.model_validate({"render_workers": 1, "render_timeout_s": WAIT_S, **options})
     pool = RenderPool(settings)
     await pool.start()
     try:
@@ -176,7 +169,7 @@ async def test_workers_that_die_idle_are_replaced_without_being_asked() -> None:
         before = {worker.pid for worker in workers()}
         for pid in before:
             os.kill(pid, signal.SIGKILL)
-        await until(lambda: len({worker.pid for worker in workers()} - before) == 2)
+        await eventually(lambda: len({worker.pid for worker in workers()} - before) == 2)
         assert pool.alive
         assert (await opened(pool, settings)).pages_total == 4
 
@@ -186,7 +179,7 @@ async def test_a_request_right_after_an_idle_death_does_not_notice() -> None:
         document = await opened(pool, settings)
         (worker,) = workers()
         worker.kill()
-        await asyncio.to_thread(worker.wait, 20)
+        await asyncio.to_thread(worker.wait, WAIT_S)
         assert all([isinstance(page, PageImage) async for page in document.pages()])
 
 
@@ -249,7 +242,7 @@ async def test_a_closed_document_leaves_no_file(files: Callable[[], int]) -> Non
         document = await open_document(content, "a", pages=None, dpi=144, pool=pool, settings=settings)
         assert files() > before
         await document.close()
-        await until(lambda: files() == before)
+        await eventually(lambda: files() == before)
         assert (await opened(pool, settings)).pages_total == 4
 
 
@@ -262,7 +255,7 @@ async def test_a_killed_worker_leaves_the_file_to_the_next_one_and_then_none() -
         await killed_while_at_work(pages)
         assert [page.number async for page in pages if isinstance(page, PageImage)] == [2, 3, 4]
         await document.close()
-        await until(lambda: files_of_this_process() == before)
+        await eventually(lambda: files_of_this_process() == before)
 
 
 async def test_a_document_that_cant_be_opened_leaves_no_file() -> None:
@@ -358,7 +351,7 @@ def test_workers_die_with_a_killed_gateway() -> None:
         children = psutil.Process(parent.pid).children()
         assert len(children) == 2
         parent.kill()
-    _, left = psutil.wait_procs(children, timeout=10)
+    _, left = psutil.wait_procs(children, timeout=WAIT_S)
     assert left == []
 
 
@@ -377,4 +370,4 @@ async def test_a_start_that_is_called_off_leaves_no_worker() -> None:
     starting.cancel()
     await asyncio.gather(starting, return_exceptions=True)
     await pool.close()
-    await until(lambda: workers() == [])
+    await eventually(lambda: workers() == [])
