@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,10 +17,10 @@ from gateway.layout.lazy import LazyLayout
 from gateway.parts import create_parts
 from gateway.service import Service
 from gateway.settings import Settings
-from tests.support.asgi import eventually as eventually
 from tests.support.asgi import serving
 from tests.support.fakes import FakeLayout, text_regions
 from tests.support.stub_engine import Reply, StubEngine, free_port
+from tests.support.waiting import WAIT_S, eventually, wait_until
 
 
 @dataclass
@@ -55,6 +56,20 @@ class Gateway:
         self.layout.delay_s = lambda _number: 0.0
 
 
+def leave_when(condition: Callable[[], object], url: str, **arguments: Any) -> None:  # noqa: ANN401 - httpx's own
+    """Posts as a client that hangs up as soon as the condition holds, without an answer."""
+
+    async def call_and_leave() -> None:
+        async with httpx.AsyncClient(timeout=None) as client:
+            call = asyncio.create_task(client.post(url, **arguments))
+            await eventually(lambda: call.done() or condition())
+            call.cancel()
+            await asyncio.wait([call])
+            assert call.cancelled(), "the client had an answer before it left"
+
+    asyncio.run(call_and_leave())
+
+
 @contextmanager
 def gateway(
     folder: Path,
@@ -81,9 +96,13 @@ def gateway(
     layout = FakeLayout(text_regions(2), state="not_initialized")
     used = LazyLayout(layout) if settings.layout_loading == "lazy" else layout
     app = create_app(settings, replace(create_parts(settings), layout=used))
-    with serving(app, settings.host, settings.port) as url, httpx.Client(base_url=url, timeout=30) as client, engine:
+    with (
+        serving(app, settings.host, settings.port) as url,
+        httpx.Client(base_url=url, timeout=WAIT_S) as client,
+        engine,
+    ):
         running = Gateway(url, app, engine, layout, client)
         if engine_up and await_ready:
-            eventually(lambda: client.get("/readyz").status_code == 200, "readiness")
+            wait_until(lambda: client.get("/readyz").status_code == 200, "readiness")
         running.reset()
         yield running

@@ -12,15 +12,13 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.supervision.support import ROOT, environment, launched, wait_until
+from tests.supervision.support import ROOT, environment, launched
+from tests.support.waiting import LONG_WAIT_S, wait_until
 from tests.vllm.conftest import LAUNCH
 from tests.vllm.lessons import EXAMPLE
 from tests.vllm.service import MODEL, VllmService, settings
 from tests.vllm.test_reading import example_markdown
 from vlm_backend.last_words import find_reason
-
-START_S = 900
-"""A start of vLLM takes 40 s on an idle machine of two cores; this is a ceiling for one that is not idle."""
 
 
 def with_text_config(checkpoint: Path, folder: Path, **fields: object) -> Path:
@@ -34,7 +32,7 @@ def with_text_config(checkpoint: Path, folder: Path, **fields: object) -> Path:
 
 
 @pytest.mark.service
-@pytest.mark.timeout(2 * START_S)
+@pytest.mark.timeout(2 * LONG_WAIT_S)
 @pytest.mark.parametrize("tokens", [8192, 4096])
 def test_a_model_with_a_small_context_starts_and_reads_a_page(checkpoint: Path, tmp_path: Path, tokens: int) -> None:
     """4,096 tokens are as many as the gateway asks for a region's text alone."""
@@ -43,7 +41,7 @@ def test_a_model_with_a_small_context_starts_and_reads_a_page(checkpoint: Path, 
     }
     with launched(tmp_path / "log", LAUNCH, **names) as process:
         service = VllmService(process, f"http://127.0.0.1:{names['PORT']}", int(names["VLM_PORT"]), tmp_path / "log")
-        wait_until(service.is_ready, "readiness", START_S, service.log)
+        wait_until(service.is_ready, "readiness", service.log, LONG_WAIT_S)
         models = httpx.get(f"{service.base_url}/models", timeout=30).json()["data"]
         assert {model["max_model_len"] for model in models} == {tokens}
         answer = service.read(EXAMPLE, format="markdown")
@@ -51,7 +49,7 @@ def test_a_model_with_a_small_context_starts_and_reads_a_page(checkpoint: Path, 
 
 
 @pytest.mark.service
-@pytest.mark.timeout(START_S)
+@pytest.mark.timeout(LONG_WAIT_S)
 def test_a_setting_beyond_the_model_is_refused_once_and_by_name(checkpoint: Path, tmp_path: Path) -> None:
     model = with_text_config(checkpoint, tmp_path, max_position_embeddings=8192)
     names = settings(tmp_path, model) | {"VLM_MAX_MODEL_LEN": "16384", "ON_FATAL": "stay"}
@@ -64,7 +62,7 @@ def test_a_setting_beyond_the_model_is_refused_once_and_by_name(checkpoint: Path
             except httpx.TransportError:
                 return ""
 
-        wait_until(lambda: "given up" in reason(), "giving up", START_S / 2, service.log)
+        wait_until(lambda: "given up" in reason(), "giving up", service.log, LONG_WAIT_S)
         assert "VLM_MAX_MODEL_LEN=16384 asks for a context of 16384 tokens, and the model has 8192" in reason()
     log = service.log.read_text(encoding="utf-8")
     assert "starting engine" not in log
@@ -75,13 +73,13 @@ def tier(model: Path, folder: Path, arguments: str = "") -> tuple[subprocess.Com
     names = settings(folder, model) | {"VLM_EXTRA_ARGUMENTS": arguments, "VLM_API_SERVERS": "1"}
     command = [sys.executable, "-m", "vlm_backend"]
     done = subprocess.run(
-        command, cwd=ROOT, env=environment(**names), capture_output=True, text=True, timeout=START_S, check=False
+        command, cwd=ROOT, env=environment(**names), capture_output=True, text=True, timeout=LONG_WAIT_S, check=False
     )
     status = json.loads(Path(names["TEMP_DIR"], f"vlm-{names['VLM_PORT']}.json").read_text(encoding="utf-8"))
     return done, status
 
 
-@pytest.mark.timeout(START_S)
+@pytest.mark.timeout(LONG_WAIT_S)
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
@@ -106,7 +104,7 @@ def test_what_vllm_refuses_for_good_is_told_and_not_tried_again(
     assert sentence in status["failures"][0]["detail"]
 
 
-@pytest.mark.timeout(START_S)
+@pytest.mark.timeout(LONG_WAIT_S)
 def test_a_worker_that_cannot_load_is_heard_through_the_processes_above_it(checkpoint: Path, tmp_path: Path) -> None:
     """Whole files with weights of another width: nobody but vLLM's worker can know."""
     model = with_text_config(checkpoint, tmp_path, hidden_size=256)

@@ -8,8 +8,9 @@ import pytest
 from gateway.engine.client import ChatCompletionRequest, EngineClient
 from gateway.engine.errors import EngineFailure
 from gateway.engine.transport import proxy_for
-from tests.support.parts import eventually, settings_for
+from tests.support.parts import settings_for
 from tests.support.stub_engine import Reply, StubEngine, free_port
+from tests.support.waiting import eventually
 
 
 async def ask(client: EngineClient, timeout_s: float = 10) -> str:
