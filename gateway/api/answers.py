@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from pydantic import TypeAdapter
@@ -22,6 +22,7 @@ _MEDIA_TYPES: Mapping[Format, str] = {
     "html": "text/html; charset=utf-8",
     "text": "text/plain; charset=utf-8",
 }
+_LONGEST_HEADER = 2000
 _PAGE = TypeAdapter(PageResult)
 _DOCUMENT = TypeAdapter(DocumentResult)
 
@@ -37,7 +38,8 @@ class Body(Protocol):
 
 
 async def answer(reading: DocumentReading) -> PiecesResponse:
-    """Reads the document; ServiceError 422 `document_unreadable`, 502 `recognition_failed` where nothing was read."""
+    """Reads the document. ServiceError where nothing was read: 422 `document_unreadable` or `script_not_readable`, 502
+    `recognition_failed`."""
     kind = reading.wishes.format or "json"
     body = _body(kind, reading)
     if any(reading.wishes.restructuring.values()):
@@ -45,8 +47,10 @@ async def answer(reading: DocumentReading) -> PiecesResponse:
     else:
         await _add_each(reading, body)
     result = reading.finish()
-    reading.tally.require_read()
+    reading.tally.require_read(shows_warnings=kind == "json")
     headers = {"X-OCR-ID": result.id, "X-OCR-Status": result.status, "Content-Type": _MEDIA_TYPES[kind]}
+    if result.warnings and kind != "json":
+        headers["X-OCR-Warnings"] = _header(result.warnings)
     if kind == "html":
         headers["Content-Security-Policy"] = f"{POLICY}; sandbox"
     return PiecesResponse(list(body.pieces(result)), headers)
@@ -84,6 +88,12 @@ def _body(kind: Format, reading: DocumentReading) -> Body:
     # Pictures stay bare keys, as in PaddleOCR-VL's Markdown, unless the client said how it wants them.
     shows_images = reading.wishes.images is not None
     return _Written(lambda page, images: render_markdown(page.markdown, images if shows_images else {}))
+
+
+def _header(warnings: Sequence[str]) -> str:
+    """The first warnings as a header's value, which is printable ASCII and short: proxies bound it."""
+    told = "; ".join(warnings)[:_LONGEST_HEADER]
+    return "".join(character if " " <= character <= "~" else "?" for character in told)
 
 
 class _Json:

@@ -20,6 +20,8 @@ class Answer:
 
     def __init__(self) -> None:
         self.text = ""
+        self.refusal = ""
+        """Why the engine did not read all of it, in its own words: OpenAI's field for that."""
         self.finish_reason: str | None = None
         self.prompt_tokens = 0
         self._completion_tokens = 0
@@ -67,6 +69,7 @@ class Answer:
 
     def _add(self, choice: Any, said: Any) -> None:  # noqa: ANN401 - JSON of an engine
         self.text += said.get("content") or ""
+        self.refusal += said.get("refusal") or ""
         self.finish_reason = choice.get("finish_reason") or self.finish_reason
         logprobs = (choice.get("logprobs") or {}).get("content")
         if logprobs:
