@@ -1,7 +1,8 @@
 """Tesseract's language data from Debian's or Ubuntu's packages, fetched as an ordinary user.
 
-apt keeps its lists and caches in a folder of ours, so nothing on the machine changes and root is not needed. apt checks
-the package against the lists that the distribution has signed. The data appears in the model folder whole or not at all.
+apt keeps its lists and caches in a folder of ours, so nothing on the machine changes and root is not needed. It checks
+the package against the lists that the distribution has signed. The data appears in the model folder whole or not at
+all.
 """
 
 from __future__ import annotations
@@ -92,7 +93,7 @@ async def _download(package: str, work: Path) -> Path:
 
 async def _download_listed(package: str, work: Path, *settings: str) -> Path:
     await _require("apt-get", *_options(*settings), "download", package, folder=work)
-    file = next(work.glob("*.deb"), None)
+    file = await asyncio.to_thread(lambda: next(work.glob("*.deb"), None))
     if file is None:
         raise FetchError("apt-get gave no package")
     return file

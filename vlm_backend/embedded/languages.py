@@ -96,8 +96,8 @@ async def fetch_cyrillic(language: str, settings: Settings) -> None:
     except FetchError as error:
         raise ModelMissing(
             f"Cyrillic text can't be read: {package_of(language)} could not be fetched ({error}). Install it (Debian, "
-            f"Ubuntu: apt-get install {package_of(language)}) or put {language}.traineddata into EMBEDDED_MODEL_DIR; the "
-            "next start tries again"
+            f"Ubuntu: apt-get install {package_of(language)}) or put {language}.traineddata into EMBEDDED_MODEL_DIR; "
+            "the next start tries again"
         ) from error
 
 
