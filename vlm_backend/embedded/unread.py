@@ -8,6 +8,7 @@ linear in it up to a constant.
 
 from __future__ import annotations
 
+import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,6 +24,8 @@ Floats = NDArray[np.float32]
 TINY = 1e-30
 """Stands for a probability that is too small for a float."""
 OTHER = "Other"
+_SIGNS = ("Sm", "So", "No")
+"""Unicode's categories of signs in formulas, of other signs, and of small and circled digits."""
 EVIDENCE = 4.0
 """Of so many independent steps is a line's evidence, however long it is."""
 CERTAIN = 0.8
@@ -128,12 +131,14 @@ def is_unread(
 ) -> bool:
     """Whether a line of `shape` (height, width) in which the recogniser found `text` is in a script that it can't read.
 
-    A line with as many letters as its width holds was read, unless the recogniser is in doubt: then they are
-    look-alikes.
+    A line with as many characters as its width holds was read, unless the recogniser is in doubt: then they are
+    look-alikes. Formulas are read with doubt, too, and their letters are Greek.
     """
     height, width = shape
     beyond = guess.beyond(readable)
     if width < LEAST_ASPECT * height or beyond < SUSPECT:
         return False
-    is_sparse = sum(character.isalnum() for character in text) < SPARSE * width / height
-    return is_sparse or confidence < LOOK_ALIKE
+    signs = sum(unicodedata.category(character) in _SIGNS for character in text)
+    letters = sum(character.isalnum() for character in text)
+    is_sparse = letters + signs < SPARSE * width / height
+    return is_sparse or (confidence < LOOK_ALIKE and not signs)
