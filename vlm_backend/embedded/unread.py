@@ -141,4 +141,5 @@ def is_unread(
     signs = sum(unicodedata.category(character) in _SIGNS for character in text)
     letters = sum(character.isalnum() for character in text)
     is_sparse = letters + signs < SPARSE * width / height
-    return is_sparse or (confidence < LOOK_ALIKE and not signs)
+    may_look_alike = confidence < LOOK_ALIKE and not signs and any(character.isalpha() for character in text)
+    return is_sparse or may_look_alike
