@@ -103,7 +103,8 @@ class Settings(BaseSettings):
     embedded_language: str = Field(
         "auto",
         description="What the embedded engine reads. `auto`: the bundled model (Latin, Chinese, Japanese), and "
-        "Cyrillic where a model for it is on the machine or can be fetched; else `ru`, `uk`, `be`, `kk`, `ko`, `ar`, `el`, `th`, `hi`, …",
+        "Cyrillic where a model for it is on the machine or can be fetched; else `ru`, `uk`, `be`, `kk`, `ko`, `ar`, "
+        "`el`, `th`, `hi`, …",
     )
     embedded_model_dir: Path = Field(
         Path("var/models"), description="Folder of the embedded engine's models that are not bundled"
