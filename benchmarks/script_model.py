@@ -1,8 +1,8 @@
 """`python -m benchmarks.script_model --fonts FOLDER --locales FOLDER`: trains the model that tells scripts anew.
 
 Lines in 25 scripts are drawn in whatever fonts FOLDER holds, the bundled recogniser looks at them, and softmax
-regression on its log probabilities becomes `vlm_backend/embedded/scripts.npz`. Words come from gettext catalogues, which Debian's
-iso-codes has in all those scripts (`--locales /usr/share/locale`). Pillow needs libraqm and fribidi for joined letters.
+regression on its log probabilities becomes `vlm_backend/embedded/scripts.npz`. Words come from gettext catalogues;
+Debian's iso-codes has some in all those scripts. Pillow needs libraqm and fribidi for joined letters.
 """
 
 from __future__ import annotations

@@ -66,7 +66,7 @@ async def models(request: Request) -> dict[str, Any]:
 async def health(request: Request) -> Response:
     engine: EmbeddedEngine = request.app.state.engine
     status = 200 if engine.state == "ready" else 503
-    body = {"status": engine.state, "reason": engine.reason, "model": engine.model}
+    body: dict[str, Any] = {"status": engine.state, "reason": engine.reason, "model": engine.model}
     body |= {"scripts": engine.scripts, "warnings": engine.warnings}
     return JSONResponse(body, status)
 
