@@ -56,7 +56,7 @@ class CropReader:
 
         cuts = [cut_line(pixels, line.quad) for line in lines]
         main = self._texts(cuts, check)
-        unread = [self._unread(cut, text) for cut, text in zip(cuts, main, strict=True)]
+        unread = [self._unread(*seen) for seen in zip(lines, cuts, main, strict=True)]
         texts = self._with_cyrillic(cuts, main, unread, check)
         # A line that proved to be Cyrillic stands upright; the main model's view of it turned would be worth nothing.
         doubtful = [index for index, text in enumerate(texts) if text is main[index] and text.confidence < DOUBTFUL]
@@ -73,7 +73,7 @@ class CropReader:
         )
         return [line for line in read if line.unread or (line.text.text and line.text.confidence >= MIN_CONFIDENCE)]
 
-    def _unread(self, cut: Pixels, text: LineText) -> ScriptGuess | None:
+    def _unread(self, line: TextLine, cut: Pixels, text: LineText) -> ScriptGuess | None:
         """The script of a line that no model reads; None for what was read, and for what is no text."""
         guess = text.script
         if guess is None and self._recognizers.judge and text.confidence < DOUBTFUL:
@@ -81,7 +81,10 @@ class CropReader:
         if guess is None:
             return None
         shape = cut.shape[0], cut.shape[1]
-        return guess if is_unread(text.text, text.confidence, guess, shape, self._recognizers.scripts) else None
+        x1, y1, x2, y2 = line.box
+        is_vertical, readable = y2 - y1 >= VERTICAL * (x2 - x1), self._recognizers.scripts
+        is_beyond = is_unread(text.text, text.confidence, guess, shape, readable, is_vertical=is_vertical)
+        return guess if is_beyond else None
 
     def _texts(self, cuts: Sequence[Pixels], check: Callable[[], None]) -> list[LineText]:
         texts = []

@@ -44,8 +44,12 @@ SPARSE = 0.6
 """Letters, digits and signs per line height of width: Chinese print has about 1, Latin about 2."""
 LOOK_ALIKE = 0.97
 """Confidence below which letters may be look-alikes."""
+FORMULA = 0.75
+"""The same for text with a sign of formulas; look-alikes hold a `>` now and then, with less confidence."""
 LEAST_ASPECT = 1.3
 """A line that is shorter holds one glyph: a bullet, a box to tick."""
+LEAST_VERTICAL_ASPECT = 3.25
+"""For what stands upright on the page: hardly any script but Chinese and Japanese does, but pictures do."""
 LANGUAGES = {
     "Cyrillic": "ru", "Korean": "ko", "Arabic": "ar", "Greek": "el", "Thai": "th", "Devanagari": "hi", "Tamil": "ta",
     "Telugu": "te", "Chinese": "auto", "Japanese": "auto",
@@ -132,19 +136,27 @@ def _remedy(script: str) -> str:
 
 
 def is_unread(
-    text: str, confidence: float, guess: ScriptGuess, shape: tuple[int, int], readable: Sequence[str]
+    text: str,
+    confidence: float,
+    guess: ScriptGuess,
+    shape: tuple[int, int],
+    readable: Sequence[str],
+    *,
+    is_vertical: bool = False,
 ) -> bool:
-    """Whether a line of `shape` (height, width) in which the recogniser found `text` is in a script that it can't read.
+    """Whether a line in which the recogniser found `text` is in a script that it can't read.
+
+    `shape`: height and width of its picture, where a vertical line is turned by a quarter.
 
     A line with as many characters as its width holds was read, unless the recogniser is in doubt: then they are
     look-alikes. Formulas are read with doubt, too, and their letters are Greek.
     """
     height, width = shape
     beyond = guess.beyond(readable)
-    if width < LEAST_ASPECT * height or beyond < SUSPECT:
+    if width < (LEAST_VERTICAL_ASPECT if is_vertical else LEAST_ASPECT) * height or beyond < SUSPECT:
         return False
     kinds = [unicodedata.category(character) for character in text]
     if sum(kind[0] in "LN" or kind in SIGNS for kind in kinds) < SPARSE * width / height:
         return True
-    is_word, is_formula = any(kind[0] == "L" for kind in kinds), "Sm" in kinds
-    return confidence < LOOK_ALIKE and is_word and not is_formula
+    is_word = any(kind[0] == "L" for kind in kinds)
+    return is_word and confidence < (FORMULA if "Sm" in kinds else LOOK_ALIKE)
