@@ -54,7 +54,7 @@ class Drawer:
         """A line of a few words, blurred or noisy like a scan now and then."""
         chance = self.chance
         if script == OTHER and chance.random() < 0.5:
-            turned = self.line(chance.choice(["Latin", "Chinese", "Japanese"]))
+            turned = self.line(chance.choice([name for name in ("Latin", "Chinese", "Japanese") if self.fonts[name]]))
             return np.ascontiguousarray(turned[::-1, ::-1] if chance.random() < 0.5 else turned[: len(turned) // 2 + 2])
         if script == OTHER:
             text = "".join(chance.choice(SIGNS) for _ in range(chance.randint(2, 20))).strip() or "12"
