@@ -120,7 +120,10 @@ class PageLayout:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What the VLM gave for one region. `confidence` is exp(mean token log probability), 0 to 1."""
+    """What the VLM gave for one region. `confidence` is exp(mean token log probability), 0 to 1.
+
+    `is_refused`: the engine said that it can't read the region, or a part of it; `error` has its reason.
+    """
 
     text: str = ""
     status: BlockStatus = "ok"
@@ -129,6 +132,7 @@ class Reading:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     error: str | None = None
+    is_refused: bool = False
 
 
 class Spot(BaseModel):

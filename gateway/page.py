@@ -19,6 +19,8 @@ PageView = Callable[[PageImage, Sequence[Region]], Mapping[str, bytes]]
 class ReadPage:
     """One page, finished. `images` maps keys of the Markdown to JPEG bytes; times are milliseconds.
 
+    `is_refused`: there is text that the engine can't read, whoever asks again.
+
     `regions` stand as the result's blocks do; `detections` are the layout model's boxes; `views` are what the caller's
     `PageView` made of the page and those.
     """
@@ -29,6 +31,7 @@ class ReadPage:
     detections: Sequence[Region] = ()
     views: Mapping[str, bytes] = field(default_factory=dict)
     usage: Usage = field(default_factory=Usage)
+    is_refused: bool = False
     intake_ms: int = 0
     layout_ms: int = 0
     recognition_ms: int = 0
@@ -78,6 +81,7 @@ def finished_page(cut: CutPage, options: OcrOptions, *, is_vlm: bool, intake_ms:
         cut.layout.detections,
         cut.views,
         usage=_usage([reading.result() for reading in dict.fromkeys(cut.readings)]),
+        is_refused=any(reading.is_refused for reading in readings),
         intake_ms=intake_ms,
         layout_ms=cut.layout_ms,
         recognition_ms=ms_since(cut.cut_at),

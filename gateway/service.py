@@ -107,10 +107,18 @@ class Service:
         engine = self.parts.engine
         command = f"curl -F file=@{_example()} '{self.url}/ocr?format=markdown'"
         if self.settings.log_format == "console":
-            banner = f"Ready: {self.url}  (engine {engine.kind}, model {engine.model})"
-            print(banner, f"Try:   {command}", f"Docs:  {self.url}/docs", sep="\n", flush=True)  # noqa: T201
+            lines = [f"Ready: {self.url}  (engine {engine.kind}, model {engine.model})"]
+            lines += [f"Reads: {', '.join(engine.scripts)}"] if engine.scripts else []
+            print(*lines, f"Try:   {command}", f"Docs:  {self.url}/docs", sep="\n", flush=True)  # noqa: T201
         else:
-            log.info("service ready", url=self.url, engine=engine.kind, model=engine.model, curl=command)
+            log.info(
+                "service ready",
+                url=self.url,
+                engine=engine.kind,
+                model=engine.model,
+                reads=engine.scripts,
+                curl=command,
+            )
 
     async def _watch(self) -> None:
         """Logs each change of the engine's and the layout's state."""

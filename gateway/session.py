@@ -56,6 +56,7 @@ class ReadingStats:
     warnings: list[str] = field(default_factory=list)
     _statuses: set[DocumentStatus] = field(default_factory=set)
     _has_blocks: bool = False
+    _is_refused: bool = False
 
     def add(self, page: ReadPage) -> None:
         self.usage = _add_usage(self.usage, page.usage)
@@ -63,16 +64,21 @@ class ReadingStats:
         self.warnings += page.result.warnings
         self._statuses.add(page.result.status)
         self._has_blocks |= bool(page.result.blocks)
+        self._is_refused |= page.is_refused
 
     @property
     def status(self) -> DocumentStatus:
         return combine_statuses(self._statuses)
 
-    def require_read(self) -> None:
-        """ServiceError 422 `document_unreadable` or 502 `recognition_failed` where nothing at all was read."""
-        if self.status != "failed":
+    def require_read(self, *, shows_warnings: bool = True) -> None:
+        """ServiceError 422 `document_unreadable`, `script_not_readable` or 502 `recognition_failed` where nothing at
+        all was read. `shows_warnings`: the answer has a place for them, where what the engine can't read is told.
+        """
+        if self.status != "failed" or (self._is_refused and shows_warnings):
             return
         reasons = "; ".join(self.warnings[:_MAX_REASONS])
+        if self._is_refused:
+            raise ServiceError(422, "script_not_readable", f"No text could be read: {reasons}")
         if self._has_blocks:
             raise ServiceError(502, "recognition_failed", f"No region could be read: {reasons}")
         raise ServiceError(422, "document_unreadable", f"No page could be read: {reasons}")

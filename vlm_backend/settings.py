@@ -106,13 +106,16 @@ class Settings(BaseSettings):
     embedded_language: str = Field(
         "auto",
         description="What the embedded engine reads. `auto`: the bundled model (Latin, Chinese, Japanese), and "
-        "Cyrillic where a model for it is on the machine; else `ru`, `uk`, `be`, `kk`, `ko`, `ar`, `el`, `th`, `hi`, …",
+        "Cyrillic where a model for it is on the machine or can be fetched; else `ru`, `uk`, `be`, `kk`, `ko`, `ar`, "
+        "`el`, `th`, `hi`, …",
     )
     embedded_model_dir: Path = Field(
         Path("var/models"), description="Folder of the embedded engine's models that are not bundled"
     )
     embedded_download: bool = Field(
-        True, description="Download models that `EMBEDDED_LANGUAGE` needs and `EMBEDDED_MODEL_DIR` lacks"
+        True,
+        description="Download models that `EMBEDDED_LANGUAGE` needs and `EMBEDDED_MODEL_DIR` lacks; for `auto`, "
+        "Tesseract's data for Cyrillic by apt",
     )
     embedded_threads: int = Field(
         0,

@@ -33,6 +33,7 @@ class VlmHealth(BaseModel):
     state_s: int = Field(description="Seconds in this state; while it starts, since the gateway's start")
     model: str | None
     engine: str | None
+    scripts: list[str] | None = Field(description="Scripts that it reads; null where the engine does not say")
     reason: str | None = Field(description="Why it is not ready")
 
 
@@ -155,6 +156,7 @@ def _vlm(engine: EngineMonitor) -> VlmHealth:
         state_s=int(engine.state_s),
         model=engine.model,
         engine=engine.kind,
+        scripts=None if engine.scripts is None else list(engine.scripts),
         reason=engine.reason,
     )
 

@@ -26,6 +26,7 @@ class _Logprobs(msgspec.Struct, gc=False):
 
 class _Message(msgspec.Struct, gc=False):
     content: str | None = None
+    refusal: str | None = None
 
 
 class _Choice(msgspec.Struct, gc=False):
@@ -57,6 +58,8 @@ class CompletionAccumulator:
 
     def __init__(self) -> None:
         self.text = ""
+        self.refusal = ""
+        """Why the engine did not read all of it, in its own words: OpenAI's field for that."""
         self.finish_reason: str | None = None
         self.prompt_tokens = 0
         self._completion_tokens = 0
@@ -100,6 +103,7 @@ class CompletionAccumulator:
         if message is None:
             raise garbled()
         self.text += message.content or ""
+        self.refusal += message.refusal or ""
         self.finish_reason = choice.finish_reason or self.finish_reason
         if choice.logprobs and choice.logprobs.content:
             self._mark([token.logprob for token in choice.logprobs.content])

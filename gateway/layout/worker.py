@@ -28,7 +28,7 @@ from gateway.workers import messages, sandbox  # noqa: E402
 
 sys.path.remove(ROOT)
 
-HEADLESS, WANTED = "opencv-python-headless", "opencv-contrib-python"
+HEADLESS, WANTED = "opencv-contrib-python-headless", "opencv-contrib-python"
 SIDE = 800
 GPU_PROVIDER = "CUDAExecutionProvider"
 

@@ -112,6 +112,11 @@ class EngineMonitor:
         return monotonic() - self._since
 
     @property
+    def scripts(self) -> tuple[str, ...] | None:
+        """The scripts that its model reads; None where the engine does not say."""
+        return next((model.scripts for model in self.models if model.id == self.model), None)
+
+    @property
     def grace_s(self) -> float:
         """How long calls wait for an engine that went away."""
         return self._settings.vlm_restart_grace_s or GRACE_S.get(self.kind, USUAL_GRACE_S)

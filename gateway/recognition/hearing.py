@@ -48,6 +48,8 @@ def reading_of(heard: Heard) -> Reading:
     answer, loop = heard.answer, heard.loop
     if loop:
         return _stopped(answer, loop)
+    if answer.refusal:
+        return _refused(answer)
     is_cut = answer.finish_reason == "length"
     return Reading(
         text=answer.text.strip(),
@@ -57,6 +59,21 @@ def reading_of(heard: Heard) -> Reading:
         prompt_tokens=answer.prompt_tokens,
         completion_tokens=answer.completion_tokens,
         error=f"The reading was cut off at {heard.limit or answer.completion_tokens} tokens." if is_cut else None,
+    )
+
+
+def _refused(answer: CompletionAccumulator) -> Reading:
+    """What the engine did read, or nothing, and its reason for the rest."""
+    text = answer.text.strip()
+    return Reading(
+        text=text,
+        status="truncated" if text else "failed",
+        confidence=answer.confidence() if text else None,
+        finish_reason=answer.finish_reason,
+        prompt_tokens=answer.prompt_tokens,
+        completion_tokens=answer.completion_tokens,
+        error=answer.refusal,
+        is_refused=True,
     )
 
 

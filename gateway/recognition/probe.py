@@ -28,12 +28,16 @@ CANARY_CROP = encode(np.full((PATCH, PATCH, 3), 255, dtype=np.uint8))
 
 
 class ServedModel(BaseModel):
-    """One name under which the engine offers its model, as in its `/v1/models`. `created`: Unix time, seconds."""
+    """One name under which the engine offers its model, as in its `/v1/models`. `created`: Unix time, seconds.
+
+    `scripts`: what it reads, where the engine says so: the embedded engine does.
+    """
 
     id: str
     owned_by: str | None = None
     created: int = 0
     max_model_len: int | None = None
+    scripts: tuple[str, ...] | None = None
 
     @property
     def kind(self) -> EngineKind:

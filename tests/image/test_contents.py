@@ -45,7 +45,7 @@ def test_the_bill_of_materials_of_vllm_stands_beside_that_of_the_gateway(gpu_ima
 
 def test_paddleocr_stands_in_an_environment_of_its_own(gpu_image: Rootfs, cpu_image: Rootfs) -> None:
     listed = components(gpu_image, "sbom-layout.json")
-    assert {"paddleocr", "opencv-python-headless"} <= listed
+    assert {"paddleocr", "opencv-contrib-python-headless"} <= listed
     assert not {"torch", "opencv-contrib-python"} & listed
     assert "paddleocr" not in components(gpu_image, "sbom.json")
     assert not (cpu_image.root / "opt" / "layout").exists()

@@ -60,7 +60,7 @@ def test_the_lock_installs_one_opencv_and_nothing_that_was_excluded() -> None:
     packages = re.findall(r"^([a-z0-9._-]+)==\S+(.*?)\\?$", lock, re.MULTILINE)
     installed = {name for name, marker in packages if "'never'" not in marker}
     excluded = (ROOT / "requirements" / "layout-excluded.txt").read_text(encoding="utf-8")
-    assert {name for name in installed if name.startswith("opencv")} == {"opencv-python-headless"}
+    assert {name for name in installed if name.startswith("opencv")} == {"opencv-contrib-python-headless"}
     assert not installed & {line for line in excluded.splitlines() if not line.startswith("#")}
     assert [name for name in installed if re.match(r"torch|vllm|paddlepaddle|nvidia-", name)] == []
     assert "://" not in lock

@@ -1,7 +1,8 @@
 """Which models read which language, and where they are found.
 
 The wheel's PP-OCRv6 reads Latin, Chinese and Japanese. PP-OCRv5 has models for other scripts, which RapidOCR downloads;
-for Cyrillic, Tesseract with Debian's `tesseract-ocr-rus` (and its siblings) serves where no PP-OCR model can be had.
+for Cyrillic, Tesseract with Debian's `tesseract-ocr-rus` (and its siblings) serves where no PP-OCR model can be had,
+and is fetched from there.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from vlm_backend.embedded.debian import FetchError, fetch_tessdata, package_of
 from vlm_backend.embedded.recognizers import LineRecognizer, PaddleRecognizer, TesseractRecognizer
 from vlm_backend.settings import Settings
 
@@ -25,6 +27,14 @@ OTHER_SCRIPTS = {
     "hi": "devanagari", "mr": "devanagari", "ne": "devanagari", "ta": "ta", "te": "te",
 }  # fmt: skip
 """Other languages that the bundled model can't read, to the name of PP-OCRv5's model."""
+
+BUNDLED_SCRIPTS = ("Latin", "Chinese", "Japanese")
+
+MODEL_SCRIPTS = {
+    "eslav": "Cyrillic", "cyrillic": "Cyrillic", "korean": "Korean", "arabic": "Arabic", "el": "Greek", "th": "Thai",
+    "devanagari": "Devanagari", "ta": "Tamil", "te": "Telugu",
+}  # fmt: skip
+"""PP-OCRv5's models to the script that each reads beside Latin."""
 
 TESSERACT = {
     "ru": "rus", "uk": "ukr", "be": "bel", "bg": "bul", "sr": "srp", "mk": "mkd", "kk": "kaz", "ky": "kir",
@@ -46,15 +56,20 @@ class ModelMissing(Exception):
 @dataclass(frozen=True, slots=True)
 class Recognizers:
     """`main` reads every line; `cyrillic`, if any, what it can't. `sure`: the user said that the text is Cyrillic.
+    `judge` is the bundled model where `main` is another one, which can't tell scripts.
 
-    `model` is the id that `/v1/models` shows. `warnings` say what was asked for and can't be had.
+    `model` is the id that `/v1/models` shows; `scripts` name what can be read. `warnings` say what was asked for and
+    can't be had; `missing` is the language of Tesseract's data that would help.
     """
 
     main: LineRecognizer
     model: str
+    scripts: tuple[str, ...] = BUNDLED_SCRIPTS
     cyrillic: LineRecognizer | None = None
     sure: bool = False
     warnings: tuple[str, ...] = ()
+    missing: str | None = None
+    judge: LineRecognizer | None = None
 
 
 def load_recognizers(settings: Settings) -> Recognizers:
@@ -68,8 +83,27 @@ def load_recognizers(settings: Settings) -> Recognizers:
     try:
         cyrillic, name = _cyrillic(language, settings)
     except ModelMissing as missing:
-        return Recognizers(main, BUNDLED_MODEL, warnings=(str(missing),))
-    return Recognizers(main, f"{BUNDLED_MODEL}+{name}", cyrillic, sure=language != "auto")
+        return Recognizers(main, BUNDLED_MODEL, warnings=(str(missing),), missing=TESSERACT[_asked(language)])
+    first, *others = BUNDLED_SCRIPTS
+    scripts = (first, "Cyrillic", *others)
+    return Recognizers(main, f"{BUNDLED_MODEL}+{name}", scripts, cyrillic, sure=language != "auto")
+
+
+async def fetch_cyrillic(language: str, settings: Settings) -> None:
+    """Gets Tesseract's data for `language` (its own name) into the model folder; raises ModelMissing."""
+    try:
+        await fetch_tessdata(language, settings.embedded_model_dir.absolute())
+    except FetchError as error:
+        raise ModelMissing(
+            f"Cyrillic text can't be read: {package_of(language)} could not be fetched ({error}). Install it (Debian, "
+            f"Ubuntu: apt-get install {package_of(language)}) or put {language}.traineddata into EMBEDDED_MODEL_DIR; "
+            "the next start tries again"
+        ) from error
+
+
+def _asked(language: str) -> str:
+    """The language that stands for Cyrillic where none was named."""
+    return "ru" if language == "auto" else language
 
 
 def _unknown(language: str) -> tuple[str, ...]:
@@ -85,14 +119,16 @@ def _unknown(language: str) -> tuple[str, ...]:
 
 def _other_script(script: str, settings: Settings) -> Recognizers:
     try:
-        return Recognizers(_paddle(script, settings, settings.embedded_download), f"pp-ocrv5-{script}")
+        main = _paddle(script, settings, settings.embedded_download)
+        scripts = ("Latin", MODEL_SCRIPTS[script])
+        return Recognizers(main, f"pp-ocrv5-{script}", scripts, judge=PaddleRecognizer({}))
     except ModelMissing as missing:
         return Recognizers(PaddleRecognizer({}), BUNDLED_MODEL, warnings=(str(missing),))
 
 
 def _cyrillic(language: str, settings: Settings) -> tuple[LineRecognizer, str]:
     """PP-OCRv5's model, or Tesseract's. `auto` takes what is on the machine and downloads nothing."""
-    asked = "ru" if language == "auto" else language
+    asked = _asked(language)
     script = CYRILLIC[asked]
     try:
         return _paddle(script, settings, settings.embedded_download and language != "auto"), f"pp-ocrv5-{script}"
@@ -102,7 +138,7 @@ def _cyrillic(language: str, settings: Settings) -> tuple[LineRecognizer, str]:
         except ModelMissing as tesseract_missing:
             raise ModelMissing(
                 f"Cyrillic text can't be read: {paddle_missing}; {tesseract_missing}. "
-                f"On Debian or Ubuntu, `apt-get install tesseract-ocr-{TESSERACT[asked]}` is enough"
+                f"On Debian or Ubuntu, `apt-get install {package_of(TESSERACT[asked])}` is enough"
             ) from None
 
 

@@ -14,7 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from vlm_backend.embedded.recognizers import LineText
 
 OWNER = "paddleocr-vl-service"
-FinishReason = Literal["stop", "length"]
+FinishReason = Literal["stop", "length", "content_filter"]
+"""`content_filter` is OpenAI's word for an answer that lacks something: here the text whose script no model reads."""
 
 
 class ImageUrl(BaseModel):
@@ -116,19 +117,22 @@ def tokens(pieces: Sequence[LineText]) -> list[Token]:
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """A finished answer, cut at `limit` tokens as vLLM cuts it."""
+    """A finished answer, cut at `limit` tokens as vLLM cuts it. `refusal` says what the picture holds besides, and why
+    that was not read, in OpenAI's field for it; None where all was read."""
 
     model: str
     tokens: Sequence[Token]
     finish_reason: FinishReason
     id: str
     created: int
+    refusal: str | None
 
     @classmethod
-    def of(cls, model: str, read: Sequence[Token], limit: int | None) -> Completion:
-        cut = limit is not None and len(read) > limit
-        kept = read[:limit] if cut else read
-        return cls(model, kept, "length" if cut else "stop", f"chatcmpl-{uuid.uuid4().hex}", int(time.time()))
+    def of(cls, model: str, read: Sequence[Token], limit: int | None, refusal: str | None = None) -> Completion:
+        is_cut = limit is not None and len(read) > limit
+        finish_reason: FinishReason = "length" if is_cut else "content_filter" if refusal else "stop"
+        name = f"chatcmpl-{uuid.uuid4().hex}"
+        return cls(model, read[:limit] if is_cut else read, finish_reason, name, int(time.time()), refusal)
 
     @property
     def text(self) -> str:
@@ -143,17 +147,20 @@ class Completion:
     def body(self, logprobs: bool) -> dict[str, Any]:
         choice = {
             "index": 0,
-            "message": {"role": "assistant", "content": self.text},
+            "message": {"role": "assistant", "content": self.text, "refusal": self.refusal},
             "logprobs": _logprobs(self.tokens, logprobs),
             "finish_reason": self.finish_reason,
         }
         return {**self._head("chat.completion"), "choices": [choice], "usage": self.usage}
 
     def chunks(self, logprobs: bool, include_usage: bool) -> Iterator[dict[str, Any]]:
-        """The answer as a stream: a role, one chunk a row of text, the finish reason, the usage if asked for."""
+        """The answer as a stream: a role, one chunk a row of text, the refusal if any, the finish reason, the usage if
+        asked for."""
         yield self._chunk({"role": "assistant", "content": ""}, None, None)
         for row in _rows(self.tokens):
             yield self._chunk({"content": "".join(token.text for token in row)}, _logprobs(row, logprobs), None)
+        if self.refusal:
+            yield self._chunk({"refusal": self.refusal}, None, None)
         yield self._chunk({}, None, self.finish_reason)
         if include_usage:
             yield {**self._head("chat.completion.chunk"), "choices": [], "usage": self.usage}
@@ -183,5 +190,7 @@ def _rows(read: Sequence[Token]) -> Iterator[list[Token]]:
         yield row
 
 
-def model_list(model: str, created: int) -> dict[str, Any]:
-    return {"object": "list", "data": [{"id": model, "object": "model", "created": created, "owned_by": OWNER}]}
+def model_list(models: Sequence[str], created: int, scripts: Sequence[str]) -> dict[str, Any]:
+    """All names of the one model. `scripts` is an addition to OpenAI's list: what it reads."""
+    common = {"object": "model", "created": created, "owned_by": OWNER, "scripts": list(scripts)}
+    return {"object": "list", "data": [{"id": name, **common} for name in models]}

@@ -15,6 +15,7 @@ from textlines.paragraphs import paragraphs, rows, split_paragraphs
 from vlm_backend.embedded.languages import Recognizers
 from vlm_backend.embedded.recognizers import LineText
 from vlm_backend.embedded.scripts import read_cyrillic
+from vlm_backend.embedded.unread import ScriptGuess, is_unread
 
 MIN_LONG_SIDE = 320  # crops are small: nothing is gained by looking at them larger than their glyphs need
 MIN_CONFIDENCE = 0.5  # below it a line is noise, RapidOCR's own default
@@ -28,11 +29,13 @@ class Cancelled(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ReadLine:
-    """A text line in place: `box` in pixels of the crop."""
+    """A text line in place: `box` in pixels of the crop. `unread`: its script, where that is none that a model reads;
+    `text` is worth nothing then."""
 
     box: Box
     text: LineText
     upside_down: bool = False
+    unread: ScriptGuess | None = None
 
 
 class CropReader:
@@ -54,18 +57,35 @@ class CropReader:
 
         cuts = [cut_line(pixels, line.quad) for line in lines]
         main = self._texts(cuts, check)
-        texts = self._with_cyrillic(cuts, main, check)
+        unread = [self._unread(*seen) for seen in zip(lines, cuts, main, strict=True)]
+        texts = self._with_cyrillic(cuts, main, unread, check)
         # A line that proved to be Cyrillic stands upright; the main model's view of it turned would be worth nothing.
         doubtful = [index for index, text in enumerate(texts) if text is main[index] and text.confidence < DOUBTFUL]
         turned = self._texts([np.ascontiguousarray(cuts[index][::-1, ::-1]) for index in doubtful], check)
         upside_down = {
             i: text for i, text in zip(doubtful, turned, strict=True) if text.confidence > texts[i].confidence
         }
+        for index, text in upside_down.items():
+            if text.confidence >= DOUBTFUL:  # so sure that what it looked like upright means nothing
+                unread[index] = None
         read = (
-            ReadLine(line.box, upside_down.get(index, texts[index]), index in upside_down)
+            ReadLine(line.box, upside_down.get(index, texts[index]), index in upside_down, unread[index])
             for index, line in enumerate(lines)
         )
-        return [line for line in read if line.text.text and line.text.confidence >= MIN_CONFIDENCE]
+        return [line for line in read if line.unread or (line.text.text and line.text.confidence >= MIN_CONFIDENCE)]
+
+    def _unread(self, line: TextLine, cut: Pixels, text: LineText) -> ScriptGuess | None:
+        """The script of a line that no model reads; None for what was read, and for what is no text."""
+        guess = text.script
+        if guess is None and self._recognizers.judge and text.confidence < DOUBTFUL:
+            guess = self._recognizers.judge(cut).script
+        if guess is None:
+            return None
+        shape = cut.shape[0], cut.shape[1]
+        x1, y1, x2, y2 = line.box
+        is_vertical, readable = y2 - y1 >= VERTICAL * (x2 - x1), self._recognizers.scripts
+        is_beyond = is_unread(text.text, text.confidence, guess, shape, readable, is_vertical=is_vertical)
+        return guess if is_beyond else None
 
     def _texts(self, cuts: Sequence[Pixels], check: Callable[[], None]) -> list[LineText]:
         texts = []
@@ -75,10 +95,23 @@ class CropReader:
         return texts
 
     def _with_cyrillic(
-        self, cuts: Sequence[Pixels], texts: list[LineText], check: Callable[[], None]
+        self,
+        cuts: Sequence[Pixels],
+        texts: list[LineText],
+        unread: Sequence[ScriptGuess | None],
+        check: Callable[[], None],
     ) -> list[LineText]:
+        """Lines of a third script stay as they are: the Cyrillic model would find look-alikes in them, too."""
         cyrillic = self._recognizers.cyrillic
-        return texts if cyrillic is None else read_cyrillic(cuts, texts, cyrillic, self._recognizers.sure, check)
+        if cyrillic is None:
+            return texts
+        known = [index for index, guess in enumerate(unread) if guess is None]
+        lines, first = [cuts[index] for index in known], [texts[index] for index in known]
+        result = list(texts)
+        second = read_cyrillic(lines, first, cyrillic, self._recognizers.sure, check)
+        for index, text in zip(known, second, strict=True):
+            result[index] = text
+        return result
 
 
 def in_order(lines: Sequence[ReadLine]) -> list[list[list[ReadLine]]]:

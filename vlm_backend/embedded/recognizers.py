@@ -10,14 +10,17 @@ from typing import Any, Protocol
 import numpy as np
 
 from textlines.detection import Pixels
+from vlm_backend.embedded.unread import ScriptGuess, guess_script
 
 
 @dataclass(frozen=True, slots=True)
 class LineText:
-    """`confidences` has one value, 0 to 1, for each character of `text`."""
+    """`confidences` has one value, 0 to 1, for each character of `text`. `script`: what the strokes look like, where
+    the recogniser can tell."""
 
     text: str
     confidences: tuple[float, ...]
+    script: ScriptGuess | None = None
 
     @property
     def confidence(self) -> float:
@@ -31,10 +34,13 @@ class LineRecognizer(Protocol):
 
 
 class PaddleRecognizer:
-    """PP-OCR's CTC recogniser through RapidOCR. `params` are RapidOCR's for its `Rec` stage."""
+    """PP-OCR's CTC recogniser through RapidOCR. `params` are RapidOCR's for its `Rec` stage; without any it is the
+    bundled model, which tells scripts, too."""
 
     def __init__(self, params: dict[str, Any]) -> None:
         from rapidocr import RapidOCR
+
+        self._local = threading.local()
 
         self._recognize: Any = RapidOCR(
             params={
@@ -52,22 +58,32 @@ class PaddleRecognizer:
             }
         )
         self(np.full((48, 96, 3), 255, dtype=np.uint8))  # RapidOCR loads (and downloads) at the first call only
+        if not params:
+            self._run_model = self._recognize.text_rec.session
+            self._recognize.text_rec.session = self._run_and_note
 
     def __call__(self, line: Pixels) -> LineText:
         found = self._recognize(np.ascontiguousarray(line[:, :, ::-1]))
+        script = getattr(self._local, "script", None)
         if not found.txts:
-            return LineText("", ())
+            return LineText("", (), script)
         words = found.word_results[0]
         confidences = tuple(float(value) for value in words.confs) if words is not None and words.confs else ()
-        return _trimmed(found.txts[0], confidences, float(found.scores[0]))
+        return _trimmed(found.txts[0], confidences, float(found.scores[0]), script)
+
+    def _run_and_note(self, lines: Any) -> Any:  # noqa: ANN401 (arrays of RapidOCR's)
+        """RapidOCR keeps a line's probabilities to itself, and drops lines that it is not sure of."""
+        probabilities = self._run_model(lines)
+        self._local.script = guess_script(probabilities[0])
+        return probabilities
 
 
-def _trimmed(text: str, confidences: tuple[float, ...], score: float) -> LineText:
+def _trimmed(text: str, confidences: tuple[float, ...], score: float, script: ScriptGuess | None) -> LineText:
     """Without the white space at both ends; the line's score stands for characters that have none of their own."""
     if len(confidences) != len(text):
         confidences = (score,) * len(text)
     start, end = len(text) - len(text.lstrip()), len(text.rstrip())
-    return LineText(text[start:end], confidences[start:end])
+    return LineText(text[start:end], confidences[start:end], script)
 
 
 MAX_WIDTH = 32_000  # Tesseract refuses images of 2^15 pixels and more

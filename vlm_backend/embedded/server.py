@@ -48,8 +48,8 @@ async def chat_completions(request: Request, body: ChatRequest) -> Response:
     _check(body, engine)
     gone = threading.Event()
     reading = engine.read(partial(decode_image, body.images[0]), body.prompt, gone)
-    pieces = await _unless_gone(request, gone, reading)
-    completion = Completion.of(engine.model, tokens(pieces), body.token_limit)
+    answer = await _unless_gone(request, gone, reading)
+    completion = Completion.of(body.model or engine.model, tokens(answer.pieces), body.token_limit, answer.refusal)
     if not body.stream:
         return JSONResponse(completion.body(bool(body.logprobs)))
     chunks = completion.chunks(bool(body.logprobs), body.stream_options.include_usage)
@@ -60,13 +60,14 @@ async def models(request: Request) -> dict[str, Any]:
     engine: EmbeddedEngine = request.app.state.engine
     if engine.state != "ready":
         raise ApiError(503, str(engine.reason), "ServiceUnavailableError")
-    return model_list(engine.model, request.app.state.created)
+    return model_list(engine.models, request.app.state.created, engine.scripts)
 
 
 async def health(request: Request) -> Response:
     engine: EmbeddedEngine = request.app.state.engine
     status = 200 if engine.state == "ready" else 503
-    body = {"status": engine.state, "reason": engine.reason, "model": engine.model, "warnings": engine.warnings}
+    body: dict[str, Any] = {"status": engine.state, "reason": engine.reason, "model": engine.model}
+    body |= {"scripts": engine.scripts, "warnings": engine.warnings}
     return JSONResponse(body, status)
 
 
@@ -89,13 +90,13 @@ async def _load(engine: EmbeddedEngine) -> None:
     if engine.state != "ready":
         log("engine failed", level=logging.ERROR, reason=engine.reason)
         return
-    log("engine ready", model=engine.model, seconds=round(time.monotonic() - start, 1))
+    log("engine ready", model=engine.model, reads=", ".join(engine.scripts), seconds=round(time.monotonic() - start, 1))
     for warning in engine.warnings:
         log(warning, level=logging.WARNING)
 
 
 def _check(body: ChatRequest, engine: EmbeddedEngine) -> None:
-    if engine.state == "ready" and body.model not in (None, engine.model):
+    if engine.state == "ready" and body.model not in (None, *engine.models):
         raise ApiError(404, f"The model `{body.model}` does not exist.", "NotFoundError", "model")
     if len(body.images) != 1:
         raise ApiError(400, f"one image is needed, {len(body.images)} were given", "BadRequestError", "messages")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from pydantic import TypeAdapter
@@ -22,6 +22,7 @@ _MEDIA_TYPES: Mapping[Format, str] = {
     "html": "text/html; charset=utf-8",
     "text": "text/plain; charset=utf-8",
 }
+_MAX_HEADER = 2000
 _PAGE = TypeAdapter(PageResult)
 _DOCUMENT = TypeAdapter(DocumentResult)
 
@@ -45,8 +46,10 @@ async def read_document(session: DocumentSession, params: RequestOptions) -> Chu
     else:
         await _add_each_page(session, body)
     result = session.summarize(session.finish())
-    session.stats.require_read()
+    session.stats.require_read(shows_warnings=kind == "json")
     headers = {"X-OCR-ID": result.id, "X-OCR-Status": result.status, "Content-Type": _MEDIA_TYPES[kind]}
+    if result.warnings and kind != "json":
+        headers["X-OCR-Warnings"] = _warnings_header(result.warnings)
     if kind == "html":
         headers["Content-Security-Policy"] = f"{POLICY}; sandbox"
     return ChunkedResponse(list(body.pieces(result)), headers)
@@ -84,6 +87,12 @@ def _create_body(kind: Format, session: DocumentSession, params: RequestOptions)
     # Pictures stay bare keys, as in PaddleOCR-VL's Markdown, unless the client said how it wants them.
     shows_images = params.images is not None
     return _Written(lambda page, images: render_markdown(page.markdown, images if shows_images else {}))
+
+
+def _warnings_header(warnings: Sequence[str]) -> str:
+    """The first warnings as a header's value, which is printable ASCII and short: proxies bound it."""
+    told = "; ".join(warnings)[:_MAX_HEADER]
+    return "".join(character if " " <= character <= "~" else "?" for character in told)
 
 
 class _Json:

@@ -130,7 +130,7 @@ class ChatRequest(_Strict):
         return self.max_completion_tokens or self.max_tokens
 
 
-FinishReason = Literal["stop", "length"]
+FinishReason = Literal["stop", "length", "content_filter"]
 
 
 class TokenAlternative(BaseModel):
@@ -156,13 +156,16 @@ class CompletionUsage(BaseModel):
 class AnswerMessage(BaseModel):
     role: Literal["assistant"]
     content: str | None = Field(description="What the model read", examples=["Invoice No. 17"])
+    refusal: str | None = Field(None, description="What of the picture no loaded model reads, and what would help")
 
 
 class Choice(BaseModel):
     index: int
     message: AnswerMessage
     logprobs: Logprobs | None = None
-    finish_reason: FinishReason = Field(description="`length`: cut off at the token limit or the context's end")
+    finish_reason: FinishReason = Field(
+        description="`length`: cut off at the token limit or the context's end; `content_filter`: `refusal` says why"
+    )
 
 
 class ChatCompletion(BaseModel):
@@ -179,6 +182,7 @@ class ChatCompletion(BaseModel):
 class Delta(BaseModel):
     role: Literal["assistant"] | None = None
     content: str | None = None
+    refusal: str | None = None
 
 
 class ChunkChoice(BaseModel):

@@ -17,7 +17,13 @@ def test_health_names_every_part(served: Gateway) -> None:
     assert (health["status"], health["reasons"]) == ("healthy", [])
     assert (health["paddleocr"], health["s3_storage"]) == ("ready", "not_configured")
     assert health["vlm"].pop("state_s") < 600
-    assert health["vlm"] == {"state": "ready", "model": "stub-model", "engine": "embedded", "reason": None}
+    assert health["vlm"] == {
+        "state": "ready",
+        "model": "stub-model",
+        "engine": "embedded",
+        "reason": None,
+        "scripts": None,
+    }
     assert health["output_dir"]["writable"]
     assert health["temp_dir"]["writable"]
     assert health["self_check"]["state"] == "passed"

@@ -243,7 +243,7 @@ def test_the_environment_has_one_opencv_which_is_headless() -> None:
     )
     said = subprocess.run([layout_python(), "-c", question], capture_output=True, text=True, timeout=300, check=True)
     names, gui = said.stdout.splitlines()
-    assert names == "opencv-python-headless"
+    assert names == "opencv-contrib-python-headless"
     assert "NONE" in gui
 
 

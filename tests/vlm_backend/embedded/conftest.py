@@ -43,7 +43,8 @@ def data_url(crop: Pixels) -> str:
 
 @pytest.fixture(scope="session")
 def engine_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    settings = Settings(embedded_model_dir=tmp_path_factory.mktemp("models"), _env_file=None)
+    folder = tmp_path_factory.mktemp("models")
+    settings = Settings(embedded_model_dir=folder, embedded_download=False, _env_file=None)
     with serving(create_app(settings), "127.0.0.1", free_port()) as url:
         wait_until(lambda: httpx.get(f"{url}/health").status_code == 200, "the engine's readiness")
         yield url

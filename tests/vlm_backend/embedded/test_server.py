@@ -174,7 +174,9 @@ def test_another_model_is_not_found(client: OpenAI) -> None:
 
 
 def test_a_full_engine_says_so_and_serves_what_it_took(tmp_path: Path) -> None:
-    settings = Settings(embedded_model_dir=tmp_path, embedded_queue=1, embedded_threads=1, _env_file=None)
+    settings = Settings(
+        embedded_model_dir=tmp_path, embedded_queue=1, embedded_threads=1, embedded_download=False, _env_file=None
+    )
     crop = data_url(pixels("article-en.png"))
     content = [{"type": "image_url", "image_url": {"url": crop}}, {"type": "text", "text": "OCR:"}]
     body = {"messages": [{"role": "user", "content": content}]}
@@ -191,7 +193,7 @@ def test_a_full_engine_says_so_and_serves_what_it_took(tmp_path: Path) -> None:
 
 
 def test_a_client_that_leaves_frees_the_engine(tmp_path: Path) -> None:
-    settings = Settings(embedded_model_dir=tmp_path, embedded_threads=1, _env_file=None)
+    settings = Settings(embedded_model_dir=tmp_path, embedded_threads=1, embedded_download=False, _env_file=None)
     content = [{"type": "image_url", "image_url": {"url": data_url(np.vstack([pixels("article-en.png")] * 4))}}]
     body = {"messages": [{"role": "user", "content": [*content, {"type": "text", "text": "OCR:"}]}]}
     with serving(create_app(settings), "127.0.0.1", free_port()) as url:

@@ -1,0 +1,148 @@
+"""Tesseract's language data from Debian's or Ubuntu's packages, fetched as an ordinary user.
+
+apt keeps its lists and caches in a folder of ours, so nothing on the machine changes and root is not needed. It checks
+the package against the lists that the distribution has signed. The data appears in the model folder whole or not at
+all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import shutil
+import signal
+import tempfile
+import time
+from pathlib import Path
+
+PREFIX = ".tessdata-"
+ABANDONED_S = 3600
+"""Older work folders are those of an engine that was killed while it fetched."""
+TIMEOUT_S = 300.0
+_SMALL_UPDATE = (
+    "Acquire::Languages=none",
+    "Acquire::Retries=1",
+    "Acquire::IndexTargets::deb-src::Sources::DefaultEnabled=false",
+    "Acquire::IndexTargets::deb::DEP-11::DefaultEnabled=false",
+    "Acquire::IndexTargets::deb::CNF::DefaultEnabled=false",
+    # What the machine's administrator runs after an update is not ours to run.
+    "APT::Update::Pre-Invoke=",
+    "APT::Update::Post-Invoke=",
+    "APT::Update::Post-Invoke-Success=",
+)
+"""Of the indexes only those of packages."""
+
+
+class FetchError(Exception):
+    """The data can't be had this way; the message is a clause that says why."""
+
+
+def package_of(language: str) -> str:
+    """The package that holds the data of a language by Tesseract's name."""
+    return f"tesseract-ocr-{language.replace('_', '-')}"
+
+
+async def fetch_tessdata(language: str, folder: Path) -> Path:
+    """Puts `<language>.traineddata` into `folder` and gives its path; raises FetchError. Cancelling ends apt, too."""
+    if shutil.which("apt-get") is None or shutil.which("dpkg-deb") is None:
+        raise FetchError("this machine has no apt-get")
+    try:
+        work = await asyncio.to_thread(_work_folder, folder)
+    except OSError as error:
+        raise FetchError(f"{folder} can't be written ({error.strerror})") from error
+    try:
+        async with asyncio.timeout(TIMEOUT_S):
+            package = await _download(package_of(language), work)
+            await _require("dpkg-deb", "-x", str(package), str(work / "content"), folder=work)
+            return await asyncio.to_thread(_put_in_place, work / "content", f"{language}.traineddata", folder)
+    except TimeoutError:
+        raise FetchError(f"apt-get was not done after {TIMEOUT_S:.0f} s") from None
+    except OSError as error:
+        raise FetchError(f"{folder} can't be written ({error.strerror})") from error
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def _work_folder(folder: Path) -> Path:
+    """A new folder beside the data, so that a rename puts it in place; what others have left behind goes."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for old in folder.glob(f"{PREFIX}*"):
+        with contextlib.suppress(OSError):
+            if time.time() - old.stat().st_mtime > ABANDONED_S:
+                shutil.rmtree(old, ignore_errors=True)
+    work = Path(tempfile.mkdtemp(prefix=PREFIX, dir=folder))
+    for part in ("state/lists/partial", "cache/archives/partial"):
+        (work / part).mkdir(parents=True)
+    return work
+
+
+async def _download(package: str, work: Path) -> Path:
+    """The package's file, by the lists that the machine has, else by new ones."""
+    cache = f"Dir::Cache={work / 'cache'}"
+    with contextlib.suppress(FetchError):
+        return await _download_listed(package, work, cache)
+    own = (cache, f"Dir::State={work / 'state'}", *_SMALL_UPDATE)
+    _, complaint = await _run("apt-get", *_options(*own), "update", folder=work)
+    try:
+        # Whether the update failed says little: one list of another vendor that can't be had is enough for that.
+        return await _download_listed(package, work, *own)
+    except FetchError as error:
+        raise FetchError(complaint or str(error)) from error
+
+
+async def _download_listed(package: str, work: Path, *settings: str) -> Path:
+    await _require("apt-get", *_options(*settings), "download", package, folder=work)
+    file = await asyncio.to_thread(lambda: next(work.glob("*.deb"), None))
+    if file is None:
+        raise FetchError("apt-get gave no package")
+    return file
+
+
+def _options(*settings: str) -> list[str]:
+    # As root, apt would have the user _apt download, who may not write into the folder.
+    everywhere = ("Debug::NoLocking=1", "APT::Sandbox::User=root")
+    return ["-q", *(part for setting in (*everywhere, *settings) for part in ("-o", setting))]
+
+
+def _put_in_place(content: Path, name: str, folder: Path) -> Path:
+    found = next(content.rglob(name), None)
+    if found is None:
+        raise FetchError(f"the package holds no {name}")
+    found.chmod(0o644)
+    return found.replace(folder / name)
+
+
+async def _require(*command: str, folder: Path) -> None:
+    """Runs a program to its end; raises FetchError where it fails."""
+    code, complaint = await _run(*command, folder=folder)
+    if code:
+        raise FetchError(complaint or f"{command[0]} ended with code {code}")
+
+
+async def _run(*command: str, folder: Path) -> tuple[int, str]:
+    """Runs a program to its end and gives its code and its first complaint, "" for none. Cancelling kills it."""
+    process = await asyncio.create_subprocess_exec(
+        *command,
+        cwd=folder,
+        env={**os.environ, "LC_ALL": "C"},
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
+        start_new_session=True,
+    )
+    try:
+        _, errors = await process.communicate()
+    except asyncio.CancelledError:
+        with contextlib.suppress(OSError):
+            os.killpg(process.pid, signal.SIGKILL)
+        await process.wait()
+        raise
+    return process.returncode or 0, _complaint(errors.decode(errors="replace"))
+
+
+def _complaint(errors: str) -> str:
+    """The first of apt's errors and warnings that tells why a list or a package could not be had."""
+    lines = [line.removeprefix("E: ").removeprefix("W: ").strip() for line in errors.splitlines()]
+    told = [line for line in lines if line and "unsandboxed" not in line and "command line option" not in line]
+    return " ".join((told or [""])[0].split())
