@@ -14,9 +14,10 @@ from openai import OpenAI
 
 from gateway.app import create_app
 from gateway.settings import Settings
+from tests.support.asgi import serving
 from tests.support.script_pages import script_page
 from tests.support.stub_engine import free_port
-from tests.support.waiting import eventually, serving
+from tests.support.waiting import LONG_WAIT_S, wait_until
 from vlm_backend.embedded import languages
 from vlm_backend.embedded.server import create_app as create_engine
 from vlm_backend.settings import Settings as EngineSettings
@@ -28,7 +29,6 @@ REMEDIES = {
     "Hebrew": "VLM_ENGINE=vllm",
     "Arabic": "EMBEDDED_LANGUAGE=ar",
 }
-START_S = 180
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,11 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
         patch.setattr(languages, "TESSDATA_FOLDERS", ())
         patch.delenv("TESSDATA_PREFIX", raising=False)
         with serving(create_engine(own), "127.0.0.1", free_port()) as engine:
-            eventually(lambda: httpx.get(f"{engine}/health").status_code == 200, "the engine's readiness", START_S)
+            wait_until(
+                lambda: httpx.get(f"{engine}/health").status_code == 200,
+                "the engine's readiness",
+                ceiling_s=LONG_WAIT_S,
+            )
             yield from _gateway(folder, engine)
 
 
@@ -58,9 +62,9 @@ def _gateway(folder: Path, engine: str) -> Iterator[httpx.Client]:
     )
     with (
         serving(create_app(settings), settings.host, settings.port) as url,
-        httpx.Client(base_url=url, timeout=START_S) as client,
+        httpx.Client(base_url=url, timeout=LONG_WAIT_S) as client,
     ):
-        eventually(lambda: client.get("/readyz").status_code == 200, "the gateway's readiness", START_S)
+        wait_until(lambda: client.get("/readyz").status_code == 200, "the gateway's readiness", ceiling_s=LONG_WAIT_S)
         yield client
 
 
