@@ -17,6 +17,7 @@ from gateway.model import Region
 from tests.clients.recorder import TRANSCRIPT, note, recorded
 from tests.support import server
 from tests.support.server import Gateway, gateway
+from tests.support.waiting import WAIT_S
 
 FOLDER = Path(__file__).parent
 ROOT = FOLDER.parents[1]
@@ -68,7 +69,7 @@ def run(environment: str, program: str, *arguments: str) -> Any:  # noqa: ANN401
         "", f"== {os.environ['PYTEST_CURRENT_TEST'].partition('::')[2]}", f"   {program} with {_versions(environment)}"
     )
     command = [str(folder / "bin" / "python"), str(FOLDER / program), *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, env=names)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=WAIT_S, check=False, env=names)
     assert done.returncode == 0, done.stderr[-3000:]
     printed = done.stdout.splitlines()[-1]
     note(f"  = {printed}")

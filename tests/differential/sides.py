@@ -23,6 +23,7 @@ from tests.differential.cases import Case, Sheet
 from tests.differential.recording import Call, Recorder
 from tests.support.fakes import FakeLayout
 from tests.support.server import gateway
+from tests.support.waiting import WAIT_S
 
 FOLDER = Path(__file__).parent
 PREDICT = {
@@ -114,7 +115,7 @@ def ask_ours(client: httpx.Client, layout: RecordedLayout, recorder: Recorder, c
     layout.sheets = case.sheets
     recorder.begin(case)
     body = {"file": base64.b64encode(_file(case)).decode(), "visualize": False, **case.fields}
-    answer = client.post("/layout-parsing", json=body, timeout=120).json()
+    answer = client.post("/layout-parsing", json=body, timeout=WAIT_S).json()
     if answer["errorCode"]:
         return Outcome(recorder.calls(), error=answer["errorMsg"])
     found = answer["result"]["layoutParsingResults"]

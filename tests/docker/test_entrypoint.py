@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.supervision.support import ROOT, program
+from tests.support.waiting import WAIT_S
 
 REPORT = 'echo "arguments: $*"; env'
 
@@ -33,7 +34,7 @@ def enter(root: Path, *arguments: str, **names: str) -> subprocess.CompletedProc
         cwd=root.parent,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=WAIT_S,
         check=True,
     )
 

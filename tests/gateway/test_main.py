@@ -13,8 +13,9 @@ import httpx
 import uvicorn
 
 from gateway.__main__ import Server
-from tests.support.server import eventually, gateway
+from tests.support.server import gateway
 from tests.support.stub_engine import free_port
+from tests.support.waiting import wait_until
 
 
 def test_from_the_signal_on_the_service_is_not_ready(tmp_path: Path) -> None:
@@ -47,7 +48,7 @@ def test_it_answers_without_an_engine_and_stops_on_sigterm(tmp_path: Path) -> No
             return False
 
     try:
-        eventually(is_alive, "the first answer", 60)
+        wait_until(is_alive, "the first answer")
         assert httpx.get(f"http://127.0.0.1:{port}/readyz").status_code == 503
     finally:
         process.send_signal(signal.SIGTERM)

@@ -20,8 +20,9 @@ from gateway.parts import Parts
 from gateway.pipeline import PAGES_AHEAD, read_pages
 from gateway.recognition.fairness import BATCH, Caller
 from tests.support.fakes import FakeDocument, FakeLayout, blank, text_regions
-from tests.support.parts import eventually, parts_for
+from tests.support.parts import parts_for
 from tests.support.stub_engine import Reply, StubEngine, StubRequest
+from tests.support.waiting import eventually
 from vlm_backend.settings import Settings as TierSettings
 from vlm_backend.status import TierStatus, write_status
 

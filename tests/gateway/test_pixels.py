@@ -13,8 +13,9 @@ from gateway.pipeline import read_pages
 from gateway.pixels import PixelStage
 from gateway.recognition.fairness import BATCH, INTERACTIVE, Urgency
 from tests.support.fakes import FakeDocument, FakeLayout, blank, text_regions
-from tests.support.parts import eventually, parts_for, settings_for
+from tests.support.parts import parts_for, settings_for
 from tests.support.stub_engine import Reply, StubEngine
+from tests.support.waiting import eventually
 
 
 @pytest.fixture

@@ -14,8 +14,8 @@ from gateway.parts import Parts, create_parts
 from gateway.selfcheck import SelfCheck
 from gateway.settings import Settings
 from tests.support.fakes import FakeLayout, text_regions
-from tests.support.parts import eventually
 from tests.support.stub_engine import Reply, StubEngine
+from tests.support.waiting import eventually
 
 
 @pytest.fixture

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from tests.support.server import eventually, gateway
+from tests.support.server import gateway
 from tests.support.stub_engine import Reply
+from tests.support.waiting import wait_until
 
 
 def events(logs: list[Any], name: str) -> list[dict[str, Any]]:
@@ -19,7 +20,7 @@ def events(logs: list[Any], name: str) -> list[dict[str, Any]]:
 def test_the_log_tells_folders_engine_and_the_line_to_try(tmp_path: Path) -> None:
     (tmp_path / "output").write_text("a file where the folder should be")
     with capture_logs() as logs, gateway(tmp_path, await_ready=False) as served:
-        eventually(lambda: events(logs, "service ready"), "the ready event")
+        wait_until(lambda: events(logs, "service ready"), "the ready event")
     folders = {entry["name"]: entry for entry in events(logs, "folder")}
     assert (folders["TEMP_DIR"]["writable"], folders["TEMP_DIR"]["log_level"]) == (True, "info")
     assert (folders["OUTPUT_DIR"]["writable"], folders["OUTPUT_DIR"]["log_level"]) == (False, "warning")

@@ -16,9 +16,10 @@ import psutil
 import pytest
 
 from tests.image.container import run, wait_until_ready
-from tests.supervision.support import ROOT, free_port, wait_until
+from tests.supervision.support import ROOT, free_port
 from tools.verify_image.image import Options
 from tools.verify_image.rootfs import Rootfs, RootfsContainer
+from tests.support.waiting import WAIT_S, wait_until
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -51,7 +52,7 @@ def serving(image: Rootfs, folder: Path, options: Options, output: int | None = 
 def read(service: Serving) -> httpx.Response:
     with ARTICLE.open("rb") as picture:
         files = {"file": (ARTICLE.name, picture)}
-        return httpx.post(f"{service.url}/ocr", files=files, data={"format": "markdown"}, timeout=180)
+        return httpx.post(f"{service.url}/ocr", files=files, data={"format": "markdown"}, timeout=WAIT_S)
 
 
 def assert_article(answer: httpx.Response) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.supervision.support import ROOT, program
+from tests.support.waiting import WAIT_S
 
 TOOLS = ("sh", "env", "make", "cmp", "rm", "mktemp", "grep", "tail", "cat", "mkdir")
 
@@ -44,7 +45,7 @@ def make(target: str, checkout: Path, path: str, **names: str) -> subprocess.Com
         env={"PATH": path, "HOME": str(checkout), "LC_ALL": "C", **names},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=WAIT_S,
         check=False,
     )
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.supervision.support import ROOT, program
+from tests.support.waiting import WAIT_S
 
 LOCKS = ("requirements-cuda.txt", "requirements-cpu.txt", "requirements-cpu-torch.txt")
 PYTHON = """
@@ -49,7 +50,7 @@ def make(target: str, checkout: Path, **names: str) -> subprocess.CompletedProce
         env={"PATH": os.environ["PATH"], "HOME": str(checkout), "PYTHON": str(checkout / "python"), **names},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=WAIT_S,
         check=False,
     )
 

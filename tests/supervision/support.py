@@ -7,13 +7,14 @@ import socket
 import stat
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
-import pytest
+
+from tests.support.waiting import WAIT_S
+from tests.support.waiting import wait_until as wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 FOREIGN = (
@@ -71,19 +72,9 @@ def launch(**names: str) -> subprocess.CompletedProcess[str]:
         env=environment(**names),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=WAIT_S,
         check=False,
     )
-
-
-def wait_until(condition: Callable[[], object], what: str, seconds: float = 30, log: Path | None = None) -> None:
-    """Fails after `seconds`, naming `what` and showing how `log` ends."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            end = f"; the log ends with:\n{log.read_text()[-3000:]}" if log else ""
-            pytest.fail(f"waited {seconds} s in vain for {what}{end}")
-        time.sleep(0.1)
 
 
 def is_running(process: psutil.Process) -> bool:

@@ -16,6 +16,7 @@ import psutil
 import pytest
 
 from tests.supervision.support import ROOT, environment, is_running, launched, program, stand_ins, wait_until
+from tests.support.waiting import WAIT_S
 
 LAUNCH = [sys.executable, "-m", "supervision.launch"]
 ENDLESS = "exec sleep 1000"
@@ -61,7 +62,7 @@ def test_a_tier_that_cant_start_ends_the_service_with_70(tmp_path: Path, names: 
     (tmp_path / "temp").mkdir()
     (tmp_path / "temp" / f"vlm-{names['VLM_PORT']}.json").write_text('{"state": "refused", "pid": 1}')
     with launched(log, LAUNCH, **names) as service:
-        assert service.wait(30) == 70
+        assert service.wait(WAIT_S) == 70
     text = log.read_text()
     assert text.count("spawned: 'vlm'") == 2
     assert text.index("The VLM tier is given up") < text.index("drained") < text.index("stopped: gateway")
@@ -79,7 +80,7 @@ def test_a_gateway_that_cant_start_stops_the_vlm_tier_too_and_make_names_the_cod
         env=environment(**names),
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=WAIT_S,
         check=False,
     )
     assert done.returncode != 0
@@ -91,7 +92,7 @@ def test_a_refusal_of_the_vlm_tier_ends_the_service_with_78(tmp_path: Path, name
     body = 'echo "{\\"state\\": \\"refused\\", \\"pid\\": $$}" >"$TEMP_DIR/vlm-$VLM_PORT.json"\nexit 78'
     names["VLM_PYTHON"] = program(tmp_path / "refusing", body)
     with launched(tmp_path / "log", LAUNCH, **names) as service:
-        assert service.wait(30) == 78
+        assert service.wait(WAIT_S) == 78
     assert "doctor" in supervision(names)["vlm"]["sentence"]
 
 
@@ -100,7 +101,7 @@ def test_a_tier_that_starts_well_and_dies_again_and_again_ends_the_service_with_
 ) -> None:
     names["VLM_PYTHON"] = program(tmp_path / "fragile", "sleep 1.3")
     with launched(tmp_path / "log", LAUNCH, **names) as service:
-        assert service.wait(30) == 71
+        assert service.wait(WAIT_S) == 71
 
 
 def test_the_rest_stays_up_and_can_say_why(tmp_path: Path, names: dict[str, str]) -> None:
@@ -114,7 +115,7 @@ def test_the_rest_stays_up_and_can_say_why(tmp_path: Path, names: dict[str, str]
         assert tier_process(service, log, "gateway")
         assert not supervision(names)["gateway"]["gave_up"]
         service.terminate()
-        assert service.wait(30) == 0
+        assert service.wait(WAIT_S) == 0
 
 
 def test_a_crash_loop_stops_though_the_rest_stays_up_and_no_folder_is_writable(
@@ -129,7 +130,7 @@ def test_a_crash_loop_stops_though_the_rest_stays_up_and_no_folder_is_writable(
         assert runs.read_text().count("run") <= 3
         assert tier_process(service, log, "gateway")
         service.terminate()
-        assert service.wait(30) == 0
+        assert service.wait(WAIT_S) == 0
 
 
 def test_a_stop_while_a_tier_waits_for_its_next_try_is_no_failure(tmp_path: Path, names: dict[str, str]) -> None:
@@ -139,7 +140,7 @@ def test_a_stop_while_a_tier_waits_for_its_next_try_is_no_failure(tmp_path: Path
         # After the third failure there are three seconds to hit.
         wait_until(lambda: log.read_text().count("exited: vlm") == 3, "the third try", log=log)
         service.terminate()
-        assert service.wait(30) == 0
+        assert service.wait(WAIT_S) == 0
     assert not has_given_up(names, "vlm")
 
 
@@ -158,7 +159,7 @@ def test_a_killed_watchdog_comes_back_and_remembers(tmp_path: Path, names: dict[
         second = tier_process(service, log, "vlm")
         assert second
         second.kill()
-        assert service.wait(30) == 71
+        assert service.wait(WAIT_S) == 71
 
 
 @pytest.mark.parametrize("kill", [os.killpg, os.kill], ids=["the group", "the leader alone"])
@@ -181,7 +182,7 @@ def test_a_kill_is_one_end_and_leaves_nothing_behind(
         wait_until(lambda: len(supervision(names)["vlm"]["ends"]) == 1, "the watchdog's notice", log=log)
         returned = group()
         service.terminate()
-        assert service.wait(30) == 0
+        assert service.wait(WAIT_S) == 0
         wait_until(lambda: not any(map(is_running, returned)), "the end of all workers")
     assert len(supervision(names)["vlm"]["ends"]) == 1
 
@@ -195,5 +196,5 @@ def test_what_a_program_says_before_it_ends_is_the_reason(tmp_path: Path, names:
     )
     names["VLM_PYTHON"] = program(tmp_path / "vlm", f"{words}; exit 2")
     with launched(tmp_path / "log", LAUNCH, **names, ON_FATAL="stay"):
-        wait_until(lambda: has_given_up(names, "vlm"), "giving up", 30, tmp_path / "log")
+        wait_until(lambda: has_given_up(names, "vlm"), "giving up", log=tmp_path / "log")
         assert COMPLAINT in supervision(names)["vlm"]["sentence"]

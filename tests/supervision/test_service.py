@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 from tests.supervision.support import ROOT, family, free_port, is_running, launched, wait_until
+from tests.support.waiting import WAIT_S
 
 pytestmark = pytest.mark.service
 
@@ -35,11 +36,11 @@ class Service:
             return False
 
     def wait_until_ready(self) -> None:
-        wait_until(self.is_ready, "readiness", 120, self.log)
+        wait_until(self.is_ready, "readiness", self.log)
 
     def read(self, document: Path, **options: str) -> httpx.Response:
         files = {"file": (document.name, document.read_bytes())}
-        return httpx.post(f"{self.url}/ocr", files=files, data=options, timeout=180)
+        return httpx.post(f"{self.url}/ocr", files=files, data=options, timeout=WAIT_S)
 
     def tier(self, module: str) -> psutil.Process:
         """The process that supervisord runs for `module`."""
@@ -119,7 +120,7 @@ def test_a_killed_gateway_comes_back_and_leaves_no_worker_behind(service: Servic
 def stop(process: subprocess.Popen[bytes]) -> None:
     everyone = family(process)
     process.terminate()
-    process.wait(30)
+    process.wait(WAIT_S)
     wait_until(lambda: not any(map(is_running, everyone)), "the end of all processes")
 
 

@@ -28,6 +28,7 @@ from tests.supervision.support import (
     stand_ins,
     wait_until,
 )
+from tests.support.waiting import WAIT_S
 
 LAUNCH = [sys.executable, "-m", "supervision.launch"]
 ENDLESS = 'echo "$2 says $LOG_FORMAT"\nexec sleep 1000'
@@ -83,7 +84,7 @@ def test_a_signal_stops_everything(tmp_path: Path, tiers: dict[str, str], number
         wait_until(lambda: len(children(service)) == 2, "both tiers")
         everyone = family(service)
         service.send_signal(number)
-        assert service.wait(30) == 0
+        assert service.wait(WAIT_S) == 0
         wait_until(lambda: not any(map(is_running, everyone)), "the end of all processes")
     text = log.read_text()
     assert text.index("stopped: gateway") < text.index("stopped: vlm")
@@ -97,7 +98,7 @@ def test_a_tier_that_ignores_the_signal_goes_with_its_own_children(tmp_path: Pat
         wait_until(lambda: len(children(service)) == 2, "both tiers")
         everyone = family(service)
         service.terminate()
-        service.wait(30)
+        service.wait(WAIT_S)
         wait_until(lambda: not any(map(is_running, everyone)), "the end of all processes")
 
 
@@ -129,7 +130,7 @@ def test_stdout_may_be_a_socket_as_under_systemd(tiers: dict[str, str]) -> None:
         service = subprocess.Popen(LAUNCH, cwd=ROOT, env=environment(**tiers), stdout=theirs.fileno())
         try:
             theirs.close()
-            ours.settimeout(30)
+            ours.settimeout(WAIT_S)
             heard = b""
             while b"gateway says" not in heard:
                 heard += ours.recv(4096)
@@ -157,7 +158,7 @@ def test_ctrl_c_at_a_terminal_stops_make_run_and_logs_are_for_eyes(tmp_path: Pat
             heard += os.read(master, 4096)
         everyone = family(service)
         os.write(master, b"\x03")
-        service.wait(30)
+        service.wait(WAIT_S)
         wait_until(lambda: not any(map(is_running, everyone)), "the end of all processes")
     finally:
         end(service)

@@ -15,6 +15,7 @@ from supervision.run_dir import VARIABLE, PrivateFolder
 from supervision.state import Supervision
 from supervision.watchdog import Event, Watchdog
 from tests.supervision.support import ROOT, environment, free_port
+from tests.support.waiting import WAIT_S
 
 MINUTE = 60
 
@@ -107,7 +108,7 @@ def told(names: dict[str, str], *events: tuple[str, str]) -> subprocess.Complete
         input="".join(envelope(*event, serial) for serial, event in enumerate(events)),
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=WAIT_S,
         check=False,
     )
 

@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import uvicorn
 from fastapi import FastAPI
 
-
-def eventually(condition: Callable[[], object], what: str, within_s: float = 20) -> None:
-    give_up = time.monotonic() + within_s
-    while not condition():
-        assert time.monotonic() < give_up, f"{what} did not come true"
-        time.sleep(0.02)
+from tests.support.waiting import WAIT_S, wait_until
 
 
 @contextmanager
@@ -25,9 +19,9 @@ def serving(app: FastAPI, host: str, port: int) -> Iterator[str]:
     thread = threading.Thread(target=server.run, name="server", daemon=True)
     thread.start()
     try:
-        eventually(lambda: server.started or not thread.is_alive(), "the start")
+        wait_until(lambda: server.started or not thread.is_alive(), "the start")
         yield f"http://{host}:{port}"
     finally:
         server.should_exit = True
-        thread.join(30)
+        thread.join(WAIT_S)
         assert not thread.is_alive(), "the server did not stop"

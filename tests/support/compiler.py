@@ -6,7 +6,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
-import pytest
+from tests.support.missing import skip_without
+from tests.support.waiting import WAIT_S
 
 SOURCES = Path(__file__).parent / "libraries"
 
@@ -15,10 +16,10 @@ def compile_library(source: str, target: Path, *options: str) -> Path:
     """`target` out of tests/support/libraries/`source`; `options` as for gcc."""
     compiler = shutil.which("gcc") or shutil.which("cc")
     if compiler is None:
-        pytest.skip("this test makes shared libraries, and there is neither gcc nor cc")
+        skip_without("no C compiler, which makes small shared libraries for this test (Debian: gcc, libc6-dev)")
     target.parent.mkdir(parents=True, exist_ok=True)
     command = [compiler, "-shared", "-fPIC", "-w", "-o", str(target), str(SOURCES / source), *options]
-    subprocess.run(command, check=True, timeout=60)
+    subprocess.run(command, check=True, timeout=WAIT_S)
     return target
 
 

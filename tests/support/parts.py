@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from gateway.intake.render.pool import RenderPool
@@ -14,6 +13,7 @@ from gateway.recognition import Recognition, create_recognition
 from gateway.settings import Settings
 from tests.support.fakes import FakeLayout, text_regions
 from tests.support.stub_engine import StubEngine
+from tests.support.waiting import WAIT_S
 
 
 def settings_for(stub: StubEngine, **changes: object) -> Settings:
@@ -27,7 +27,7 @@ async def recognition_for(stub: StubEngine, **changes: object) -> AsyncIterator[
     recognition = create_recognition(settings_for(stub, **changes))
     await recognition.engine.start()
     try:
-        assert await recognition.engine.wait_ready(10)
+        assert await recognition.engine.wait_ready(WAIT_S)
         yield recognition
     finally:
         await recognition.engine.close()
@@ -46,13 +46,3 @@ async def parts_for(
             yield Parts(settings, pool, layout, pixels, made.queue, made.engine, made.reader, made.chat)
         finally:
             pixels.close()
-
-
-async def eventually(holds: Callable[[], bool], within_s: float = 10) -> None:
-    """Waits until `holds()`; fails the test when it does not come true."""
-    try:
-        async with asyncio.timeout(within_s):
-            while not holds():  # noqa: ASYNC110 - what is waited for may change in another thread
-                await asyncio.sleep(0.01)
-    except TimeoutError:
-        raise AssertionError("did not come true in time") from None

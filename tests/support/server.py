@@ -20,6 +20,7 @@ from tests.support.asgi import eventually as eventually
 from tests.support.asgi import serving
 from tests.support.fakes import FakeLayout, text_regions
 from tests.support.stub_engine import Reply, StubEngine, free_port
+from tests.support.waiting import WAIT_S, wait_until
 
 
 @dataclass
@@ -81,9 +82,13 @@ def gateway(
     layout = FakeLayout(text_regions(2), state="not_initialized")
     used = LazyLayout(layout) if settings.layout_loading == "lazy" else layout
     app = create_app(settings, replace(create_parts(settings), layout=used))
-    with serving(app, settings.host, settings.port) as url, httpx.Client(base_url=url, timeout=30) as client, engine:
+    with (
+        serving(app, settings.host, settings.port) as url,
+        httpx.Client(base_url=url, timeout=WAIT_S) as client,
+        engine,
+    ):
         running = Gateway(url, app, engine, layout, client)
         if engine_up and await_ready:
-            eventually(lambda: client.get("/readyz").status_code == 200, "readiness")
+            wait_until(lambda: client.get("/readyz").status_code == 200, "readiness")
         running.reset()
         yield running

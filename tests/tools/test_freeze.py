@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.supervision.support import ROOT
+from tests.support.waiting import WAIT_S
 
 
 @pytest.fixture
@@ -37,7 +38,7 @@ def freeze(packages: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         env={**os.environ, "PYTHONPATH": str(packages)},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=WAIT_S,
         check=False,
     )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from tests.supervision.support import launched
-from tests.support.vllm import ROOT, vllm_python
+from tests.support.vllm import vllm_python
 from tests.vllm.lessons import Lesson, write_lessons
-from tests.vllm.service import MODEL, VllmService, settings
+from tests.vllm.service import VllmService, settings
+from tests.vllm.teaching import taught_checkpoint
 
-SCHOOL_S = 300
 LAUNCH = [sys.executable, "-m", "supervision.launch"]
 
 
@@ -31,13 +30,8 @@ def lessons(school: Path) -> list[Lesson]:
 
 @pytest.fixture(scope="session")
 def checkpoint(school: Path, lessons: list[Lesson]) -> Path:
-    """A folder with a tiny PaddleOCR-VL that knows the lessons by heart."""
-    folder = school / MODEL
-    program = ROOT / "tests" / "vllm" / "checkpoint.py"
-    command = [vllm_python(), program, school / "lessons.json", folder]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=SCHOOL_S, check=False)
-    assert done.returncode == 0, done.stderr[-3000:]
-    return folder
+    """`lessons` has written the file that is read here."""
+    return taught_checkpoint(school / "lessons.json", vllm_python())
 
 
 @pytest.fixture(scope="session")

@@ -13,9 +13,9 @@ import psutil
 
 from tests.supervision.support import free_port, wait_until
 from tests.support.vllm import vllm_python
+from tests.support.waiting import LONG_WAIT_S, WAIT_S, wait_until
 
 MODEL = "PaddleOCR-VL-1.6"
-READY_S = 240
 FROZEN_AFTER_S = 6
 
 
@@ -56,19 +56,19 @@ class VllmService:
             return False
 
     def wait_until_ready(self) -> None:
-        wait_until(self.is_ready, "readiness", READY_S, self.log)
+        wait_until(self.is_ready, "readiness", self.log, LONG_WAIT_S)
 
     def health(self) -> dict[str, Any]:
-        body: dict[str, Any] = httpx.get(f"{self.url}/health", timeout=5).json()
+        body: dict[str, Any] = httpx.get(f"{self.url}/health", timeout=WAIT_S).json()
         return body
 
     def read(self, document: Path, **options: str) -> httpx.Response:
         files = {"file": (document.name, document.read_bytes())}
-        return httpx.post(f"{self.url}/ocr", files=files, data=options, timeout=300)
+        return httpx.post(f"{self.url}/ocr", files=files, data=options, timeout=LONG_WAIT_S)
 
     def running_requests(self) -> float:
         """What vLLM itself says is in its hands."""
-        text = httpx.get(f"http://127.0.0.1:{self.vlm_port}/metrics", timeout=10).text
+        text = httpx.get(f"http://127.0.0.1:{self.vlm_port}/metrics", timeout=WAIT_S).text
         counts = re.findall(r"^vllm:num_requests_(?:running|waiting)\{[^}]*\} ([0-9.]+)$", text, re.M)
         return sum(map(float, counts))
 

@@ -17,6 +17,7 @@ import pytest
 from openai.types.chat import ChatCompletionMessageParam
 
 from tests.support.examples import load_truth
+from tests.support.waiting import WAIT_S
 from tests.vllm.lessons import ENDLESS_PROMPT, EXAMPLE, Lesson
 from tests.vllm.service import MODEL, VllmService
 
@@ -28,7 +29,7 @@ STYLED_TABLE = "<table border=1 style='margin: auto; word-wrap: break-word;'>"
 
 @pytest.fixture
 def client(service: VllmService) -> Iterator[openai.OpenAI]:
-    with openai.OpenAI(base_url=service.base_url, api_key="none", max_retries=0, timeout=120) as client:
+    with openai.OpenAI(base_url=service.base_url, api_key="none", max_retries=0, timeout=WAIT_S) as client:
         yield client
 
 
@@ -130,12 +131,12 @@ async def test_thirty_two_callers_at_once_get_their_own_answers(service: VllmSer
         return text
 
     async def read() -> str:
-        async with httpx.AsyncClient(timeout=300) as http:
+        async with httpx.AsyncClient(timeout=WAIT_S) as http:
             files = {"file": (EXAMPLE.name, EXAMPLE.read_bytes())}
             return (await http.post(f"{service.url}/ocr?format=markdown", files=files)).text
 
     asked = [lessons[number % len(lessons)] for number in range(28)]
-    async with openai.AsyncOpenAI(base_url=service.base_url, api_key="none", max_retries=0, timeout=300) as many:
+    async with openai.AsyncOpenAI(base_url=service.base_url, api_key="none", max_retries=0, timeout=WAIT_S) as many:
         answers, documents = await asyncio.gather(
             asyncio.gather(*(ask(many, lesson) for lesson in asked)), asyncio.gather(*(read() for _ in range(4)))
         )
@@ -170,7 +171,7 @@ async def test_a_client_that_leaves_frees_the_engine_within_a_second(
 ) -> None:
     endless = replace(lessons[-1], prompt=ENDLESS_PROMPT)
     body = {"model": MODEL, "messages": question(endless), "temperature": 0, "max_tokens": 8000, "stream": stream}
-    async with httpx.AsyncClient(timeout=120) as http:
+    async with httpx.AsyncClient(timeout=WAIT_S) as http:
         call = asyncio.create_task(http.post(f"{service.url}/v1/chat/completions", json=body))
         await running_requests_become(service, 1)
         call.cancel()

@@ -11,6 +11,7 @@ import pytest
 
 from tests.support.compiler import compile_nccl
 from tests.support.environments import PythonEnvironment
+from tests.support.waiting import WAIT_S
 
 ROOT = Path(__file__).resolve().parents[2]
 LOCK = """
@@ -54,7 +55,7 @@ def check(environment: PythonEnvironment, **names: str) -> tuple[int, str]:
         env={"PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(path), **names},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=WAIT_S,
         check=False,
     )
     return done.returncode, done.stdout + done.stderr

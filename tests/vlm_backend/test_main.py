@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from tests.support.stub_engine import free_port
+from tests.support.waiting import WAIT_S
 from vlm_backend.__main__ import examined_choice
 from vlm_backend.choice import Choice
 from vlm_backend.doctor import Check, Report
@@ -49,7 +50,7 @@ def start(folder: Path, *arguments: str, **names: str) -> tuple[int, int, str, s
         stderr=subprocess.PIPE,
         text=True,
     )
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=WAIT_S)
     return process.pid, process.returncode, out, err
 
 

@@ -14,8 +14,9 @@ import httpx
 import pytest
 
 from tests.gateway.intake.files import pdf
-from tests.support.server import Gateway, eventually, gateway
+from tests.support.server import Gateway, gateway
 from tests.support.stub_engine import Reply
+from tests.support.waiting import wait_until
 
 LARGE = pdf(pages=2) + b"\n" * 2_000_000
 BROKEN = b"%PDF-1.7\n" + bytes(2_000_000)
@@ -53,19 +54,19 @@ def test_every_way_in_gives_the_same_bytes_and_leaves_no_file(roomy: Gateway, wa
     answer = roomy.post(**WAYS[way](LARGE)).json()
     assert (answer["status"], len(answer["pages"])) == ("ok", 2)
     assert answer["document"]["sha256"] == hashlib.sha256(LARGE).hexdigest()
-    eventually(lambda: nameless_files() == 0, "the file's end")
+    wait_until(lambda: nameless_files() == 0, "the file's end")
 
 
 @pytest.mark.parametrize("way", WAYS)
 def test_a_document_that_cant_be_read_leaves_no_file(roomy: Gateway, way: str) -> None:
     assert roomy.post(**WAYS[way](BROKEN)).json()["code"] == "damaged_pdf"
-    eventually(lambda: nameless_files() == 0, "the file's end")
+    wait_until(lambda: nameless_files() == 0, "the file's end")
 
 
 def test_paddlex_dialect_leaves_no_file(roomy: Gateway) -> None:
     answer = roomy.client.post("/layout-parsing", json={"file": base64.b64encode(LARGE).decode(), "fileType": 0})
     assert len(answer.json()["result"]["layoutParsingResults"]) == 2
-    eventually(lambda: nameless_files() == 0, "the file's end")
+    wait_until(lambda: nameless_files() == 0, "the file's end")
 
 
 def test_a_client_that_leaves_takes_its_file_along(roomy: Gateway) -> None:
@@ -73,7 +74,7 @@ def test_a_client_that_leaves_takes_its_file_along(roomy: Gateway) -> None:
     roomy.engine.answer = lambda _request: Reply("late", delay_s=30)
     with pytest.raises(httpx.TimeoutException):
         roomy.post(files={"file": LARGE}, timeout=1)
-    eventually(lambda: nameless_files() == 0, "the file's end")
+    wait_until(lambda: nameless_files() == 0, "the file's end")
     roomy.reset()
 
 

@@ -8,7 +8,8 @@ import time
 import pytest
 
 from gateway.storage.folders import FolderState
-from tests.support.server import Gateway, eventually
+from tests.support.server import Gateway
+from tests.support.waiting import wait_until
 
 
 def test_health_names_every_part(served: Gateway) -> None:
@@ -73,10 +74,10 @@ def test_a_folder_that_cannot_be_written_is_named(served: Gateway) -> None:
 
 def test_an_engine_that_dies_turns_readiness_off_and_comes_back_by_itself(served: Gateway, png: bytes) -> None:
     served.engine.kill()
-    eventually(lambda: served.client.get("/readyz").status_code == 503, "not ready")
+    wait_until(lambda: served.client.get("/readyz").status_code == 503, "not ready")
     assert served.client.get("/health").json()["vlm"]["reason"]
     served.engine.start()
-    eventually(lambda: served.client.get("/readyz").status_code == 200, "ready again")
+    wait_until(lambda: served.client.get("/readyz").status_code == 200, "ready again")
     assert served.read(png).status_code == 200
 
 
@@ -101,7 +102,7 @@ def test_a_blocked_event_loop_shows_in_the_metrics(served: Gateway, png: bytes) 
 
     served.layout.delay_s = block
     assert served.read(png).status_code == 200
-    eventually(lambda: _late(served) > 0, "a lag of more than a second")
+    wait_until(lambda: _late(served) > 0, "a lag of more than a second")
 
 
 def _late(served: Gateway) -> float:

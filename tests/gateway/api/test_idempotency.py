@@ -11,11 +11,12 @@ import httpx
 import pytest
 
 from tests.support.answers import assert_problem
-from tests.support.server import Gateway, eventually, gateway
+from tests.support.server import Gateway, gateway
 from tests.support.stub_engine import Reply
+from tests.support.waiting import WAIT_S, wait_until
 
 
-def keyed(served: Gateway, png: bytes, key: str, timeout: float = 30, **options: str) -> httpx.Response:
+def keyed(served: Gateway, png: bytes, key: str, timeout: float = WAIT_S, **options: str) -> httpx.Response:
     """As a client's retry comes: over a connection of its own, with another boundary in the multipart body."""
     headers = {"Idempotency-Key": key}
     url = f"{served.url}/ocr"
@@ -43,8 +44,8 @@ def test_whoever_comes_while_it_is_read_waits_for_the_same_answer(served: Gatewa
     with ThreadPoolExecutor(2) as clients:
         answers = [clients.submit(keyed, served, png, "running") for _ in range(2)]
         try:
-            eventually(lambda: served.service.parts.queue.documents == 2, "both requests in work")
-            eventually(lambda: served.engine.running > 0, "work at the engine")
+            wait_until(lambda: served.service.parts.queue.documents == 2, "both requests in work")
+            wait_until(lambda: served.engine.running > 0, "work at the engine")
         finally:
             release.set()
     first, second = (answer.result() for answer in answers)
@@ -64,12 +65,12 @@ def test_the_work_goes_on_for_those_who_stay(served: Gateway, png: bytes) -> Non
     served.engine.answer = lambda _request: Reply("late", after=release)
     with ThreadPoolExecutor(2) as clients:
         leaves = clients.submit(keyed, served, png, "stays", 1.5)
-        eventually(lambda: served.engine.running > 0, "work at the engine")
+        wait_until(lambda: served.engine.running > 0, "work at the engine")
         stays = clients.submit(keyed, served, png, "stays")
-        eventually(lambda: served.service.parts.queue.documents == 2, "both requests in work")
+        wait_until(lambda: served.service.parts.queue.documents == 2, "both requests in work")
         with pytest.raises(httpx.ReadTimeout):
             leaves.result()
-        eventually(lambda: served.service.parts.queue.documents == 1, "one request left")
+        wait_until(lambda: served.service.parts.queue.documents == 1, "one request left")
         release.set()
         answer = stays.result()
     assert answer.json()["status"] == "ok"
@@ -82,8 +83,8 @@ def test_when_all_leave_the_work_ends_and_the_key_is_free(served: Gateway, png: 
         for left in [clients.submit(keyed, served, png, "all leave", 0.7) for _ in range(2)]:
             with pytest.raises(httpx.ReadTimeout):
                 left.result()
-    eventually(lambda: served.engine.running == 0, "an idle engine")
-    eventually(lambda: served.service.parts.queue.documents == 0, "an empty queue")
+    wait_until(lambda: served.engine.running == 0, "an idle engine")
+    wait_until(lambda: served.service.parts.queue.documents == 0, "an empty queue")
     served.reset()
     answer = keyed(served, png, "all leave")
     assert (answer.status_code, "idempotent-replayed" in answer.headers) == (200, False)

@@ -17,8 +17,9 @@ from PIL import Image
 from structlog.testing import capture_logs
 
 from gateway.model import Region
-from tests.support.server import Gateway, eventually, gateway
+from tests.support.server import Gateway, gateway
 from tests.support.stub_engine import Reply
+from tests.support.waiting import wait_until
 
 ROUTES = (
     "/ocr",
@@ -69,10 +70,10 @@ def test_leaving_while_the_engine_works_stops_it(narrow: Gateway, png: bytes, ro
     narrow.engine.answer = lambda _request: Reply(hang=True)
     with ThreadPoolExecutor(1) as client:
         left = client.submit(post, narrow, route, png, 1.0)
-        eventually(lambda: narrow.engine.running == 1, "work at the engine")
+        wait_until(lambda: narrow.engine.running == 1, "work at the engine")
         with pytest.raises(httpx.ReadTimeout):
             left.result()
-    eventually(lambda: is_idle(narrow), "an idle service")
+    wait_until(lambda: is_idle(narrow), "an idle service")
 
 
 @pytest.mark.parametrize("route", ROUTES)
@@ -82,14 +83,14 @@ def test_leaving_while_waiting_for_the_engine_leaves_no_place_taken(narrow: Gate
     narrow.layout.regions = narrow.layout.regions[:1]
     with ThreadPoolExecutor(1) as other:
         working = other.submit(narrow.read, png)
-        eventually(lambda: narrow.engine.running == 1, "work at the engine")
+        wait_until(lambda: narrow.engine.running == 1, "work at the engine")
         asked = len(narrow.engine.requests)
         with pytest.raises(httpx.ReadTimeout):
             post(narrow, route, png, 1.0)
-        eventually(lambda: narrow.service.parts.queue.waiting == 0, "an empty queue")
+        wait_until(lambda: narrow.service.parts.queue.waiting == 0, "an empty queue")
         release.set()
         assert working.result().json()["status"] == "ok"
-    eventually(lambda: is_idle(narrow), "an idle service")
+    wait_until(lambda: is_idle(narrow), "an idle service")
     assert len(narrow.engine.requests) == asked
 
 
@@ -100,8 +101,8 @@ def test_leaving_while_uploading_gives_the_place_back(narrow: Gateway, path: str
     with socket.create_connection((host, int(port))) as connection:
         head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n"
         connection.sendall(head.encode() + b'{"so far')
-        eventually(lambda: queue.documents + queue.chats == 1, "an upload")
-    eventually(lambda: is_idle(narrow), "an idle service")
+        wait_until(lambda: queue.documents + queue.chats == 1, "an upload")
+    wait_until(lambda: is_idle(narrow), "an idle service")
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +118,7 @@ def test_the_deadline_covers_the_engine_and_the_wait_for_it(hurried: Gateway, pn
     with ThreadPoolExecutor(2) as clients:
         answers = [clients.submit(post, hurried, route, png, 30) for _ in range(2)]
     assert {answer.result().status_code for answer in answers} == {504}
-    eventually(lambda: is_idle(hurried), "an idle service")
+    wait_until(lambda: is_idle(hurried), "an idle service")
 
 
 @pytest.fixture(scope="module")
@@ -141,7 +142,7 @@ def test_who_takes_an_answer_slowly_holds_no_place_and_not_for_ever(
     with capture_logs() as logs, socket.create_connection(("127.0.0.1", int(narrow.url.rpartition(":")[2]))) as client:
         client.sendall(head.encode() + body)
         assert client.recv(12) == b"HTTP/1.1 200"
-        eventually(lambda: narrow.service.parts.queue.documents == 0, "a free place")
+        wait_until(lambda: narrow.service.parts.queue.documents == 0, "a free place")
         assert not [log for log in logs if log["event"] == "request"], "the answer was small"
-        eventually(lambda: [log for log in logs if log["event"] == "request"], "the end of the request")
+        wait_until(lambda: [log for log in logs if log["event"] == "request"], "the end of the request")
     assert [log["status"] for log in logs if log["event"] == "request"] == [499]

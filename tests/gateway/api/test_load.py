@@ -13,8 +13,9 @@ import pytest
 
 from gateway.api.ocr import stream
 from tests.support.answers import assert_problem, events_of
-from tests.support.server import Gateway, eventually, gateway
+from tests.support.server import Gateway, gateway
 from tests.support.stub_engine import Reply
+from tests.support.waiting import WAIT_S, wait_until
 
 
 def test_a_full_service_turns_away_and_says_when_to_come_back(served: Gateway, png: bytes) -> None:
@@ -23,7 +24,7 @@ def test_a_full_service_turns_away_and_says_when_to_come_back(served: Gateway, p
     with ThreadPoolExecutor(2) as others:
         running = [others.submit(served.read, png) for _ in range(2)]
         try:
-            eventually(lambda: served.service.parts.queue.documents == 2, "two documents in work")
+            wait_until(lambda: served.service.parts.queue.documents == 2, "two documents in work")
             answer = served.read(png)
         finally:
             release.set()
@@ -37,8 +38,8 @@ def test_a_client_that_leaves_frees_the_engine(served: Gateway, png: bytes) -> N
     served.engine.answer = lambda _request: Reply(hang=True)
     with pytest.raises(httpx.ReadTimeout):
         served.post(files={"file": png}, timeout=0.5)
-    eventually(lambda: served.engine.running == 0, "an idle engine")
-    eventually(lambda: served.service.parts.queue.documents == 0, "an empty queue")
+    wait_until(lambda: served.engine.running == 0, "an idle engine")
+    wait_until(lambda: served.service.parts.queue.documents == 0, "an empty queue")
 
 
 def test_a_client_that_leaves_its_stream_frees_the_engine(served: Gateway, tiff: bytes) -> None:
@@ -48,9 +49,9 @@ def test_a_client_that_leaves_its_stream_frees_the_engine(served: Gateway, tiff:
     with served.client.stream("POST", "/ocr?stream=true", files={"file": tiff}) as answer:
         events = answer.iter_text()
         assert next(events).startswith("event: meta")
-        eventually(lambda: served.engine.running > 0, "work at the engine")
-    eventually(lambda: served.engine.running == 0, "an idle engine")
-    eventually(lambda: served.service.parts.queue.documents == 0, "an empty queue")
+        wait_until(lambda: served.engine.running > 0, "work at the engine")
+    wait_until(lambda: served.engine.running == 0, "an idle engine")
+    wait_until(lambda: served.service.parts.queue.documents == 0, "an empty queue")
 
 
 def test_a_slow_stream_stays_alive(served: Gateway, tiff: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,7 +86,7 @@ def test_past_the_deadline_the_work_is_dropped(tmp_path: Path, png: bytes, tiff:
         events = events_of(served.read(tiff, stream="true").text)
         assert [name for name, _ in events] == ["meta", "page", "error"]
         assert events[-1][1]["code"] == "deadline_exceeded"
-        eventually(lambda: served.engine.running == 0, "an idle engine")
+        wait_until(lambda: served.engine.running == 0, "an idle engine")
 
 
 @pytest.mark.parametrize("stream", ["false", "true"])
@@ -94,9 +95,9 @@ def test_what_outlasts_the_grace_of_a_shutdown_is_told_so(tmp_path: Path, tiff: 
     with gateway(tmp_path) as ending:
         ending.layout.delay_s = lambda number: 0.0 if number == 1 else 60.0
         url = f"{ending.url}/ocr?stream={stream}"
-        post = threading.Thread(target=lambda: answers.append(httpx.post(url, files={"file": tiff}, timeout=60)))
+        post = threading.Thread(target=lambda: answers.append(httpx.post(url, files={"file": tiff}, timeout=WAIT_S)))
         post.start()
-        eventually(lambda: ending.service.parts.queue.documents == 1, "work on the document")
+        wait_until(lambda: ending.service.parts.queue.documents == 1, "work on the document")
         time.sleep(1)  # the first page is out, the second one will not be
     post.join(30)
     (answer,) = answers
@@ -110,7 +111,9 @@ def test_what_outlasts_the_grace_of_a_shutdown_is_told_so(tmp_path: Path, tiff: 
 def test_a_burst_is_admitted_only_as_far_as_the_queue_reaches(tmp_path: Path, png: bytes) -> None:
     with gateway(tmp_path, max_queued_regions=1, max_concurrent_regions=1) as small, ThreadPoolExecutor(10) as pool:
         small.engine.answer = lambda _request: Reply("slow", delay_s=0.3)
-        answers = list(pool.map(lambda _: httpx.post(f"{small.url}/ocr", files={"file": png}, timeout=60), range(10)))
+        answers = list(
+            pool.map(lambda _: httpx.post(f"{small.url}/ocr", files={"file": png}, timeout=WAIT_S), range(10))
+        )
     statuses = [answer.status_code for answer in answers]
     assert set(statuses) == {200, 429}
     assert statuses.count(200) <= 4
@@ -124,10 +127,10 @@ def test_an_interactive_request_overtakes_a_batch(tmp_path: Path, png: bytes, ti
         narrow.engine.answer = lambda _request: Reply("read", after=release)
         document = {"file": base64.b64encode(tiff).decode()}
         body = {"json": document} if path == "/layout-parsing" else {"files": {"file": tiff}}
-        batch = clients.submit(httpx.post, f"{narrow.url}{path}?priority=batch", **body, timeout=60)
-        eventually(lambda: narrow.service.parts.queue.waiting == 5, "a batch that waits")
+        batch = clients.submit(httpx.post, f"{narrow.url}{path}?priority=batch", **body, timeout=WAIT_S)
+        wait_until(lambda: narrow.service.parts.queue.waiting == 5, "a batch that waits")
         quick = clients.submit(narrow.read, png, task="table")
-        eventually(lambda: narrow.service.parts.queue.waiting == 6, "a request that waits")
+        wait_until(lambda: narrow.service.parts.queue.waiting == 6, "a request that waits")
         release.set()
         assert (quick.result().status_code, batch.result().status_code) == (200, 200)
         assert narrow.engine.prompts.index("Table Recognition:") == 1

@@ -13,7 +13,8 @@ import pytest
 from gateway.model import Region
 from tests.support.answers import assert_problem
 from tests.support.s3_server import BUCKET, S3Server, client_of
-from tests.support.server import Gateway, eventually, gateway
+from tests.support.server import Gateway, gateway
+from tests.support.waiting import wait_until
 
 KEY = "scans/page one.png"
 
@@ -21,7 +22,7 @@ KEY = "scans/page one.png"
 @pytest.fixture(scope="module")
 def stored(s3: S3Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     with gateway(tmp_path_factory.mktemp("gateway"), max_upload_mb=1, **s3.settings) as running:
-        eventually(lambda: health(running)["s3_storage"] == "ok", "a bucket that is ok")
+        wait_until(lambda: health(running)["s3_storage"] == "ok", "a bucket that is ok")
         yield running
 
 
@@ -86,7 +87,7 @@ def test_a_bucket_that_fails_costs_no_document(
 ) -> None:
     settings = {**s3.settings, "s3_secret_access_key": "not the secret"}
     with gateway(tmp_path_factory.mktemp("gateway"), **settings) as running:
-        eventually(lambda: "SECRET" in str(health(running)["s3_reason"]), "a reason")
+        wait_until(lambda: "SECRET" in str(health(running)["s3_reason"]), "a reason")
         ready: httpx.Response = running.client.get("/readyz")
         content = with_picture(running, png)
         picture = running.client.get(next(iter(content["images"].values())))

@@ -11,7 +11,7 @@ from gateway.errors import ServiceError
 from gateway.recognition.admission import RegionQueue
 from gateway.recognition.fairness import BATCH, Caller, FairSemaphore
 from gateway.settings import Settings
-from tests.support.parts import eventually
+from tests.support.waiting import eventually
 
 ANYBODY = Caller()
 

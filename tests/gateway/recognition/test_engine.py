@@ -14,8 +14,9 @@ from gateway.recognition import create_recognition
 from gateway.recognition.engine import EngineMonitor
 from gateway.recognition.flow import bounds_for
 from gateway.settings import Settings
-from tests.support.parts import eventually, recognition_for, settings_for
+from tests.support.parts import recognition_for, settings_for
 from tests.support.stub_engine import Reply, StubEngine, free_port
+from tests.support.waiting import eventually
 from vlm_backend.settings import Settings as TierSettings
 from vlm_backend.status import Failure, TierStatus, start_ticks, write_status
 

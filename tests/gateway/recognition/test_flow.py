@@ -12,8 +12,9 @@ from gateway.recognition.fairness import Caller
 from gateway.recognition.limit import FIRST
 from gateway.tasks import RegionTask
 from tests.support.fakes import blank, text_regions
-from tests.support.parts import eventually, recognition_for
+from tests.support.parts import recognition_for
 from tests.support.stub_engine import Reply, StubEngine
+from tests.support.waiting import eventually
 
 
 @pytest.fixture(autouse=True)

@@ -10,8 +10,9 @@ from gateway.recognition import Recognition
 from gateway.recognition.crops import cut_crop
 from gateway.tasks import RegionTask
 from tests.support.fakes import blank
-from tests.support.parts import eventually, recognition_for
+from tests.support.parts import recognition_for
 from tests.support.stub_engine import Reply, StubEngine
+from tests.support.waiting import eventually
 
 CROP = cut_crop(blank(200, 100), Region("text", (0, 0, 200, 100), 1), RegionTask(), fit=False)
 MUTE = Reply(hang=True)

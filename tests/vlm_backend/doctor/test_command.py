@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.waiting import WAIT_S
 from tests.vlm_backend.doctor.conftest import Machine
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -24,7 +25,7 @@ def run(machine: Machine, *arguments: str, **names: str) -> subprocess.Completed
         env={**os.environ, **settings, "PYTHONIOENCODING": "utf-8", "COLUMNS": "100", **names},
         capture_output=True,
         encoding="utf-8",
-        timeout=120,
+        timeout=WAIT_S,
         check=False,
     )
 
@@ -95,7 +96,7 @@ def test_a_stdout_that_takes_nothing_changes_nothing(bare: Machine, redirection:
         env={**os.environ, **settings},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=WAIT_S,
         check=False,
     )
     assert (done.returncode, done.stderr) == (1, "")

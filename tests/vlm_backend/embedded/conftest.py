@@ -13,8 +13,10 @@ import pytest
 from openai import OpenAI
 from PIL import Image
 
-from tests.support.asgi import eventually, serving
+from tests.support.asgi import serving
+from tests.support.missing import skip_without
 from tests.support.stub_engine import free_port
+from tests.support.waiting import wait_until
 from textlines.detection import Pixels
 from vlm_backend.embedded.languages import TESSDATA_FOLDERS
 from vlm_backend.embedded.server import create_app
@@ -22,10 +24,14 @@ from vlm_backend.settings import Settings
 
 EXAMPLES = Path(__file__).resolve().parents[3] / "examples"
 
-needs_russian = pytest.mark.skipif(
-    not any((Path(folder) / "rus.traineddata").is_file() for folder in TESSDATA_FOLDERS),
-    reason="Debian's tesseract-ocr-rus is not installed",
-)
+needs_russian = pytest.mark.usefixtures("russian_data")
+
+
+@pytest.fixture(scope="session")
+def russian_data() -> None:
+    """Tesseract's data for Russian, which no wheel brings."""
+    if not any((Path(folder) / "rus.traineddata").is_file() for folder in TESSDATA_FOLDERS):
+        skip_without("no Tesseract data for Russian (Debian: tesseract-ocr-rus)")
 
 
 def pixels(name: str, box: tuple[int, int, int, int] | None = None) -> Pixels:
@@ -43,7 +49,7 @@ def data_url(crop: Pixels) -> str:
 def engine_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     settings = Settings(embedded_model_dir=tmp_path_factory.mktemp("models"), _env_file=None)
     with serving(create_app(settings), "127.0.0.1", free_port()) as url:
-        eventually(lambda: httpx.get(f"{url}/health").status_code == 200, "the engine's readiness", 60)
+        wait_until(lambda: httpx.get(f"{url}/health").status_code == 200, "the engine's readiness")
         yield url
 
 

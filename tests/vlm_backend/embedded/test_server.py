@@ -17,9 +17,10 @@ from openai import OpenAI
 from openai.types.chat import ChatCompletion
 from rapidfuzz import fuzz
 
-from tests.support.asgi import eventually, serving
+from tests.support.asgi import serving
 from tests.support.examples import TruthBlock, load_truth
 from tests.support.stub_engine import free_port
+from tests.support.waiting import WAIT_S, wait_until
 from tests.vlm_backend.embedded.conftest import data_url, needs_russian, pixels
 from textlines.detection import Pixels
 from vlm_backend.embedded.server import create_app
@@ -179,8 +180,10 @@ def test_a_full_engine_says_so_and_serves_what_it_took(tmp_path: Path) -> None:
     content = [{"type": "image_url", "image_url": {"url": crop}}, {"type": "text", "text": "OCR:"}]
     body = {"messages": [{"role": "user", "content": content}]}
     with serving(create_app(settings), "127.0.0.1", free_port()) as url, ThreadPoolExecutor(6) as threads:
-        eventually(lambda: httpx.get(f"{url}/health").status_code == 200, "readiness", 60)
-        answers = list(threads.map(lambda _: httpx.post(f"{url}/v1/chat/completions", json=body, timeout=60), range(6)))
+        wait_until(lambda: httpx.get(f"{url}/health").status_code == 200, "readiness")
+        answers = list(
+            threads.map(lambda _: httpx.post(f"{url}/v1/chat/completions", json=body, timeout=WAIT_S), range(6))
+        )
     statuses = sorted(answer.status_code for answer in answers)
     assert statuses == [200, 200, 503, 503, 503, 503]
     refused = next(answer for answer in answers if answer.status_code == 503)
@@ -193,7 +196,7 @@ def test_a_client_that_leaves_frees_the_engine(tmp_path: Path) -> None:
     content = [{"type": "image_url", "image_url": {"url": data_url(np.vstack([pixels("article-en.png")] * 4))}}]
     body = {"messages": [{"role": "user", "content": [*content, {"type": "text", "text": "OCR:"}]}]}
     with serving(create_app(settings), "127.0.0.1", free_port()) as url:
-        eventually(lambda: httpx.get(f"{url}/health").status_code == 200, "readiness", 60)
+        wait_until(lambda: httpx.get(f"{url}/health").status_code == 200, "readiness")
 
         def hang_up() -> None:
             with pytest.raises(httpx.ReadTimeout):
@@ -201,10 +204,10 @@ def test_a_client_that_leaves_frees_the_engine(tmp_path: Path) -> None:
 
         leaving = threading.Thread(target=hang_up)
         leaving.start()
-        eventually(lambda: metric(url, "embedded_requests_running") == 1, "the start of the work")
+        wait_until(lambda: metric(url, "embedded_requests_running") == 1, "the start of the work")
         leaving.join()
         left = time.monotonic()
-        eventually(lambda: metric(url, "embedded_requests_running") == 0, "the end of the work", 10)
+        wait_until(lambda: metric(url, "embedded_requests_running") == 0, "the end of the work")
         assert metric(url, 'embedded_requests_total{outcome="cancelled"}') == 1
         assert metric(url, 'embedded_requests_total{outcome="served"}') == 0
         assert time.monotonic() - left < 10

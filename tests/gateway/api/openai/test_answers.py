@@ -9,8 +9,9 @@ import pytest
 from openai import AsyncOpenAI, OpenAI
 
 from tests.gateway.api.openai.conftest import MESSAGES, PICTURE, about, said
-from tests.support.server import Gateway, eventually
+from tests.support.server import Gateway
 from tests.support.stub_engine import Reply
+from tests.support.waiting import wait_until
 
 TEXT = 'Rechnung Nr. 17\n<table> ☃ "quoted" 日本'
 
@@ -131,8 +132,8 @@ def test_a_client_that_leaves_stops_the_engine(served: Gateway, stream: bool) ->
     body = {"messages": MESSAGES, "stream": stream}
     with pytest.raises(httpx.ReadTimeout):
         served.client.post("/v1/chat/completions", json=body, timeout=0.7)
-    eventually(lambda: served.engine.aborted == 1, "an aborted call", 2)
-    eventually(lambda: served.service.parts.queue.chats == 0, "an empty queue")
+    wait_until(lambda: served.engine.aborted == 1, "an aborted call")
+    wait_until(lambda: served.service.parts.queue.chats == 0, "an empty queue")
     assert served.service.parts.queue.running == 0
 
 
@@ -141,7 +142,7 @@ def test_a_stream_that_its_client_closes_stops_the_engine(served: Gateway, clien
     stream = client.chat.completions.create(model="stub-model", messages=MESSAGES, stream=True)
     next(iter(stream))
     stream.close()
-    eventually(lambda: served.engine.aborted == 1, "an aborted call", 2)
+    wait_until(lambda: served.engine.aborted == 1, "an aborted call")
 
 
 def test_chat_has_a_priority_where_the_engine_takes_one(

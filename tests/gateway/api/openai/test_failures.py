@@ -17,8 +17,9 @@ import pytest
 from openai import OpenAI
 
 from tests.gateway.api.openai.conftest import KEY, MESSAGES, said
-from tests.support.server import Gateway, eventually, gateway
+from tests.support.server import Gateway, gateway
 from tests.support.stub_engine import SECRET, Reply, StubEngine
+from tests.support.waiting import wait_until
 
 BODY = {"messages": MESSAGES}
 
@@ -111,7 +112,7 @@ def test_a_stream_that_breaks_off_says_so_and_ends(served: Gateway, client: Open
     assert caught.value.code == "recognition_failed"
     assert caught.value.type == "server_error"
     assert len(served.engine.requests) == 1
-    eventually(lambda: served.service.parts.engine.state == "ready", "a ready engine")
+    wait_until(lambda: served.service.parts.engine.state == "ready", "a ready engine")
 
 
 def test_the_last_line_of_a_broken_stream(served: Gateway) -> None:
@@ -146,7 +147,7 @@ def test_a_full_service(served: Gateway, client: OpenAI) -> None:
     with ThreadPoolExecutor(2) as others:
         running = [others.submit(served.client.post, "/v1/chat/completions", json=BODY) for _ in range(2)]
         try:
-            eventually(lambda: served.service.parts.queue.chats == 2, "two requests in work")
+            wait_until(lambda: served.service.parts.queue.chats == 2, "two requests in work")
             with pytest.raises(openai.RateLimitError) as caught:
                 client.chat.completions.create(model="stub-model", messages=MESSAGES)
         finally:
@@ -226,7 +227,7 @@ def test_a_deadline(hasty: Gateway, stream: bool, reply: Reply) -> None:
     hasty.engine.script.append(reply if stream else Reply(hang=True))
     answer = hasty.client.post("/v1/chat/completions", json={**BODY, "stream": stream})
     assert_openai_error(answer, 504, "deadline_exceeded")
-    eventually(lambda: hasty.engine.running == 0, "an idle engine")
+    wait_until(lambda: hasty.engine.running == 0, "an idle engine")
 
 
 def test_a_deadline_in_the_middle_of_a_stream(hasty: Gateway) -> None:
@@ -235,7 +236,7 @@ def test_a_deadline_in_the_middle_of_a_stream(hasty: Gateway) -> None:
     assert answer.status_code == 200
     assert '"code":"deadline_exceeded"' in answer.text
     assert answer.text.endswith("data: [DONE]\n\n")
-    eventually(lambda: hasty.engine.running == 0, "an idle engine")
+    wait_until(lambda: hasty.engine.running == 0, "an idle engine")
 
 
 def test_without_an_engine(tmp_path: Path) -> None:
@@ -257,5 +258,5 @@ def test_a_client_that_stops_reading_does_not_keep_the_engine(served: Gateway, m
     with socket.create_connection(("127.0.0.1", int(served.url.rpartition(":")[2]))) as client:
         client.sendall(head.encode() + body)
         assert client.recv(12) == b"HTTP/1.1 200"
-        eventually(lambda: served.engine.running == 0, "an idle engine")
-        eventually(lambda: served.service.parts.queue.running == 0, "an empty queue")
+        wait_until(lambda: served.engine.running == 0, "an idle engine")
+        wait_until(lambda: served.service.parts.queue.running == 0, "an empty queue")

@@ -13,8 +13,9 @@ import pytest
 
 from tests.gateway.api.paddlex.conftest import ask, assert_refused, page_of, result_of
 from tests.support.origin import Origin, origin
-from tests.support.server import Gateway, eventually, gateway
+from tests.support.server import Gateway, gateway
 from tests.support.stub_engine import Reply
+from tests.support.waiting import WAIT_S, wait_until
 
 
 @pytest.fixture
@@ -101,7 +102,7 @@ def test_another_layout_model_than_the_one_asked_for_is_told(served: Gateway, pn
 async def test_more_documents_than_places(served: Gateway, png: bytes) -> None:
     served.engine.answer = lambda _request: Reply("late", delay_s=1)
     body = {"file": base64.b64encode(png).decode()}
-    async with httpx.AsyncClient(base_url=served.url, timeout=30) as client:
+    async with httpx.AsyncClient(base_url=served.url, timeout=WAIT_S) as client:
         answers = await asyncio.gather(*(client.post("/layout-parsing", json=body) for _ in range(6)))
     refused = [answer for answer in answers if answer.status_code != 200]
     assert len(refused) == 4
@@ -114,8 +115,8 @@ def test_a_client_that_leaves_stops_the_engine(served: Gateway, png: bytes) -> N
     served.engine.answer = lambda _request: Reply(hang=True)
     with pytest.raises(httpx.ReadTimeout):
         served.client.post("/layout-parsing", json={"file": base64.b64encode(png).decode()}, timeout=1)
-    eventually(lambda: served.engine.aborted == 2, "the end of both calls")
-    eventually(lambda: served.service.parts.queue.documents == 0, "the end of the document")
+    wait_until(lambda: served.engine.aborted == 2, "the end of both calls")
+    wait_until(lambda: served.service.parts.queue.documents == 0, "the end of the document")
 
 
 def test_while_draining(served: Gateway, png: bytes) -> None:

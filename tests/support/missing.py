@@ -1,0 +1,18 @@
+"""What a machine may lack: the test skips itself and names it, or fails where the run asks for everything."""
+
+from __future__ import annotations
+
+import os
+from typing import NoReturn
+
+import pytest
+
+
+def skip_without(what: str, variable: str = "REQUIRE_ALL") -> NoReturn:
+    """Skips with `what` is missing and how to get it; fails with `variable`=1 in the environment.
+
+    For what can be installed. Rights, such as root's, are skipped without it: no run can be told to have them.
+    """
+    if os.environ.get(variable) == "1":
+        pytest.fail(f"{what} ({variable}=1)", pytrace=False)
+    pytest.skip(what)
