@@ -17,6 +17,7 @@ from gateway.tasks import RegionTask
 from tests.support.fakes import FakeDocument
 from tests.support.parts import parts_for
 from tests.support.stub_engine import Reply, StubEngine
+from tests.support.waiting import WAIT_S
 
 HUGE = 2**40
 BOXES = [
@@ -40,7 +41,7 @@ def stub(request: pytest.FixtureRequest) -> Iterator[StubEngine]:
 
 async def read(stub: StubEngine, regions: list[Region], options: OcrOptions) -> ReadPage:
     async with parts_for(stub, regions=regions) as parts:
-        deadline = asyncio.get_running_loop().time() + 60
+        deadline = asyncio.get_running_loop().time() + WAIT_S
         [page] = [page async for page in read_pages(parts, FakeDocument(), options, deadline)]
     return page
 
@@ -81,7 +82,7 @@ async def test_an_image_of_any_size_is_read_whole(stub: StubEngine, task: str, s
             parts,
             FakeDocument(width=size[0], height=size[1], media_type="image/tiff"),
             OcrOptions(task=task),
-            asyncio.get_running_loop().time() + 60,
+            asyncio.get_running_loop().time() + WAIT_S,
         )
         [page] = [page async for page in pages]
     [block], [asked] = page.result.blocks, [request for request in stub.requests if not request.is_canary]
@@ -113,7 +114,7 @@ async def test_a_hundred_pages_of_three_hundred_regions_come_whole_in_order_and_
     document, reader = FakeDocument(pages_total=100), InstantReader()
     with StubEngine(kind="embedded") as engine:
         async with parts_for(engine, regions=regions) as parts:
-            deadline = asyncio.get_running_loop().time() + 250
+            deadline = asyncio.get_running_loop().time() + WAIT_S
             numbers = []
             async for page in read_pages(replace(parts, reader=reader), document, OcrOptions(images="none"), deadline):
                 numbers.append(page.result.page)

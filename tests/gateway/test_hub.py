@@ -6,7 +6,6 @@ import asyncio
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from gateway.layout.base import LayoutDetector
 from gateway.settings import Settings
 from tests.support.fake_hub import Hub, serve
 from tests.support.onnx_model import layout_model
+from tests.support.waiting import eventually
 
 MODEL = "PP-DocLayoutV3"
 ONNX = layout_model(
@@ -110,10 +110,7 @@ async def started(tmp_path: Path, **changes: object) -> LayoutDetector:
 
 
 async def until_warning(layout: LayoutDetector, *, is_there: bool) -> None:
-    give_up = time.monotonic() + 30
-    while ("could not be" in (layout.warning or "")) is not is_there or (layout.warning is None) is is_there:
-        assert time.monotonic() < give_up, layout.warning
-        await asyncio.sleep(0.05)
+    await eventually(lambda: "could not be" in (layout.warning or "") if is_there else layout.warning is None)
 
 
 async def test_a_named_model_replaces_the_bundled_one_when_it_has_come(hub: Hub, tmp_path: Path) -> None:

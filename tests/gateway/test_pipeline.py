@@ -22,7 +22,7 @@ from gateway.recognition.fairness import BATCH, Caller
 from tests.support.fakes import FakeDocument, FakeLayout, blank, text_regions
 from tests.support.parts import parts_for
 from tests.support.stub_engine import Reply, StubEngine, StubRequest
-from tests.support.waiting import eventually
+from tests.support.waiting import WAIT_S, eventually
 from vlm_backend.settings import Settings as TierSettings
 from vlm_backend.status import TierStatus, write_status
 
@@ -43,7 +43,7 @@ async def read_all(
     parts: Parts,
     document: FakeDocument,
     options: OcrOptions = PLAIN,
-    within_s: float = 60,
+    within_s: float = WAIT_S,
 ) -> list[ReadPage]:
     return [page async for page in read_pages(parts, document, options, in_(within_s))]
 
@@ -127,7 +127,7 @@ async def test_calls_of_a_page_do_not_wait_for_the_layout_of_others(stub: StubEn
     layout = FakeLayout(text_regions(1), delay_s=lambda number: 0 if number == 1 else 3600)
     async with (
         parts_for(stub, layout) as parts,
-        aclosing(read_pages(parts, FakeDocument(pages_total=2), OcrOptions(), in_(60))) as pages,
+        aclosing(read_pages(parts, FakeDocument(pages_total=2), OcrOptions(), in_(WAIT_S))) as pages,
     ):
         assert (await anext(pages)).result.page == 1
 
@@ -279,7 +279,7 @@ async def test_pages_done_before_the_deadline_are_given(stub: StubEngine) -> Non
 async def test_leaving_early_drops_queued_calls_and_closes_running_ones(stub: StubEngine, way: str) -> None:
     stub.answer = lambda _request: Reply(hang=True)
     async with parts_for(stub, regions=text_regions(6), max_concurrent_regions=2) as parts:
-        pages = read_pages(parts, FakeDocument(pages_total=10), OcrOptions(), in_(60))
+        pages = read_pages(parts, FakeDocument(pages_total=10), OcrOptions(), in_(WAIT_S))
         first = asyncio.create_task(anext(pages))
         await eventually(lambda: stub.running == 2 and parts.queue.waiting > 2)
         first.cancel()
@@ -297,7 +297,7 @@ async def test_closing_between_two_pages_ends_the_rest(stub: StubEngine) -> None
     layout = FakeLayout(by_page={1: text_regions(1), 2: [Region("table", (0, 0, 90, 90), 1)]})
     stub.answer = lambda request: Reply(hang=request.prompt.startswith("Table"))
     async with parts_for(stub, layout) as parts:
-        async with aclosing(read_pages(parts, FakeDocument(pages_total=2), OcrOptions(), in_(60))) as pages:
+        async with aclosing(read_pages(parts, FakeDocument(pages_total=2), OcrOptions(), in_(WAIT_S))) as pages:
             await anext(pages)
         await eventually(lambda: stub.running == 0)
         assert (parts.queue.running, parts.queue.waiting) == (0, 0)
@@ -349,7 +349,7 @@ async def test_an_interactive_document_overtakes_a_batch(stub: StubEngine) -> No
     gate = threading.Event()
     stub.answer = lambda _request: Reply(after=gate)
     async with parts_for(stub, regions=text_regions(4), max_concurrent_regions=1) as parts:
-        batch = read_pages(parts, FakeDocument(pages_total=5), OcrOptions(), in_(60), urgency=BATCH)
+        batch = read_pages(parts, FakeDocument(pages_total=5), OcrOptions(), in_(WAIT_S), urgency=BATCH)
         batch_read = asyncio.create_task(anext(batch))
         await eventually(lambda: parts.queue.waiting == 19)
         quick = asyncio.create_task(read_all(parts, FakeDocument(), OcrOptions(task="table")))
@@ -367,7 +367,7 @@ async def test_an_engine_that_takes_priorities_hears_of_batches_and_pages(tmp_pa
         tier = TierSettings.model_validate({"vlm_port": stub.port, "temp_dir": tmp_path})
         write_status(tier, TierStatus("starting", "vllm", "", takes_priority=takes_priority))
         async with parts_for(stub, regions=text_regions(1), temp_dir=tmp_path) as parts:
-            pages = read_pages(parts, FakeDocument(pages_total=90), OcrOptions(), in_(60), urgency=BATCH)
+            pages = read_pages(parts, FakeDocument(pages_total=90), OcrOptions(), in_(WAIT_S), urgency=BATCH)
             batch = [page.result.page async for page in pages]
             of_batch = [request.body.get("priority", 0) for request in stub.requests]
             await read_all(parts, FakeDocument())
@@ -383,7 +383,7 @@ async def test_an_engine_that_takes_priorities_hears_of_batches_and_pages(tmp_pa
 async def test_a_client_that_takes_no_pages_stops_its_document(stub: StubEngine) -> None:
     document = FakeDocument(pages_total=PAGES_AHEAD + 40)
     async with parts_for(stub, regions=[]) as parts:
-        async with aclosing(read_pages(parts, document, OcrOptions(), in_(60))) as pages:
+        async with aclosing(read_pages(parts, document, OcrOptions(), in_(WAIT_S))) as pages:
             await anext(pages)
             await asyncio.sleep(0.2)
             assert document.delivered <= PAGES_AHEAD + 1

@@ -15,7 +15,7 @@ from gateway.recognition.fairness import BATCH, INTERACTIVE, Urgency
 from tests.support.fakes import FakeDocument, FakeLayout, blank, text_regions
 from tests.support.parts import parts_for, settings_for
 from tests.support.stub_engine import Reply, StubEngine
-from tests.support.waiting import eventually
+from tests.support.waiting import WAIT_S, eventually
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ async def test_what_all_documents_hold_in_pixels_does_not_grow_with_them(stub: S
     async with parts_for(stub, layout) as parts:
 
         async def read(document: FakeDocument) -> list[str]:
-            deadline = asyncio.get_running_loop().time() + 60
+            deadline = asyncio.get_running_loop().time() + WAIT_S
             return [page.result.status async for page in read_pages(parts, document, OcrOptions(), deadline)]
 
         reading = [asyncio.create_task(read(document)) for document in documents]
@@ -64,7 +64,7 @@ async def test_a_page_that_somebody_waits_for_is_laid_out_before_those_of_batche
     async with parts_for(stub, layout) as parts:
 
         async def read(document: FakeDocument, urgency: Urgency) -> None:
-            deadline = asyncio.get_running_loop().time() + 60
+            deadline = asyncio.get_running_loop().time() + WAIT_S
             async for _ in read_pages(parts, document, OcrOptions(), deadline, urgency=urgency):
                 pass
 
@@ -88,7 +88,7 @@ async def test_documents_that_wait_for_the_engine_keep_no_other_from_being_laid_
     async with parts_for(stub, layout, max_queued_regions=3, max_concurrent_regions=1) as parts:
 
         async def read() -> list[str]:
-            deadline = asyncio.get_running_loop().time() + 60
+            deadline = asyncio.get_running_loop().time() + WAIT_S
             pages = read_pages(parts, FakeDocument(pages_total=2), OcrOptions(), deadline)
             return [page.result.status async for page in pages]
 
@@ -104,7 +104,7 @@ async def test_a_document_that_has_its_share_of_the_queue_keeps_no_other_from_be
     stub.answer = lambda _request: Reply(after=gate)
     layout = FakeLayout(text_regions(90))
     async with parts_for(stub, layout, max_concurrent_regions=1) as parts:
-        deadline = asyncio.get_running_loop().time() + 60
+        deadline = asyncio.get_running_loop().time() + WAIT_S
         pages = read_pages(parts, FakeDocument(pages_total=5, height=9000), OcrOptions(), deadline)
         reading = asyncio.create_task(anext(pages))
         await eventually(lambda: parts.queue.waiting > 0 and parts.pixels.pages == 0)
@@ -125,7 +125,7 @@ class EndsBadly(FakeDocument):
 async def test_documents_whose_pages_end_badly_keep_no_places(stub: StubEngine) -> None:
     async with parts_for(stub, regions=text_regions(1)) as parts:
         for _ in range(20):
-            deadline = asyncio.get_running_loop().time() + 60
+            deadline = asyncio.get_running_loop().time() + WAIT_S
             with pytest.raises(ServiceError, match="shutting down"):
                 async for _page in read_pages(parts, EndsBadly(pages_total=2), OcrOptions(), deadline):
                     pass
@@ -159,7 +159,7 @@ async def test_whatever_becomes_of_documents_their_places_are_free_again(stub: S
     async with parts_for(stub, layout) as parts:
 
         async def read() -> None:
-            within_s = 0.2 if ending == "too late" else 60
+            within_s = 0.2 if ending == "too late" else WAIT_S
             deadline = asyncio.get_running_loop().time() + within_s
             async for _ in read_pages(parts, FakeDocument(pages_total=3, failing=failing), OcrOptions(), deadline):
                 pass

@@ -15,7 +15,7 @@ from gateway.selfcheck import SelfCheck
 from gateway.settings import Settings
 from tests.support.fakes import FakeLayout, text_regions
 from tests.support.stub_engine import Reply, StubEngine
-from tests.support.waiting import eventually
+from tests.support.waiting import WAIT_S, eventually
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ async def test_no_text_fails_and_is_tried_again(parts: Parts, engine: StubEngine
     await eventually(lambda: check.state == "failed")
     assert check.reason
     engine.answer = lambda _request: Reply("Self-check")
-    await asyncio.wait_for(running, 10)
+    await asyncio.wait_for(running, WAIT_S)
     assert check.passed
 
 
@@ -64,5 +64,5 @@ async def test_nothing_is_tried_before_the_parts_are_up(parts: Parts, engine: St
     await asyncio.sleep(0.3)
     assert (check.state, engine.prompts) == ("pending", [])
     up = True
-    await asyncio.wait_for(running, 10)
+    await asyncio.wait_for(running, WAIT_S)
     assert check.passed

@@ -8,11 +8,20 @@ from typing import NoReturn
 import pytest
 
 
+def is_required(variable: str = "REQUIRE_ALL") -> bool:
+    return os.environ.get(variable) == "1"
+
+
+def skip_mark(is_missing: bool, what: str) -> pytest.MarkDecorator:
+    """For parameters of a test, which take no fixture. With REQUIRE_ALL=1 the test runs, and fails by itself."""
+    return pytest.mark.skipif(is_missing and not is_required(), reason=what)
+
+
 def skip_without(what: str, variable: str = "REQUIRE_ALL") -> NoReturn:
     """Skips with `what` is missing and how to get it; fails with `variable`=1 in the environment.
 
     For what can be installed. Rights, such as root's, are skipped without it: no run can be told to have them.
     """
-    if os.environ.get(variable) == "1":
+    if is_required(variable):
         pytest.fail(f"{what} ({variable}=1)", pytrace=False)
     pytest.skip(what)

@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -17,10 +16,10 @@ import httpx
 from botocore.session import get_session
 
 from tests.support.stub_engine import free_port
+from tests.support.waiting import wait_until
 
 WEED = Path(sys.executable).with_name("weed")
 KEY, SECRET, BUCKET = "tenant:key", "secret", "documents"
-START_S = 60
 
 
 @dataclass
@@ -85,10 +84,10 @@ def _arguments(folder: Path, port: int) -> list[str]:
 
 
 def _await_start(server: S3Server, folder: Path) -> None:
-    give_up = time.monotonic() + START_S
-    while time.monotonic() < give_up and server.process.poll() is None:
+    def has_started() -> bool:
+        assert server.process.poll() is None, (folder / "weed.log").read_text(errors="replace")[-2000:]
         with suppress(httpx.HTTPError):
-            if httpx.get(f"{server.url}/status").status_code < 500:
-                return
-        time.sleep(0.2)
-    raise AssertionError(f"weed did not start: {(folder / 'weed.log').read_text(errors='replace')[-2000:]}")
+            return httpx.get(f"{server.url}/status").status_code < 500
+        return False
+
+    wait_until(has_started, "the S3 server", folder / "weed.log")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -20,7 +21,7 @@ from tests.support.asgi import eventually as eventually
 from tests.support.asgi import serving
 from tests.support.fakes import FakeLayout, text_regions
 from tests.support.stub_engine import Reply, StubEngine, free_port
-from tests.support.waiting import WAIT_S, wait_until
+from tests.support.waiting import WAIT_S, eventually, wait_until
 
 
 @dataclass
@@ -54,6 +55,20 @@ class Gateway:
         self.layout.without_effect = []
         self.layout.asked.clear()
         self.layout.delay_s = lambda _number: 0.0
+
+
+def leave_when(condition: Callable[[], object], url: str, **arguments: Any) -> None:  # noqa: ANN401 - httpx's own
+    """Posts as a client that hangs up as soon as the condition holds, without an answer."""
+
+    async def call_and_leave() -> None:
+        async with httpx.AsyncClient(timeout=None) as client:
+            call = asyncio.create_task(client.post(url, **arguments))
+            await eventually(lambda: call.done() or condition())
+            call.cancel()
+            await asyncio.wait([call])
+            assert call.cancelled(), "the client had an answer before it left"
+
+    asyncio.run(call_and_leave())
 
 
 @contextmanager

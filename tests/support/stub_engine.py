@@ -30,6 +30,8 @@ from typing import Any, Literal, Self
 from aiohttp import web
 from PIL import Image
 
+from tests.support.waiting import WAIT_S
+
 OWNERS = {"vllm": "vllm", "embedded": "paddleocr-vl-service", "external": "someone-else"}
 LARGEST_BODY = 200_000_000
 SECRET = "secret internals of the engine"
@@ -138,15 +140,15 @@ class StubEngine:
         up: Future[None] = Future()
         self._thread = threading.Thread(target=self._serve, args=(up,), name="stub-engine", daemon=True)
         self._thread.start()
-        up.result(timeout=10)
+        up.result(timeout=WAIT_S)
 
     def kill(self) -> None:
         """Drops every connection and stops listening, like `kill -9`."""
         if self._loop is None or self._thread is None:
             return
-        asyncio.run_coroutine_threadsafe(self._stop(), self._loop).result(timeout=10)
+        asyncio.run_coroutine_threadsafe(self._stop(), self._loop).result(timeout=WAIT_S)
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(timeout=10)
+        self._thread.join(timeout=WAIT_S)
         self._loop = self._thread = None
 
     def _serve(self, up: Future[None]) -> None:

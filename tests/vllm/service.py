@@ -68,9 +68,14 @@ class VllmService:
 
     def running_requests(self) -> float:
         """What vLLM itself says is in its hands."""
+        return self._metric("num_requests_(?:running|waiting)")
+
+    def generated_tokens(self) -> float:
+        return self._metric("generation_tokens_total")
+
+    def _metric(self, name: str) -> float:
         text = httpx.get(f"http://127.0.0.1:{self.vlm_port}/metrics", timeout=WAIT_S).text
-        counts = re.findall(r"^vllm:num_requests_(?:running|waiting)\{[^}]*\} ([0-9.]+)$", text, re.M)
-        return sum(map(float, counts))
+        return sum(map(float, re.findall(rf"^vllm:{name}\{{[^}}]*\}} ([0-9.e+]+)$", text, re.M)))
 
     def leader(self) -> psutil.Process:
         """vLLM's leading process, which the tier has become."""

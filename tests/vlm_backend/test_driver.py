@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.compiler import compile_driver
+from tests.support.waiting import WAIT_S
 from vlm_backend.driver import Driver, Gpu, probe_driver
 
 Probe = Callable[..., Driver]
@@ -23,7 +24,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def probe(folder: Path) -> Probe:
     """The answer of a driver that STUB_… describe."""
 
-    def ask(timeout_s: float = 20, **stub: str) -> Driver:
+    def ask(timeout_s: float = WAIT_S, **stub: str) -> Driver:
         names = {f"STUB_{name}": value for name, value in stub.items()}
         return probe_driver(timeout_s, {"LD_LIBRARY_PATH": str(folder), **names})
 

@@ -7,13 +7,13 @@ import random
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.support.fake_hub import Hub, serve
+from tests.support.waiting import WAIT_S, wait_until
 from tests.vlm_backend.test_weights import safetensors
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -68,7 +68,7 @@ def heed_interrupts() -> None:
 
 def fetch(hub: Hub, tmp_path: Path, *arguments: str, **names: str) -> tuple[int, str, str]:
     process = start(Path(sys.executable), hub, tmp_path, *arguments, **names)
-    out, err = process.communicate(timeout=90)
+    out, err = process.communicate(timeout=WAIT_S)
     return process.returncode, out, err
 
 
@@ -120,10 +120,10 @@ def test_an_interrupted_download_goes_on_where_it_stopped(
 ) -> None:
     hub.stalls = 23 * MEGABYTE
     process = start(Path(sys.executable), hub, tmp_path)
-    assert hub.stalled.wait(60)
+    assert hub.stalled.wait(WAIT_S)
     wait_for_part(model, 20 * MEGABYTE)
     process.send_signal(ending)
-    _, err = process.communicate(timeout=30)
+    _, err = process.communicate(timeout=WAIT_S)
     assert process.returncode == code
     assert "Traceback" not in err
     assert "model.safetensors" not in files(model)
@@ -136,10 +136,10 @@ def test_an_interrupted_download_goes_on_where_it_stopped(
 
 
 def wait_for_part(folder: Path, size: int) -> None:
-    deadline = time.monotonic() + 60
-    while sum(part.stat().st_size for part in folder.glob(".model.safetensors.*")) < size:
-        assert time.monotonic() < deadline, f"no {size} bytes were written"
-        time.sleep(0.05)
+    def written() -> int:
+        return sum(part.stat().st_size for part in folder.glob(".model.safetensors.*"))
+
+    wait_until(lambda: written() >= size, f"{size} written bytes")
 
 
 def test_a_connection_that_breaks_is_taken_up_again(hub: Hub, tmp_path: Path, model: Path) -> None:
@@ -154,7 +154,7 @@ def test_a_part_of_another_revision_is_not_continued(hub: Hub, tmp_path: Path, m
     process = start(Path(sys.executable), hub, tmp_path)
     wait_for_part(model, 20 * MEGABYTE)
     process.kill()
-    process.communicate(timeout=30)
+    process.communicate(timeout=WAIT_S)
     hub.stalls = None
     hub.files["model.safetensors"] = safetensors(bytes(26 * MEGABYTE))
     assert fetch(hub, tmp_path)[0] == 0
@@ -269,7 +269,7 @@ def test_a_disk_with_too_little_room_is_found_before_anything_is_downloaded(
 def test_two_at_once_do_not_get_in_each_others_way(hub: Hub, tmp_path: Path, model: Path) -> None:
     processes = [start(Path(sys.executable), hub, tmp_path) for _ in range(2)]
     for process in processes:
-        _, err = process.communicate(timeout=90)
+        _, err = process.communicate(timeout=WAIT_S)
         assert (process.returncode, err) == (0, "")
     assert hub.downloads()["model.safetensors"] == [0]
     assert files(model) == NEEDED

@@ -10,11 +10,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from tests.gateway.intake.files import pdf
-from tests.support.server import Gateway, gateway
+from tests.support.server import Gateway, gateway, leave_when
 from tests.support.stub_engine import Reply
 from tests.support.waiting import wait_until
 
@@ -71,9 +70,8 @@ def test_paddlex_dialect_leaves_no_file(roomy: Gateway) -> None:
 
 def test_a_client_that_leaves_takes_its_file_along(roomy: Gateway) -> None:
     roomy.reset()
-    roomy.engine.answer = lambda _request: Reply("late", delay_s=30)
-    with pytest.raises(httpx.TimeoutException):
-        roomy.post(files={"file": LARGE}, timeout=1)
+    roomy.engine.answer = lambda _request: Reply(hang=True)
+    leave_when(lambda: roomy.engine.running > 0, f"{roomy.url}/ocr", files={"file": LARGE})
     wait_until(lambda: nameless_files() == 0, "the file's end")
     roomy.reset()
 

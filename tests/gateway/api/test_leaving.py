@@ -10,6 +10,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import httpx
 import pytest
@@ -17,9 +18,9 @@ from PIL import Image
 from structlog.testing import capture_logs
 
 from gateway.model import Region
-from tests.support.server import Gateway, gateway
+from tests.support.server import Gateway, gateway, leave_when
 from tests.support.stub_engine import Reply
-from tests.support.waiting import wait_until
+from tests.support.waiting import WAIT_S, wait_until
 
 ROUTES = (
     "/ocr",
@@ -32,18 +33,18 @@ ROUTES = (
 )
 
 
-def post(served: Gateway, route: str, png: bytes, timeout: float) -> httpx.Response:
+def request(served: Gateway, route: str, png: bytes) -> dict[str, Any]:
+    """Address and content of a POST on the route."""
     path, _, way = route.partition(" ")
     encoded = base64.b64encode(png).decode()
     url = f"{served.url}{path}"
     if path.startswith("/ocr"):
-        headers = {"Idempotency-Key": "leaving"} if way else {}
-        return httpx.post(url, files={"file": png}, headers=headers, timeout=timeout)
+        return {"url": url, "files": {"file": png}, "headers": {"Idempotency-Key": "leaving"} if way else {}}
     if path == "/layout-parsing":
-        return httpx.post(url, json={"file": encoded}, timeout=timeout)
+        return {"url": url, "json": {"file": encoded}}
     picture = {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{encoded}"}}
     message = {"role": "user", "content": [picture]}
-    return httpx.post(url, json={"messages": [message], "stream": bool(way)}, timeout=timeout)
+    return {"url": url, "json": {"messages": [message], "stream": bool(way)}}
 
 
 def is_idle(served: Gateway) -> bool:
@@ -68,11 +69,7 @@ def narrow(_narrow: Gateway) -> Iterator[Gateway]:
 @pytest.mark.parametrize("route", ROUTES)
 def test_leaving_while_the_engine_works_stops_it(narrow: Gateway, png: bytes, route: str) -> None:
     narrow.engine.answer = lambda _request: Reply(hang=True)
-    with ThreadPoolExecutor(1) as client:
-        left = client.submit(post, narrow, route, png, 1.0)
-        wait_until(lambda: narrow.engine.running == 1, "work at the engine")
-        with pytest.raises(httpx.ReadTimeout):
-            left.result()
+    leave_when(lambda: narrow.engine.running == 1, **request(narrow, route, png))
     wait_until(lambda: is_idle(narrow), "an idle service")
 
 
@@ -85,8 +82,7 @@ def test_leaving_while_waiting_for_the_engine_leaves_no_place_taken(narrow: Gate
         working = other.submit(narrow.read, png)
         wait_until(lambda: narrow.engine.running == 1, "work at the engine")
         asked = len(narrow.engine.requests)
-        with pytest.raises(httpx.ReadTimeout):
-            post(narrow, route, png, 1.0)
+        leave_when(lambda: narrow.service.parts.queue.waiting == 1, **request(narrow, route, png))
         wait_until(lambda: narrow.service.parts.queue.waiting == 0, "an empty queue")
         release.set()
         assert working.result().json()["status"] == "ok"
@@ -116,7 +112,7 @@ def hurried(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
 def test_the_deadline_covers_the_engine_and_the_wait_for_it(hurried: Gateway, png: bytes, route: str) -> None:
     hurried.engine.answer = lambda _request: Reply(hang=True)
     with ThreadPoolExecutor(2) as clients:
-        answers = [clients.submit(post, hurried, route, png, 30) for _ in range(2)]
+        answers = [clients.submit(httpx.post, **request(hurried, route, png), timeout=WAIT_S) for _ in range(2)]
     assert {answer.result().status_code for answer in answers} == {504}
     wait_until(lambda: is_idle(hurried), "an idle service")
 

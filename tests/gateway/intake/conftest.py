@@ -6,11 +6,12 @@ import pytest
 
 from gateway.intake.render.pool import RenderPool
 from gateway.settings import Settings
+from tests.support.waiting import WAIT_S
 
 
 @pytest.fixture
 def settings() -> Settings:
-    return Settings(_env_file=None, render_workers=1, max_pixels=1_000_000, max_pages=10, render_timeout_s=20)
+    return Settings(_env_file=None, render_workers=1, max_pixels=1_000_000, max_pages=10, render_timeout_s=WAIT_S)
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from gateway.layout.batches import BatchQueue
+from tests.support.waiting import WAIT_S
 
 
 class Model:
@@ -81,6 +82,6 @@ async def test_who_waits_when_the_model_is_closed_is_let_go(model: Model) -> Non
     tasks = await put(closed, model, 1, 2, 3)
     thread.shutdown(wait=False, cancel_futures=True)
     model.may_go_on.set()
-    answers = await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), 10)
+    answers = await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), WAIT_S)
     assert answers[0] == 2
     assert all(isinstance(answer, RuntimeError) for answer in answers[1:])

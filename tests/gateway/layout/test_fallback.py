@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 
 import pytest
 
@@ -12,6 +11,7 @@ from gateway.layout import fallback
 from gateway.layout.fallback import FallbackLayout
 from gateway.model import LayoutOptions, PageImage
 from tests.support.fakes import FakeLayout, blank, text_regions
+from tests.support.waiting import eventually
 
 PAGE = PageImage(1, blank(400, 300))
 
@@ -23,12 +23,6 @@ def detectors() -> tuple[FakeLayout, FakeLayout]:
 
 async def regions(layout: FallbackLayout) -> int:
     return len((await layout.detect(PAGE, LayoutOptions())).regions)
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
-        while not condition():  # noqa: ASYNC110 - plain attributes
-            await asyncio.sleep(0.001)
 
 
 async def test_the_other_serves_until_the_wanted_one_is_downloaded() -> None:
@@ -44,7 +38,7 @@ async def test_the_other_serves_until_the_wanted_one_is_downloaded() -> None:
     assert (layout.state, layout.name, await regions(layout)) == ("ready", "other", 1)
     assert "until wanted is downloaded" in (layout.warning or "")
     arrived.set()
-    await until(lambda: layout.name == "wanted")
+    await eventually(lambda: layout.name == "wanted")
     assert (layout.state, layout.warning, await regions(layout)) == ("ready", None, 3)
     await layout.close()
 
@@ -61,9 +55,9 @@ async def test_a_download_that_fails_is_told_and_tried_again(monkeypatch: pytest
 
     layout = FallbackLayout(wanted, other, fetch)
     await layout.start()
-    await until(lambda: "the hub is away" in (layout.reason or ""))
+    await eventually(lambda: "the hub is away" in (layout.reason or ""))
     assert await regions(layout) == 1
-    await until(lambda: layout.name == "wanted")
+    await eventually(lambda: layout.name == "wanted")
     assert (layout.warning, layout.reason, outcomes) == (None, None, [])
     await layout.close()
 
@@ -76,6 +70,6 @@ async def test_what_was_downloaded_and_does_not_load_is_told() -> None:
 
     layout = FallbackLayout(wanted, other, fetch)
     await layout.start()
-    await until(lambda: "the file is broken" in (layout.reason or ""))
+    await eventually(lambda: "the file is broken" in (layout.reason or ""))
     assert (layout.state, layout.name) == ("ready", "other")
     await layout.close()

@@ -16,7 +16,7 @@ from gateway.recognition.flow import bounds_for
 from gateway.settings import Settings
 from tests.support.parts import recognition_for, settings_for
 from tests.support.stub_engine import Reply, StubEngine, free_port
-from tests.support.waiting import eventually
+from tests.support.waiting import WAIT_S, eventually
 from vlm_backend.settings import Settings as TierSettings
 from vlm_backend.status import Failure, TierStatus, start_ticks, write_status
 
@@ -63,13 +63,13 @@ async def test_an_engine_that_loads_becomes_ready_by_itself(stub: StubEngine) ->
         await eventually(lambda: engine.reason == "The recognition engine is not ready yet.")
         assert engine.state == "starting"
         stub.health_status = 200
-        assert await engine.wait_ready(10)
+        assert await engine.wait_ready(WAIT_S)
 
 
 async def test_an_external_server_needs_no_health_path(stub: StubEngine) -> None:
     stub.health_status = 404
     async with watching(settings_for(stub)) as engine:
-        assert await engine.wait_ready(10)
+        assert await engine.wait_ready(WAIT_S)
 
 
 async def test_a_server_that_lists_no_models_is_not_ready() -> None:
@@ -90,11 +90,11 @@ async def test_a_server_that_lists_no_models_is_not_ready() -> None:
 
 async def test_a_killed_engine_is_restarting_while_calls_may_wait_and_comes_back(stub: StubEngine) -> None:
     async with watching(settings_for(stub)) as engine:
-        assert await engine.wait_ready(10)
+        assert await engine.wait_ready(WAIT_S)
         stub.kill()
         await eventually(lambda: engine.state == "restarting")
         engine.require_serving()
-        back = asyncio.create_task(engine.wait_ready(10))
+        back = asyncio.create_task(engine.wait_ready(WAIT_S))
         stub.start()
         assert await back
         assert engine.state == "ready"
@@ -102,10 +102,10 @@ async def test_a_killed_engine_is_restarting_while_calls_may_wait_and_comes_back
 
 async def test_an_engine_away_for_longer_than_the_grace_is_down(stub: StubEngine) -> None:
     async with watching(settings_for(stub, vlm_restart_grace_s=0.2)) as engine:
-        assert await engine.wait_ready(10)
+        assert await engine.wait_ready(WAIT_S)
         stub.kill()
         await eventually(lambda: engine.state == "down")
-        assert not await engine.wait_ready(60)
+        assert not await engine.wait_ready(WAIT_S)
         with pytest.raises(ServiceError, match="could not be reached"):
             engine.require_serving()
         stub.start()
@@ -117,12 +117,12 @@ async def test_a_call_that_lost_the_engine_changes_the_state_at_once(
 ) -> None:
     monkeypatch.setattr("gateway.recognition.engine.POLL_WHILE_READY_S", 60)
     async with watching(settings_for(stub)) as engine:
-        assert await engine.wait_ready(10)
+        assert await engine.wait_ready(WAIT_S)
         stub.health_status = 503
         engine.unreachable("It went away.")
         assert (engine.state, engine.reason) == ("restarting", "It went away.")
         stub.health_status = 200
-        assert await engine.wait_ready(10)
+        assert await engine.wait_ready(WAIT_S)
 
 
 async def held_look(stub: StubEngine, engine: EngineMonitor) -> tuple[asyncio.Task[bool], threading.Event]:
@@ -138,12 +138,12 @@ async def test_an_answer_from_before_the_loss_does_not_hide_it(
 ) -> None:
     monkeypatch.setattr("gateway.recognition.engine.POLL_WHILE_READY_S", 60)
     async with watching(settings_for(stub)) as engine:
-        assert await engine.wait_ready(10)
+        assert await engine.wait_ready(WAIT_S)
         look, let_go = await held_look(stub, engine)
         engine.unreachable("It went away.")
         let_go.set()
         assert not await look
-        assert await engine.wait_ready(10)
+        assert await engine.wait_ready(WAIT_S)
 
 
 async def test_a_look_that_began_before_the_question_is_not_its_answer(
@@ -151,7 +151,7 @@ async def test_a_look_that_began_before_the_question_is_not_its_answer(
 ) -> None:
     monkeypatch.setattr("gateway.recognition.engine.POLL_WHILE_READY_S", 60)
     async with watching(settings_for(stub)) as engine:
-        assert await engine.wait_ready(10)
+        assert await engine.wait_ready(WAIT_S)
         earlier, let_go = await held_look(stub, engine)
         question = asyncio.create_task(engine.recheck())
         await asyncio.sleep(0)
@@ -163,7 +163,7 @@ async def test_a_look_that_began_before_the_question_is_not_its_answer(
 
 async def test_an_engine_that_answers_its_health_but_reads_nothing_is_not_ready(stub: StubEngine) -> None:
     async with watching(settings_for(stub, vlm_canary_interval_s=0.01)) as engine:
-        assert await engine.wait_ready(10)
+        assert await engine.wait_ready(WAIT_S)
         stub.canary_status = 500
         await eventually(lambda: engine.state != "ready")
         stub.canary_status = 200
@@ -172,7 +172,7 @@ async def test_an_engine_that_answers_its_health_but_reads_nothing_is_not_ready(
 
 async def test_one_missed_canary_is_forgiven(stub: StubEngine) -> None:
     async with watching(settings_for(stub, vlm_canary_interval_s=0.01)) as engine:
-        assert await engine.wait_ready(10)
+        assert await engine.wait_ready(WAIT_S)
         for _ in range(3):
             stub.canary_status = 500
             before = stub.canaries
@@ -184,7 +184,7 @@ async def test_one_missed_canary_is_forgiven(stub: StubEngine) -> None:
 
 async def test_a_busy_engine_is_a_ready_engine(stub: StubEngine) -> None:
     async with watching(settings_for(stub, vlm_canary_interval_s=0.01)) as engine:
-        assert await engine.wait_ready(10)
+        assert await engine.wait_ready(WAIT_S)
         stub.canary_status = 503
         asked = stub.canaries
         await eventually(lambda: stub.canaries > asked + 4)
@@ -197,15 +197,15 @@ async def test_a_late_health_counts_only_where_no_region_is_read(
 ) -> None:
     monkeypatch.setattr("gateway.recognition.probe.POLL_TIMEOUT_S", 0.05)
     async with watching(settings_for(stub, vlm_canary_interval_s=600 if regions_are_read else 0.01)) as engine:
-        assert await engine.wait_ready(10)
+        assert await engine.wait_ready(WAIT_S)
         stub.health_after, asked = threading.Event(), stub.health_asked
         await eventually(lambda: stub.health_asked > asked + 5)
         assert engine.state == state
 
 
 async def test_calls_that_succeed_spare_the_canary(stub: StubEngine) -> None:
-    async with watching(settings_for(stub, vlm_canary_interval_s=0.4)) as engine:
-        assert await engine.wait_ready(10)
+    async with watching(settings_for(stub, vlm_canary_interval_s=2)) as engine:
+        assert await engine.wait_ready(WAIT_S)
         asked = stub.canaries
         for _ in range(30):
             engine.succeeded()
@@ -219,7 +219,7 @@ async def test_the_queue_widens_when_the_engine_turns_out_to_be_vllm() -> None:
         made = create_recognition(settings_for(stub))
         narrow = made.queue.turns.limit
         await made.engine.start()
-        assert await made.engine.wait_ready(10)
+        assert await made.engine.wait_ready(WAIT_S)
         assert made.queue.turns.limit == 128 > narrow
         await made.engine.close()
 
@@ -232,7 +232,7 @@ async def test_vllm_is_given_a_little_more_than_it_works_on_at_once(tmp_path: Pa
         write_status(tier, TierStatus("starting", "vllm", "", sequences=sequences))
         made = create_recognition(settings)
         await made.engine.start()
-        assert await made.engine.wait_ready(10)
+        assert await made.engine.wait_ready(WAIT_S)
         assert sequences < made.queue.turns.limit < 1.5 * sequences
         await made.engine.close()
 
@@ -251,7 +251,7 @@ async def test_an_engine_too_slow_for_its_warm_up_gets_ready_at_last(monkeypatch
     with StubEngine(kind="vllm") as stub:
         stub.answer = lambda request: Reply(hang=len(stub.requests) > 1)
         async with watching(settings_for(stub, vlm_warm_up=True)) as engine:
-            assert await engine.wait_ready(20)
+            assert await engine.wait_ready(WAIT_S)
 
 
 def test_the_setting_for_concurrent_regions_is_obeyed() -> None:
@@ -268,7 +268,7 @@ async def test_the_model_of_the_settings_is_taken_where_a_server_has_several(stu
     stub.model = "other"
     stub.more_models = ("wanted",)
     async with watching(settings_for(stub, vlm_model="wanted")) as engine:
-        assert await engine.wait_ready(10)
+        assert await engine.wait_ready(WAIT_S)
         assert engine.model == "wanted"
 
 
@@ -297,9 +297,9 @@ async def test_an_engine_that_answers_its_health_and_makes_no_step_is_killed(
     stub.steps = 7
     settings = frozen_soon(stub, tmp_path, 0.6)
     async with stand_in(settings) as process, watching(settings) as engine:
-        assert await engine.wait_ready(10)
+        assert await engine.wait_ready(WAIT_S)
         stub.canary_hangs = True
-        await asyncio.wait_for(process.wait(), 10)
+        await asyncio.wait_for(process.wait(), WAIT_S)
         assert process.returncode == -9
         await eventually(lambda: "frozen" in (engine.reason or ""))
         stub.canary_hangs = False
@@ -313,7 +313,7 @@ async def test_an_engine_that_is_slow_but_makes_steps_is_left_alone(
     stub.steps = 7
     settings = frozen_soon(stub, tmp_path, 0.3)
     async with stand_in(settings) as process, watching(settings) as engine:
-        assert await engine.wait_ready(10)
+        assert await engine.wait_ready(WAIT_S)
         stub.canary_hangs, asked = True, stub.canaries
         for _ in range(100):
             stub.steps += 1
@@ -329,7 +329,7 @@ async def test_an_engine_that_went_away_and_makes_steps_is_left_alone_too(
     stub.steps = 7
     settings = frozen_soon(stub, tmp_path, 0.3)
     async with stand_in(settings) as process, watching(settings) as engine:
-        assert await engine.wait_ready(10)
+        assert await engine.wait_ready(WAIT_S)
         stub.canary_hangs, asked = True, stub.canaries
         engine.unreachable("It went away.")
         while stub.canaries < asked + 4:
@@ -345,7 +345,7 @@ async def test_vllm_is_warmed_up_with_each_prompt_at_real_sizes_before_it_is_rea
         async with watching(settings_for(stub, vlm_warm_up=True)) as engine:
             assert not await engine.wait_ready(0.5)
             may_read.set()
-            assert await engine.wait_ready(20)
+            assert await engine.wait_ready(WAIT_S)
         areas = {request.prompt: request.size[0] * request.size[1] for request in stub.requests}
     assert set(areas) == {
         "OCR:",
@@ -366,7 +366,7 @@ async def test_an_engine_that_breaks_at_its_warm_up_is_not_ready() -> None:
             await eventually(lambda: len(stub.requests) > 1)
             assert not await engine.wait_ready(0.2)
             stub.answer = lambda request: Reply()
-            assert await engine.wait_ready(20)
+            assert await engine.wait_ready(WAIT_S)
 
 
 async def test_why_the_tier_cannot_start_is_told_and_nothing_waits_for_it(tmp_path: Path) -> None:
@@ -376,7 +376,7 @@ async def test_why_the_tier_cannot_start_is_told_and_nothing_waits_for_it(tmp_pa
     write_status(tier, TierStatus("refused", "vllm", "", [failure]))
     async with watching(settings) as engine:
         await eventually(lambda: engine.state == "down")
-        assert not await engine.wait_ready(60)
+        assert not await engine.wait_ready(WAIT_S)
         with pytest.raises(ServiceError, match=r"There is no GPU\. Get one\."):
             engine.require_serving()
 
@@ -387,10 +387,10 @@ async def test_vllm_may_be_away_for_minutes_but_new_documents_are_turned_away_so
     monkeypatch.setattr("gateway.recognition.engine.ADMITTED_WHILE_AWAY_S", 0.2)
     with StubEngine(kind="vllm") as stub:
         async with watching(settings_for(stub)) as engine:
-            assert await engine.wait_ready(10)
+            assert await engine.wait_ready(WAIT_S)
             stub.kill()
             await eventually(lambda: engine.state == "restarting")
-            in_work = asyncio.create_task(engine.wait_ready(30))
+            in_work = asyncio.create_task(engine.wait_ready(WAIT_S))
             await asyncio.sleep(0.3)
             with pytest.raises(ServiceError) as refused:
                 engine.require_serving()

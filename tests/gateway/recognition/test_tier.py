@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -13,6 +14,7 @@ import pytest
 
 from gateway.recognition.tier import kill_tier, read_tier
 from gateway.settings import Settings
+from tests.support.waiting import wait_until
 from vlm_backend.settings import Settings as TierSettings
 from vlm_backend.status import Failure, TierStatus, start_ticks, write_status
 
@@ -105,10 +107,7 @@ def test_the_engine_is_killed_with_its_children(
     tell(settings, started(leader.pid))
     assert kill_tier(settings)
     for process in (leader, child):
-        deadline = time.monotonic() + 10
-        while not ended(process):
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
+        wait_until(partial(ended, process), "the end of the process")
 
 
 def test_another_process_that_has_the_number_by_now_is_left_alone(

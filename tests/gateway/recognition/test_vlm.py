@@ -15,7 +15,7 @@ from gateway.tasks import RegionTask
 from tests.support.fakes import blank
 from tests.support.parts import recognition_for
 from tests.support.stub_engine import Reply, StubEngine
-from tests.support.waiting import eventually
+from tests.support.waiting import WAIT_S, eventually
 
 CROP = cut_crop(blank(200, 100), Region("text", (0, 0, 200, 100), 1), RegionTask(), fit=False)
 PLAIN = RegionTask()
@@ -35,7 +35,7 @@ def stub(request: pytest.FixtureRequest) -> Iterator[StubEngine]:
         yield engine
 
 
-async def read(made: Recognition, task: RegionTask = PLAIN, crop: Crop = CROP, within_s: float = 30) -> Reading:
+async def read(made: Recognition, task: RegionTask = PLAIN, crop: Crop = CROP, within_s: float = WAIT_S) -> Reading:
     return await made.reader.read(crop, task, asyncio.get_running_loop().time() + within_s)
 
 

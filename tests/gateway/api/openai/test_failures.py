@@ -19,7 +19,7 @@ from openai import OpenAI
 from tests.gateway.api.openai.conftest import KEY, MESSAGES, said
 from tests.support.server import Gateway, gateway
 from tests.support.stub_engine import SECRET, Reply, StubEngine
-from tests.support.waiting import wait_until
+from tests.support.waiting import WAIT_S, wait_until
 
 BODY = {"messages": MESSAGES}
 
@@ -138,7 +138,7 @@ def test_an_engine_that_restarts_is_waited_for(served: Gateway, client: OpenAI, 
         time.sleep(0.5)
         assert not asking.done()
         served.engine.start()
-        assert asking.result(20) == "line one\nline two"
+        assert asking.result(WAIT_S) == "line one\nline two"
 
 
 def test_a_full_service(served: Gateway, client: OpenAI) -> None:
@@ -215,9 +215,9 @@ def test_a_service_that_stops_takes_no_more(served: Gateway) -> None:
 
 @pytest.fixture(scope="module")
 def hasty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
-    """A service whose requests have one second."""
+    """A service whose requests have little time, and enough for the first words of a stream."""
     engine = StubEngine(kind="vllm")
-    with gateway(tmp_path_factory.mktemp("gateway"), engine=engine, request_timeout_s=1) as running:
+    with gateway(tmp_path_factory.mktemp("gateway"), engine=engine, request_timeout_s=5) as running:
         yield running
 
 

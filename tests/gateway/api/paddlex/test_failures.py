@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,9 +14,9 @@ import pytest
 
 from tests.gateway.api.paddlex.conftest import ask, assert_refused, page_of, result_of
 from tests.support.origin import Origin, origin
-from tests.support.server import Gateway, gateway
+from tests.support.server import Gateway, gateway, leave_when
 from tests.support.stub_engine import Reply
-from tests.support.waiting import WAIT_S, wait_until
+from tests.support.waiting import WAIT_S, eventually, wait_until
 
 
 @pytest.fixture
@@ -100,10 +101,14 @@ def test_another_layout_model_than_the_one_asked_for_is_told(served: Gateway, pn
 
 
 async def test_more_documents_than_places(served: Gateway, png: bytes) -> None:
-    served.engine.answer = lambda _request: Reply("late", delay_s=1)
+    release = threading.Event()
+    served.engine.answer = lambda _request: Reply("late", after=release)
     body = {"file": base64.b64encode(png).decode()}
     async with httpx.AsyncClient(base_url=served.url, timeout=WAIT_S) as client:
-        answers = await asyncio.gather(*(client.post("/layout-parsing", json=body) for _ in range(6)))
+        calls = [asyncio.create_task(client.post("/layout-parsing", json=body)) for _ in range(6)]
+        await eventually(lambda: sum(call.done() for call in calls) == 4)
+        release.set()
+        answers = await asyncio.gather(*calls)
     refused = [answer for answer in answers if answer.status_code != 200]
     assert len(refused) == 4
     for answer in refused:
@@ -113,8 +118,8 @@ async def test_more_documents_than_places(served: Gateway, png: bytes) -> None:
 
 def test_a_client_that_leaves_stops_the_engine(served: Gateway, png: bytes) -> None:
     served.engine.answer = lambda _request: Reply(hang=True)
-    with pytest.raises(httpx.ReadTimeout):
-        served.client.post("/layout-parsing", json={"file": base64.b64encode(png).decode()}, timeout=1)
+    body = {"file": base64.b64encode(png).decode()}
+    leave_when(lambda: served.engine.running == 2, f"{served.url}/layout-parsing", json=body)
     wait_until(lambda: served.engine.aborted == 2, "the end of both calls")
     wait_until(lambda: served.service.parts.queue.documents == 0, "the end of the document")
 
@@ -128,7 +133,7 @@ def test_while_draining(served: Gateway, png: bytes) -> None:
 
 
 def test_keys_and_deadline(tmp_path: Path, png: bytes) -> None:
-    with gateway(tmp_path, api_keys="one-key", request_timeout_s=2) as running:
+    with gateway(tmp_path, api_keys="one-key", request_timeout_s=10) as running:
         assert_refused(ask(running, png), 401, "key")
         for value in ("Bearer one-key", "token one-key"):
             running.client.headers["Authorization"] = value

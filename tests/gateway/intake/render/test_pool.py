@@ -19,6 +19,7 @@ from gateway.intake.spool import SpooledFile
 from gateway.model import Document, PageFailure, PageImage
 from gateway.settings import Settings
 from tests.gateway.intake.files import large_pdf, pdf
+from tests.support.waiting import WAIT_S, eventually
 
 ROOT = Path(__file__).parents[4]
 spool = SpooledFile.from_bytes
@@ -32,14 +33,6 @@ def workers() -> list[psutil.Process]:
             if "gateway.intake.render.worker" in child.cmdline() and child.status() != psutil.STATUS_ZOMBIE:
                 found.append(child)
     return found
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
-        while True:
-            if condition():
-                return
-            await asyncio.sleep(0.01)
 
 
 def files_of(process: psutil.Process) -> int:
@@ -65,7 +58,7 @@ def status_lines(worker: psutil.Process) -> list[str]:
 
 @asynccontextmanager
 async def running(**options: object) -> AsyncIterator[tuple[RenderPool, Settings]]:
-    settings = Settings.model_validate({"render_workers": 1, "render_timeout_s": 20, **options})
+    settings = Settings.model_validate({"render_workers": 1, "render_timeout_s": WAIT_S, **options})
     pool = RenderPool(settings)
     await pool.start()
     try:
@@ -179,7 +172,7 @@ async def test_dead_idle_workers_are_replaced() -> None:
         before = {worker.pid for worker in workers()}
         for pid in before:
             os.kill(pid, signal.SIGKILL)
-        await until(lambda: len({worker.pid for worker in workers()} - before) == 2)
+        await eventually(lambda: len({worker.pid for worker in workers()} - before) == 2)
         assert pool.alive
         assert (await opened(pool, settings)).pages_total == 4
 
@@ -189,7 +182,7 @@ async def test_request_after_an_idle_death() -> None:
         document = await opened(pool, settings)
         (worker,) = workers()
         worker.kill()
-        await asyncio.to_thread(worker.wait, 20)
+        await asyncio.to_thread(worker.wait, WAIT_S)
         assert all([isinstance(page, PageImage) async for page in document.pages()])
 
 
@@ -252,7 +245,7 @@ async def test_closed_document_leaves_no_file(files: Callable[[], int]) -> None:
         document = await open_document(content, "a", pages=None, dpi=144, pool=pool, settings=settings)
         assert files() > before
         await document.close()
-        await until(lambda: files() == before)
+        await eventually(lambda: files() == before)
         assert (await opened(pool, settings)).pages_total == 4
 
 
@@ -265,7 +258,7 @@ async def test_killed_worker_leaves_no_file() -> None:
         await killed_while_at_work(pages)
         assert [page.number async for page in pages if isinstance(page, PageImage)] == [2, 3, 4]
         await document.close()
-        await until(lambda: files_of_this_process() == before)
+        await eventually(lambda: files_of_this_process() == before)
 
 
 async def test_unreadable_document_leaves_no_file() -> None:
@@ -376,7 +369,7 @@ def test_workers_die_with_the_gateway() -> None:
         children = psutil.Process(parent.pid).children()
         assert len(children) == 2
         parent.kill()
-    _, left = psutil.wait_procs(children, timeout=10)
+    _, left = psutil.wait_procs(children, timeout=WAIT_S)
     assert left == []
 
 
@@ -395,4 +388,4 @@ async def test_cancelled_start_leaves_no_worker() -> None:
     starting.cancel()
     await asyncio.gather(starting, return_exceptions=True)
     await pool.close()
-    await until(lambda: workers() == [])
+    await eventually(lambda: workers() == [])
