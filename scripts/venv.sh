@@ -1,8 +1,9 @@
 #!/bin/sh
 # Makes FOLDER a virtual environment that holds exactly the packages pinned in REQUIREMENTS; does nothing if it already is.
 #
-#   sh scripts/venv.sh [-b VERSION] [-c MODULE] [-s SIZE] FOLDER REQUIREMENTS [UNHASHED]
+#   sh scripts/venv.sh [-a SCRIPT] [-b VERSION] [-c MODULE] [-s SIZE] FOLDER REQUIREMENTS [UNHASHED]
 #
+#   -a  `sh SCRIPT FOLDER` has to succeed after the packages are installed
 #   -b  the interpreter has to be older than Python 3.VERSION
 #   -c  `python -m MODULE REQUIREMENTS UNHASHED` in the new environment has to succeed
 #   -s  what the first download amounts to, for the message
@@ -13,11 +14,13 @@
 # PYTHON=/path/to/python chooses the interpreter.
 set -u
 
+after=
 too_new=
 check=
 size="170 MB"
-while getopts b:c:s: option; do
+while getopts a:b:c:s: option; do
     case $option in
+        a) after=$OPTARG ;;
         b) too_new=$OPTARG ;;
         c) check=$OPTARG ;;
         s) size=$OPTARG ;;
@@ -120,6 +123,7 @@ install() {
 
 install "$requirements" --require-hashes --no-deps
 [ -z "$unhashed" ] || install "$unhashed"
+[ -z "$after" ] || sh "$after" "$folder" || exit 1
 # shellcheck disable=SC2086
 [ -z "$check" ] || "$folder/bin/python" -m "$check" "$requirements" $unhashed ||
     fail "the packages of $requirements are installed in $folder, but don't work there, see above."

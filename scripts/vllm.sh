@@ -30,7 +30,7 @@ make_cuda() {
 
 make_cpu() {
     check_platform
-    sh scripts/venv.sh -b 14 -c vlm_backend.install_check -s "600 MB" "$folder" "$lock-cpu.txt" "$lock-cpu-torch.txt"
+    sh scripts/venv.sh -a scripts/libnuma.sh -b 14 -c vlm_backend.install_check -s "600 MB" "$folder" "$lock-cpu.txt" "$lock-cpu-torch.txt"
 }
 
 make_for_tests() {

