@@ -17,9 +17,9 @@ import pytest
 
 from tests.image.container import run, wait_until_ready
 from tests.supervision.support import ROOT, free_port
+from tests.support.waiting import WAIT_S, wait_until
 from tools.verify_image.image import Options
 from tools.verify_image.rootfs import Rootfs, RootfsContainer
-from tests.support.waiting import WAIT_S, wait_until
 
 pytestmark = pytest.mark.timeout(900)
 

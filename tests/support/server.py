@@ -17,7 +17,6 @@ from gateway.layout.lazy import LazyLayout
 from gateway.parts import create_parts
 from gateway.service import Service
 from gateway.settings import Settings
-from tests.support.asgi import eventually as eventually
 from tests.support.asgi import serving
 from tests.support.fakes import FakeLayout, text_regions
 from tests.support.stub_engine import Reply, StubEngine, free_port

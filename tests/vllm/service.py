@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import psutil
 
-from tests.supervision.support import free_port, wait_until
+from tests.supervision.support import free_port
 from tests.support.vllm import vllm_python
 from tests.support.waiting import LONG_WAIT_S, WAIT_S, wait_until
 
