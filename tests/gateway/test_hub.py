@@ -18,7 +18,7 @@ from gateway.layout.base import LayoutDetector
 from gateway.settings import Settings
 from tests.support.fake_hub import Hub, serve
 from tests.support.onnx_model import layout_model
-from tests.support.waiting import eventually
+from tests.support.waiting import WAIT_S, eventually
 
 MODEL = "PP-DocLayoutV3"
 ONNX = layout_model(
@@ -95,7 +95,7 @@ async def test_the_reason_says_what_to_do(hub: Hub, tmp_path: Path, monkeypatch:
 async def test_a_download_that_hangs_ends_with_its_caller_and_leaves_nothing(hub: Hub, tmp_path: Path) -> None:
     hub.stalls = 100
     fetching = asyncio.create_task(fetch_apart(MODEL, tmp_path))
-    assert await asyncio.to_thread(hub.stalled.wait, 30)
+    assert await asyncio.to_thread(hub.stalled.wait, WAIT_S)
     fetching.cancel()
     with pytest.raises(asyncio.CancelledError):
         await fetching

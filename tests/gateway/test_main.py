@@ -15,7 +15,7 @@ import uvicorn
 from gateway.__main__ import Server
 from tests.support.server import gateway
 from tests.support.stub_engine import free_port
-from tests.support.waiting import wait_until
+from tests.support.waiting import WAIT_S, wait_until
 
 
 def test_from_the_signal_on_the_service_is_not_ready(tmp_path: Path) -> None:
@@ -52,7 +52,7 @@ def test_it_answers_without_an_engine_and_stops_on_sigterm(tmp_path: Path) -> No
         assert httpx.get(f"http://127.0.0.1:{port}/readyz").status_code == 503
     finally:
         process.send_signal(signal.SIGTERM)
-        process.wait(30)
+        process.wait(WAIT_S)
     lines = [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{")]
     assert lines[-1]["event"] == "service stopped"
     assert not [line for line in lines if "exception" in line]

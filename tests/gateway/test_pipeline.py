@@ -71,7 +71,7 @@ async def test_other_work_goes_on_while_a_page_is_assembled(stub: StubEngine, mo
 
     def slowly(*of_the_page: Any) -> PageResult:  # noqa: ANN401 - as the real one takes them
         begun.set()
-        assert may_end.wait(10), "nothing else ran meanwhile"
+        assert may_end.wait(WAIT_S), "nothing else ran meanwhile"
         return assemble_page(*of_the_page)
 
     monkeypatch.setattr("gateway.page.assemble_page", slowly)

@@ -138,7 +138,7 @@ async def test_cutting_leaves_the_event_loop_a_core(stub: StubEngine, monkeypatc
 
     def work(number: int) -> None:
         begun.append(number)
-        gate.wait(10)
+        gate.wait(WAIT_S)
 
     tasks = [asyncio.create_task(stage.run(partial(work, number))) for number in range(5)]
     await eventually(lambda: len(begun) == 2)

@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+from tests.support.waiting import WAIT_S
+
 LARGE = 1000
 """Bytes from which on a file lies in large file storage, on another host."""
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -161,7 +163,7 @@ def handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
                 self.wfile.write(body[: hub.stalls])
                 self.wfile.flush()
                 hub.stalled.set()
-                hub.released.wait(60)
+                hub.released.wait(WAIT_S)
                 self.close_connection = True
             else:
                 for position in range(0, len(body), PIECE):

@@ -10,7 +10,7 @@ from gateway.engine.errors import EngineFailure
 from gateway.engine.transport import proxy_for
 from tests.support.parts import settings_for
 from tests.support.stub_engine import Reply, StubEngine, free_port
-from tests.support.waiting import eventually
+from tests.support.waiting import WAIT_S, eventually
 
 
 async def ask(client: EngineClient, timeout_s: float = 10) -> str:
@@ -29,7 +29,7 @@ async def test_a_distant_engine_is_asked_below_its_base_url_with_its_key(stub: S
     distant = {"vlm_engine": "external", "vlm_base_url": stub.base_url + slash, "vlm_api_key": "the key"}
     client = EngineClient(settings_for(stub, **distant))
     assert await ask(client) == "OCR:"
-    assert b"stub-model" in await client.get("/models", 10)
+    assert b"stub-model" in await client.get("/models", WAIT_S)
     await client.close()
     assert stub.requests[0].headers["Authorization"] == "Bearer the key"
 

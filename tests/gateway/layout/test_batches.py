@@ -22,7 +22,7 @@ class Model:
 
     def __call__(self, items: Sequence[int]) -> list[int]:
         self.batches.append(list(items))
-        self.may_go_on.wait(10)
+        self.may_go_on.wait(WAIT_S)
         if any(item < 0 for item in items):
             raise ValueError("negative")
         return [2 * item for item in items]
