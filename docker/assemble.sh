@@ -20,7 +20,7 @@ sh scripts/venv.sh "$venv" requirements/runtime.txt
 # PaddleOCR's own layout detection (LAYOUT_ENGINE=paddleocr) is for the image with vLLM; it shares nothing with the gateway.
 if [ -n "${VLLM_PYTHON:-}" ]; then
     PYTHON=$venv/bin/python sh scripts/venv.sh -s "300 MB" "$layout" requirements/layout.txt
-    "$layout/bin/python" -P gateway/layout/worker.py --check
+    "$layout/bin/python" -P gateway/layout/paddleocr/layout_worker.py --check
 fi
 
 # The tool is not part of what it lists.
@@ -36,7 +36,7 @@ list_packages "$venv/bin/python" sbom.json
 [ -z "${VLLM_PYTHON:-}" ] || list_packages "$VLLM_PYTHON" sbom-vllm.json
 [ ! -d "$layout" ] || list_packages "$layout/bin/python" sbom-layout.json
 
-cp -R gateway supervision textlines tools vlm_backend scripts docker supervisord.conf LICENSE "$image/app/"
+cp -R common gateway supervision textlines tools vlm_backend scripts docker supervisord.conf LICENSE "$image/app/"
 rm -rf "$image"/app/docker/Dockerfile.*
 mkdir "$image/app/examples"
 cp examples/*.png examples/*.jpg examples/*.pdf "$image/app/examples/"

@@ -70,7 +70,7 @@ case ${1:-} in
         ;;
     fetch-models)
         cd "$root" || exit 1
-        [ $# != 1 ] || "$python" -m gateway.hub --model "$layout_model" --to "$layout" || exit 1
+        [ $# != 1 ] || "$python" -m gateway.layout.fetch_model --model "$layout_model" --to "$layout" || exit 1
         exec "$python" -m vlm_backend "$@"
         ;;
     doctor)

@@ -8,11 +8,10 @@ from types import FrameType
 import uvicorn
 
 from gateway.app import create_app
-from gateway.logs import configure_logs
+from gateway.runtime import configure_logs, give_back_freed_memory, shorten_pauses
 from gateway.service import Service
 from gateway.settings import Settings
 from gateway.storage.folders import check_folder
-from gateway.tuning import give_back_freed_memory, shorten_pauses
 
 _GRACE_S = 20
 """Platforms kill 30 s after SIGTERM; what is left after this is cut off, so that the workers can be ended in order."""

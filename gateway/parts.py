@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gateway.intake.render.pool import RenderPool
-from gateway.layout import create_layout
 from gateway.layout.base import LayoutDetector
+from gateway.layout.factory import create_layout
 from gateway.orientation import Orientation, angle_of
 from gateway.pixels import PixelStage
 from gateway.recognition import create_recognition

@@ -10,9 +10,9 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
+from common.cores import available_cores
 from gateway.recognition.fairness import Caller, FairSemaphore
 from gateway.settings import Settings
-from textlines.cores import available_cores
 
 T = TypeVar("T")
 

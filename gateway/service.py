@@ -16,9 +16,9 @@ from gateway.metrics import Metrics
 from gateway.parts import Parts
 from gateway.selfcheck import SelfCheck
 from gateway.settings import Settings
-from gateway.storage import create_store
 from gateway.storage.bucket import Bucket
 from gateway.storage.folders import FolderState, check_folder
+from gateway.storage.pictures import create_store
 
 _WATCH_S = 0.25
 _STORAGE_CHECK_S = 30.0

@@ -26,7 +26,7 @@ from gateway.page import PageView, ReadPage
 from gateway.pipeline import read_pages
 from gateway.recognition.fairness import INTERACTIVE, Urgency
 from gateway.service import Service
-from gateway.storage.s3 import S3Source, load_source
+from gateway.storage.bucket import S3Source, load_source
 from gateway.tasks import page_dpi
 
 ViewFactory: TypeAlias = Callable[[Document], PageView | None]

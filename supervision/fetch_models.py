@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from gateway import hub
-from vlm_backend import fetch
+from gateway.layout import fetch_model as hub
+from vlm_backend import fetch_weights as fetch
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

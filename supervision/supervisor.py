@@ -11,9 +11,9 @@ import sys
 
 from supervisor import loggers, supervisord
 
+from common.logs import LineFormatter
 from supervision.run_dir import PrivateFolder, private_folder
 from supervision.state import TITLES
-from vlm_backend.logs import LineFormatter
 
 LEVELS = {"CRIT": logging.CRITICAL, "ERRO": logging.ERROR, "WARN": logging.WARNING, "INFO": logging.INFO}
 """supervisord's names; what is not here is for its developers."""

@@ -24,11 +24,11 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import TextIO
 
+from common.logs import LineFormatter
 from gateway.settings import Settings as GatewaySettings
 from supervision.run_dir import PrivateFolder, private_folder
 from supervision.settings import Settings
 from supervision.state import TITLES, ExitCode, Supervision, supervision_file
-from vlm_backend.logs import LineFormatter
 from vlm_backend.settings import Settings as VlmSettings
 from vlm_backend.status import status_file
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from textlines.geometry import Box, Boxes
+from common.geometry import Box, Boxes
 
 Relation = NDArray[np.bool_]
 

@@ -12,7 +12,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from textlines.geometry import Box, Boxes, union
+from common.geometry import Box, Boxes, union
 from textlines.order import Relation, overlap
 
 SAME_ROW = 0.5  # shared share of the lower piece's height from which two pieces stand in one row

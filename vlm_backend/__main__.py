@@ -13,11 +13,11 @@ import os
 import sys
 from typing import NoReturn
 
+from common.logs import configure_logging, log
 from vlm_backend.choice import Choice, choose_engine
 from vlm_backend.doctor import Report, examine
 from vlm_backend.doctor import main as doctor
-from vlm_backend.fetch import main as fetch_models
-from vlm_backend.logs import configure_logging, log
+from vlm_backend.fetch_weights import main as fetch_models
 from vlm_backend.settings import CONFIGURATION_ERROR, TEMPORARY_FAILURE, Settings, checked_settings
 from vlm_backend.status import Failure, State, TierStatus, write_status
 from vlm_backend.vllm import command, environment, sequences
@@ -92,7 +92,7 @@ def run(_: argparse.Namespace | None = None) -> int:
     if settings.vlm_engine == "external":
         sys.stderr.write(NOTHING_TO_HOST)
         return 0
-    configure_logging(settings.log_level, settings.log_format)
+    configure_logging(settings.log_level, settings.log_format, "vlm")
     start(settings)
 
 

@@ -10,10 +10,9 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from textlines.cores import available_cores
+from common.cores import available_cores
 from vlm_backend.driver import Driver, Gpu
 from vlm_backend.installation import Build, Installation
-from vlm_backend.logs import write_configuration
 from vlm_backend.model import chat_template, served_names, source
 from vlm_backend.model_config import find_model_config
 from vlm_backend.settings import Settings
@@ -22,6 +21,8 @@ from vlm_backend.status import status_file
 from vlm_backend.weights import locate
 
 ENTRY = Path(__file__).with_name("vllm_entry.py")
+FOREIGN_LOGGERS = ("vllm", "uvicorn", "uvicorn.error")
+"""Those of vLLM's processes whose lines are to look like ours."""
 NOWHERE = "nowhere.invalid"
 """The one host that pictures may be fetched from: a name that cannot exist (RFC 2606), so vLLM fetches nothing."""
 CORES_OF_API_SERVER, MOST_API_SERVERS = 4, 4
@@ -167,8 +168,32 @@ def _api_servers(settings: Settings, gpu: Gpu | None) -> int:
 
 
 def _logging(settings: Settings) -> Iterator[str]:
-    if logs := write_configuration(settings.temp_dir / f"vllm-logs-{settings.vlm_port}.json", settings):
+    if logs := write_log_config(settings.temp_dir / f"vllm-logs-{settings.vlm_port}.json", settings):
         yield from ("--logging-config.pylogging_config_file", str(logs.absolute()))
+
+
+def write_log_config(target: Path, settings: Settings) -> Path | None:
+    """Puts a file of `logging.config.dictConfig` there that makes another program's lines look like ours; None where
+    nothing can be written: its lines keep their own look."""
+    logger = {"handlers": ["stdout", "stderr"], "level": settings.log_level, "propagate": False}
+    handler = {"class": "logging.StreamHandler", "formatter": "line"}
+    configuration = {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {"line": {"()": "common.logs.LineFormatter", "log_format": settings.log_format, "logger": "vlm"}},
+        "filters": {"below_error": {"()": "common.logs.BelowError"}},
+        "handlers": {
+            "stdout": {**handler, "stream": "ext://sys.stdout", "filters": ["below_error"]},
+            "stderr": {**handler, "stream": "ext://sys.stderr", "level": "ERROR"},
+        },
+        "loggers": dict.fromkeys(FOREIGN_LOGGERS, logger),
+    }
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(json.dumps(configuration), encoding="utf-8")
+    except OSError:
+        return None
+    return target
 
 
 def _device(settings: Settings, gpu: Gpu | None) -> Iterator[str]:

@@ -112,10 +112,11 @@ FOLDER = os.path.dirname(os.path.abspath(__file__))
 # In this folder `vllm` is a module of ours.
 if sys.path[0] == FOLDER:
     del sys.path[0]
-# The formatter of logs is `vlm_backend.logs`, here and in each process that vLLM spawns: they run this file first. The
-# folder above is not put on the path, for it may hold all packages of another environment.
-package = sys.modules.setdefault("vlm_backend", types.ModuleType("vlm_backend"))
-package.__path__ = [FOLDER]
+# The formatter of logs is in `common.logs`, here and in each process that vLLM spawns: they run this file first.
+# The folder above is not put on the path, for it may hold all packages of another environment.
+for name, folder in (("vlm_backend", FOLDER), ("common", os.path.join(os.path.dirname(FOLDER), "common"))):
+    package = sys.modules.setdefault(name, types.ModuleType(name))
+    package.__path__ = [folder]
 
 if __name__ == "__main__":
     main()

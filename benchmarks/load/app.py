@@ -20,11 +20,10 @@ from fastapi import FastAPI
 from gateway.__main__ import Server
 from gateway.app import create_app
 from gateway.layout.base import LayoutEngine
-from gateway.logs import configure_logs
 from gateway.model import LayoutOptions, PageImage, PageLayout, Region
 from gateway.parts import create_parts
+from gateway.runtime import configure_logs, give_back_freed_memory, shorten_pauses
 from gateway.settings import Settings
-from gateway.tuning import give_back_freed_memory, shorten_pauses
 
 TICK_S = 0.01
 

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from shapely import Polygon as Shape
 from shapely import box as rectangle
 
+from common.geometry import area, intersection_area, pairwise_areas, union
 from gateway.labels import PICTURE_LABELS
 from gateway.model import BBox, Region
-from textlines.geometry import area, intersection_area, pairwise_areas, union
 
 LEAST_SIDE = 6
 """Thinner boxes, in pixels, are specks and rules to PaddleOCR-VL's pipeline; the next two are its numbers too."""

@@ -12,6 +12,7 @@ import numpy as np
 from cv2.typing import MatLike
 from PIL import Image
 
+from common.geometry import clip_nonempty
 from gateway.labels import is_formula
 from gateway.model import BBox, Pixels, Polygon, Region
 from gateway.recognition.figures import paint_tags
@@ -20,7 +21,6 @@ from gateway.recognition.ink import trimmed
 from gateway.recognition.png import png_of
 from gateway.recognition.runaway import Room, room_of
 from gateway.tasks import SPOTTING_ENLARGED_BELOW, RegionTask
-from textlines.geometry import clip_nonempty
 
 PATCH = 28
 """Both sides of what PaddleOCR-VL sees are multiples of this; its processor enlarges a thinner crop to it first."""

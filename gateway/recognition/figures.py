@@ -8,8 +8,8 @@ from dataclasses import replace
 
 import cv2
 
+from common.geometry import contains
 from gateway.model import BBox, Pixels, Region
-from textlines.geometry import contains
 
 FIGURE_LABELS = frozenset({"image", "seal"})
 LEAST_SIDE = 25

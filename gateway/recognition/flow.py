@@ -7,6 +7,7 @@ from time import monotonic
 
 import structlog
 
+from common.cores import available_cores
 from gateway.engine.client import EngineClient
 from gateway.model import EngineKind
 from gateway.recognition.admission import RegionQueue
@@ -14,7 +15,6 @@ from gateway.recognition.engine import EngineMonitor
 from gateway.recognition.limit import LEAST, MOST, Bounds, LimitByQueue, LimitByRate, is_too_much
 from gateway.recognition.probe import ask_load
 from gateway.settings import Settings
-from textlines.cores import available_cores
 
 REGIONS_AT_FIRST = 128
 """Calls in flight to an engine that does not say how many it works on at once, until it has shown it; one that does not

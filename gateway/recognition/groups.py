@@ -12,9 +12,9 @@ from typing import Literal
 
 import numpy as np
 
+from common.geometry import union
 from gateway.labels import is_read
 from gateway.model import BBox, OcrOptions, Pixels, Region
-from textlines.geometry import union
 
 Side = Literal["left", "centre", "right"]
 

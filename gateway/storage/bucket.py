@@ -1,10 +1,11 @@
-"""The bucket of the settings: one client for the process, and what is known of whether it works."""
+"""The bucket of the settings: one client for the process, whether it works, and the documents that lie in it."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import structlog
@@ -23,6 +24,7 @@ CONNECT_TIMEOUT_S, READ_TIMEOUT_S = 5, 30
 """botocore's own are a minute each."""
 TRIES = 4
 CHUNK_BYTES = 2**18
+RETRY_AFTER_S = 10
 MISSING = frozenset({"404", "NoSuchKey", "NotFound"})
 WORDS: Mapping[str, str] = {
     "301": "the bucket is in another region (S3_REGION)",
@@ -41,6 +43,14 @@ log = structlog.get_logger(__name__)
 
 class BucketError(Exception):
     """An operation failed; the text says why, without names of keys or secrets."""
+
+
+@dataclass(frozen=True, slots=True)
+class S3Source:
+    """A document in a bucket. `bucket` None: that of the settings."""
+
+    key: str
+    bucket: str | None = None
 
 
 class Bucket:
@@ -115,6 +125,26 @@ class Bucket:
                     await asyncio.to_thread(_new_client, self._settings)
                 )
         return self._client
+
+
+async def load_source(bucket: Bucket, source: S3Source, max_bytes: int) -> SpooledFile:
+    """A document. Raises ServiceError: 501 `source_not_supported`; 400 `s3_not_allowed`, `s3_not_found`;
+    413 `s3_too_large`; 503 `storageunavailable`."""
+    if not bucket.name:
+        raise ServiceError(501, "source_not_supported", "This service has no S3_BUCKET; send the document.")
+    if source.bucket not in (None, bucket.name):
+        raise ServiceError(400, "s3_not_allowed", "Documents are read from the bucket of this service only.")
+    try:
+        content = await bucket.get(source.key, max_bytes)
+    except BucketError as error:
+        raise unavailable(error) from error
+    if content is None:
+        raise ServiceError(400, "s3_not_found", "The bucket holds no object of that key.")
+    return content
+
+
+def unavailable(error: BucketError) -> ServiceError:
+    return ServiceError(503, "storageunavailable", str(error), retry_after_s=RETRY_AFTER_S)
 
 
 def _new_client(settings: Settings) -> Any:  # noqa: ANN401 - as above

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from gateway.layout.detections import LABELS
+from gateway.layout.pp_doclayout.postprocess import LABELS
 from gateway.model import BBox, Pixels
 
 MASK_SIDE = 200

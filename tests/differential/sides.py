@@ -17,7 +17,7 @@ import httpx
 import numpy as np
 from PIL import Image
 
-from gateway.layout.detections import LABELS, page_layout
+from gateway.layout.pp_doclayout.postprocess import LABELS, page_layout
 from gateway.model import LayoutOptions, PageImage, PageLayout
 from tests.differential.cases import Case, Sheet
 from tests.differential.recording import Call, Recorder

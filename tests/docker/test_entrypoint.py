@@ -74,7 +74,7 @@ def test_fetching_takes_the_layout_model_too_and_the_service_finds_it(root: Path
     asked = [line for line in done.stdout.splitlines() if line.startswith("arguments: ")]
     folder = root / "models" / "PP-DocLayoutV3"
     assert asked == [
-        f"arguments: -m gateway.hub --model PP-DocLayoutV3 --to {folder}",
+        f"arguments: -m gateway.layout.fetch_model --model PP-DocLayoutV3 --to {folder}",
         "arguments: -m vlm_backend fetch-models",
     ]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.layout.paddleocr import OWN_ENVIRONMENT
+from gateway.layout.paddleocr.detector import OWN_ENVIRONMENT
 
 
 def layout_python() -> Path:

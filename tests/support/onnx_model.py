@@ -8,7 +8,7 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
-from gateway.layout.detections import LABELS
+from gateway.layout.pp_doclayout.postprocess import LABELS
 
 FLOAT, UINT8, INT32, INT64 = 1, 2, 6, 7
 TYPES: dict[str, int] = {"float32": FLOAT, "uint8": UINT8, "int32": INT32, "int64": INT64}

@@ -13,7 +13,7 @@ import httpx
 from fastapi import FastAPI
 
 from gateway.app import create_app
-from gateway.layout.lazy import LazyLayout
+from gateway.layout.factory import LazyLayout
 from gateway.parts import create_parts
 from gateway.service import Service
 from gateway.settings import Settings

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from textlines.geometry import Box
+from common.geometry import Box
 from textlines.order import reading_order
 
 

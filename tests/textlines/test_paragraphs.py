@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from common.geometry import Box
 from tests.textlines.test_order import boxes
-from textlines.geometry import Box
 from textlines.paragraphs import paragraphs, rows, split_paragraphs
 
 

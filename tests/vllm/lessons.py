@@ -15,8 +15,8 @@ from pathlib import Path
 from gateway.intake.document import open_document
 from gateway.intake.render.pool import RenderPool
 from gateway.intake.spool import SpooledFile
-from gateway.layout import create_layout
 from gateway.layout.base import LayoutDetector
+from gateway.layout.factory import create_layout
 from gateway.model import LayoutOptions, OcrOptions, PageImage, Region
 from gateway.recognition.crops import Crop, cut_crop
 from gateway.settings import Settings

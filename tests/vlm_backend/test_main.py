@@ -32,7 +32,7 @@ def folder(tmp_path: Path) -> Path:
     (package / "embedded").mkdir(parents=True)
     for module in (ROOT / "vlm_backend").glob("*.py"):
         (package / module.name).write_bytes(module.read_bytes())
-    for name in ("vlm_backend/doctor", "textlines"):
+    for name in ("vlm_backend/doctor", "common", "textlines"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
     (package / "embedded" / "__init__.py").touch()
     (package / "embedded" / "__main__.py").write_text("import os\nprint(os.getpid())\nraise SystemExit(7)\n")

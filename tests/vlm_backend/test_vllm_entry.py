@@ -9,9 +9,8 @@ import sys
 from pathlib import Path
 
 from tests.support.vllm import ROOT
-from vlm_backend.logs import write_configuration
 from vlm_backend.settings import Settings
-from vlm_backend.vllm import ENTRY
+from vlm_backend.vllm import ENTRY, write_log_config
 
 PROGRAM = """
 import json, logging, logging.config, multiprocessing, runpy, sys
@@ -33,7 +32,7 @@ if __name__ == "__main__":
 def test_spawned_processes_log_like_the_tier(tmp_path: Path) -> None:
     program = tmp_path / "program.py"
     program.write_text(PROGRAM, encoding="utf-8")
-    configuration = write_configuration(tmp_path / "logs.json", Settings())
+    configuration = write_log_config(tmp_path / "logs.json", Settings())
     named = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     done = subprocess.run(
         [sys.executable, str(program), str(ENTRY), str(configuration)],

@@ -9,8 +9,8 @@ os.environ.setdefault("OMP_THREAD_LIMIT", "1")
 
 import uvicorn
 
+from common.logs import configure_logging
 from vlm_backend.embedded.server import create_app
-from vlm_backend.logs import configure_logging
 from vlm_backend.settings import checked_settings
 
 SHUTDOWN_S = 4
@@ -18,7 +18,7 @@ SHUTDOWN_S = 4
 
 def main() -> None:
     settings = checked_settings()
-    configure_logging(settings.log_level, settings.log_format)
+    configure_logging(settings.log_level, settings.log_format, "vlm")
     uvicorn.run(
         create_app(settings),
         host="127.0.0.1",

@@ -10,7 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from textlines.cores import available_cores
+from common.cores import available_cores
+from common.logs import log
 from textlines.detection import LineDetector, Pixels, TextLine
 from vlm_backend.embedded.debian import package_of
 from vlm_backend.embedded.languages import ModelMissing, fetch_cyrillic, load_recognizers
@@ -19,7 +20,6 @@ from vlm_backend.embedded.reader import Cancelled, CropReader, ReadLine, in_orde
 from vlm_backend.embedded.recognizers import LineText
 from vlm_backend.embedded.tables import find_grid, otsl, spans, split_at_rules
 from vlm_backend.embedded.unread import refusal_of
-from vlm_backend.logs import log
 from vlm_backend.settings import Settings
 
 TABLE_PROMPT = "Table Recognition:"

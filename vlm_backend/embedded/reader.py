@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from common.geometry import Box, union
 from textlines.detection import LineDetector, Pixels, Quad, TextLine
-from textlines.geometry import Box, union
 from textlines.order import reading_order
 from textlines.paragraphs import paragraphs, rows, split_paragraphs
 from vlm_backend.embedded.languages import Recognizers

@@ -19,12 +19,12 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 
+from common.logs import log
 from vlm_backend.embedded.engine import EmbeddedEngine
 from vlm_backend.embedded.images import decode_image
 from vlm_backend.embedded.metrics import exposition
 from vlm_backend.embedded.protocol import ApiError, ChatRequest, Completion, model_list, tokens
 from vlm_backend.embedded.reader import Cancelled
-from vlm_backend.logs import log
 from vlm_backend.settings import Settings
 
 T = TypeVar("T")

@@ -15,8 +15,8 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from common.geometry import Box
 from textlines.detection import Pixels, TextLine
-from textlines.geometry import Box
 from textlines.paragraphs import rows
 from vlm_backend.embedded.reader import ReadLine, joined, markup
 from vlm_backend.embedded.recognizers import LineText

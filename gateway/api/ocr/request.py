@@ -21,7 +21,7 @@ from gateway.api.ocr.options import Pair
 from gateway.errors import ServiceError
 from gateway.intake.spool import IN_MEMORY_BYTES, SpooledFile, storage_error
 from gateway.session import DocumentSource
-from gateway.storage.s3 import S3Source
+from gateway.storage.bucket import S3Source
 
 T = TypeVar("T")
 

@@ -23,7 +23,7 @@ from gateway.errors import ServiceError
 from gateway.model import DocumentResult
 from gateway.service import Service
 from gateway.session import DocumentSession, open_session
-from gateway.storage.base import FILES
+from gateway.storage.pictures import FILES
 
 router = APIRouter(tags=["ocr"], dependencies=[KeyRequired])
 

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from gateway.api.paddlex.schema import LayoutParsingRequest, PromptLabel
 from gateway.layout.base import LayoutDetector
-from gateway.layout.detections import LABELS
+from gateway.layout.pp_doclayout.postprocess import LABELS
 from gateway.model import LayoutOptions, OcrOptions, Stretch
 
 FEWEST_PIXELS, MOST_PIXELS = 784, 12_845_056

@@ -15,8 +15,8 @@ from fastapi import FastAPI, Request
 
 from gateway.api.middleware import BodyLimitMiddleware, RequestMiddleware
 from gateway.api.problems import install_errors
-from gateway.logs import configure_logs
 from gateway.metrics import Metrics
+from gateway.runtime import configure_logs
 from tests.support.answers import assert_problem
 from tests.support.server import Gateway
 

@@ -1,0 +1,1 @@
+"""What the tiers and their supervision share. Imports none of them."""

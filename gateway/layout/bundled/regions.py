@@ -1,0 +1,197 @@
+"""From what the models saw to the regions of a page: detections and text lines in, regions in reading order out.
+
+Detections say what kind of content stands where; text lines say where text really is. A detection that its lines
+contradict (a "figure" full of text, a "table" without columns) is dropped, and lines that no detection covers become
+regions of their own, so that no text is lost."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from common.geometry import area, clip, intersection_area, union
+from gateway.layout.base import Detection
+from gateway.layout.bundled.plausibility import FORMULA, INSIDE, PICTURE, TABLE, holds, inside, plausible, relabelled
+from gateway.model import BBox, Polygon, Region
+from textlines.order import reading_order
+from textlines.paragraphs import paragraphs, rows
+
+COVERED = 0.6  # a detection whose area is covered by better ones to this share is dropped
+SURE = 0.6  # score from which a detection is believed without text lines
+PADDING = 0.15  # white space kept around text, in line heights: detectors cut ascenders
+IN_ROWS = 0.7  # share of the free lines beside a table that stand in its rows if they are its labels ...
+BESIDE = 0.4  # ... and so many for each row of the table
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A region before it has its place in the order; `lines` are its text lines."""
+
+    label: str
+    score: float | None
+    box: BBox
+    lines: tuple[BBox, ...]
+
+
+def compose_regions(detections: Sequence[Detection], lines: Sequence[BBox], *, width: int, height: int) -> list[Region]:
+    """Regions of a page of `width` × `height` pixels, in reading order, boxes within the page."""
+    believed = (relabelled(detection, lines) for detection in detections)
+    chosen = _without_overlaps([detection for detection in believed if plausible(detection, lines, height)])
+    owners = line_owners(lines, chosen)
+    parts: list[_Part] = []
+    for index, detection in enumerate(chosen):
+        own = [line for line, owner in zip(lines, owners, strict=True) if owner == index]
+        if own or _stands_alone(detection, lines):
+            parts.extend(_detected_parts(detection, own))
+    parts.extend(_text_parts([line for line, owner in zip(lines, owners, strict=True) if owner is None]))
+    return _ordered(_named_title(parts, height), width, height)
+
+
+def _without_overlaps(detections: list[Detection]) -> list[Detection]:
+    """Best first: tables and pictures before the text they hold, then by score."""
+    kept: list[Detection] = []
+    for detection in sorted(detections, key=lambda d: (d.label in {TABLE, PICTURE}, d.score), reverse=True):
+        covered = sum(intersection_area(detection.box, other.box) for other in kept)
+        if covered < COVERED * area(detection.box):
+            kept.append(detection)
+    return kept
+
+
+def _stands_alone(detection: Detection, lines: Sequence[BBox]) -> bool:
+    """Whether a detection without lines of its own is worth a look: a picture, or text that no line was found in."""
+    return detection.label == PICTURE or (detection.score >= SURE and not inside(lines, detection))
+
+
+def _detected_parts(detection: Detection, lines: list[BBox]) -> list[_Part]:
+    """One part, or several where a box of text reaches over columns."""
+    x1, y1, x2, y2 = (round(value) for value in detection.box)
+    if detection.label in {PICTURE, TABLE, FORMULA} or not lines:
+        return [_Part(detection.label, detection.score, union([(x1, y1, x2, y2), *lines]), tuple(lines))]
+    return [_Part(detection.label, detection.score, union(column), tuple(column)) for column in _columns(lines)]
+
+
+def _columns(lines: list[BBox]) -> list[list[BBox]]:
+    """Splits the lines of one detection only where they stand in columns; paragraphs under each other stay together."""
+    groups = [[lines[i] for i in group] for group in paragraphs(lines)]
+    boxes = [union(group) for group in groups]
+    if not any(_side_by_side(a, b) for a in boxes for b in boxes):
+        return [lines]
+    return groups
+
+
+def _side_by_side(a: BBox, b: BBox) -> bool:
+    shared = min(a[3], b[3]) - max(a[1], b[1])
+    return a[2] <= b[0] and shared > INSIDE * min(a[3] - a[1], b[3] - b[1])
+
+
+def _text_parts(lines: list[BBox]) -> list[_Part]:
+    groups = [[lines[i] for i in group] for group in paragraphs(lines)]
+    return [_Part("text", None, union(group), tuple(group)) for group in groups]
+
+
+def _named_title(parts: list[_Part], height: int) -> list[_Part]:
+    """The heading with the largest print in the upper half becomes the document's title if it stands out."""
+    sizes = [_line_height(part) for part in parts if part.label == "text" and part.lines]
+    titles = [part for part in parts if part.label == "paragraph_title" and part.box[1] < height / 2 and part.lines]
+    if not sizes or not titles:
+        return parts
+    largest = max(titles, key=_line_height)
+    if _line_height(largest) < 1.5 * float(np.median(sizes)):
+        return parts
+    title = _Part("doc_title", largest.score, largest.box, largest.lines)
+    return [title if part is largest else part for part in parts]
+
+
+def _line_height(part: _Part) -> float:
+    return float(np.median([line[3] - line[1] for line in part.lines]))
+
+
+def _ordered(parts: list[_Part], width: int, height: int) -> list[Region]:
+    order = reading_order([part.box for part in parts])
+    return [
+        Region(part.label, _padded(part, width, height), place, part.score, _outline(part, parts))
+        for place, part in enumerate((parts[index] for index in order), start=1)
+    ]
+
+
+def _outline(part: _Part, parts: list[_Part]) -> Polygon | None:
+    """Steps around the part's rows where its box holds text of another part, which would else be read twice."""
+    foreign = (line for other in parts if other is not part for line in other.lines)
+    if part.label in {PICTURE, TABLE, FORMULA} or not any(_mostly_inside(line, part.box) for line in foreign):
+        return None
+    margin = round(PADDING * _line_height(part)) + 1
+    bands = _bands([union([part.lines[i] for i in row]) for row in rows(part.lines)], margin)
+    right = [(x, y) for _, top, edge, bottom in bands for x, y in ((edge, top), (edge, bottom))]
+    left = [(x, y) for edge, top, _, bottom in bands for x, y in ((edge, top), (edge, bottom))]
+    return tuple((max(0, x), max(0, y)) for x, y in [*right, *reversed(left)])
+
+
+def _bands(boxes: list[BBox], margin: int) -> list[BBox]:
+    """Rows of text as bands that meet half-way between the rows, widened by `margin`."""
+    tops = [boxes[0][1] - margin, *((above[3] + below[1]) // 2 for above, below in pairwise(boxes))]
+    bottoms = [*tops[1:], boxes[-1][3] + margin]
+    return [
+        (x1 - margin, top, x2 + margin, bottom)
+        for (x1, _, x2, _), top, bottom in zip(boxes, tops, bottoms, strict=True)
+    ]
+
+
+def _mostly_inside(line: BBox, box: BBox) -> bool:
+    return intersection_area(line, box) > INSIDE * area(line)
+
+
+def _padded(part: _Part, width: int, height: int) -> BBox:
+    margin = round(PADDING * _line_height(part)) + 1 if part.lines else 0
+    x1, y1, x2, y2 = part.box
+    return clip((x1 - margin, y1 - margin, x2 + margin, y2 + margin), width, height)
+
+
+def line_owners(lines: Sequence[BBox], detections: list[Detection]) -> list[int | None]:
+    """Index of its detection for each line; None where no detection holds it."""
+    return _with_row_labels([_owner(line, detections) for line in lines], detections, lines)
+
+
+def _owner(line: BBox, detections: list[Detection]) -> int | None:
+    shares = [intersection_area(line, detection.box) if holds(detection, line) else 0.0 for detection in detections]
+    best = int(np.argmax(shares)) if shares else 0
+    return best if shares and shares[best] > 0 else None
+
+
+def _with_row_labels(owners: list[int | None], detections: list[Detection], lines: Sequence[BBox]) -> list[int | None]:
+    """Owners of the lines; tables own what stands free beside them in their rows too: the model cuts columns off."""
+    result = list(owners)
+    for table in (index for index, detection in enumerate(detections) if detection.label == TABLE):
+        own = [line for line, owner in zip(lines, owners, strict=True) if owner == table]
+        for candidates in _candidates(owners, detections):
+            for index in _row_labels(own, candidates, lines):
+                result[index] = table
+    return result
+
+
+def _candidates(owners: list[int | None], detections: list[Detection]) -> list[list[int]]:
+    """Lines that may be labels of rows: those without an owner, and those of each block of running text."""
+    texts = [None, *(index for index, detection in enumerate(detections) if detection.label == "text")]
+    return [[index for index, owner in enumerate(owners) if owner == text] for text in texts]
+
+
+def _row_labels(own: list[BBox], free: list[int], lines: Sequence[BBox]) -> list[int]:
+    """Free lines that complete the rows of a table's own lines; none if they look like other text beside it."""
+    if not own:
+        return []
+    top, bottom = union(own)[1], union(own)[3]
+    centres = [_middle(union([own[i] for i in row])) for row in rows(own)]
+    beside = [i for i in free if top <= _middle(lines[i]) <= bottom]
+    in_rows = [i for i in beside if min(abs(_middle(lines[i]) - c) for c in centres) < _height(lines[i]) / 4]
+    complete = len(in_rows) >= max(2, IN_ROWS * len(beside), BESIDE * len(centres))
+    return in_rows if complete else []
+
+
+def _middle(line: BBox) -> float:
+    return (line[1] + line[3]) / 2
+
+
+def _height(line: BBox) -> int:
+    return line[3] - line[1]

@@ -1,0 +1,92 @@
+"""How the process runs: its log lines, what becomes of memory that it has freed, when it looks for garbage."""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import logging
+import sys
+from contextlib import suppress
+from typing import Literal
+
+import structlog
+from structlog.types import Processor
+
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
+"""From glibc's malloc.h; see mallopt(3)."""
+ARENAS = 2
+LARGE_BYTES = 1 << 20
+_SHARED: tuple[Processor, ...] = (
+    structlog.contextvars.merge_contextvars,
+    structlog.stdlib.add_logger_name,
+    structlog.stdlib.add_log_level,
+    structlog.stdlib.ExtraAdder(),
+    structlog.processors.TimeStamper(fmt="iso", utc=True, key="ts"),
+    structlog.processors.StackInfoRenderer(),
+)
+_QUIET = (
+    "asyncio",
+    "httpcore",
+    "httpcore2",
+    "httpx",
+    "httpx2",
+    "multipart",
+    "PIL",
+    "python_multipart",
+    "uvicorn",
+)
+"""Loggers that tell of every call, some with what it carried, or of what we log ourselves; their warnings pass."""
+
+
+def give_back_freed_memory() -> None:
+    """Makes glibc give pages' pixels back to the system when they are freed; does nothing with another libc.
+
+    By default it raises its threshold for that to 32 MB at the first page that is freed, and keeps a heap for each
+    thread. Measured with a document of 1,000 pages: 50 MB less at the peak, at the same speed.
+    """
+    with suppress(OSError, AttributeError):
+        mallopt = ctypes.CDLL("libc.so.6").mallopt
+        mallopt(_M_MMAP_THRESHOLD, LARGE_BYTES)
+        mallopt(_M_TRIM_THRESHOLD, LARGE_BYTES)
+        mallopt(_M_ARENA_MAX, ARENAS)
+
+
+def shorten_pauses() -> None:
+    """Takes all that is there now out of the search for garbage, which stops the event loop while it lasts.
+
+    To be called once the modules are imported. How often it looks stays as it is: whatever leaves
+    garbage in circles (libraries may) adds up between searches, 67 MB an hour at full load when they were rarer.
+    """
+    gc.collect()
+    gc.freeze()
+
+
+def configure_logs(level: str, style: Literal["json", "console"]) -> None:
+    """Sets the process's logging. `style`: one JSON object a line, or coloured text for eyes."""
+    structlog.configure(
+        processors=[*_SHARED, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+    )
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(_formatter(style))
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(level)
+    for name in _QUIET:
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def _formatter(style: Literal["json", "console"]) -> structlog.stdlib.ProcessorFormatter:
+    last: list[Processor] = [structlog.stdlib.ProcessorFormatter.remove_processors_meta]
+    if style == "json":
+        last += [
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(ensure_ascii=False),
+        ]
+    else:
+        trace = structlog.dev.plain_traceback
+        last.append(
+            structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty(), timestamp_key="ts", exception_formatter=trace)
+        )
+    return structlog.stdlib.ProcessorFormatter(processors=last, foreign_pre_chain=list(_SHARED))

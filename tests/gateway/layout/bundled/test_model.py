@@ -1,0 +1,79 @@
+"""The bundled models on the example documents."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from gateway.layout.base import LayoutDetector
+from gateway.layout.factory import create_layout
+from gateway.model import LayoutOptions, PageImage, PageLayout, Region
+from gateway.settings import Settings
+from tests.support.examples import OMITTED_LABELS, TruthBlock, load_truth
+
+EXAMPLES = Path(__file__).resolve().parents[4] / "examples"
+
+
+@pytest.fixture
+async def layout() -> AsyncIterator[LayoutDetector]:
+    detector = create_layout(Settings(_env_file=None, layout_model="bundled"))
+    assert detector.state == "not_initialized"
+    await detector.start()
+    yield detector
+    await detector.close()
+
+
+async def regions_of(layout: LayoutDetector, name: str) -> tuple[list[Region], list[TruthBlock]]:
+    with Image.open(EXAMPLES / name) as image:
+        page = PageImage(1, np.asarray(image.convert("RGB")))
+    blocks = [block for block in load_truth()[name].pages[0].blocks if block.label not in OMITTED_LABELS]
+    return list((await layout.detect(page, LayoutOptions())).regions), blocks
+
+
+def holding(regions: list[Region], block: TruthBlock) -> list[Region]:
+    """Regions that hold the middle of a block's first line."""
+    x1, y1, x2, _ = block.bbox
+    x, y = min((x1 + x2) / 2, x1 + 60), y1 + 10
+    return [r for r in regions if r.bbox[0] <= x <= r.bbox[2] and r.bbox[1] <= y <= r.bbox[3]]
+
+
+@pytest.mark.parametrize("name", ["article-en.png", "article-zh.png", "article-ru.png", "form-en.png", "slide-en.png"])
+async def test_every_block_is_in_a_region_and_they_come_in_reading_order(layout: LayoutDetector, name: str) -> None:
+    regions, blocks = await regions_of(layout, name)
+    assert layout.state == "ready"
+    assert [region.order for region in regions] == list(range(1, len(regions) + 1))
+    found = [holding(regions, block) for block in blocks]
+    assert all(found), [block.text[:40] for block, held in zip(blocks, found, strict=True) if not held]
+    first = [min(region.order for region in held) for held in found]
+    assert first == sorted(first)
+
+
+async def test_labels_tell_title_text_picture_and_table_apart(layout: LayoutDetector) -> None:
+    article, blocks = await regions_of(layout, "article-en.png")
+    title = next(block for block in blocks if block.label == "doc_title")
+    assert [region.label for region in holding(article, title)] == ["doc_title"]
+    assert "image" in {region.label for region in article}
+    table, blocks = await regions_of(layout, "table-en.png")
+    wanted = next(block for block in blocks if block.label == "table")
+    assert [region.label for region in holding(table, wanted)] == ["table"]
+
+
+async def test_a_blank_page_has_no_regions(layout: LayoutDetector) -> None:
+    page = PageImage(1, np.full((900, 600, 3), 255, dtype=np.uint8))
+    assert await layout.detect(page, LayoutOptions()) == PageLayout([], [])
+
+
+async def test_what_it_heeds_changes_the_regions_and_the_rest_is_named(layout: LayoutDetector) -> None:
+    with Image.open(EXAMPLES / "article-en.png") as image:
+        page = PageImage(1, np.asarray(image.convert("RGB")))
+    usual = (await layout.detect(page, LayoutOptions())).regions
+    wider = (await layout.detect(page, LayoutOptions(stretch=(1.1, 1)))).regions
+    assert wider[0].bbox[0] < usual[0].bbox[0]
+    sure = (await layout.detect(page, LayoutOptions(threshold=1))).regions
+    assert {region.score for region in sure} == {None}
+    assert layout.unheeded(LayoutOptions(threshold=0.5, stretch=(2, 2), shape="rect")) == []
+    assert layout.unheeded(LayoutOptions(nms=False, merge="large", shape="quad")) == ["nms", "merge", "shape"]

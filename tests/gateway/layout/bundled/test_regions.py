@@ -1,0 +1,146 @@
+"""Regions out of detections and lines: what is said about a page, and that nothing on it is lost."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.layout.base import Detection
+from gateway.layout.bundled.regions import compose_regions
+from gateway.model import BBox, Region
+
+WIDTH, HEIGHT = 1000, 1400
+
+
+def compose(detections: list[Detection], lines: list[BBox]) -> list[Region]:
+    return compose_regions(detections, lines, width=WIDTH, height=HEIGHT)
+
+
+def lines_of(x1: int, x2: int, top: int, count: int) -> list[BBox]:
+    return [(x1, top + i * 30, x2, top + i * 30 + 22) for i in range(count)]
+
+
+def cells(top: int) -> list[BBox]:
+    return [(x, top + i * 40, x + 90, top + i * 40 + 22) for i in range(5) for x in (100, 350, 600)]
+
+
+def test_lines_that_the_model_missed_become_regions_in_their_place() -> None:
+    found = Detection("text", 0.9, (80, 100, 900, 330))
+    regions = compose([found], lines_of(90, 890, 110, 7) + lines_of(90, 890, 500, 4))
+    assert [(region.label, region.order) for region in regions] == [("text", 1), ("text", 2)]
+    missed = regions[1]
+    assert missed.score is None
+    assert missed.bbox[1] <= 500
+    assert missed.bbox[3] >= 612
+
+
+def test_a_picture_full_of_prose_is_text() -> None:
+    regions = compose([Detection("image", 0.77, (50, 80, 950, 700))], lines_of(80, 920, 100, 18))
+    assert [region.label for region in regions] == ["text"]
+
+
+def test_a_chart_with_a_few_labels_stays_a_picture() -> None:
+    labels: list[BBox] = [(110, 150 + i * 60, 160, 170 + i * 60) for i in range(7)]
+    regions = compose([Detection("image", 0.8, (100, 120, 900, 640))], labels)
+    assert [region.label for region in regions] == ["image"]
+
+
+def test_columns_of_prose_are_no_table_whatever_the_model_says() -> None:
+    columns = lines_of(60, 330, 100, 20) + lines_of(345, 640, 100, 20) + lines_of(655, 940, 100, 20)
+    regions = compose([Detection("table", 0.96, (50, 90, 950, 720))], columns)
+    assert [region.label for region in regions] == ["text"] * 3
+    assert [region.bbox[0] < 60 + 300 * i for i, region in enumerate(regions)] == [True] * 3
+
+
+def test_a_table_with_cells_stays_a_table_in_one_piece() -> None:
+    regions = compose([Detection("table", 0.9, (80, 90, 720, 310))], cells(100))
+    assert [region.label for region in regions] == ["table"]
+
+
+def test_labels_that_the_model_cut_off_a_table_belong_to_it() -> None:
+    values: list[BBox] = [(x, 100 + i * 40, x + 90, 122 + i * 40) for i in range(5) for x in (450, 650)]
+    labels: list[BBox] = [(100, 100 + i * 40, 350, 122 + i * 40) for i in range(5)]
+    regions = compose([Detection("table", 0.9, (440, 90, 760, 310))], values + labels)
+    assert [region.label for region in regions] == ["table"]
+    assert regions[0].bbox[0] <= 100
+
+
+def test_prose_beside_a_table_stays_prose() -> None:
+    values: list[BBox] = [(x, 100 + i * 40, x + 90, 122 + i * 40) for i in range(8) for x in (550, 750)]
+    regions = compose([Detection("table", 0.9, (540, 90, 860, 420))], values + lines_of(80, 480, 80, 12))
+    assert sorted(region.label for region in regions) == ["table", "text"]
+
+
+def test_a_header_in_the_middle_of_the_page_is_text() -> None:
+    line: BBox = (100, 600, 500, 630)
+    assert [r.label for r in compose([Detection("header", 0.7, (90, 590, 510, 640))], [line])] == ["text"]
+    top: BBox = (100, 40, 500, 70)
+    assert [r.label for r in compose([Detection("header", 0.7, (90, 30, 510, 80))], [top])] == ["header"]
+
+
+def test_a_header_in_large_print_is_a_heading() -> None:
+    banner = Detection("header", 0.8, (50, 20, 900, 110))
+    regions = compose([banner], [(60, 30, 880, 100), *lines_of(60, 900, 200, 8)])
+    assert [region.label for region in regions] == ["doc_title", "text"]
+
+
+def test_text_over_two_columns_is_split() -> None:
+    both = Detection("text", 0.9, (50, 90, 950, 420))
+    regions = compose([both], lines_of(60, 470, 100, 10) + lines_of(530, 940, 100, 10))
+    assert [region.bbox[0] < 500 for region in regions] == [True, False]
+
+
+def test_text_that_two_boxes_share_is_read_once() -> None:
+    around = lines_of(60, 940, 100, 4) + lines_of(60, 400, 220, 4) + lines_of(60, 940, 340, 4)
+    inset = lines_of(460, 940, 222, 3)
+    regions = compose([], around + inset)
+    for x1, y1, x2, y2 in around + inset:
+        holders = [region for region in regions if _contains(region, ((x1 + x2) // 2, (y1 + y2) // 2))]
+        assert len(holders) == 1
+
+
+def test_the_largest_heading_is_the_documents_title() -> None:
+    detections = [
+        Detection("paragraph_title", 0.9, (90, 90, 800, 150)),
+        Detection("paragraph_title", 0.9, (90, 200, 500, 230)),
+    ]
+    lines: list[BBox] = [(100, 95, 790, 145), (100, 204, 490, 228), *lines_of(100, 900, 260, 8)]
+    assert [region.label for region in compose(detections, lines)] == ["doc_title", "paragraph_title", "text"]
+
+
+boxes = st.tuples(
+    st.integers(0, WIDTH - 60), st.integers(0, HEIGHT - 60), st.integers(5, 500), st.integers(5, 60)
+).map(lambda t: (t[0], t[1], min(WIDTH, t[0] + t[2]), min(HEIGHT, t[1] + t[3])))  # fmt: skip
+labels = st.sampled_from(["text", "paragraph_title", "image", "table", "header", "footer", "display_formula"])
+detections = st.builds(
+    lambda label, score, box, grow: Detection(label, score, (box[0], box[1], box[2] + grow, box[3] + grow)),
+    labels, st.floats(0.4, 1.0), boxes, st.integers(0, 500),
+)  # fmt: skip
+
+
+@given(st.lists(detections, max_size=8), st.lists(boxes, max_size=25))
+def test_every_line_lies_in_a_region_and_every_region_on_the_page(found: list[Detection], lines: list[BBox]) -> None:
+    regions = compose(found, lines)
+    assert [region.order for region in regions] == list(range(1, len(regions) + 1))
+    for x1, y1, x2, y2 in lines:
+        centre = ((x1 + x2) // 2, (y1 + y2) // 2)
+        assert any(_contains(region, centre) for region in regions)
+    for region in regions:
+        x1, y1, x2, y2 = region.bbox
+        assert 0 <= x1 < x2
+        assert 0 <= y1 < y2
+        assert x2 <= WIDTH
+        assert y2 <= HEIGHT
+
+
+def _contains(region: Region, point: tuple[int, int]) -> bool:
+    x, y = point
+    if region.polygon is None:
+        x1, y1, x2, y2 = region.bbox
+        return x1 <= x <= x2 and y1 <= y <= y2
+    inside = False
+    corners = region.polygon
+    for (ax, ay), (bx, by) in zip(corners, (*corners[1:], corners[0]), strict=True):
+        if (ay > y) != (by > y) and x < (bx - ax) * (y - ay) / (by - ay) + ax:
+            inside = not inside
+    return inside
