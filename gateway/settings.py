@@ -1,6 +1,6 @@
 """Every setting of the gateway: one typed table that makes the environment names, the defaults and `docs/settings.md`.
 
-A field's environment variable is its name in capitals (`max_pages` → `MAX_PAGES`); a `.env` file is read too.
+Those that the VLM tier reads too are in `common/settings.py`.
 """
 
 from __future__ import annotations
@@ -9,36 +9,18 @@ from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from common.settings import TierSettings
 
 
-class Settings(BaseSettings):
-    model_config = SettingsConfigDict(env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True)
-
+class Settings(TierSettings):
     host: str = Field("0.0.0.0", description="Address the gateway listens on")
     port: int = Field(8081, ge=1, le=65535, description="Port the gateway listens on")
     output_dir: Path = Field(
         Path("var/output"),
         description="Folder for stored pictures, where no `S3_BUCKET` is set; `/app/output` in the image",
     )
-    temp_dir: Path = Field(Path("var/temp"), description="Folder for temporary files; `/app/temp` in the image")
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least level that is logged")
-    log_format: Literal["json", "console"] = Field("json", description="`json`: one object a line; `console`: for eyes")
 
-    vlm_engine: Literal["auto", "vllm", "embedded", "external"] = Field(
-        "auto",
-        description="Engine of the VLM tier. `auto`: vLLM where it is installed and a GPU is usable, else the embedded "
-        "engine; `external`: any OpenAI-compatible server at `VLM_BASE_URL`",
-    )
-    vlm_model: str = Field(
-        "PaddlePaddle/PaddleOCR-VL-1.6", description="Hub name or local folder of the model that vLLM serves"
-    )
-    vlm_port: int = Field(8118, ge=1, le=65535, description="Loopback port of the VLM tier in this container")
-    vlm_max_pixels: int = Field(
-        28 * 28 * 2048,
-        ge=28 * 28 * 144,
-        description="Most pixels of a picture that vLLM reads; larger ones are scaled. vLLM reserves GPU memory for it",
-    )
     vlm_base_url: str | None = Field(None, description="OpenAI base URL (with `/v1`) of an external engine")
     vlm_api_key: str | None = Field(None, description="Key for the external engine")
     vlm_call_timeout_s: float = Field(

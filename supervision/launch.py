@@ -22,6 +22,7 @@ from typing import NoReturn
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings
 
+from common.contracts import supervision_file
 from gateway.settings import Settings as GatewaySettings
 from supervision.run_dir import VARIABLE
 from supervision.settings import Settings as StartSettings

@@ -1,15 +1,6 @@
 """What is known of each program under supervisord, and when one is given up. No input or output here.
 
-The watchdog publishes a `Supervision` as `TEMP_DIR/supervision-<PORT>.json`, replaced in one step. The tiers share no
-code with it, so its fields are the contract (`gateway/recognition/tier.py` reads them):
-
-    {"on_fatal": "stay", "start_tries": 5,
-     "programs": {"vlm": {"state": "fatal", "since": 1763890000.1, "ends": [1763889950.3, 1763889980.7],
-                          "served": false, "gave_up": true, "exit_code": 70,
-                          "sentence": "The VLM tier is given up: …", "last_words": "CUDA out of memory. …"}}}
-
-Times are Unix times in seconds. `programs` holds `vlm` and `gateway` from their first start on; an engine that is not
-hosted here never appears. The file is written anew at each change and once a minute.
+The watchdog publishes a `Supervision` as `TEMP_DIR/supervision-<PORT>.json` (`common/contracts.py`).
 """
 
 from __future__ import annotations
@@ -17,11 +8,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from enum import IntEnum
-from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, Field, PrivateAttr
+from pydantic import Field, PrivateAttr
 
+from common.contracts import ProgramStatus, SupervisionStatus
 from vlm_backend.last_words import find_reason
 
 WINDOW_S = 600
@@ -36,11 +27,6 @@ MAX_WORDS = 256 * 1024
 TITLES: Mapping[str, str] = {"vlm": "VLM tier", "gateway": "gateway"}
 
 
-def supervision_file(temp_dir: Path, port: int) -> Path:
-    """port: the gateway's."""
-    return temp_dir / f"supervision-{port}.json"
-
-
 class ExitCode(IntEnum):
     """How the service ends when supervision ends it; `sysexits.h` has the first and the last."""
 
@@ -49,20 +35,10 @@ class ExitCode(IntEnum):
     CONFIGURATION_ERROR = 78
 
 
-class Program(BaseModel):
-    """`state`: supervisord's word in small letters, since `since`. `ends`: when the program ended by itself or was
-    killed, for as long as that counts. `served`: the process of now, or the last one, has listened at its port.
-    `gave_up`: it is not started again; `exit_code` and `sentence` say why. `last_words`: the sentence of its standard
-    error that says why it ended last, kept until a later process serves."""
+class Program(ProgramStatus):
+    """What is published of a program, and what it wrote to its standard error lately."""
 
-    state: str = "unknown"
-    since: float = 0
-    ends: list[float] = Field(default_factory=list)
-    served: bool = False
-    gave_up: bool = False
     exit_code: ExitCode | None = None
-    sentence: str | None = None
-    last_words: str | None = None
     _written: list[tuple[float, str]] = PrivateAttr(default_factory=list)
 
     def enter(self, state: str, now: float) -> None:
@@ -102,7 +78,7 @@ class Program(BaseModel):
         self.gave_up, self.exit_code, self.sentence = True, code, sentence
 
 
-class Supervision(BaseModel):
+class Supervision(SupervisionStatus):
     """`serial`: number of the last event that this knows of."""
 
     on_fatal: Literal["exit", "stay"]

@@ -24,11 +24,12 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import TextIO
 
+from common.contracts import supervision_file
 from common.logs import LineFormatter
 from gateway.settings import Settings as GatewaySettings
 from supervision.run_dir import PrivateFolder, private_folder
 from supervision.settings import Settings
-from supervision.state import TITLES, ExitCode, Supervision, supervision_file
+from supervision.state import TITLES, ExitCode, Supervision
 from vlm_backend.settings import Settings as VlmSettings
 from vlm_backend.status import status_file
 

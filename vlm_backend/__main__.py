@@ -13,13 +13,14 @@ import os
 import sys
 from typing import NoReturn
 
+from common.contracts import Failure, TierState, TierStatus
 from common.logs import configure_logging, log
 from vlm_backend.choice import Choice, choose_engine
 from vlm_backend.doctor import Report, examine
 from vlm_backend.doctor import main as doctor
 from vlm_backend.fetch_weights import main as fetch_models
 from vlm_backend.settings import CONFIGURATION_ERROR, TEMPORARY_FAILURE, Settings, checked_settings
-from vlm_backend.status import Failure, State, TierStatus, write_status
+from vlm_backend.status import describe_process, write_status
 from vlm_backend.vllm import command, environment, sequences
 
 NOTHING_TO_HOST = "VLM_ENGINE=external: the engine runs elsewhere, there is nothing to start here.\n"
@@ -37,10 +38,10 @@ def start(settings: Settings) -> NoReturn:
 
 def starting(settings: Settings, choice: Choice) -> TierStatus:
     if choice.engine != "vllm" or choice.installation is None:
-        return TierStatus("starting", choice.engine, choice.why)
+        return describe_process("starting", choice.engine, choice.why)
     at_once = sequences(settings, choice.installation, choice.driver)
     takes_priority = settings.vlm_scheduling_policy == "priority"
-    return TierStatus("starting", choice.engine, choice.why, sequences=at_once, takes_priority=takes_priority)
+    return describe_process("starting", choice.engine, choice.why, sequences=at_once, takes_priority=takes_priority)
 
 
 def examined_choice(settings: Settings) -> tuple[Choice, Report]:
@@ -64,9 +65,9 @@ def tell(choice: Choice, report: Report) -> None:
 
 
 def refuse(settings: Settings, choice: Choice, report: Report) -> NoReturn:
-    told = [Failure(check.name, check.detail, check.remedy or "") for check in report.failures]
-    state: State = "postponed" if report.can_pass else "refused"
-    write_status(settings, TierStatus(state, choice.engine, choice.why, told))
+    told = [Failure(check=check.name, detail=check.detail, remedy=check.remedy or "") for check in report.failures]
+    state: TierState = "postponed" if report.can_pass else "refused"
+    write_status(settings, describe_process(state, choice.engine, choice.why, told))
     detail = " ".join(failure.detail for failure in told)
     log("engine cannot start", level=logging.ERROR, engine=choice.engine, detail=detail, state=state)
     sys.exit(TEMPORARY_FAILURE if report.can_pass else CONFIGURATION_ERROR)

@@ -1,4 +1,4 @@
-"""Every setting of the VLM tier. Names it shares with the gateway have the same defaults there.
+"""Every setting of the VLM tier; those that it shares with the gateway are in `common/settings.py`.
 
 A field's environment variable is its name in capitals (`embedded_queue` → `EMBEDDED_QUEUE`); a `.env` file is read too.
 """
@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from common.settings import TierSettings
 
 CONFIGURATION_ERROR = 78
 """`EX_CONFIG` of sysexits.h: starting again with the same settings cannot help."""
@@ -18,28 +19,7 @@ TEMPORARY_FAILURE = 75
 """`EX_TEMPFAIL` of sysexits.h: starting again later may help."""
 
 
-class Settings(BaseSettings):
-    model_config = SettingsConfigDict(env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True)
-
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least level that is logged")
-    log_format: Literal["json", "console"] = Field("json", description="`json`: one object a line; `console`: for eyes")
-
-    vlm_engine: Literal["auto", "vllm", "embedded", "external"] = Field(
-        "auto",
-        description="Engine of the VLM tier. `auto`: vLLM where it is installed and a GPU is usable, else the embedded "
-        "engine; `external`: any OpenAI-compatible server at `VLM_BASE_URL`",
-    )
-    vlm_model: str = Field(
-        "PaddlePaddle/PaddleOCR-VL-1.6", description="Hub name or local folder of the model that vLLM serves"
-    )
-    vlm_port: int = Field(8118, ge=1, le=65535, description="Loopback port of the VLM tier in this container")
-    vlm_max_pixels: int = Field(
-        28 * 28 * 2048,
-        ge=28 * 28 * 144,
-        description="Most pixels of a picture that vLLM reads; larger ones are scaled. vLLM reserves GPU memory for it",
-    )
-    temp_dir: Path = Field(Path("var/temp"), description="Folder for temporary files; `/app/temp` in the image")
-
+class Settings(TierSettings):
     vllm_python: Path | None = Field(
         None, description="Interpreter of the environment that vLLM is installed in; default: that of `make vllm`"
     )

@@ -1,55 +1,45 @@
-"""What the VLM tier tells the gateway apart from its API: a small file, for the time when there is no API yet.
-
-The tiers share no code, so the file's fields are the contract (`gateway/recognition/tier.py` reads them).
-"""
+"""Writes what the VLM tier tells the gateway apart from its API (`common/contracts.py`)."""
 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Literal
 
+from common.contracts import Failure, TierState, TierStatus, tier_file
 from vlm_backend.settings import Settings
 
-State = Literal["starting", "refused", "postponed"]
 
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """One thing that keeps the engine from starting, and what to do about it; both sentences."""
-
-    check: str
-    detail: str
-    remedy: str
-
-
-@dataclass(frozen=True, slots=True)
-class TierStatus:
-    """`state`: `starting` (the process has become the engine, or is about to), `refused` (it has ended because it
-    could not work) or `postponed` (it has ended, and what it lacks may be there at its next start). `pid` and
-    `start_ticks` (field 22 of /proc/PID/stat) name the process; it leads its process group.
-    `started` is Unix time, seconds. `sequences`: how many requests the engine works on at once, where that is known.
-    `takes_priority`: whether it knows what `priority` in a request means."""
-
-    state: State
-    engine: str
-    why: str
-    failures: Sequence[Failure] = ()
-    sequences: int | None = None
-    takes_priority: bool = False
-    pid: int = field(default_factory=os.getpid)
-    start_ticks: int | None = field(default_factory=lambda: start_ticks(os.getpid()))
-    started: float = field(default_factory=time.time)
+def describe_process(
+    state: TierState,
+    engine: str,
+    why: str,
+    failures: Sequence[Failure] = (),
+    *,
+    sequences: int | None = None,
+    takes_priority: bool = False,
+    pid: int | None = None,
+) -> TierStatus:
+    """The status of this process, or of `pid`."""
+    pid = pid or os.getpid()
+    return TierStatus(
+        state=state,
+        engine=engine,
+        why=why,
+        failures=failures,
+        sequences=sequences,
+        takes_priority=takes_priority,
+        pid=pid,
+        start_ticks=start_ticks(pid),
+        started=time.time(),
+    )
 
 
 def status_file(settings: Settings) -> Path:
-    return settings.temp_dir / f"vlm-{settings.vlm_port}.json"
+    return tier_file(settings.temp_dir, settings.vlm_port)
 
 
 def write_status(settings: Settings, status: TierStatus) -> None:
@@ -58,7 +48,7 @@ def write_status(settings: Settings, status: TierStatus) -> None:
     with contextlib.suppress(OSError):
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile("w", dir=target.parent, delete=False, encoding="utf-8") as file:
-            json.dump(asdict(status), file)
+            file.write(status.model_dump_json())
         os.replace(file.name, target)
 
 

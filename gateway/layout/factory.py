@@ -10,9 +10,10 @@ from functools import partial
 
 import structlog
 
+from common.download import DownloadError
 from gateway.layout.base import DetectionFailed, LayoutDetector, LayoutEngine, LayoutState
 from gateway.layout.bundled.model import BundledLayout
-from gateway.layout.fetch_model import PADDLE_MODEL, FetchError, cache_folder, fetch_apart
+from gateway.layout.fetch_model import PADDLE_MODEL, cache_folder, fetch_apart
 from gateway.layout.paddleocr.detector import PaddleOcrLayout
 from gateway.layout.pp_doclayout.model import MODEL_FILE, PaddleLayout
 from gateway.model import LayoutOptions, PageImage, PageLayout
@@ -50,7 +51,8 @@ def _chosen(settings: Settings) -> LayoutDetector:
 class FallbackLayout:
     """`LayoutDetector` that serves with `wanted`, and with `other` where that one does not load; `warning` says so.
 
-    `fetch` gets the wanted model's files, or raises FetchError. Nobody waits for it: `other` serves until it is done.
+    `fetch` gets the wanted model's files, or raises DownloadError. Nobody waits for it: `other` serves
+    until it is done.
     A page that `wanted` can't lay out though it is loaded (DetectionFailed) is laid out by `other`, with a warning.
     """
 
@@ -139,7 +141,7 @@ class FallbackLayout:
     async def _fetched(self, fetch: Callable[[], Awaitable[None]]) -> bool:
         try:
             await fetch()
-        except FetchError as error:
+        except DownloadError as error:
             self._warn(str(error))
             return False
         return True

@@ -1,8 +1,7 @@
 """What the VLM tier of this container says of itself, for the time when its API does not answer.
 
-Two small files in TEMP_DIR, written by programs that share no code with the gateway: `vlm-<VLM_PORT>.json` by the tier
-(fields: `vlm_backend/status.py`), `supervision-<PORT>.json` by the watchdog (fields: `supervision/state.py`). A file
-that is missing or odd means that nothing is known.
+Two small files in TEMP_DIR, one by the tier and one by the watchdog (`common/contracts.py`). A file that is missing or
+odd means that nothing is known.
 """
 
 from __future__ import annotations
@@ -11,48 +10,15 @@ import os
 import signal
 import time
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 import structlog
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, ValidationError
 
+from common.contracts import SupervisionStatus, TierStatus, supervision_file, tier_file
 from gateway.settings import Settings
 
 log = structlog.get_logger(__name__)
-
-
-class Failure(BaseModel):
-    """One thing that keeps the engine from starting, and what to do about it; both sentences."""
-
-    check: str
-    detail: str
-    remedy: str = ""
-
-
-class TierStatus(BaseModel):
-    """`starting`: the process `pid` is the engine, loading or at work; `refused`: it ended because it can't work;
-    `postponed`: it ended, and may work at its next start."""
-
-    state: Literal["starting", "refused", "postponed"]
-    engine: str
-    pid: int
-    start_ticks: int | None = None
-    started: float
-    sequences: int | None = None
-    takes_priority: bool = False
-    failures: list[Failure] = Field(default_factory=list)
-
-
-class SupervisedProgram(BaseModel):
-    """`last_words`: why its last process ended, as long as no later one serves."""
-
-    gave_up: bool = False
-    sentence: str | None = None
-    last_words: str | None = None
-
-
-class Supervision(BaseModel):
-    programs: dict[str, SupervisedProgram] = Field(default_factory=dict)
 
 
 class TierReport(BaseModel):
@@ -73,8 +39,8 @@ def read_tier(settings: Settings) -> TierReport:
     """What is known of the tier now; nothing for an engine that runs elsewhere. Reads two files; never raises."""
     if settings.vlm_engine == "external":
         return TierReport()
-    status = _read(status_file(settings), TierStatus)
-    supervision = _read(settings.temp_dir / f"supervision-{settings.port}.json", Supervision)
+    status = _read(tier_file(settings.temp_dir, settings.vlm_port), TierStatus)
+    supervision = _read(supervision_file(settings.temp_dir, settings.port), SupervisionStatus)
     program = supervision.programs.get("vlm") if supervision else None
     refusal = _refusal(status) if status and status.state != "starting" else None
     if program and program.gave_up:
@@ -94,7 +60,11 @@ def read_tier(settings: Settings) -> TierReport:
 
 def kill_tier(settings: Settings) -> bool:
     """Ends the tier's processes at once, so that they are started again; False where there are none to be sure of."""
-    status = _read(status_file(settings), TierStatus) if settings.vlm_engine != "external" else None
+    status = (
+        _read(tier_file(settings.temp_dir, settings.vlm_port), TierStatus)
+        if settings.vlm_engine != "external"
+        else None
+    )
     if status is None or status.start_ticks is None or not is_alive(status):
         return False
     try:
@@ -105,10 +75,6 @@ def kill_tier(settings: Settings) -> bool:
         log.warning("engine_not_killed", pid=status.pid, reason=error.strerror)
         return False
     return True
-
-
-def status_file(settings: Settings) -> Path:
-    return settings.temp_dir / f"vlm-{settings.vlm_port}.json"
 
 
 def is_alive(status: TierStatus) -> bool:

@@ -24,7 +24,7 @@ from tests.support.parts import parts_for
 from tests.support.stub_engine import Reply, StubEngine, StubRequest
 from tests.support.waiting import WAIT_S, eventually
 from vlm_backend.settings import Settings as TierSettings
-from vlm_backend.status import TierStatus, write_status
+from vlm_backend.status import describe_process, write_status
 
 PLAIN = OcrOptions()
 
@@ -365,7 +365,7 @@ async def test_an_interactive_document_overtakes_a_batch(stub: StubEngine) -> No
 async def test_an_engine_that_takes_priorities_hears_of_batches_and_pages(tmp_path: Path, takes_priority: bool) -> None:
     with StubEngine(kind="vllm") as stub:
         tier = TierSettings.model_validate({"vlm_port": stub.port, "temp_dir": tmp_path})
-        write_status(tier, TierStatus("starting", "vllm", "", takes_priority=takes_priority))
+        write_status(tier, describe_process("starting", "vllm", "", takes_priority=takes_priority))
         async with parts_for(stub, regions=text_regions(1), temp_dir=tmp_path) as parts:
             pages = read_pages(parts, FakeDocument(pages_total=90), OcrOptions(), in_(WAIT_S), urgency=BATCH)
             batch = [page.result.page async for page in pages]

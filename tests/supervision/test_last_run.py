@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from common.contracts import supervision_file
 from gateway.recognition.tier import read_tier
 from gateway.settings import Settings as GatewaySettings
 from supervision.launch import forget_last_run
-from supervision.state import Supervision, supervision_file
+from supervision.state import Supervision
 from vlm_backend.settings import Settings as VlmSettings
-from vlm_backend.status import Failure, TierStatus, write_status
+from vlm_backend.status import describe_process, write_status
 
 
 def test_the_failures_of_the_last_run_are_not_told_of_this_one(tmp_path: Path) -> None:
@@ -18,7 +19,11 @@ def test_the_failures_of_the_last_run_are_not_told_of_this_one(tmp_path: Path) -
     supervision = Supervision(on_fatal="exit", start_tries=2)
     supervision.program("vlm").gave_up = True
     supervision_file(tmp_path, gateway.port).write_text(supervision.model_dump_json())
-    write_status(vlm, TierStatus("refused", "vllm", "", [Failure("driver", "There is no GPU.", "Get one.")]))
+    failure = Failure(check="driver", detail="There is no GPU.", remedy="Get one.")
+    write_status(
+        vlm,
+        describe_process("refused", "vllm", "", [failure]),
+    )
     assert read_tier(gateway).is_lost
     forget_last_run(gateway, vlm)
     assert (read_tier(gateway).is_lost, read_tier(gateway).reason) == (False, None)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from common.download import LOCK
 from tests.support.fake_hub import Hub, serve
 from tests.support.waiting import WAIT_S, wait_until
 from tests.vlm_backend.test_weights import safetensors
@@ -73,7 +74,8 @@ def fetch(hub: Hub, tmp_path: Path, *arguments: str, **names: str) -> tuple[int,
 
 
 def files(folder: Path) -> set[str]:
-    return {file.name for file in folder.iterdir()}
+    """But for the lock, which stays."""
+    return {file.name for file in folder.iterdir()} - {LOCK}
 
 
 @pytest.fixture

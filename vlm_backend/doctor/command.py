@@ -51,7 +51,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _last_start(settings: Settings) -> Check | None:
-    """What the watchdog heard from the engine as it ended last, in the file of `supervision/state.py`."""
+    """What the watchdog heard from the engine as it ended last, in the file of `common/contracts.py`."""
     with contextlib.suppress(OSError, ValueError, LookupError, TypeError):
         newest = max(settings.temp_dir.glob("supervision-*.json"), key=lambda file: file.stat().st_mtime)
         if words := json.loads(newest.read_text(encoding="utf-8"))["programs"]["vlm"]["last_words"]:

@@ -6,9 +6,9 @@ import asyncio
 
 import pytest
 
+from common.download import DownloadError
 from gateway.layout import factory
 from gateway.layout.factory import FallbackLayout, LazyLayout
-from gateway.layout.fetch_model import FetchError
 from gateway.model import LayoutOptions, PageImage
 from tests.support.fakes import FakeLayout, blank, text_regions
 from tests.support.waiting import eventually
@@ -46,7 +46,7 @@ async def test_the_other_serves_until_the_wanted_one_is_downloaded() -> None:
 async def test_a_download_that_fails_is_told_and_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(factory, "FIRST_RETRY_S", 0.05)
     wanted, other = detectors()
-    outcomes = [FetchError("the hub is away"), FetchError("the hub is away"), None]
+    outcomes = [DownloadError("the hub is away"), DownloadError("the hub is away"), None]
 
     async def fetch() -> None:
         if outcome := outcomes.pop(0):

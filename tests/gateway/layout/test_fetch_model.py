@@ -12,9 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from common.download import LOCK, DownloadError
 from gateway.layout.base import LayoutDetector
 from gateway.layout.factory import create_layout
-from gateway.layout.fetch_model import FetchError, fetch_apart
+from gateway.layout.fetch_model import fetch_apart
 from gateway.settings import Settings
 from tests.support.fake_hub import Hub, serve
 from tests.support.onnx_model import layout_model
@@ -39,11 +40,8 @@ def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
 
 
 def held(folder: Path) -> dict[str, bytes]:
-    return {file.name: file.read_bytes() for file in folder.iterdir() if file.is_file()}
-
-
-def leftovers(folder: Path) -> list[Path]:
-    return list(folder.rglob("*.incomplete"))
+    """Files and their content; the lock, which stays, is none of them."""
+    return {file.name: file.read_bytes() for file in folder.iterdir() if file.name != LOCK}
 
 
 WHOLE = {name: FILES[name] for name in ("inference.yml", "inference.onnx")}
@@ -71,7 +69,7 @@ async def test_a_broken_off_download_goes_on(hub: Hub, tmp_path: Path) -> None:
 
 async def test_what_arrives_damaged_is_refused_and_thrown_away(hub: Hub, tmp_path: Path) -> None:
     hub.damaged = {"inference.onnx"}
-    with pytest.raises(FetchError, match="another mirror"):
+    with pytest.raises(DownloadError, match="another mirror"):
         await fetch_apart(MODEL, tmp_path)
     assert "inference.onnx" not in held(tmp_path)
 
@@ -88,18 +86,21 @@ async def test_the_reason_says_what_to_do(hub: Hub, tmp_path: Path, monkeypatch:
     else:
         (tmp_path / "file").write_text("")
         folder = tmp_path / "file" / "folder"
-    with pytest.raises(FetchError, match=r"can't be had: .*LAYOUT_MODEL_DIR"):
+    with pytest.raises(DownloadError, match=r"can't be had: .*LAYOUT_MODEL_DIR"):
         await fetch_apart(MODEL, folder)
 
 
-async def test_a_download_that_hangs_ends_with_its_caller_and_leaves_nothing(hub: Hub, tmp_path: Path) -> None:
-    hub.stalls = 100
+async def test_cancelled_download_resumes(hub: Hub, tmp_path: Path) -> None:
+    hub.stalls = len(ONNX) - 10
     fetching = asyncio.create_task(fetch_apart(MODEL, tmp_path))
     assert await asyncio.to_thread(hub.stalled.wait, WAIT_S)
     fetching.cancel()
     with pytest.raises(asyncio.CancelledError):
         await fetching
-    assert (leftovers(tmp_path), "inference.onnx" in held(tmp_path)) == ([], False)
+    assert "inference.onnx" not in held(tmp_path)
+    hub.stalls = None
+    await fetch_apart(MODEL, tmp_path)
+    assert held(tmp_path) == WHOLE
 
 
 async def started(tmp_path: Path, **changes: object) -> LayoutDetector:

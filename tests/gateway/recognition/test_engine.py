@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
+from common.contracts import Failure
 from gateway.errors import ServiceError
 from gateway.recognition import create_recognition
 from gateway.recognition.engine import EngineMonitor
@@ -18,7 +19,7 @@ from tests.support.parts import recognition_for, settings_for
 from tests.support.stub_engine import Reply, StubEngine, free_port
 from tests.support.waiting import WAIT_S, eventually
 from vlm_backend.settings import Settings as TierSettings
-from vlm_backend.status import Failure, TierStatus, start_ticks, write_status
+from vlm_backend.status import describe_process, write_status
 
 
 @asynccontextmanager
@@ -229,7 +230,7 @@ async def test_vllm_is_given_a_little_more_than_it_works_on_at_once(tmp_path: Pa
     with StubEngine(kind="vllm") as stub:
         settings = settings_for(stub, temp_dir=tmp_path)
         tier = TierSettings.model_validate({"vlm_port": settings.vlm_port, "temp_dir": tmp_path})
-        write_status(tier, TierStatus("starting", "vllm", "", sequences=sequences))
+        write_status(tier, describe_process("starting", "vllm", "", sequences=sequences))
         made = create_recognition(settings)
         await made.engine.start()
         assert await made.engine.wait_ready(WAIT_S)
@@ -276,7 +277,7 @@ async def test_the_model_of_the_settings_is_taken_where_a_server_has_several(stu
 async def stand_in(settings: Settings) -> AsyncIterator[asyncio.subprocess.Process]:
     """A process that the tier's status file names as the engine."""
     process = await asyncio.create_subprocess_exec("sleep", "600", start_new_session=True)
-    told = TierStatus("starting", "vllm", "", pid=process.pid, start_ticks=start_ticks(process.pid))
+    told = describe_process("starting", "vllm", "", pid=process.pid)
     write_status(TierSettings.model_validate({"vlm_port": settings.vlm_port, "temp_dir": settings.temp_dir}), told)
     try:
         yield process
@@ -371,9 +372,9 @@ async def test_an_engine_that_breaks_at_its_warm_up_is_not_ready() -> None:
 
 async def test_why_the_tier_cannot_start_is_told_and_nothing_waits_for_it(tmp_path: Path) -> None:
     settings = Settings.model_validate({"vlm_port": free_port(), "temp_dir": tmp_path})
-    failure = Failure("driver", "There is no GPU.", "Get one.")
+    failure = Failure(check="driver", detail="There is no GPU.", remedy="Get one.")
     tier = TierSettings.model_validate({"vlm_port": settings.vlm_port, "temp_dir": tmp_path})
-    write_status(tier, TierStatus("refused", "vllm", "", [failure]))
+    write_status(tier, describe_process("refused", "vllm", "", [failure]))
     async with watching(settings) as engine:
         await eventually(lambda: engine.state == "down")
         assert not await engine.wait_ready(WAIT_S)

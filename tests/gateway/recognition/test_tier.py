@@ -12,11 +12,12 @@ from pathlib import Path
 import psutil
 import pytest
 
+from common.contracts import Failure, TierStatus
 from gateway.recognition.tier import kill_tier, read_tier
 from gateway.settings import Settings
 from tests.support.waiting import wait_until
 from vlm_backend.settings import Settings as TierSettings
-from vlm_backend.status import Failure, TierStatus, start_ticks, write_status
+from vlm_backend.status import describe_process, write_status
 
 PORT, VLM_PORT = 18081, 18118
 FAMILY = """
@@ -48,7 +49,7 @@ def tell(settings: Settings, status: TierStatus) -> None:
 
 
 def started(pid: int, **more: float) -> TierStatus:
-    return TierStatus("starting", "vllm", "because", pid=pid, start_ticks=start_ticks(pid), **more)  # type: ignore[arg-type]
+    return describe_process("starting", "vllm", "because", pid=pid).model_copy(update=more)
 
 
 def ended(process: psutil.Process) -> bool:
@@ -69,16 +70,16 @@ def test_an_engine_that_loads_is_said_to_load_and_for_how_long(settings: Setting
 
 
 def test_a_refusal_is_told_with_its_remedy_and_no_hope(settings: Settings) -> None:
-    failure = Failure("driver", "There is no libcuda.so.1.", "Start the container with --gpus all.")
-    tell(settings, TierStatus("refused", "vllm", "because", [failure]))
+    failure = Failure(check="driver", detail="There is no libcuda.so.1.", remedy="Start the container with --gpus all.")
+    tell(settings, describe_process("refused", "vllm", "because", [failure]))
     report = read_tier(settings)
     assert report.is_lost
     assert "There is no libcuda.so.1. Start the container with --gpus all." in (report.reason or "")
 
 
 def test_what_may_pass_is_told_and_waited_for(settings: Settings) -> None:
-    failure = Failure("gpu-memory", "Another process holds the card.", "Wait for it.")
-    tell(settings, TierStatus("postponed", "vllm", "because", [failure]))
+    failure = Failure(check="gpu-memory", detail="Another process holds the card.", remedy="Wait for it.")
+    tell(settings, describe_process("postponed", "vllm", "because", [failure]))
     report = read_tier(settings)
     assert not report.is_lost
     assert "Another process holds the card. Wait for it." in (report.reason or "")
@@ -114,7 +115,9 @@ def test_another_process_that_has_the_number_by_now_is_left_alone(
     settings: Settings, family: tuple[psutil.Process, psutil.Process]
 ) -> None:
     leader, _ = family
-    tell(settings, TierStatus("starting", "vllm", "because", pid=leader.pid, start_ticks=1))
+    tell(
+        settings, describe_process("starting", "vllm", "because", pid=leader.pid).model_copy(update={"start_ticks": 1})
+    )
     assert not kill_tier(settings)
     assert not ended(leader)
 

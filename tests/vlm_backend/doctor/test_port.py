@@ -14,7 +14,7 @@ import pytest
 from tests.vlm_backend.doctor.conftest import Machine
 from vlm_backend.doctor import port
 from vlm_backend.settings import Settings
-from vlm_backend.status import TierStatus, start_ticks, write_status
+from vlm_backend.status import describe_process, write_status
 
 LISTENS = """
 import socket, sys
@@ -60,7 +60,7 @@ def test_our_own_engine_may_hold_it(bare: Machine, listener: subprocess.Popen[st
     settings = Settings(**(bare.settings | {"vlm_port": taken}))
     write_status(
         settings,
-        TierStatus("starting", "vllm", "a test", pid=listener.pid, start_ticks=start_ticks(listener.pid)),
+        describe_process("starting", "vllm", "a test", pid=listener.pid),
     )
     check = bare.check("port", vlm_port=taken)
     assert check.status == "ok"
