@@ -26,7 +26,7 @@ from common.contracts import supervision_file
 from gateway.settings import Settings as GatewaySettings
 from supervision.run_dir import VARIABLE
 from supervision.settings import Settings as StartSettings
-from supervision.state import ExitCode, supervision_file
+from supervision.state import ExitCode
 from textlines.opencv import REMEDY, opencv_problem
 from vlm_backend.settings import Settings as VlmSettings
 from vlm_backend.status import status_file

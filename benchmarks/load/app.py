@@ -45,7 +45,7 @@ class RecordedLayout:
     async def close(self) -> None:
         self.state = "not_initialized"
 
-    def unheeded(self, options: LayoutOptions) -> list[str]:
+    def unsupported_options(self, options: LayoutOptions) -> list[str]:
         return []
 
     async def detect(self, page: PageImage, options: LayoutOptions) -> PageLayout:

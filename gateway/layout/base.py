@@ -12,7 +12,7 @@ LayoutEngine = Literal["onnx", "paddleocr"]
 """What runs the model: ONNX Runtime in this process, or PaddleOCR in a process of its own."""
 
 
-class DetectionFailed(Exception):
+class DetectionError(Exception):
     """This detector can't lay a page out, and another one may. A clause says why."""
 
 
@@ -40,11 +40,11 @@ class LayoutDetector(Protocol):
     async def start(self) -> None:
         """Loads the models off the event loop. A failure sets `state` and `reason` and does not raise."""
 
-    def unheeded(self, options: LayoutOptions) -> list[str]:
+    def unsupported_options(self, options: LayoutOptions) -> list[str]:
         """Names of the options that were asked for and have no effect with this model."""
 
     async def detect(self, page: PageImage, options: LayoutOptions) -> PageLayout:
-        """Layout of one page, CPU work off the event loop. Raises what the model raises, DetectionFailed."""
+        """Layout of one page, CPU work off the event loop. Raises what the model raises, DetectionError."""
 
     async def close(self) -> None:
         """Frees the models' threads. Safe to call twice."""

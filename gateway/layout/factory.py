@@ -11,25 +11,25 @@ from functools import partial
 import structlog
 
 from common.download import DownloadError
-from gateway.layout.base import DetectionFailed, LayoutDetector, LayoutEngine, LayoutState
+from gateway.layout.base import DetectionError, LayoutDetector, LayoutEngine, LayoutState
 from gateway.layout.bundled.model import BundledLayout
-from gateway.layout.fetch_model import PADDLE_MODEL, cache_folder, fetch_apart
+from gateway.layout.fetch_model import PADDLE_MODEL, cache_folder, fetch_in_subprocess
 from gateway.layout.paddleocr.detector import PaddleOcrLayout
 from gateway.layout.pp_doclayout.model import MODEL_FILE, PaddleLayout
 from gateway.model import LayoutOptions, PageImage, PageLayout
 from gateway.settings import Settings
 
-FIRST_RETRY_S, LONGEST_RETRY_S = 30.0, 1800.0
+MIN_RETRY_S, MAX_RETRY_S = 30.0, 1800.0
 log = structlog.get_logger(__name__)
 
 
 def create_layout(settings: Settings) -> LayoutDetector:
     """The layout detector that the settings ask for, not started yet."""
-    layout = _chosen(settings)
+    layout = _choose_layout(settings)
     return LazyLayout(layout) if settings.layout_loading == "lazy" else layout
 
 
-def _chosen(settings: Settings) -> LayoutDetector:
+def _choose_layout(settings: Settings) -> LayoutDetector:
     bundled = BundledLayout(settings.layout_threads)
     is_auto = settings.layout_model == "auto"
     name = PADDLE_MODEL if is_auto else settings.layout_model
@@ -45,7 +45,7 @@ def _chosen(settings: Settings) -> LayoutDetector:
     else:
         wanted = PaddleLayout(expected, folder, settings.layout_device, settings.layout_threads, settings.layout_batch)
     is_fetched = not is_auto and settings.layout_model_dir is None
-    return FallbackLayout(wanted, bundled, partial(fetch_apart, name, folder) if is_fetched else None)
+    return FallbackLayout(wanted, bundled, partial(fetch_in_subprocess, name, folder) if is_fetched else None)
 
 
 class FallbackLayout:
@@ -53,7 +53,7 @@ class FallbackLayout:
 
     `fetch` gets the wanted model's files, or raises DownloadError. Nobody waits for it: `other` serves
     until it is done.
-    A page that `wanted` can't lay out though it is loaded (DetectionFailed) is laid out by `other`, with a warning.
+    A page that `wanted` can't lay out though it is loaded (DetectionError) is laid out by `other`, with a warning.
     """
 
     def __init__(
@@ -96,13 +96,13 @@ class FallbackLayout:
             self._warn(wanted.reason or "")
         await self._start_other()
 
-    def unheeded(self, options: LayoutOptions) -> list[str]:
-        return self._used.unheeded(options)
+    def unsupported_options(self, options: LayoutOptions) -> list[str]:
+        return self._used.unsupported_options(options)
 
     async def detect(self, page: PageImage, options: LayoutOptions) -> PageLayout:
         try:
             return await self._used.detect(page, options)
-        except DetectionFailed as failure:
+        except DetectionError as failure:
             wanted, other = self._detectors
             log.warning(
                 "layout_page_replaced", wanted=wanted.name, used=other.name, page=page.number, reason=str(failure)
@@ -127,10 +127,10 @@ class FallbackLayout:
     async def _replace(self, fetch: Callable[[], Awaitable[None]]) -> None:
         """Serves with the wanted model as soon as it is there. Later tries come later and later."""
         wanted, other = self._detectors
-        retry_s = FIRST_RETRY_S
-        while not await self._fetched(fetch):
+        retry_s = MIN_RETRY_S
+        while not await self._try_fetch(fetch):
             await asyncio.sleep(retry_s)
-            retry_s = min(2 * retry_s, LONGEST_RETRY_S)
+            retry_s = min(2 * retry_s, MAX_RETRY_S)
         await wanted.start()
         if wanted.state != "ready":
             self._warn(wanted.reason or "")
@@ -138,7 +138,7 @@ class FallbackLayout:
         self._used, self.warning, self._why = wanted, None, None
         log.info("layout_model_downloaded", used=wanted.name, before=other.name)
 
-    async def _fetched(self, fetch: Callable[[], Awaitable[None]]) -> bool:
+    async def _try_fetch(self, fetch: Callable[[], Awaitable[None]]) -> bool:
         try:
             await fetch()
         except DownloadError as error:
@@ -183,8 +183,8 @@ class LazyLayout:
     async def start(self) -> None:
         """Nothing: loading is for the first page."""
 
-    def unheeded(self, options: LayoutOptions) -> list[str]:
-        return self._inner.unheeded(options)
+    def unsupported_options(self, options: LayoutOptions) -> list[str]:
+        return self._inner.unsupported_options(options)
 
     async def detect(self, page: PageImage, options: LayoutOptions) -> PageLayout:
         self._starting = self._starting or asyncio.create_task(self._inner.start())

@@ -33,7 +33,7 @@ def cache_folder(settings: Settings, model: str) -> Path:
     return (settings.layout_cache_dir or settings.temp_dir / "layout") / model
 
 
-async def fetch_apart(model: str, folder: Path) -> None:
+async def fetch_in_subprocess(model: str, folder: Path) -> None:
     """Gets the files in a process of its own, which ends with this call. DownloadError."""
     command = (sys.executable, "-m", "gateway.layout.fetch_model", "--model", model, "--to", str(folder))
     quiet = {**os.environ, "HF_HUB_DISABLE_PROGRESS_BARS": "1"}

@@ -18,32 +18,32 @@ from common.geometry import area, intersection_area, pairwise_areas, union
 from gateway.labels import PICTURE_LABELS
 from gateway.model import BBox, Region
 
-LEAST_SIDE = 6
+MIN_SIDE = 6
 """Thinner boxes, in pixels, are specks and rules to PaddleOCR-VL's pipeline; the next two are its numbers too."""
-OVERLAPPING = 0.7
+MIN_OVERLAP = 0.7
 """Share of the smaller region in the other from which both show the same thing."""
-INLINE_OVERLAPPING = 0.5
+MIN_INLINE_OVERLAP = 0.5
 """The same for a formula within a line: its text is read with the paragraph."""
 CONTAINED = 0.9
 """Share of a region inside another from which nothing of it is missed there."""
 INLINE, TABLE = "inline_formula", "table"
 
 
-def without_overlaps(regions: Sequence[Region]) -> list[Region]:
+def remove_overlaps(regions: Sequence[Region]) -> list[Region]:
     """The regions to keep, in the same order, numbered anew from 1."""
-    candidates = [region for region in regions if region.label != "reference" and _shortest(region) >= LEAST_SIDE]
-    shares = _shares([region.bbox for region in candidates])
+    candidates = [region for region in regions if region.label != "reference" and _short_side(region) >= MIN_SIDE]
+    shares = _overlap_shares([region.bbox for region in candidates])
     kept: dict[int, Region] = {}
     for index in sorted(range(len(candidates)), key=lambda at: _rank(candidates[at])):
         region = candidates[index]
-        near = (int(at) for at in np.flatnonzero(shares[index] > INLINE_OVERLAPPING) if at in kept)
+        near = (int(at) for at in np.flatnonzero(shares[index] > MIN_INLINE_OVERLAP) if at in kept)
         rival = next((at for at in near if _is_same(region, kept[at], shares[index, at])), None)
         if rival is None:
             kept[index] = region
-        elif _is_surer_twin(region, kept[rival]):
-            kept[index] = _with_rest(region, kept.pop(rival))
+        elif _is_better_twin(region, kept[rival]):
+            kept[index] = _absorb(region, kept.pop(rival))
         else:
-            kept[rival] = _with_rest(kept[rival], region)
+            kept[rival] = _absorb(kept[rival], region)
     return [replace(kept[index], order=order) for order, index in enumerate(sorted(kept), start=1)]
 
 
@@ -54,8 +54,10 @@ def _rank(region: Region) -> tuple[bool, float]:
 
 def _is_same(region: Region, other: Region, share: float) -> bool:
     """Whether the region is seen where `other` is read; `share` is what their boxes have in common of the smaller."""
-    least = OVERLAPPING if other.label == INLINE or region.label != INLINE else INLINE_OVERLAPPING
-    return share > least and _may_replace(region, other) and (least < OVERLAPPING or _outlines_overlap(region, other))
+    minimum = MIN_OVERLAP if other.label == INLINE or region.label != INLINE else MIN_INLINE_OVERLAP
+    return (
+        share > minimum and _may_replace(region, other) and (minimum < MIN_OVERLAP or _outlines_overlap(region, other))
+    )
 
 
 def _may_replace(region: Region, other: Region) -> bool:
@@ -69,16 +71,16 @@ def _outlines_overlap(region: Region, other: Region) -> bool:
     if region.polygon is None and other.polygon is None:
         return True
     one, two = _shape(region), _shape(other)
-    return bool(one.intersection(two).area >= OVERLAPPING * min(one.area, two.area))
+    return bool(one.intersection(two).area >= MIN_OVERLAP * min(one.area, two.area))
 
 
-def _is_surer_twin(region: Region, other: Region) -> bool:
+def _is_better_twin(region: Region, other: Region) -> bool:
     """Whether both boxes hold each other and the detector believes more in `region`."""
     mutual = intersection_area(region.bbox, other.bbox) >= CONTAINED * max(area(region.bbox), area(other.bbox))
     return mutual and (region.score or 0) > (other.score or 0)
 
 
-def _with_rest(region: Region, dropped: Region) -> Region:
+def _absorb(region: Region, dropped: Region) -> Region:
     """The region, grown over the dropped one where that reached out of it."""
     own, lost = _shape(region), _shape(dropped)
     if own.intersection(lost).area >= CONTAINED * lost.area:
@@ -100,13 +102,13 @@ def _shape(region: Region) -> Shape:
     return rectangle(*region.bbox)
 
 
-def _shares(boxes: Sequence[BBox]) -> NDArray[np.float64]:
+def _overlap_shares(boxes: Sequence[BBox]) -> NDArray[np.float64]:
     """What part of the smaller of two boxes lies in the other, for each pair."""
     common, areas = pairwise_areas(boxes)
     shares: NDArray[np.float64] = common / np.minimum(areas[:, None], areas[None, :])
     return shares
 
 
-def _shortest(region: Region) -> int:
+def _short_side(region: Region) -> int:
     x1, y1, x2, y2 = region.bbox
     return min(x2 - x1, y2 - y1)

@@ -69,7 +69,7 @@ class RegionCalls:
 
 def _partners_of(region: Region, regions: Sequence[Region]) -> list[Region]:
     """The regions that are cut together with this one: the rest of its group, or the pictures inside a table."""
-    return [other for other in regions if other is not region and region.order in (other.holder, other.group)]
+    return [other for other in regions if other is not region and region.order in (other.parent_table, other.group)]
 
 
 def _settled(reading: Reading) -> asyncio.Future[Reading]:

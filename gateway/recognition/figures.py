@@ -57,10 +57,10 @@ def _tags(count: int) -> list[str]:
 
 def _tagged(figure: Region, tables: Sequence[Region], tag: str) -> Region:
     x1, y1, x2, y2 = figure.bbox
-    holder = next((table.order for table in tables if contains(table.bbox, figure.bbox)), None)
-    if holder is None or min(x2 - x1, y2 - y1) < LEAST_SIDE:
+    parent = next((table.order for table in tables if contains(table.bbox, figure.bbox)), None)
+    if parent is None or min(x2 - x1, y2 - y1) < LEAST_SIDE:
         return figure
-    return replace(figure, holder=holder, tag=tag)
+    return replace(figure, parent_table=parent, tag=tag)
 
 
 def _paint(pixels: Pixels, box: BBox, tag: str) -> None:

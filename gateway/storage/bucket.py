@@ -74,7 +74,7 @@ class Bucket:
         if not self.name:
             return
         try:
-            async with self._used() as client:
+            async with self._open_client() as client:
                 await client.head_bucket(Bucket=self.name)
         except BucketError as error:
             if self.reason != str(error):
@@ -85,7 +85,7 @@ class Bucket:
 
     async def put(self, key: str, data: bytes, media_type: str) -> None:
         """Raises BucketError."""
-        async with self._used() as client:
+        async with self._open_client() as client:
             await client.put_object(Bucket=self.name, Key=key, Body=data, ContentType=media_type)
 
     async def get(self, key: str, max_bytes: int) -> SpooledFile | None:
@@ -93,7 +93,7 @@ class Bucket:
 
         Raises BucketError; ServiceError 413 `s3_too_large`, 503 `storage_unavailable`.
         """
-        async with self._used() as client:
+        async with self._open_client() as client:
             try:
                 answer = await client.get_object(Bucket=self.name, Key=key)
             except client.exceptions.ClientError as error:
@@ -101,16 +101,16 @@ class Bucket:
                     return None
                 raise
             async with answer["Body"] as body:
-                return await SpooledFile.from_stream(_limited(body, max_bytes))
+                return await SpooledFile.from_stream(_limit_stream(body, max_bytes))
 
     @asynccontextmanager
-    async def _used(self) -> AsyncIterator[Any]:
+    async def _open_client(self) -> AsyncIterator[Any]:
         """The client; whatever it raises comes out as BucketError."""
         from aiohttp import ClientError as ConnectionFailed
         from botocore.exceptions import BotoCoreError, ClientError
 
         try:
-            yield await self._connected()
+            yield await self._connect()
         except ClientError as error:
             raise BucketError(f"S3 answered {_code(error)}: {_words(error)}.") from error
         except BotoCoreError as error:
@@ -118,7 +118,7 @@ class Bucket:
         except (ConnectionFailed, OSError, TimeoutError) as error:
             raise BucketError(f"The connection to S3 broke off ({type(error).__name__}).") from error
 
-    async def _connected(self) -> Any:  # noqa: ANN401 - botocore makes its clients' types at run time
+    async def _connect(self) -> Any:  # noqa: ANN401 - botocore makes its clients' types at run time
         async with self._opening:
             if self._client is None:
                 self._client = await self._open.enter_async_context(
@@ -175,7 +175,7 @@ def _new_client(settings: Settings) -> Any:  # noqa: ANN401 - as above
     )
 
 
-async def _limited(body: Any, max_bytes: int) -> AsyncIterator[bytes]:  # noqa: ANN401 - as above
+async def _limit_stream(body: Any, max_bytes: int) -> AsyncIterator[bytes]:  # noqa: ANN401 - as above
     size = 0
     async for chunk in body.iter_chunks(CHUNK_BYTES):
         size += len(chunk)

@@ -17,7 +17,7 @@ import httpx
 import numpy as np
 from PIL import Image
 
-from gateway.layout.pp_doclayout.postprocess import LABELS, page_layout
+from gateway.layout.pp_doclayout.postprocess import LABELS, build_page_layout
 from gateway.model import LayoutOptions, PageImage, PageLayout
 from tests.differential.cases import Case, Sheet
 from tests.differential.recording import Call, Recorder
@@ -100,7 +100,7 @@ class RecordedLayout(FakeLayout):
     async def detect(self, page: PageImage, options: LayoutOptions) -> PageLayout:
         sheet = self.sheets[page.number - 1]
         rows = np.array(sheet.rows, dtype=np.float32).reshape(-1, 7)
-        return page_layout(rows, sheet.masks, (page.width, page.height), options)
+        return build_page_layout(rows, sheet.masks, (page.width, page.height), options)
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from common.contracts import supervision_file
+from common.contracts import Failure, supervision_file
 from gateway.recognition.tier import read_tier
 from gateway.settings import Settings as GatewaySettings
 from supervision.launch import forget_last_run

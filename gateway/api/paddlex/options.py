@@ -102,9 +102,9 @@ def layout_options(params: LayoutParsingRequest) -> LayoutOptions:
 
 def layout_warnings(layout: LayoutDetector, options: LayoutOptions) -> Sequence[str]:
     """What is not as asked for: another layout model serves, or it can't do what the request wants of it."""
-    fields = ", ".join(f"`{_FIELDS[name]}`" for name in layout.unheeded(options))
-    unheeded = f"{fields}: no effect with the layout model {layout.name}" if fields else None
-    return [warning for warning in (layout.warning, unheeded) if warning]
+    fields = ", ".join(f"`{_FIELDS[name]}`" for name in layout.unsupported_options(options))
+    unsupported_options = f"{fields}: no effect with the layout model {layout.name}" if fields else None
+    return [warning for warning in (layout.warning, unsupported_options) if warning]
 
 
 def _by_label(values: Mapping[str, Value]) -> dict[str, Value]:

@@ -101,7 +101,7 @@ def restore_table_images(
     index_of = {region.order: index for index, region in enumerate(regions)}
     remaining: dict[int, Block] = dict(enumerate(blocks))
     for index, region in enumerate(regions):
-        parent = index_of.get(region.holder or 0)
+        parent = index_of.get(region.parent_table or 0)
         if parent is None or region.tag is None:
             continue
         table = _restore_image(remaining[parent], region.tag, blocks[index], pictures.get(blocks[index].id))

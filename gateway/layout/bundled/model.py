@@ -17,9 +17,9 @@ import numpy as np
 
 from common.cores import available_cores
 from gateway.layout.base import Detection, LayoutEngine, LayoutState
-from gateway.layout.bundled.regions import compose_regions
-from gateway.layout.overlaps import without_overlaps
-from gateway.layout.pp_doclayout.postprocess import passes, stretched
+from gateway.layout.bundled.regions import build_regions
+from gateway.layout.overlaps import remove_overlaps
+from gateway.layout.pp_doclayout.postprocess import is_confident, unclip
 from gateway.model import LayoutOptions, PageImage, PageLayout, Pixels
 from textlines.detection import LineDetector
 
@@ -73,7 +73,7 @@ class BundledLayout:
         else:
             self.state, self.reason = "ready", None
 
-    def unheeded(self, options: LayoutOptions) -> list[str]:
+    def unsupported_options(self, options: LayoutOptions) -> list[str]:
         """Text lines decide which boxes stand, and about their outlines."""
         asked = {"nms": not options.nms, "merge": bool(options.merge), "shape": options.shape in ("quad", "poly")}
         return [name for name, is_asked in asked.items() if is_asked]
@@ -102,11 +102,11 @@ class BundledLayout:
         assert self._lines is not None
         height, width = pixels.shape[:2]
         lines = [line.box for line in self._lines(pixels)]
-        regions = compose_regions(self._detections(pixels, options), lines, width=width, height=height)
+        regions = build_regions(self._detections(pixels, options), lines, width=width, height=height)
         if options.shape == "rect":
             regions = [replace(region, polygon=None) for region in regions]
-        shown = stretched(regions, options.stretch, (width, height))
-        return PageLayout(without_overlaps(shown), shown)
+        shown = unclip(regions, options.stretch, (width, height))
+        return PageLayout(remove_overlaps(shown), shown)
 
     def _detections(self, pixels: Pixels, options: LayoutOptions) -> list[Detection]:
         threshold = MIN_SCORE if options.threshold is None else options.threshold
@@ -115,5 +115,5 @@ class BundledLayout:
         return [
             Detection(LABELS[name], float(score), (float(box[0]), float(box[1]), float(box[2]), float(box[3])))
             for box, name, score in boxes
-            if passes(LABELS[name], float(score), threshold)
+            if is_confident(LABELS[name], float(score), threshold)
         ]

@@ -30,18 +30,18 @@ CERTAIN = 0.8  # score from which a table or picture may hold some prose
 INSIDE = 0.5  # a line belongs to the detection that holds this share of its area
 
 
-def relabelled(detection: Detection, page_lines: Sequence[BBox]) -> Detection:
+def correct_label(detection: Detection, page_lines: Sequence[BBox]) -> Detection:
     """A running header is not set larger than the page's text: such a one is a heading, as on slides."""
-    lines = inside(page_lines, detection)
+    lines = find_lines(page_lines, detection)
     if detection.label != "header" or not lines:
         return detection
     larger = _typical_height(lines) > HEADING_SIZE * _typical_height(page_lines)
     return replace(detection, label="paragraph_title") if larger else detection
 
 
-def plausible(detection: Detection, page_lines: Sequence[BBox], height: int) -> bool:
+def is_plausible(detection: Detection, page_lines: Sequence[BBox], height: int) -> bool:
     """Whether a detection on a page of `height` pixels agrees with its lines: a picture full of prose does not."""
-    lines = inside(page_lines, detection)
+    lines = find_lines(page_lines, detection)
     prose = _prose_share(lines) if detection.label in {PICTURE, TABLE, FORMULA} else 0.0
     if prose > (PROSE_SHARE if detection.score >= CERTAIN else 0.0):
         return False
@@ -52,7 +52,7 @@ def plausible(detection: Detection, page_lines: Sequence[BBox], height: int) -> 
     if detection.label == FORMULA:
         return len(lines) <= FORMULA_LINES
     if detection.label in MARGIN_LABELS:
-        return _in_margin(detection, height) and len(rows(lines)) <= MARGIN_ROWS
+        return _is_in_margin(detection, height) and len(rows(lines)) <= MARGIN_ROWS
     return True
 
 
@@ -79,7 +79,7 @@ def _has_cells(lines: list[BBox]) -> bool:
     return len(table) > 1 and with_cells >= TABLE_ROWS_WITH_CELLS * len(table)
 
 
-def _in_margin(detection: Detection, height: int) -> bool:
+def _is_in_margin(detection: Detection, height: int) -> bool:
     middle = (detection.box[1] + detection.box[3]) / 2 / height
     return middle < MARGIN if detection.label == "header" else middle > 1 - MARGIN
 
@@ -88,11 +88,11 @@ def _density(lines: list[BBox], box: Rectangle) -> float:
     return sum(area(line) for line in lines) / max(area(box), 1.0)
 
 
-def inside(lines: Sequence[BBox], detection: Detection) -> list[BBox]:
-    return [line for line in lines if holds(detection, line)]
+def find_lines(lines: Sequence[BBox], detection: Detection) -> list[BBox]:
+    return [line for line in lines if contains_line(detection, line)]
 
 
-def holds(detection: Detection, line: BBox) -> bool:
+def contains_line(detection: Detection, line: BBox) -> bool:
     x1, y1, x2, y2 = detection.box
     centred = x1 < (line[0] + line[2]) / 2 < x2 and y1 < (line[1] + line[3]) / 2 < y2
     return centred or intersection_area(line, detection.box) > INSIDE * area(line)

@@ -14,7 +14,16 @@ import numpy as np
 
 from common.geometry import area, clip, intersection_area, union
 from gateway.layout.base import Detection
-from gateway.layout.bundled.plausibility import FORMULA, INSIDE, PICTURE, TABLE, holds, inside, plausible, relabelled
+from gateway.layout.bundled.plausibility import (
+    FORMULA,
+    INSIDE,
+    PICTURE,
+    TABLE,
+    contains_line,
+    correct_label,
+    find_lines,
+    is_plausible,
+)
 from gateway.model import BBox, Polygon, Region
 from textlines.order import reading_order
 from textlines.paragraphs import paragraphs, rows
@@ -36,21 +45,21 @@ class _Part:
     lines: tuple[BBox, ...]
 
 
-def compose_regions(detections: Sequence[Detection], lines: Sequence[BBox], *, width: int, height: int) -> list[Region]:
+def build_regions(detections: Sequence[Detection], lines: Sequence[BBox], *, width: int, height: int) -> list[Region]:
     """Regions of a page of `width` × `height` pixels, in reading order, boxes within the page."""
-    believed = (relabelled(detection, lines) for detection in detections)
-    chosen = _without_overlaps([detection for detection in believed if plausible(detection, lines, height)])
-    owners = line_owners(lines, chosen)
+    believed = (correct_label(detection, lines) for detection in detections)
+    chosen = _drop_covered([detection for detection in believed if is_plausible(detection, lines, height)])
+    owners = assign_lines(lines, chosen)
     parts: list[_Part] = []
     for index, detection in enumerate(chosen):
         own = [line for line, owner in zip(lines, owners, strict=True) if owner == index]
         if own or _stands_alone(detection, lines):
-            parts.extend(_detected_parts(detection, own))
-    parts.extend(_text_parts([line for line, owner in zip(lines, owners, strict=True) if owner is None]))
-    return _ordered(_named_title(parts, height), width, height)
+            parts.extend(_split_detection(detection, own))
+    parts.extend(_group_text([line for line, owner in zip(lines, owners, strict=True) if owner is None]))
+    return _order_parts(_promote_title(parts, height), width, height)
 
 
-def _without_overlaps(detections: list[Detection]) -> list[Detection]:
+def _drop_covered(detections: list[Detection]) -> list[Detection]:
     """Best first: tables and pictures before the text they hold, then by score."""
     kept: list[Detection] = []
     for detection in sorted(detections, key=lambda d: (d.label in {TABLE, PICTURE}, d.score), reverse=True):
@@ -62,10 +71,10 @@ def _without_overlaps(detections: list[Detection]) -> list[Detection]:
 
 def _stands_alone(detection: Detection, lines: Sequence[BBox]) -> bool:
     """Whether a detection without lines of its own is worth a look: a picture, or text that no line was found in."""
-    return detection.label == PICTURE or (detection.score >= SURE and not inside(lines, detection))
+    return detection.label == PICTURE or (detection.score >= SURE and not find_lines(lines, detection))
 
 
-def _detected_parts(detection: Detection, lines: list[BBox]) -> list[_Part]:
+def _split_detection(detection: Detection, lines: list[BBox]) -> list[_Part]:
     """One part, or several where a box of text reaches over columns."""
     x1, y1, x2, y2 = (round(value) for value in detection.box)
     if detection.label in {PICTURE, TABLE, FORMULA} or not lines:
@@ -77,22 +86,22 @@ def _columns(lines: list[BBox]) -> list[list[BBox]]:
     """Splits the lines of one detection only where they stand in columns; paragraphs under each other stay together."""
     groups = [[lines[i] for i in group] for group in paragraphs(lines)]
     boxes = [union(group) for group in groups]
-    if not any(_side_by_side(a, b) for a in boxes for b in boxes):
+    if not any(_are_columns(a, b) for a in boxes for b in boxes):
         return [lines]
     return groups
 
 
-def _side_by_side(a: BBox, b: BBox) -> bool:
+def _are_columns(a: BBox, b: BBox) -> bool:
     shared = min(a[3], b[3]) - max(a[1], b[1])
     return a[2] <= b[0] and shared > INSIDE * min(a[3] - a[1], b[3] - b[1])
 
 
-def _text_parts(lines: list[BBox]) -> list[_Part]:
+def _group_text(lines: list[BBox]) -> list[_Part]:
     groups = [[lines[i] for i in group] for group in paragraphs(lines)]
     return [_Part("text", None, union(group), tuple(group)) for group in groups]
 
 
-def _named_title(parts: list[_Part], height: int) -> list[_Part]:
+def _promote_title(parts: list[_Part], height: int) -> list[_Part]:
     """The heading with the largest print in the upper half becomes the document's title if it stands out."""
     sizes = [_line_height(part) for part in parts if part.label == "text" and part.lines]
     titles = [part for part in parts if part.label == "paragraph_title" and part.box[1] < height / 2 and part.lines]
@@ -109,10 +118,10 @@ def _line_height(part: _Part) -> float:
     return float(np.median([line[3] - line[1] for line in part.lines]))
 
 
-def _ordered(parts: list[_Part], width: int, height: int) -> list[Region]:
+def _order_parts(parts: list[_Part], width: int, height: int) -> list[Region]:
     order = reading_order([part.box for part in parts])
     return [
-        Region(part.label, _padded(part, width, height), place, part.score, _outline(part, parts))
+        Region(part.label, _pad_box(part, width, height), place, part.score, _outline(part, parts))
         for place, part in enumerate((parts[index] for index in order), start=1)
     ]
 
@@ -120,7 +129,7 @@ def _ordered(parts: list[_Part], width: int, height: int) -> list[Region]:
 def _outline(part: _Part, parts: list[_Part]) -> Polygon | None:
     """Steps around the part's rows where its box holds text of another part, which would else be read twice."""
     foreign = (line for other in parts if other is not part for line in other.lines)
-    if part.label in {PICTURE, TABLE, FORMULA} or not any(_mostly_inside(line, part.box) for line in foreign):
+    if part.label in {PICTURE, TABLE, FORMULA} or not any(_is_mostly_inside(line, part.box) for line in foreign):
         return None
     margin = round(PADDING * _line_height(part)) + 1
     bands = _bands([union([part.lines[i] for i in row]) for row in rows(part.lines)], margin)
@@ -139,45 +148,49 @@ def _bands(boxes: list[BBox], margin: int) -> list[BBox]:
     ]
 
 
-def _mostly_inside(line: BBox, box: BBox) -> bool:
+def _is_mostly_inside(line: BBox, box: BBox) -> bool:
     return intersection_area(line, box) > INSIDE * area(line)
 
 
-def _padded(part: _Part, width: int, height: int) -> BBox:
+def _pad_box(part: _Part, width: int, height: int) -> BBox:
     margin = round(PADDING * _line_height(part)) + 1 if part.lines else 0
     x1, y1, x2, y2 = part.box
     return clip((x1 - margin, y1 - margin, x2 + margin, y2 + margin), width, height)
 
 
-def line_owners(lines: Sequence[BBox], detections: list[Detection]) -> list[int | None]:
+def assign_lines(lines: Sequence[BBox], detections: list[Detection]) -> list[int | None]:
     """Index of its detection for each line; None where no detection holds it."""
-    return _with_row_labels([_owner(line, detections) for line in lines], detections, lines)
+    return _assign_row_labels([_find_owner(line, detections) for line in lines], detections, lines)
 
 
-def _owner(line: BBox, detections: list[Detection]) -> int | None:
-    shares = [intersection_area(line, detection.box) if holds(detection, line) else 0.0 for detection in detections]
+def _find_owner(line: BBox, detections: list[Detection]) -> int | None:
+    shares = [
+        intersection_area(line, detection.box) if contains_line(detection, line) else 0.0 for detection in detections
+    ]
     best = int(np.argmax(shares)) if shares else 0
     return best if shares and shares[best] > 0 else None
 
 
-def _with_row_labels(owners: list[int | None], detections: list[Detection], lines: Sequence[BBox]) -> list[int | None]:
+def _assign_row_labels(
+    owners: list[int | None], detections: list[Detection], lines: Sequence[BBox]
+) -> list[int | None]:
     """Owners of the lines; tables own what stands free beside them in their rows too: the model cuts columns off."""
     result = list(owners)
     for table in (index for index, detection in enumerate(detections) if detection.label == TABLE):
         own = [line for line, owner in zip(lines, owners, strict=True) if owner == table]
-        for candidates in _candidates(owners, detections):
-            for index in _row_labels(own, candidates, lines):
+        for candidates in _find_candidates(owners, detections):
+            for index in _find_row_labels(own, candidates, lines):
                 result[index] = table
     return result
 
 
-def _candidates(owners: list[int | None], detections: list[Detection]) -> list[list[int]]:
+def _find_candidates(owners: list[int | None], detections: list[Detection]) -> list[list[int]]:
     """Lines that may be labels of rows: those without an owner, and those of each block of running text."""
     texts = [None, *(index for index, detection in enumerate(detections) if detection.label == "text")]
     return [[index for index, owner in enumerate(owners) if owner == text] for text in texts]
 
 
-def _row_labels(own: list[BBox], free: list[int], lines: Sequence[BBox]) -> list[int]:
+def _find_row_labels(own: list[BBox], free: list[int], lines: Sequence[BBox]) -> list[int]:
     """Free lines that complete the rows of a table's own lines; none if they look like other text beside it."""
     if not own:
         return []

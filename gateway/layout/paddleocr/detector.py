@@ -12,12 +12,12 @@ from typing import Any, TypeVar
 
 import structlog
 
-from gateway.layout.base import DetectionFailed, LayoutEngine, LayoutState
+from gateway.layout.base import DetectionError, LayoutEngine, LayoutState
 from gateway.layout.fetch_model import FILES, PADDLE_MODEL
-from gateway.layout.overlaps import without_overlaps
+from gateway.layout.overlaps import remove_overlaps
 from gateway.layout.paddleocr.process import LayoutWorker, WorkerFailure, WorkerLost
-from gateway.layout.pp_doclayout.model import BatchQueue, Description, read_description, thread_count
-from gateway.layout.pp_doclayout.postprocess import MERGE, V2_THRESHOLDS, V3_THRESHOLD, stretched
+from gateway.layout.pp_doclayout.model import BatchQueue, ModelConfig, choose_thread_count, read_model_config
+from gateway.layout.pp_doclayout.postprocess import MERGE, V2_THRESHOLDS, V3_THRESHOLD, unclip
 from gateway.model import BBox, LayoutOptions, PageImage, PageLayout, Pixels, Region
 from gateway.settings import Settings
 from gateway.workers.messages import Header
@@ -27,7 +27,7 @@ START_TIMEOUT_S = 180.0
 """A cold disk under load; 3 to 7 s otherwise."""
 CHECK_INTERVAL_S = 1.0
 """How soon a worker that died idle is noticed."""
-FIRST_RETRY_S, LONGEST_RETRY_S = 1.0, 60.0
+MIN_RETRY_S, MAX_RETRY_S = 1.0, 60.0
 """Between starts that fail."""
 
 Question = tuple[Pixels, Header]
@@ -41,7 +41,7 @@ class PaddleOcrLayout:
     """`LayoutDetector` of the model in `folder`, which must be `name` unless that is None.
 
     A worker that ends is started again, and the page that it had in hand goes to the next one once. `detect` raises
-    DetectionFailed where that does not help either.
+    DetectionError where that does not help either.
     """
 
     engine: LayoutEngine = "paddleocr"
@@ -55,10 +55,10 @@ class PaddleOcrLayout:
         self._folder = folder
         self._settings = settings
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="layout")
-        self._description = Description()
+        self._config = ModelConfig()
         self._worker: LayoutWorker | None = None
         self._batch = 1
-        self._retry_s = FIRST_RETRY_S
+        self._retry_s = MIN_RETRY_S
         self._next_start = 0.0
         self._closing = False
         self._queue: BatchQueue[Question, Boxes]
@@ -72,20 +72,20 @@ class PaddleOcrLayout:
         else:
             self._queue = BatchQueue(self._run, self._thread, self._batch)
             self.state, self.reason = "ready", None
-            self._watch = asyncio.create_task(self._replace_dead())
+            self._watch = asyncio.create_task(self._restart_dead())
 
-    def unheeded(self, options: LayoutOptions) -> list[str]:
+    def unsupported_options(self, options: LayoutOptions) -> list[str]:
         return []
 
     async def detect(self, page: PageImage, options: LayoutOptions) -> PageLayout:
-        boxes = await self._queue.put((page.pixels, self._predict_options(options)))
+        boxes = await self._queue.submit((page.pixels, self._predict_options(options)))
         return await asyncio.to_thread(self._layout, boxes, (page.width, page.height), options)
 
     def _layout(self, boxes: Boxes, size: tuple[int, int], options: LayoutOptions) -> PageLayout:
         regions = [self._region(box, order, size) for order, box in enumerate(boxes, start=1)]
         # PaddleX stretches boxes only and leaves their outlines, by which crops are cut, as they were.
-        detections = stretched(regions, options.stretch, size)
-        return PageLayout(without_overlaps(detections), detections)
+        detections = unclip(regions, options.stretch, size)
+        return PageLayout(remove_overlaps(detections), detections)
 
     async def close(self) -> None:
         self._closing = True
@@ -104,8 +104,8 @@ class PaddleOcrLayout:
                 raise FileNotFoundError(
                     f"there is no {self._folder / name}; LAYOUT_MODEL or LAYOUT_MODEL_DIR names one"
                 )
-        self._description = read_description(self._folder, self._expected)
-        self.name = self._description.name or self.name
+        self._config = read_model_config(self._folder, self._expected)
+        self.name = self._config.name or self.name
         self._start_worker()
 
     def _start_worker(self) -> LayoutWorker:
@@ -118,13 +118,17 @@ class PaddleOcrLayout:
             )
         cache = settings.temp_dir / "paddlex"
         cache.mkdir(parents=True, exist_ok=True)
-        arguments = (settings.layout_device, str(thread_count(settings.layout_threads)), str(settings.layout_batch))
+        arguments = (
+            settings.layout_device,
+            str(choose_thread_count(settings.layout_threads)),
+            str(settings.layout_batch),
+        )
         worker = LayoutWorker(python, [self.name, str(self._folder.absolute()), *arguments], cache)
         self._worker = worker
         try:
             if self._closing:
                 raise WorkerLost("is not started any more")
-            self._batch = int(worker.greet(START_TIMEOUT_S)["batch"])
+            self._batch = int(worker.wait_ready(START_TIMEOUT_S)["batch"])
         except (WorkerLost, WorkerFailure) as error:
             worker.close()
             said = f"the layout worker {error}" if isinstance(error, WorkerLost) else str(error)
@@ -132,12 +136,12 @@ class PaddleOcrLayout:
         log.info("layout_worker_started", pid=worker.pid, model=self.name, batch=self._batch)
         return worker
 
-    def _living_worker(self) -> LayoutWorker:
-        """The worker, started anew where it has ended. Raises DetectionFailed."""
+    def _ensure_worker(self) -> LayoutWorker:
+        """The worker, started anew where it has ended. Raises DetectionError."""
         if self._worker and self._worker.is_alive:
             return self._worker
         if self._closing or time.monotonic() < self._next_start:
-            raise DetectionFailed(self.reason or "the layout worker has ended")
+            raise DetectionError(self.reason or "the layout worker has ended")
         if self._worker:
             self._worker.close()
         try:
@@ -145,19 +149,19 @@ class PaddleOcrLayout:
         except (OSError, RuntimeError) as error:
             self.reason = f"the layout worker ended and can't be started again: {error}"
             self._next_start = time.monotonic() + self._retry_s
-            self._retry_s = min(2 * self._retry_s, LONGEST_RETRY_S)
+            self._retry_s = min(2 * self._retry_s, MAX_RETRY_S)
             log.error("layout_worker_start_failed", reason=str(error))
-            raise DetectionFailed(self.reason) from error
-        self.reason, self._retry_s = None, FIRST_RETRY_S
+            raise DetectionError(self.reason) from error
+        self.reason, self._retry_s = None, MIN_RETRY_S
         return worker
 
-    async def _replace_dead(self) -> None:
+    async def _restart_dead(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(CHECK_INTERVAL_S)
             if self._worker and not self._worker.is_alive:
-                with suppress(DetectionFailed):
-                    await loop.run_in_executor(self._thread, self._living_worker)
+                with suppress(DetectionError):
+                    await loop.run_in_executor(self._thread, self._ensure_worker)
 
     def _run(self, questions: Sequence[Question]) -> list[Boxes]:
         """One `predict` for all pages that have their options in common, as they hold for the whole of it."""
@@ -169,25 +173,25 @@ class PaddleOcrLayout:
 
     def _predict(self, pages: Sequence[Pixels], options: Header) -> list[Boxes]:
         try:
-            return self._asked(pages, options)
+            return self._ask_worker(pages, options)
         except WorkerLost as lost:
             # Of a batch each page is run alone after a failure. A page that took too long is not waited for twice.
             if len(pages) > 1 or lost.is_late:
-                raise DetectionFailed(f"the layout worker {lost}") from lost
+                raise DetectionError(f"the layout worker {lost}") from lost
         try:
-            return self._asked(pages, options)
+            return self._ask_worker(pages, options)
         except WorkerLost as lost:
-            raise DetectionFailed(f"the layout worker {lost}, twice with this page") from lost
+            raise DetectionError(f"the layout worker {lost}, twice with this page") from lost
 
-    def _asked(self, pages: Sequence[Pixels], options: Header) -> list[Boxes]:
-        worker = self._living_worker()
+    def _ask_worker(self, pages: Sequence[Pixels], options: Header) -> list[Boxes]:
+        worker = self._ensure_worker()
         try:
             return worker.detect(pages, options, self._settings.layout_timeout_s * len(pages))
         except WorkerLost as lost:
             log.warning("layout_worker_lost", pid=worker.pid, reason=str(lost), pages=len(pages))
             raise
         except WorkerFailure as failure:
-            raise DetectionFailed(f"PaddleOCR fails on it ({failure})") from failure
+            raise DetectionError(f"PaddleOCR fails on it ({failure})") from failure
 
     def _predict_options(self, options: LayoutOptions) -> Header:
         """What `LayoutDetection.predict` is given, with the numbers of classes for labels."""
@@ -196,14 +200,14 @@ class PaddleOcrLayout:
         merge = MERGE if options.merge is None else options.merge
         return {
             # PaddleX heeds no threshold that is a whole number.
-            "threshold": self._by_class(threshold) if isinstance(threshold, Mapping) else float(threshold),
+            "threshold": self._map_to_classes(threshold) if isinstance(threshold, Mapping) else float(threshold),
             "layout_nms": options.nms,
-            "layout_merge_bboxes_mode": self._by_class(merge) if isinstance(merge, Mapping) else merge,
+            "layout_merge_bboxes_mode": self._map_to_classes(merge) if isinstance(merge, Mapping) else merge,
             "layout_shape_mode": options.shape,
         }
 
-    def _by_class(self, values: Mapping[str, Value]) -> dict[int, Value]:
-        return {at: values[label] for at, label in enumerate(self._description.labels) if label in values}
+    def _map_to_classes(self, values: Mapping[str, Value]) -> dict[int, Value]:
+        return {at: values[label] for at, label in enumerate(self._config.labels) if label in values}
 
     def _region(self, box: Mapping[str, Any], order: int, size: tuple[int, int]) -> Region:
         x1, y1, x2, y2 = box["box"]
@@ -212,7 +216,7 @@ class PaddleOcrLayout:
         on_page = {(min(max(x, 0), size[0]), min(max(y, 0), size[1])) for x, y in outline}
         polygon = outline if outline and on_page != {(x1, y1), (x2, y1), (x2, y2), (x1, y2)} else None
         bbox: BBox = (x1, y1, x2, y2)
-        return Region(self._description.labels[box["class"]], bbox, order, min(box["score"], 1.0), polygon)
+        return Region(self._config.labels[box["class"]], bbox, order, min(box["score"], 1.0), polygon)
 
 
 def _groups(questions: Sequence[Question]) -> Iterator[list[int]]:

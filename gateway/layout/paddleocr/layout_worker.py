@@ -70,7 +70,7 @@ def main(arguments: Sequence[str]) -> None:
     try:
         detector = Detector(*arguments)
     except Exception as error:
-        messages.send(answers, {"error": sentence(error)})
+        messages.send(answers, {"error": format_error(error)})
         return
     messages.send(answers, {"ready": True, "batch": detector.batch})
     while True:
@@ -80,7 +80,7 @@ def main(arguments: Sequence[str]) -> None:
                 "pages": detector.detect(pages(request["sizes"], descriptor), request["options"])
             }
         except Exception as error:
-            answer = {"error": sentence(error)}
+            answer = {"error": format_error(error)}
         messages.send(answers, answer)
 
 
@@ -114,10 +114,12 @@ class Detector:
 
     def detect(self, images: Sequence[Any], options: dict[str, Any]) -> list[list[dict[str, Any]]]:
         """Of each page, in BGR, its boxes in reading order. Raises what PaddleX raises."""
-        found = self._model.predict(images, batch_size=len(images), filter_overlap_boxes=False, **by_class(options))
+        found = self._model.predict(
+            images, batch_size=len(images), filter_overlap_boxes=False, **restore_class_keys(options)
+        )
         if len(found) != len(images):
             raise ValueError(f"{len(found)} answers for {len(images)} pages")
-        return [[box_of(box) for box in result.json["res"]["boxes"]] for result in found]
+        return [[encode_box(box) for box in result.json["res"]["boxes"]] for result in found]
 
 
 def import_detection() -> Any:  # noqa: ANN401 - the class, which only this environment has
@@ -161,7 +163,7 @@ def images(content: Any, sizes: Sequence[tuple[int, int]]) -> Iterator[Any]:  # 
         start = end
 
 
-def by_class(options: dict[str, Any]) -> dict[str, Any]:
+def restore_class_keys(options: dict[str, Any]) -> dict[str, Any]:
     """With the numbers of classes as numbers, which they can't be in JSON."""
     return {
         name: {int(key): one for key, one in value.items()} if isinstance(value, dict) else value
@@ -169,7 +171,7 @@ def by_class(options: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def box_of(box: dict[str, Any]) -> dict[str, Any]:
+def encode_box(box: dict[str, Any]) -> dict[str, Any]:
     outline = box.get("polygon_points")
     return {
         "class": int(box["cls_id"]),
@@ -179,7 +181,7 @@ def box_of(box: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def sentence(error: BaseException) -> str:
+def format_error(error: BaseException) -> str:
     """The first line of what an error says, and of what it came from: PaddleX hides its reason behind its advice."""
     texts = [
         str(one).strip().splitlines()[0].rstrip(".") for one in (error, error.__cause__) if one and str(one).strip()

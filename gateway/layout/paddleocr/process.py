@@ -62,19 +62,19 @@ class LayoutWorker:
     def is_alive(self) -> bool:
         return self._process.poll() is None
 
-    def greet(self, timeout_s: float) -> Header:
+    def wait_ready(self, timeout_s: float) -> Header:
         """What it says when it is ready. Raises WorkerLost, WorkerFailure."""
-        return self._received(timeout_s)
+        return self._receive(timeout_s)
 
     def detect(self, pages: Sequence[Pixels], options: Header, timeout_s: float) -> list[list[dict[str, Any]]]:
         """The boxes of each page, as the worker gives them. Raises WorkerLost, WorkerFailure."""
         request = {"sizes": [page.shape[:2] for page in pages], "options": options}
-        with _file_of(pages) as file:
+        with _write_pages(pages) as file:
             try:
                 messages.send_request(self._channel, request, file.fileno())
             except OSError as error:
-                raise self._lost() from error
-        return cast(list[list[dict[str, Any]]], self._received(timeout_s)["pages"])
+                raise self._end_worker() from error
+        return cast(list[list[dict[str, Any]]], self._receive(timeout_s)["pages"])
 
     def kill(self) -> None:
         """Ends whatever a thread is waiting for here."""
@@ -90,7 +90,7 @@ class LayoutWorker:
     def _stdout(self) -> IO[bytes]:
         return cast(IO[bytes], self._process.stdout)
 
-    def _received(self, timeout_s: float) -> Header:
+    def _receive(self, timeout_s: float) -> Header:
         too_late = threading.Event()
 
         def end() -> None:
@@ -105,21 +105,21 @@ class LayoutWorker:
         except (OSError, ValueError, ProtocolError) as error:
             if too_late.is_set():
                 raise WorkerLost(f"was ended, for it took longer than {timeout_s:g} s", is_late=True) from error
-            raise self._lost() from error
+            raise self._end_worker() from error
         finally:
             clock.cancel()
         if "error" in answer:
             raise WorkerFailure(answer["error"])
         return answer
 
-    def _lost(self) -> WorkerLost:
+    def _end_worker(self) -> WorkerLost:
         """After a broken exchange nothing more that the worker says can be matched to a question."""
         self._process.kill()
         code = self._process.wait()
         return WorkerLost(f"was ended by signal {-code}" if code < 0 else f"ended with code {code}")
 
 
-def _file_of(pages: Sequence[Pixels]) -> IO[bytes]:
+def _write_pages(pages: Sequence[Pixels]) -> IO[bytes]:
     """The pages' pixels, one after the other, in a file without a name: in memory where the system can have that."""
     in_memory = hasattr(os, "memfd_create")
     file = os.fdopen(os.memfd_create("pages"), "wb") if in_memory else tempfile.TemporaryFile()  # noqa: SIM115

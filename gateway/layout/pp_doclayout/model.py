@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from common.cores import available_cores
 from gateway.layout.base import LayoutEngine, LayoutState
 from gateway.layout.fetch_model import PADDLE_MODEL
-from gateway.layout.pp_doclayout.postprocess import LABELS, page_layout
+from gateway.layout.pp_doclayout.postprocess import LABELS, build_page_layout
 from gateway.model import LayoutOptions, PageImage, PageLayout, Pixels
 
 CONFIG_FILE = "inference.yml"
@@ -38,18 +38,18 @@ Found = tuple[NDArray[np.float32], NDArray[np.int32] | None]
 
 
 @dataclass(frozen=True, slots=True)
-class Description:
+class ModelConfig:
     """`name` is None where nothing tells it; `labels` stand at their classes' places."""
 
     name: str | None = None
     labels: Sequence[str] = LABELS
 
 
-def read_description(folder: Path, expected: str | None = None) -> Description:
+def read_model_config(folder: Path, expected: str | None = None) -> ModelConfig:
     """ValueError where the file is there and is not that of a PP-DocLayout model of 25 classes, or `expected`."""
     file = folder / CONFIG_FILE
     if not file.is_file():
-        return Description()
+        return ModelConfig()
     try:
         content = yaml.safe_load(file.read_text(encoding="utf-8"))
         name, labels = (content.get("Global") or {}).get("model_name"), content.get("label_list") or LABELS
@@ -60,23 +60,23 @@ def read_description(folder: Path, expected: str | None = None) -> Description:
     if expected and name not in (None, expected):
         raise ValueError(f"{folder} holds {name}")
     # A label that our pipeline has no rule for is taken for what PaddleOCR-VL calls its class.
-    return Description(name, [its if its in LABELS else ours for its, ours in zip(labels, LABELS, strict=True)])
+    return ModelConfig(name, [its if its in LABELS else ours for its, ours in zip(labels, LABELS, strict=True)])
 
 
 class BatchQueue(Generic[Item, Answer]):
-    """Hands items to `run`, which answers each of them, in `executor`: one batch at a time, of at most `most`.
+    """Hands items to `run`, which answers each of them, in `executor`: one batch at a time, of at most `max_items`.
 
     No item waits for another to come. What its caller gave up before its turn is not run.
     """
 
-    def __init__(self, run: Callable[[Sequence[Item]], Sequence[Answer]], executor: Executor, most: int) -> None:
+    def __init__(self, run: Callable[[Sequence[Item]], Sequence[Answer]], executor: Executor, max_items: int) -> None:
         self._run = run
         self._executor = executor
-        self._most = most
+        self._max_items = max_items
         self._waiting: list[tuple[Item, asyncio.Future[Answer]]] = []
         self._serving: asyncio.Task[None] | None = None
 
-    async def put(self, item: Item) -> Answer:
+    async def submit(self, item: Item) -> Answer:
         """The item's answer. Raises what `run` raises for it alone."""
         answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, answer))
@@ -90,8 +90,8 @@ class BatchQueue(Generic[Item, Answer]):
 
     def _next(self) -> list[tuple[Item, asyncio.Future[Answer]]]:
         wanted = [(item, answer) for item, answer in self._waiting if not answer.done()]
-        self._waiting = wanted[self._most :]
-        return wanted[: self._most]
+        self._waiting = wanted[self._max_items :]
+        return wanted[: self._max_items]
 
     async def _serve(self, batch: Sequence[tuple[Item, asyncio.Future[Answer]]]) -> None:
         """One that can't be answered must not fail the others: after a failure each is run alone."""
@@ -130,10 +130,10 @@ class PaddleLayout:
         self.reason: str | None = "the layout model is loading"
         self._folder = folder
         self._device = device
-        self._cores = thread_count(threads)
+        self._cores = choose_thread_count(threads)
         self._batch = batch
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="layout")
-        self._description = Description()
+        self._config = ModelConfig()
         self._session: Any = None
         self._queue: BatchQueue[Prepared, Found]
 
@@ -143,16 +143,16 @@ class PaddleLayout:
         except Exception as error:
             self.state, self.reason = "failed", f"{self.name} did not load: {error}"
         else:
-            self._queue = BatchQueue(self._run, self._thread, self._most_pages())
+            self._queue = BatchQueue(self._run, self._thread, self._max_pages())
             self.state, self.reason = "ready", None
 
-    def unheeded(self, options: LayoutOptions) -> list[str]:
+    def unsupported_options(self, options: LayoutOptions) -> list[str]:
         return []
 
     async def detect(self, page: PageImage, options: LayoutOptions) -> PageLayout:
-        rows, masks = await self._queue.put(await asyncio.to_thread(_prepared, page.pixels))
+        rows, masks = await self._queue.submit(await asyncio.to_thread(_preprocess, page.pixels))
         size = (page.width, page.height)
-        return await asyncio.to_thread(page_layout, rows, masks, size, options, self._description.labels)
+        return await asyncio.to_thread(build_page_layout, rows, masks, size, options, self._config.labels)
 
     async def close(self) -> None:
         self._thread.shutdown(wait=False, cancel_futures=True)
@@ -163,8 +163,8 @@ class PaddleLayout:
         file = self._folder / MODEL_FILE
         if not file.is_file():
             raise FileNotFoundError(f"there is no {file}")
-        self._description = read_description(self._folder, self._expected)
-        self.name = self._description.name or self.name
+        self._config = read_model_config(self._folder, self._expected)
+        self.name = self._config.name or self.name
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = self._cores
         providers = _providers(self._device, onnxruntime.get_available_providers())
@@ -172,9 +172,9 @@ class PaddleLayout:
         if {value.name for value in session.get_inputs()} != INPUTS:
             raise ValueError(f"{file} is no PP-DocLayout model: its inputs are not {', '.join(sorted(INPUTS))}")
         self._session = session
-        self._run([_prepared(np.full((SIDE, SIDE, 3), 255, dtype=np.uint8))])
+        self._run([_preprocess(np.full((SIDE, SIDE, 3), 255, dtype=np.uint8))])
 
-    def _most_pages(self) -> int:
+    def _max_pages(self) -> int:
         """One where the graph takes no more."""
         is_fixed = any(isinstance(value.shape[0], int) for value in self._session.get_inputs())
         if is_fixed:
@@ -188,13 +188,13 @@ class PaddleLayout:
         return list(zip(np.split(rows, ends), np.split(masks[0], ends) if masks else [None] * len(pages), strict=True))
 
 
-def thread_count(threads: int) -> int:
+def choose_thread_count(threads: int) -> int:
     """Of the setting `layout_threads`. 0: ONNX Runtime takes all physical cores, which is right where it may."""
     cores = available_cores()
     return threads or (cores if cores < (os.cpu_count() or 1) else 0)
 
 
-def _prepared(pixels: Pixels) -> Prepared:
+def _preprocess(pixels: Pixels) -> Prepared:
     height, width = pixels.shape[:2]
     stretched = cv2.resize(pixels, (SIDE, SIDE), interpolation=cv2.INTER_CUBIC)
     image = np.asarray(stretched, dtype=np.float32).transpose(2, 0, 1)[np.newaxis] / 255

@@ -27,7 +27,7 @@ REACH = 0.3
 Corners = NDArray[np.int32]
 
 
-def outline(
+def extract_polygon(
     mask: NDArray[np.int32], bbox: BBox, page: tuple[int, int], before: Region | None, shape: ShapeMode, widest: int
 ) -> Polygon | None:
     """Outline in pixels of a page of width and height `page`, or None where the box is as good.
@@ -35,30 +35,30 @@ def outline(
     `mask` covers the whole page, whatever its shape; `before` is the region that precedes it in the reading order;
     `widest` is the width of the page's widest region.
     """
-    contour = _contour(mask, bbox, page)
+    contour = _find_contour(mask, bbox, page)
     if contour is None:
         return None
     width = bbox[2] - bbox[0]
-    corners = cleaned(contour, width if width > WIDE * widest else widest)
+    corners = simplify_polygon(contour, width if width > WIDE * widest else widest)
     if len(corners) < 4:
         return None
     if shape == "poly":
-        return _rounded(corners)
+        return _round_points(corners)
     tilted = np.asarray(cv2.boxPoints(cv2.minAreaRect(corners.astype(np.float32))), dtype=np.float32)
-    return _rounded(tilted) if shape == "quad" else _simplest(corners, tilted, bbox, before)
+    return _round_points(tilted) if shape == "quad" else _choose_polygon(corners, tilted, bbox, before)
 
 
-def _simplest(
+def _choose_polygon(
     corners: NDArray[np.int32], tilted: NDArray[np.float32], bbox: BBox, before: Region | None
 ) -> Polygon | None:
     box, shape, quad = rectangle(*bbox), Shape(corners).buffer(0), Shape(tilted)
-    if shape.area == 0 or quad.area == 0 or _likeness(box, quad) >= UPRIGHT:
+    if shape.area == 0 or quad.area == 0 or _iou(box, quad) >= UPRIGHT:
         return None
     is_free = before is None or box.intersection(_shape(before)).area < FREE * min(box.area, _shape(before).area)
-    return _rounded(tilted if _likeness(shape, quad) >= QUADRILATERAL and is_free else corners)
+    return _round_points(tilted if _iou(shape, quad) >= QUADRILATERAL and is_free else corners)
 
 
-def _contour(mask: NDArray[np.int32], bbox: BBox, page: tuple[int, int]) -> NDArray[np.int32] | None:
+def _find_contour(mask: NDArray[np.int32], bbox: BBox, page: tuple[int, int]) -> NDArray[np.int32] | None:
     """Corners of the largest part of the mask inside the box, shape (N, 2)."""
     x1, y1, x2, y2 = bbox
     across, down = mask.shape[1] / page[0], mask.shape[0] / page[1]
@@ -72,7 +72,7 @@ def _contour(mask: NDArray[np.int32], bbox: BBox, page: tuple[int, int]) -> NDAr
     return np.asarray(corners, dtype=np.int32).reshape(-1, 2) + np.array([x1, y1], dtype=np.int32)
 
 
-def _likeness(one: Shape, other: Shape) -> float:
+def _iou(one: Shape, other: Shape) -> float:
     return float(one.intersection(other).area / one.union(other).area)
 
 
@@ -80,32 +80,32 @@ def _shape(region: Region) -> Shape:
     return Shape(region.polygon).buffer(0) if region.polygon else rectangle(*region.bbox)
 
 
-def _rounded(corners: NDArray[np.generic]) -> Polygon:
+def _round_points(corners: NDArray[np.generic]) -> Polygon:
     return tuple((round(float(x)), round(float(y))) for x, y in corners)
 
 
-def cleaned(corners: Corners, width: int) -> Corners:
+def simplify_polygon(corners: Corners, width: int) -> Corners:
     """The corners that stay, in their order; `corners`: (N, 2), as OpenCV goes around a mask, `width` in pixels.
 
     PaddleX also moves corners of 44 to 46 degrees far into the region; that cuts text off and is left out.
     """
     if len(corners) < 4:
         return corners
-    outward, angles = _bends(corners)
+    outward, angles = _measure_corners(corners)
     inward = ~outward
     in_a_row = inward & (np.roll(inward, 1) | np.roll(inward, -1))
-    kept = np.flatnonzero(outward | (in_a_row & (angles >= BLUNT)))
-    if len(kept) < 3:
+    keep = np.flatnonzero(outward | (in_a_row & (angles >= BLUNT)))
+    if len(keep) < 3:
         return corners
-    restored = [
+    restore = [
         place
-        for start, end in zip(kept, np.roll(kept, -1), strict=True)
-        for place in _between(corners, int(start), int(end), REACH * width)
+        for start, end in zip(keep, np.roll(keep, -1), strict=True)
+        for place in _restore_corners(corners, int(start), int(end), REACH * width)
     ]
-    return corners[sorted({*kept.tolist(), *restored})]
+    return corners[sorted({*keep.tolist(), *restore})]
 
 
-def _bends(corners: Corners) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+def _measure_corners(corners: Corners) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
     """Of each corner: whether it points outwards, and its angle in degrees."""
     back = (np.roll(corners, 1, axis=0) - corners).astype(np.float64)
     on = (np.roll(corners, -1, axis=0) - corners).astype(np.float64)
@@ -114,11 +114,11 @@ def _bends(corners: Corners) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
     return turn < 0, np.degrees(np.arccos(np.clip((back * on).sum(axis=1) / lengths, -1, 1)))
 
 
-def _between(corners: Corners, start: int, end: int, longest: float) -> list[int]:
-    """Places of corners to put back between two neighbours, evenly chosen, so that no edge is longer than `longest`."""
+def _restore_corners(corners: Corners, start: int, end: int, max_edge: float) -> list[int]:
+    """Places of corners to put back between two neighbours, evenly chosen: no edge is longer than `max_edge`."""
     skipped = [place % len(corners) for place in range(start + 1, end if end > start else end + len(corners))]
     distance = float(np.linalg.norm(corners[start] - corners[end]))
-    needed = int(np.ceil(distance / max(longest, 1))) - 1
+    needed = int(np.ceil(distance / max(max_edge, 1))) - 1
     if len(skipped) <= needed:
         return skipped
     return [skipped[int(at * len(skipped) / needed)] for at in range(needed)]

@@ -25,7 +25,7 @@ READINGS = [
 
 KEY = "imgs/p1_img_in_image_box_10_10_90_90.jpg"
 TABLE = Region("table", (0, 0, 400, 300), 1)
-PICTURE = Region("image", (10, 10, 90, 90), 2, holder=1, tag="[F25]")
+PICTURE = Region("image", (10, 10, 90, 90), 2, parent_table=1, tag="[F25]")
 SKIPPED = Reading(status="skipped")
 PAGE = (0, 0, 2000, 500)
 CORNERS = "<|LOC_0|><|LOC_100|><|LOC_500|><|LOC_100|><|LOC_500|><|LOC_200|><|LOC_0|><|LOC_200|>"

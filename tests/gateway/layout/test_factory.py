@@ -44,7 +44,7 @@ async def test_the_other_serves_until_the_wanted_one_is_downloaded() -> None:
 
 
 async def test_a_download_that_fails_is_told_and_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(factory, "FIRST_RETRY_S", 0.05)
+    monkeypatch.setattr(factory, "MIN_RETRY_S", 0.05)
     wanted, other = detectors()
     outcomes = [DownloadError("the hub is away"), DownloadError("the hub is away"), None]
 

@@ -15,7 +15,7 @@ import pytest
 from common.download import LOCK, DownloadError
 from gateway.layout.base import LayoutDetector
 from gateway.layout.factory import create_layout
-from gateway.layout.fetch_model import fetch_apart
+from gateway.layout.fetch_model import fetch_in_subprocess
 from gateway.settings import Settings
 from tests.support.fake_hub import Hub, serve
 from tests.support.onnx_model import layout_model
@@ -49,7 +49,7 @@ WHOLE = {name: FILES[name] for name in ("inference.yml", "inference.onnx")}
 
 async def test_what_the_model_needs_is_fetched_once(hub: Hub, tmp_path: Path) -> None:
     for _ in range(2):
-        await fetch_apart(MODEL, tmp_path / "a" / "b")
+        await fetch_in_subprocess(MODEL, tmp_path / "a" / "b")
     assert held(tmp_path / "a" / "b") == WHOLE
     assert hub.downloads() == {name: [0] for name in WHOLE}
 
@@ -57,20 +57,20 @@ async def test_what_the_model_needs_is_fetched_once(hub: Hub, tmp_path: Path) ->
 @pytest.mark.parametrize("there", [ONNX[:-10], bytes([ONNX[0] ^ 1]) + ONNX[1:]], ids=["cut off", "damaged"])
 async def test_a_broken_file_is_fetched_anew(hub: Hub, tmp_path: Path, there: bytes) -> None:
     (tmp_path / "inference.onnx").write_bytes(there)
-    await fetch_apart(MODEL, tmp_path)
+    await fetch_in_subprocess(MODEL, tmp_path)
     assert held(tmp_path) == WHOLE
 
 
 async def test_a_broken_off_download_goes_on(hub: Hub, tmp_path: Path) -> None:
     hub.breaks = [100]
-    await fetch_apart(MODEL, tmp_path)
+    await fetch_in_subprocess(MODEL, tmp_path)
     assert held(tmp_path) == WHOLE
 
 
 async def test_what_arrives_damaged_is_refused_and_thrown_away(hub: Hub, tmp_path: Path) -> None:
     hub.damaged = {"inference.onnx"}
     with pytest.raises(DownloadError, match="another mirror"):
-        await fetch_apart(MODEL, tmp_path)
+        await fetch_in_subprocess(MODEL, tmp_path)
     assert "inference.onnx" not in held(tmp_path)
 
 
@@ -87,19 +87,19 @@ async def test_the_reason_says_what_to_do(hub: Hub, tmp_path: Path, monkeypatch:
         (tmp_path / "file").write_text("")
         folder = tmp_path / "file" / "folder"
     with pytest.raises(DownloadError, match=r"can't be had: .*LAYOUT_MODEL_DIR"):
-        await fetch_apart(MODEL, folder)
+        await fetch_in_subprocess(MODEL, folder)
 
 
 async def test_cancelled_download_resumes(hub: Hub, tmp_path: Path) -> None:
     hub.stalls = len(ONNX) - 10
-    fetching = asyncio.create_task(fetch_apart(MODEL, tmp_path))
+    fetching = asyncio.create_task(fetch_in_subprocess(MODEL, tmp_path))
     assert await asyncio.to_thread(hub.stalled.wait, WAIT_S)
     fetching.cancel()
     with pytest.raises(asyncio.CancelledError):
         await fetching
     assert "inference.onnx" not in held(tmp_path)
     hub.stalls = None
-    await fetch_apart(MODEL, tmp_path)
+    await fetch_in_subprocess(MODEL, tmp_path)
     assert held(tmp_path) == WHOLE
 
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.labels import LABELS
-from gateway.layout.overlaps import without_overlaps
+from gateway.layout.overlaps import remove_overlaps
 from gateway.model import BBox, Polygon, Region
 
 SIDE = st.integers(0, 60)
@@ -22,11 +22,11 @@ def region(label: str, box: BBox, score: float = 0.9, polygon: Polygon | None = 
 
 
 def labels(*regions: Region) -> list[str]:
-    return [kept.label for kept in without_overlaps(regions)]
+    return [kept.label for kept in remove_overlaps(regions)]
 
 
 def test_apart_regions_stay_and_are_numbered_in_their_order() -> None:
-    kept = without_overlaps([region("text", (0, 200, 90, 290)), region("table", (0, 0, 90, 90))])
+    kept = remove_overlaps([region("text", (0, 200, 90, 290)), region("table", (0, 0, 90, 90))])
     assert [(one.label, one.order) for one in kept] == [("text", 1), ("table", 2)]
 
 
@@ -37,7 +37,7 @@ def test_a_box_around_a_bibliography_gives_way_to_its_entries() -> None:
 
 @pytest.mark.parametrize(("width", "height", "kept"), [(5, 100, 0), (100, 5, 0), (6, 6, 1)])
 def test_specks_and_rules_are_dropped(width: int, height: int, kept: int) -> None:
-    assert len(without_overlaps([region("text", (0, 0, width, height))])) == kept
+    assert len(remove_overlaps([region("text", (0, 0, width, height))])) == kept
 
 
 def test_of_two_boxes_around_one_heading_the_surer_stays() -> None:
@@ -46,12 +46,12 @@ def test_of_two_boxes_around_one_heading_the_surer_stays() -> None:
 
 
 def test_a_paragraph_within_a_paragraph_is_read_once() -> None:
-    kept = without_overlaps([region("text", (20, 20, 100, 60), 0.99), region("text", (0, 0, 300, 90), 0.5)])
+    kept = remove_overlaps([region("text", (20, 20, 100, 60), 0.99), region("text", (0, 0, 300, 90), 0.5)])
     assert [(one.bbox, one.order) for one in kept] == [((0, 0, 300, 90), 1)]
 
 
 def test_what_a_dropped_box_held_beyond_the_other_is_taken_in() -> None:
-    [kept] = without_overlaps([region("text", (0, 0, 300, 90)), region("text", (100, 60, 200, 100))])
+    [kept] = remove_overlaps([region("text", (0, 0, 300, 90)), region("text", (100, 60, 200, 100))])
     assert kept.bbox == (0, 0, 300, 100)
 
 
@@ -83,13 +83,13 @@ def test_pictures_in_a_table_stay_and_its_text_is_read_with_it() -> None:
 def test_outlines_around_each_other_are_no_overlap() -> None:
     corner = ((0, 0), (200, 0), (200, 50), (50, 50), (50, 200), (0, 200))
     inner = (60, 60, 200, 200)
-    assert len(without_overlaps([region("text", (0, 0, 200, 200), polygon=corner), region("text", inner)])) == 2
-    assert len(without_overlaps([region("text", (0, 0, 200, 200)), region("text", inner)])) == 1
+    assert len(remove_overlaps([region("text", (0, 0, 200, 200), polygon=corner), region("text", inner)])) == 2
+    assert len(remove_overlaps([region("text", (0, 0, 200, 200)), region("text", inner)])) == 1
 
 
 def test_a_region_is_not_dropped_for_one_that_is_dropped_itself() -> None:
     chain = [region("text", (0, top, 100, top + 100 - top // 5)) for top in (0, 20, 40, 60)]
-    kept = without_overlaps(chain)
+    kept = remove_overlaps(chain)
     assert min(one.bbox[1] for one in kept) == 0
     assert max(one.bbox[3] for one in kept) == max(one.bbox[3] for one in chain)
 
@@ -97,7 +97,7 @@ def test_a_region_is_not_dropped_for_one_that_is_dropped_itself() -> None:
 @settings(deadline=None)
 @given(st.lists(st.builds(region, LABEL, BOX, st.sampled_from([0.3, 0.9]), POLYGON), max_size=12))
 def test_nothing_raises_and_whatever_is_left_out_is_shown_by_another(regions: list[Region]) -> None:
-    kept = without_overlaps(regions)
+    kept = remove_overlaps(regions)
     assert [one.order for one in kept] == list(range(1, len(kept) + 1))
     for one in regions:
         x1, y1, x2, y2 = one.bbox

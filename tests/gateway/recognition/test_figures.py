@@ -17,7 +17,7 @@ TABLE = Region("table", (100, 100, 500, 400), 1)
 def test_pictures_inside_a_table_get_a_tag_each() -> None:
     inside = [Region("image", (120, 120, 200, 200), 2), Region("seal", (300, 120, 400, 200), 3)]
     _, *figures = with_tags([TABLE, *inside])
-    assert [figure.holder for figure in figures] == [1, 1]
+    assert [figure.parent_table for figure in figures] == [1, 1]
     assert len({figure.tag for figure in figures}) == 2
 
 

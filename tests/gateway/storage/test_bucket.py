@@ -109,7 +109,7 @@ async def test_bodies_go_whole_over_tls(s3: S3Server) -> None:
         raise OSError("seen enough")
 
     async with bucket_of(s3, s3_endpoint_url="https://127.0.0.1:1") as bucket:
-        async with bucket._used() as client:
+        async with bucket._open_client() as client:
             client.meta.events.register("before-send.s3", record)
         with pytest.raises(BucketError):
             await bucket.put("key", b"data", "text/plain")

@@ -75,5 +75,9 @@ async def test_what_it_heeds_changes_the_regions_and_the_rest_is_named(layout: L
     assert wider[0].bbox[0] < usual[0].bbox[0]
     sure = (await layout.detect(page, LayoutOptions(threshold=1))).regions
     assert {region.score for region in sure} == {None}
-    assert layout.unheeded(LayoutOptions(threshold=0.5, stretch=(2, 2), shape="rect")) == []
-    assert layout.unheeded(LayoutOptions(nms=False, merge="large", shape="quad")) == ["nms", "merge", "shape"]
+    assert layout.unsupported_options(LayoutOptions(threshold=0.5, stretch=(2, 2), shape="rect")) == []
+    assert layout.unsupported_options(LayoutOptions(nms=False, merge="large", shape="quad")) == [
+        "nms",
+        "merge",
+        "shape",
+    ]

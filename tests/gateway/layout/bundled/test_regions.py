@@ -6,14 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.layout.base import Detection
-from gateway.layout.bundled.regions import compose_regions
+from gateway.layout.bundled.regions import build_regions
 from gateway.model import BBox, Region
 
 WIDTH, HEIGHT = 1000, 1400
 
 
 def compose(detections: list[Detection], lines: list[BBox]) -> list[Region]:
-    return compose_regions(detections, lines, width=WIDTH, height=HEIGHT)
+    return build_regions(detections, lines, width=WIDTH, height=HEIGHT)
 
 
 def lines_of(x1: int, x2: int, top: int, count: int) -> list[BBox]:

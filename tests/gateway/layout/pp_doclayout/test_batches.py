@@ -36,40 +36,40 @@ def model() -> Model:
 @pytest.fixture
 async def queue(model: Model) -> AsyncIterator[BatchQueue[int, int]]:
     with ThreadPoolExecutor(1) as thread:
-        yield BatchQueue(model, thread, most=3)
+        yield BatchQueue(model, thread, max_items=3)
 
 
-async def put(queue: BatchQueue[int, int], model: Model, *items: int) -> list[asyncio.Task[int]]:
+async def submit(queue: BatchQueue[int, int], model: Model, *items: int) -> list[asyncio.Task[int]]:
     """The first item is in work before the others come."""
-    tasks = [asyncio.create_task(queue.put(items[0]))]
+    tasks = [asyncio.create_task(queue.submit(items[0]))]
     while not model.batches:  # noqa: ASYNC110 - filled by another thread
         await asyncio.sleep(0.001)
-    tasks.extend(asyncio.create_task(queue.put(item)) for item in items[1:])
+    tasks.extend(asyncio.create_task(queue.submit(item)) for item in items[1:])
     await asyncio.sleep(0)
     return tasks
 
 
 async def test_what_waits_goes_together_and_nothing_waits_for_more(queue: BatchQueue[int, int], model: Model) -> None:
-    tasks = await put(queue, model, 1, 2, 3, 4, 5)
+    tasks = await submit(queue, model, 1, 2, 3, 4, 5)
     model.may_go_on.set()
     assert await asyncio.gather(*tasks) == [2, 4, 6, 8, 10]
     assert model.batches == [[1], [2, 3, 4], [5]]
-    assert await queue.put(6) == 12
+    assert await queue.submit(6) == 12
 
 
 async def test_who_left_is_not_in_the_batch(queue: BatchQueue[int, int], model: Model) -> None:
-    tasks = await put(queue, model, 1, 2, 3)
+    tasks = await submit(queue, model, 1, 2, 3)
     tasks[1].cancel()
     await asyncio.sleep(0)
     model.may_go_on.set()
     assert await tasks[2] == 6
     assert model.batches == [[1], [3]]
-    tasks = [asyncio.create_task(queue.put(4))]
+    tasks = [asyncio.create_task(queue.submit(4))]
     assert await tasks[0] == 8
 
 
 async def test_one_that_fails_fails_alone(queue: BatchQueue[int, int], model: Model) -> None:
-    tasks = await put(queue, model, 1, 2, -3, 4)
+    tasks = await submit(queue, model, 1, 2, -3, 4)
     model.may_go_on.set()
     answers = await asyncio.gather(*tasks, return_exceptions=True)
     assert [answers[0], answers[1], answers[3]] == [2, 4, 8]
@@ -78,8 +78,8 @@ async def test_one_that_fails_fails_alone(queue: BatchQueue[int, int], model: Mo
 
 async def test_who_waits_when_the_model_is_closed_is_let_go(model: Model) -> None:
     thread = ThreadPoolExecutor(1)
-    closed: BatchQueue[int, int] = BatchQueue(model, thread, most=1)
-    tasks = await put(closed, model, 1, 2, 3)
+    closed: BatchQueue[int, int] = BatchQueue(model, thread, max_items=1)
+    tasks = await submit(closed, model, 1, 2, 3)
     thread.shutdown(wait=False, cancel_futures=True)
     model.may_go_on.set()
     answers = await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), WAIT_S)

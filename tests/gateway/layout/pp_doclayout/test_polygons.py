@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
 
-from gateway.layout.pp_doclayout.polygons import cleaned
+from gateway.layout.pp_doclayout.polygons import simplify_polygon
 
 
 def contour(mask: NDArray[np.uint8]) -> NDArray[np.int32]:
@@ -23,7 +23,7 @@ def test_a_notch_in_the_edge_is_filled() -> None:
     mask[20:180, 20:380] = 1
     cv2.fillPoly(mask, [np.array([[200, 60], [190, 0], [210, 0]])], 0)
     notched = contour(mask)
-    left = cleaned(notched, 2000)
+    left = simplify_polygon(notched, 2000)
     assert len(left) < len(notched)
     assert not any(abs(x - 200) < 15 and 30 < y < 100 for x, y in left.tolist())
 
@@ -32,12 +32,14 @@ def test_a_wide_step_of_a_paragraph_stays() -> None:
     mask = np.zeros((200, 400), dtype=np.uint8)
     mask[20:180, 20:380] = 1
     mask[100:, 200:] = 0
-    assert [200, 99] in cleaned(contour(mask), 400).tolist() or [199, 99] in cleaned(contour(mask), 400).tolist()
+    assert [200, 99] in simplify_polygon(contour(mask), 400).tolist() or [199, 99] in simplify_polygon(
+        contour(mask), 400
+    ).tolist()
 
 
 @settings(deadline=None)
 @given(arrays.arrays(np.int32, st.tuples(st.integers(0, 12), st.just(2)), elements=st.integers(-5, 50)))
 def test_whatever_the_corners_are_those_that_stay_are_of_them_and_in_order(corners: NDArray[np.int32]) -> None:
-    left = cleaned(corners, 40).tolist()
+    left = simplify_polygon(corners, 40).tolist()
     rest = iter(corners.tolist())
     assert all(corner in rest for corner in left)

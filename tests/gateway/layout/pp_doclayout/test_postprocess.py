@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from gateway.layout.pp_doclayout.postprocess import LABELS, page_layout
+from gateway.layout.pp_doclayout.postprocess import LABELS, build_page_layout
 from gateway.model import BBox, LayoutOptions, MergeMode, Region, ShapeMode
 
 WIDTH, HEIGHT = 600, 800
@@ -24,7 +24,7 @@ def found(
 ) -> Sequence[Region]:
     values = [[LABELS.index(label), score, *box, at] for at, (label, score, box) in enumerate(rows)]
     boxes = np.array(values, dtype=np.float32).reshape(-1, 7)
-    return page_layout(boxes, masks, (WIDTH, HEIGHT), options).detections
+    return build_page_layout(boxes, masks, (WIDTH, HEIGHT), options).detections
 
 
 def labels(*rows: tuple[str, float, BBox], options: LayoutOptions = AS_USUAL) -> list[str]:
@@ -74,14 +74,14 @@ def test_a_tilted_mask_has_a_tilted_outline() -> None:
 @pytest.mark.parametrize("label", LABELS)
 def test_each_class_has_its_label_and_a_region_unless_others_show_its_content(label: str) -> None:
     boxes = np.array([[LABELS.index(label), 0.9, 50, 60, 400, 300, 1]], dtype=np.float32)
-    layout = page_layout(boxes, None, (WIDTH, HEIGHT), AS_USUAL)
+    layout = build_page_layout(boxes, None, (WIDTH, HEIGHT), AS_USUAL)
     assert [region.label for region in layout.detections] == [label]
     assert len(layout.regions) == (0 if label == "reference" else 1)
 
 
 def test_what_shows_the_same_twice_is_seen_but_read_once() -> None:
     boxes = [[LABELS.index("text"), 0.9, 50, 60, 400, 300, 0], [LABELS.index("content"), 0.8, 50, 60, 400, 250, 1]]
-    layout = page_layout(np.array(boxes, dtype=np.float32), None, (WIDTH, HEIGHT), AS_USUAL)
+    layout = build_page_layout(np.array(boxes, dtype=np.float32), None, (WIDTH, HEIGHT), AS_USUAL)
     assert [region.label for region in layout.detections] == ["text", "content"]
     assert [region.label for region in layout.regions] == ["text"]
 
@@ -167,7 +167,7 @@ def test_outlines_have_the_wished_shape(shape: ShapeMode, corners: int) -> None:
 def test_300_boxes_that_are_broken_in_every_way_do_not_raise() -> None:
     broken = [float("nan"), float("inf"), -float("inf"), 1e30, -1.0, 0.0]
     rows = [[at % 27 - 1, 0.9, *np.roll([*broken, 300.0, 500.0], at)[:4], at] for at in range(300)]
-    layout = page_layout(np.array(rows, dtype=np.float32), None, (WIDTH, HEIGHT), AS_USUAL)
+    layout = build_page_layout(np.array(rows, dtype=np.float32), None, (WIDTH, HEIGHT), AS_USUAL)
     assert all(0 <= region.bbox[0] < region.bbox[2] <= WIDTH for region in layout.detections)
 
 
@@ -183,7 +183,7 @@ def test_nothing_raises_and_all_is_on_the_page(columns: int, data: st.DataObject
     factor = st.floats(0.01, 100)
     stretch = data.draw(st.none() | st.tuples(factor, factor))
     options = LayoutOptions(nms=data.draw(st.booleans()), stretch=stretch, merge=merge, shape=shape)
-    layout = page_layout(rows, None if masks is None else masks.astype(np.int32), (WIDTH, HEIGHT), options)
+    layout = build_page_layout(rows, None if masks is None else masks.astype(np.int32), (WIDTH, HEIGHT), options)
     for region in (*layout.regions, *layout.detections):
         x1, y1, x2, y2 = region.bbox
         assert 0 <= x1 < x2 <= WIDTH
