@@ -1,9 +1,9 @@
 """Files from the Hugging Face hub into a folder; a download that broke off goes on where it stopped.
 
 huggingface_hub lists the files and carries the bytes, so HF_ENDPOINT, HF_TOKEN, HF_HUB_OFFLINE, HF_HUB_DOWNLOAD_TIMEOUT
-and the proxy variables mean what they always do. What its 2.4 lacks is here: `snapshot_download` gives each download a
-file of a new name, so a process that is killed begins again from the first byte; and `verify_repo_checksums` looks at
-files that are in their place already, where an engine may load them.
+and the proxy variables mean what they always do. What its 2.4 lacks is here. `snapshot_download` writes to a file of a
+new name each time: after a kill it begins at the first byte, and the old part stays. It puts a file of the right size
+in place whatever its content; `verify_repo_checksums` looks at it only there, where an engine may load it already.
 """
 
 from __future__ import annotations

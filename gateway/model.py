@@ -91,8 +91,8 @@ class Region:
     `order` counts from 1 in reading order over all regions of the page. `score` is the detector's, 0 to 1; None where
     no detector saw the region (text lines that the layout missed).
 
-    For engines that read as PaddleOCR-VL does: `parent_table` is the `order` of the table that a picture stands in, `tag`
-    the text painted over it there; `group` the `order` of the first of the regions that are read in one call.
+    For engines that read as PaddleOCR-VL does: `parent_table` is the `order` of the table that a picture stands in,
+    `tag` the text painted over it there; `group` the `order` of the first of the regions that are read in one call.
     """
 
     label: str

@@ -22,7 +22,7 @@ TARGET = Path(__file__).resolve().parent.parent / "docs" / "settings.md"
 PREFACE = """\
 # Settings
 
-<!-- Written by `make docs` from the settings.py of gateway, vlm_backend and supervision; edit those. -->
+<!-- Written by `make docs` from the settings.py of common, gateway, vlm_backend and supervision; edit those. -->
 
 Every setting is an environment variable. A file `.env` in the working folder is read too; the environment wins over
 it. An empty value means the default. `make run PORT=9000` and `PORT=9000 paddleocr-vl serve` do the same.
