@@ -129,7 +129,7 @@ class Bucket:
 
 async def load_source(bucket: Bucket, source: S3Source, max_bytes: int) -> SpooledFile:
     """A document. Raises ServiceError: 501 `source_not_supported`; 400 `s3_not_allowed`, `s3_not_found`;
-    413 `s3_too_large`; 503 `storageunavailable`."""
+    413 `s3_too_large`; 503 `storage_unavailable`."""
     if not bucket.name:
         raise ServiceError(501, "source_not_supported", "This service has no S3_BUCKET; send the document.")
     if source.bucket not in (None, bucket.name):
@@ -144,7 +144,7 @@ async def load_source(bucket: Bucket, source: S3Source, max_bytes: int) -> Spool
 
 
 def unavailable(error: BucketError) -> ServiceError:
-    return ServiceError(503, "storageunavailable", str(error), retry_after_s=RETRY_AFTER_S)
+    return ServiceError(503, "storage_unavailable", str(error), retry_after_s=RETRY_AFTER_S)
 
 
 def _new_client(settings: Settings) -> Any:  # noqa: ANN401 - as above

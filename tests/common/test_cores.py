@@ -31,7 +31,7 @@ def cores_with(root: Path, files: Mapping[str, str]) -> int:
     return available_cores(root)
 
 
-def test_without_bounds_it_is_all_cores(tmp_path: Path) -> None:
+def test_unbounded_is_all_cores(tmp_path: Path) -> None:
     assert cores_with(tmp_path, {}) == HOST
     assert cores_with(tmp_path, {"proc/self/cgroup": "0::/\n", "cpu.max": "max 100000\n"}) == HOST
 
@@ -40,18 +40,18 @@ def test_without_bounds_it_is_all_cores(tmp_path: Path) -> None:
     ("bound", "cores"),
     [("200000 100000", 2), ("150000 100000", 2), ("10000 100000", 1), ("50000 25000", 2), ("6500000 100000", HOST)],
 )
-def test_a_containers_cpu_limit_counts_rounded_up(tmp_path: Path, bound: str, cores: int) -> None:
+def test_cpu_limit_rounds_up(tmp_path: Path, bound: str, cores: int) -> None:
     assert cores_with(tmp_path, {"proc/self/cgroup": "0::/\n", "cpu.max": f"{bound}\n"}) == cores
 
 
-def test_cores_that_the_process_is_bound_to_count(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_affinity_counts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {4, 5, 6})
     assert available_cores(tmp_path) == 3
     assert cores_with(tmp_path, {"cpu.max": "800000 100000"}) == 3
     assert cores_with(tmp_path, {"cpu.max": "200000 100000"}) == 2
 
 
-def test_a_system_without_affinity_or_a_count_has_a_core(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_at_least_one_core(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delattr(os, "sched_getaffinity")
     assert available_cores(tmp_path) == HOST
     monkeypatch.setattr(os, "cpu_count", lambda: None)
@@ -59,7 +59,7 @@ def test_a_system_without_affinity_or_a_count_has_a_core(monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize("bounded", ["ocr.slice/vlm.service", "ocr.slice"])
-def test_the_tightest_bound_from_the_process_up_counts(tmp_path: Path, bounded: str) -> None:
+def test_tightest_group_counts(tmp_path: Path, bounded: str) -> None:
     files = {
         "proc/self/cgroup": "0::/ocr.slice/vlm.service\n",
         "ocr.slice/cpu.max": "800000 100000",
@@ -69,7 +69,7 @@ def test_the_tightest_bound_from_the_process_up_counts(tmp_path: Path, bounded: 
     assert cores_with(tmp_path, files | {f"{bounded}/cpu.max": "300000 100000"}) == 3
 
 
-def test_a_group_that_only_the_host_sees_is_the_containers_root(tmp_path: Path) -> None:
+def test_host_only_group_is_root(tmp_path: Path) -> None:
     files = {"proc/self/cgroup": "0::/kubepods/pod1/abc\n", "cpu.max": "200000 100000"}
     assert cores_with(tmp_path, files) == 2
 
@@ -87,13 +87,13 @@ def test_bounds_of_version_1_count(tmp_path: Path, path: str, group: str) -> Non
     assert cores_with(tmp_path, files) == 3
 
 
-def test_version_1_says_minus_one_for_no_bound(tmp_path: Path) -> None:
+def test_version_1_minus_one_unbounded(tmp_path: Path) -> None:
     files = {"cpu/cpu.cfs_quota_us": "-1\n", "cpu/cpu.cfs_period_us": "100000\n"}
     assert cores_with(tmp_path, files | {"proc/self/cgroup": "4:cpu:/\n"}) == HOST
 
 
 @given(st.binary(max_size=40), st.binary(max_size=40))
-def test_nothing_that_stands_there_stops_the_start(groups: bytes, bound: bytes) -> None:
+def test_odd_files_never_raise(groups: bytes, bound: bytes) -> None:
     with TemporaryDirectory() as folder:
         root = Path(folder)
         for path, content in (("proc/self/cgroup", b"0::/a" + groups), ("sys/fs/cgroup/cpu.max", bound)):

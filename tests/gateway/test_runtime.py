@@ -29,7 +29,7 @@ print(resident_mb() - before)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="glibc's allocator")
-def test_pixels_that_are_freed_go_back_to_the_system() -> None:
+def test_freed_pixels_return_to_system() -> None:
     def left_mb(how: str) -> float:
         run = subprocess.run([sys.executable, "-c", SCRIPT, how], capture_output=True, text=True, check=True)
         return float(run.stdout)

@@ -86,7 +86,7 @@ def model(tmp_path: Path) -> Path:
 NEEDED = {"config.json", "tokenizer.json", "preprocessor_config.json", "chat_template.jinja", "model.safetensors"}
 
 
-def test_what_vllm_needs_is_downloaded_and_nothing_else(hub: Hub, tmp_path: Path, model: Path) -> None:
+def test_needed_files_only(hub: Hub, tmp_path: Path, model: Path) -> None:
     code, out, err = fetch(hub, tmp_path)
     assert (code, err) == (0, "")
     assert files(model) == NEEDED
@@ -95,7 +95,7 @@ def test_what_vllm_needs_is_downloaded_and_nothing_else(hub: Hub, tmp_path: Path
     assert out.splitlines()[-2:] == ["100 % of 27.3 MB", f"{model} is complete."]
 
 
-def test_a_second_run_downloads_nothing(hub: Hub, tmp_path: Path) -> None:
+def test_second_run_downloads_nothing(hub: Hub, tmp_path: Path) -> None:
     assert fetch(hub, tmp_path)[0] == 0
     hub.requests.clear()
     code, out, _ = fetch(hub, tmp_path)
@@ -104,12 +104,12 @@ def test_a_second_run_downloads_nothing(hub: Hub, tmp_path: Path) -> None:
     assert "Downloading" not in out
 
 
-def test_code_of_the_model_comes_along_where_it_is_trusted(hub: Hub, tmp_path: Path, model: Path) -> None:
+def test_trusted_code_is_downloaded(hub: Hub, tmp_path: Path, model: Path) -> None:
     assert fetch(hub, tmp_path, VLM_TRUST_REMOTE_CODE="true")[0] == 0
     assert files(model) == NEEDED | {"modeling_paddleocr_vl.py"}
 
 
-def test_model_and_place_can_be_named(hub: Hub, tmp_path: Path) -> None:
+def test_model_and_folder_options(hub: Hub, tmp_path: Path) -> None:
     hub.name = "somebody/tuned"
     code, _, _ = fetch(hub, tmp_path, "--model", "somebody/tuned", "--to", str(tmp_path / "there"))
     assert code == 0
@@ -117,9 +117,7 @@ def test_model_and_place_can_be_named(hub: Hub, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("ending", "code"), [(signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)])
-def test_an_interrupted_download_goes_on_where_it_stopped(
-    hub: Hub, tmp_path: Path, model: Path, ending: signal.Signals, code: int
-) -> None:
+def test_interrupted_download_resumes(hub: Hub, tmp_path: Path, model: Path, ending: signal.Signals, code: int) -> None:
     hub.stalls = 23 * MEGABYTE
     process = start(Path(sys.executable), hub, tmp_path)
     assert hub.stalled.wait(WAIT_S)
@@ -144,14 +142,14 @@ def wait_for_part(folder: Path, size: int) -> None:
     wait_until(lambda: written() >= size, f"{size} written bytes")
 
 
-def test_a_connection_that_breaks_is_taken_up_again(hub: Hub, tmp_path: Path, model: Path) -> None:
+def test_broken_connection_resumes(hub: Hub, tmp_path: Path, model: Path) -> None:
     hub.breaks = [11 * MEGABYTE, 12 * MEGABYTE]
     assert fetch(hub, tmp_path)[0] == 0
     assert hub.downloads()["model.safetensors"] == [0, 10 * MEGABYTE, 20 * MEGABYTE]
     assert (model / "model.safetensors").read_bytes() == hub.files["model.safetensors"]
 
 
-def test_a_part_of_another_revision_is_not_continued(hub: Hub, tmp_path: Path, model: Path) -> None:
+def test_foreign_part_is_discarded(hub: Hub, tmp_path: Path, model: Path) -> None:
     hub.stalls = 23 * MEGABYTE
     process = start(Path(sys.executable), hub, tmp_path)
     wait_for_part(model, 20 * MEGABYTE)
@@ -165,7 +163,7 @@ def test_a_part_of_another_revision_is_not_continued(hub: Hub, tmp_path: Path, m
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "tokenizer.json"])
-def test_a_file_that_was_damaged_on_disk_is_fetched_anew(hub: Hub, tmp_path: Path, model: Path, name: str) -> None:
+def test_damaged_file_fetched_again(hub: Hub, tmp_path: Path, model: Path, name: str) -> None:
     assert fetch(hub, tmp_path)[0] == 0
     content = bytearray((model / name).read_bytes())
     content[-1] ^= 1
@@ -176,7 +174,7 @@ def test_a_file_that_was_damaged_on_disk_is_fetched_anew(hub: Hub, tmp_path: Pat
     assert (model / name).read_bytes() == hub.files[name]
 
 
-def test_what_arrives_damaged_is_not_kept(hub: Hub, tmp_path: Path, model: Path) -> None:
+def test_damaged_arrival_is_refused(hub: Hub, tmp_path: Path, model: Path) -> None:
     hub.damaged = {"model.safetensors"}
     code, _, err = fetch(hub, tmp_path)
     assert code == 1
@@ -184,7 +182,7 @@ def test_what_arrives_damaged_is_not_kept(hub: Hub, tmp_path: Path, model: Path)
     assert files(model) <= NEEDED - {"model.safetensors"}
 
 
-def test_a_model_that_vllm_cannot_load_is_not_called_complete(hub: Hub, tmp_path: Path) -> None:
+def test_unloadable_model_is_incomplete(hub: Hub, tmp_path: Path) -> None:
     del hub.files["model.safetensors"]
     code, out, err = fetch(hub, tmp_path)
     assert code == 1
@@ -192,7 +190,7 @@ def test_a_model_that_vllm_cannot_load_is_not_called_complete(hub: Hub, tmp_path
     assert "complete" not in out
 
 
-def test_the_token_opens_a_gated_model_and_is_not_told_to_the_storage(hub: Hub, tmp_path: Path) -> None:
+def test_token_stays_with_hub(hub: Hub, tmp_path: Path) -> None:
     hub.token = "hf_secret"
     assert fetch(hub, tmp_path, HF_TOKEN="hf_secret")[0] == 0
     tokens = {(request.host, request.token) for request in hub.requests}
@@ -209,9 +207,7 @@ def test_the_token_opens_a_gated_model_and_is_not_told_to_the_storage(hub: Hub, 
         ((503, ""), "answers with HTTP 503; try again later"),
     ],
 )
-def test_a_refusal_is_one_sentence(
-    hub: Hub, tmp_path: Path, model: Path, error: tuple[int, str], sentence: str
-) -> None:
+def test_refusal_is_one_sentence(hub: Hub, tmp_path: Path, model: Path, error: tuple[int, str], sentence: str) -> None:
     hub.error = error
     code, out, err = fetch(hub, tmp_path)
     assert (code, out) == (1, "")
@@ -220,7 +216,7 @@ def test_a_refusal_is_one_sentence(
     assert not model.exists()
 
 
-def test_no_network_is_one_sentence_that_tells_the_ways_out(hub: Hub, tmp_path: Path, model: Path) -> None:
+def test_no_network_names_ways_out(hub: Hub, tmp_path: Path, model: Path) -> None:
     code, out, err = fetch(hub, tmp_path, HF_ENDPOINT="http://127.0.0.1:9")
     assert (code, out) == (1, "")
     assert len(err.splitlines()) == 1
@@ -230,7 +226,7 @@ def test_no_network_is_one_sentence_that_tells_the_ways_out(hub: Hub, tmp_path: 
     assert not model.exists()
 
 
-def test_a_page_that_is_no_hub_is_one_sentence(hub: Hub, tmp_path: Path) -> None:
+def test_foreign_page_is_no_hub(hub: Hub, tmp_path: Path) -> None:
     hub.error = (200, "")
     code, _, err = fetch(hub, tmp_path)
     assert code == 1
@@ -246,18 +242,14 @@ def test_a_page_that_is_no_hub_is_one_sentence(hub: Hub, tmp_path: Path) -> None
         ({"VLM_MODEL_DIR": "/proc/models"}, "/proc/models/PaddleOCR-VL-1.6 cannot be written"),
     ],
 )
-def test_settings_that_forbid_the_download_are_named(
-    hub: Hub, tmp_path: Path, names: dict[str, str], sentence: str
-) -> None:
+def test_forbidding_settings_are_named(hub: Hub, tmp_path: Path, names: dict[str, str], sentence: str) -> None:
     code, _, err = fetch(hub, tmp_path, **names)
     assert code == 1
     assert len(err.splitlines()) == 1
     assert sentence in err
 
 
-def test_a_disk_with_too_little_room_is_found_before_anything_is_downloaded(
-    hub: Hub, tmp_path: Path, model: Path
-) -> None:
+def test_full_disk_found_first(hub: Hub, tmp_path: Path, model: Path) -> None:
     """The hub claims an exabyte."""
     huge = safetensors()
     hub.files["model.safetensors"] = huge
@@ -268,7 +260,7 @@ def test_a_disk_with_too_little_room_is_found_before_anything_is_downloaded(
     assert hub.downloads() == {}
 
 
-def test_two_at_once_do_not_get_in_each_others_way(hub: Hub, tmp_path: Path, model: Path) -> None:
+def test_concurrent_downloads_share_lock(hub: Hub, tmp_path: Path, model: Path) -> None:
     processes = [start(Path(sys.executable), hub, tmp_path) for _ in range(2)]
     for process in processes:
         _, err = process.communicate(timeout=WAIT_S)

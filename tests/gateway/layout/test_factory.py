@@ -25,7 +25,7 @@ async def regions(layout: FallbackLayout) -> int:
     return len((await layout.detect(PAGE, LayoutOptions())).regions)
 
 
-async def test_the_other_serves_until_the_wanted_one_is_downloaded() -> None:
+async def test_fallback_serves_during_download() -> None:
     wanted, other = detectors()
     arrived = asyncio.Event()
 
@@ -43,7 +43,7 @@ async def test_the_other_serves_until_the_wanted_one_is_downloaded() -> None:
     await layout.close()
 
 
-async def test_a_download_that_fails_is_told_and_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_failed_download_is_retried(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(factory, "MIN_RETRY_S", 0.05)
     wanted, other = detectors()
     outcomes = [DownloadError("the hub is away"), DownloadError("the hub is away"), None]
@@ -62,7 +62,7 @@ async def test_a_download_that_fails_is_told_and_tried_again(monkeypatch: pytest
     await layout.close()
 
 
-async def test_what_was_downloaded_and_does_not_load_is_told() -> None:
+async def test_unloadable_download_is_reported() -> None:
     wanted, other = detectors()
 
     async def fetch() -> None:
@@ -75,7 +75,7 @@ async def test_what_was_downloaded_and_does_not_load_is_told() -> None:
     await layout.close()
 
 
-async def test_it_loads_once_when_pages_come() -> None:
+async def test_lazy_layout_loads_once() -> None:
     inner = FakeLayout(text_regions(2), state="not_initialized")
     layout = LazyLayout(inner)
     await layout.start()
@@ -87,7 +87,7 @@ async def test_it_loads_once_when_pages_come() -> None:
     await layout.close()
 
 
-async def test_a_client_that_leaves_does_not_stop_the_loading() -> None:
+async def test_leaving_client_keeps_loading() -> None:
     inner = FakeLayout(text_regions(2), state="not_initialized")
     layout = LazyLayout(inner)
     gone = asyncio.create_task(layout.detect(PAGE, LayoutOptions()))
@@ -98,7 +98,7 @@ async def test_a_client_that_leaves_does_not_stop_the_loading() -> None:
     await layout.close()
 
 
-async def test_a_model_that_does_not_load_says_why() -> None:
+async def test_failed_lazy_load_says_why() -> None:
     layout = LazyLayout(FakeLayout(state="not_initialized", failing="there is no file"))
     with pytest.raises(RuntimeError, match="there is no file"):
         await layout.detect(PAGE, LayoutOptions())

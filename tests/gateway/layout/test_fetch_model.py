@@ -47,7 +47,7 @@ def held(folder: Path) -> dict[str, bytes]:
 WHOLE = {name: FILES[name] for name in ("inference.yml", "inference.onnx")}
 
 
-async def test_what_the_model_needs_is_fetched_once(hub: Hub, tmp_path: Path) -> None:
+async def test_needed_files_fetched_once(hub: Hub, tmp_path: Path) -> None:
     for _ in range(2):
         await fetch_in_subprocess(MODEL, tmp_path / "a" / "b")
     assert held(tmp_path / "a" / "b") == WHOLE
@@ -55,19 +55,19 @@ async def test_what_the_model_needs_is_fetched_once(hub: Hub, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("there", [ONNX[:-10], bytes([ONNX[0] ^ 1]) + ONNX[1:]], ids=["cut off", "damaged"])
-async def test_a_broken_file_is_fetched_anew(hub: Hub, tmp_path: Path, there: bytes) -> None:
+async def test_broken_file_fetched_again(hub: Hub, tmp_path: Path, there: bytes) -> None:
     (tmp_path / "inference.onnx").write_bytes(there)
     await fetch_in_subprocess(MODEL, tmp_path)
     assert held(tmp_path) == WHOLE
 
 
-async def test_a_broken_off_download_goes_on(hub: Hub, tmp_path: Path) -> None:
+async def test_broken_connection_resumes(hub: Hub, tmp_path: Path) -> None:
     hub.breaks = [100]
     await fetch_in_subprocess(MODEL, tmp_path)
     assert held(tmp_path) == WHOLE
 
 
-async def test_what_arrives_damaged_is_refused_and_thrown_away(hub: Hub, tmp_path: Path) -> None:
+async def test_damaged_arrival_is_refused(hub: Hub, tmp_path: Path) -> None:
     hub.damaged = {"inference.onnx"}
     with pytest.raises(DownloadError, match="another mirror"):
         await fetch_in_subprocess(MODEL, tmp_path)
@@ -75,7 +75,7 @@ async def test_what_arrives_damaged_is_refused_and_thrown_away(hub: Hub, tmp_pat
 
 
 @pytest.mark.parametrize("case", ["no hub", "no model", "offline", "no right"])
-async def test_the_reason_says_what_to_do(hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, case: str) -> None:
+async def test_reason_names_remedy(hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, case: str) -> None:
     folder = tmp_path
     if case == "no hub":
         monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
@@ -114,7 +114,7 @@ async def until_warning(layout: LayoutDetector, *, is_there: bool) -> None:
     await eventually(lambda: "could not be" in (layout.warning or "") if is_there else layout.warning is None)
 
 
-async def test_a_named_model_replaces_the_bundled_one_when_it_has_come(hub: Hub, tmp_path: Path) -> None:
+async def test_named_model_replaces_bundled(hub: Hub, tmp_path: Path) -> None:
     layout = await started(tmp_path, layout_model=MODEL)
     await until_warning(layout, is_there=False)
     assert layout.name == MODEL
@@ -124,9 +124,7 @@ async def test_a_named_model_replaces_the_bundled_one_when_it_has_come(hub: Hub,
     await again.close()
 
 
-async def test_without_hub_the_bundled_one_serves_and_says_why(
-    hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_bundled_serves_without_hub(hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     layout = await started(tmp_path, layout_model=MODEL)
     await until_warning(layout, is_there=True)
@@ -134,7 +132,7 @@ async def test_without_hub_the_bundled_one_serves_and_says_why(
     await layout.close()
 
 
-async def test_without_a_wish_nothing_is_asked_of_the_hub(hub: Hub, tmp_path: Path) -> None:
+async def test_auto_asks_no_hub(hub: Hub, tmp_path: Path) -> None:
     layout = await started(tmp_path)
     assert (layout.warning, hub.requests) == (None, [])
     await layout.close()
@@ -146,7 +144,7 @@ def fetched(tmp_path: Path, **environment: str) -> subprocess.CompletedProcess[s
     return subprocess.run(command, env=values, capture_output=True, text=True, check=False)
 
 
-def test_the_command_fetches_what_the_settings_name(hub: Hub, tmp_path: Path) -> None:
+def test_command_follows_settings(hub: Hub, tmp_path: Path) -> None:
     bundled = fetched(tmp_path, LAYOUT_MODEL="bundled")
     assert (bundled.returncode, list(tmp_path.iterdir())) == (0, [])
     assert fetched(tmp_path).returncode == 0

@@ -25,12 +25,12 @@ def labels(*regions: Region) -> list[str]:
     return [kept.label for kept in remove_overlaps(regions)]
 
 
-def test_apart_regions_stay_and_are_numbered_in_their_order() -> None:
+def test_separate_regions_keep_order() -> None:
     kept = remove_overlaps([region("text", (0, 200, 90, 290)), region("table", (0, 0, 90, 90))])
     assert [(one.label, one.order) for one in kept] == [("text", 1), ("table", 2)]
 
 
-def test_a_box_around_a_bibliography_gives_way_to_its_entries() -> None:
+def test_bibliography_box_yields_to_entries() -> None:
     entries = [region("reference_content", (0, top, 200, top + 30)) for top in (0, 40)]
     assert labels(region("reference", (0, 0, 200, 70)), *entries) == ["reference_content"] * 2
 
@@ -40,39 +40,39 @@ def test_specks_and_rules_are_dropped(width: int, height: int, kept: int) -> Non
     assert len(remove_overlaps([region("text", (0, 0, width, height))])) == kept
 
 
-def test_of_two_boxes_around_one_heading_the_surer_stays() -> None:
+def test_surer_heading_box_stays() -> None:
     titles = [region("doc_title", (10, 10, 410, 50), 0.6), region("paragraph_title", (10, 10, 408, 50), 0.8)]
     assert labels(*titles) == labels(*reversed(titles)) == ["paragraph_title"]
 
 
-def test_a_paragraph_within_a_paragraph_is_read_once() -> None:
+def test_nested_paragraph_read_once() -> None:
     kept = remove_overlaps([region("text", (20, 20, 100, 60), 0.99), region("text", (0, 0, 300, 90), 0.5)])
     assert [(one.bbox, one.order) for one in kept] == [((0, 0, 300, 90), 1)]
 
 
-def test_what_a_dropped_box_held_beyond_the_other_is_taken_in() -> None:
+def test_dropped_box_rest_is_absorbed() -> None:
     [kept] = remove_overlaps([region("text", (0, 0, 300, 90)), region("text", (100, 60, 200, 100))])
     assert kept.bbox == (0, 0, 300, 100)
 
 
-def test_a_formula_in_a_line_is_read_with_its_paragraph_and_one_alone_by_itself() -> None:
+def test_inline_and_lone_formulas() -> None:
     paragraph = region("text", (0, 0, 300, 90))
     assert labels(region("inline_formula", (280, 10, 315, 30)), paragraph) == ["text"]
     assert labels(region("inline_formula", (290, 10, 325, 30)), paragraph) == ["inline_formula", "text"]
 
 
-def test_of_two_formulas_over_each_other_one_stays() -> None:
+def test_overlapping_formulas_leave_one() -> None:
     formula = (10, 10, 60, 30)
     assert labels(region("inline_formula", formula, 0.5), region("inline_formula", formula, 0.9)) == ["inline_formula"]
 
 
 @pytest.mark.parametrize("picture", ["image", "chart", "seal"])
 @pytest.mark.parametrize("inner", ["text", "inline_formula", "table", "figure_title"])
-def test_what_is_printed_in_a_picture_is_still_read(picture: str, inner: str) -> None:
+def test_text_in_picture_is_read(picture: str, inner: str) -> None:
     assert labels(region(picture, (0, 0, 300, 300)), region(inner, (20, 20, 200, 90))) == [picture, inner]
 
 
-def test_pictures_in_a_table_stay_and_its_text_is_read_with_it() -> None:
+def test_table_keeps_pictures_not_text() -> None:
     table = region("table", (0, 0, 300, 300))
     assert labels(table, region("image", (20, 20, 90, 90)), region("seal", (100, 20, 190, 90))) == [
         *("table", "image", "seal")
@@ -80,14 +80,14 @@ def test_pictures_in_a_table_stay_and_its_text_is_read_with_it() -> None:
     assert labels(table, region("text", (20, 100, 200, 190))) == ["table"]
 
 
-def test_outlines_around_each_other_are_no_overlap() -> None:
+def test_interlocking_outlines_do_not_overlap() -> None:
     corner = ((0, 0), (200, 0), (200, 50), (50, 50), (50, 200), (0, 200))
     inner = (60, 60, 200, 200)
     assert len(remove_overlaps([region("text", (0, 0, 200, 200), polygon=corner), region("text", inner)])) == 2
     assert len(remove_overlaps([region("text", (0, 0, 200, 200)), region("text", inner)])) == 1
 
 
-def test_a_region_is_not_dropped_for_one_that_is_dropped_itself() -> None:
+def test_dropped_region_drops_none() -> None:
     chain = [region("text", (0, top, 100, top + 100 - top // 5)) for top in (0, 20, 40, 60)]
     kept = remove_overlaps(chain)
     assert min(one.bbox[1] for one in kept) == 0
@@ -96,7 +96,7 @@ def test_a_region_is_not_dropped_for_one_that_is_dropped_itself() -> None:
 
 @settings(deadline=None)
 @given(st.lists(st.builds(region, LABEL, BOX, st.sampled_from([0.3, 0.9]), POLYGON), max_size=12))
-def test_nothing_raises_and_whatever_is_left_out_is_shown_by_another(regions: list[Region]) -> None:
+def test_left_out_regions_are_covered(regions: list[Region]) -> None:
     kept = remove_overlaps(regions)
     assert [one.order for one in kept] == list(range(1, len(kept) + 1))
     for one in regions:

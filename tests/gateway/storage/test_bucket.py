@@ -43,7 +43,7 @@ async def test_what_was_put_comes_back(bucket: Bucket) -> None:
     assert await bucket.get("ocr/none.jpg", 100) is None
 
 
-async def test_an_object_that_is_too_large_is_not_read_to_its_end(bucket: Bucket) -> None:
+async def test_oversized_object_stops_early(bucket: Bucket) -> None:
     await bucket.put("large", bytes(3_000_000), "application/octet-stream")
 
     with pytest.raises(ServiceError) as caught:
@@ -52,7 +52,7 @@ async def test_an_object_that_is_too_large_is_not_read_to_its_end(bucket: Bucket
     assert (caught.value.status, caught.value.code) == (413, "s3_too_large")
 
 
-async def test_a_bucket_that_answers_is_ok(bucket: Bucket) -> None:
+async def test_answering_bucket_is_ok(bucket: Bucket) -> None:
     assert bucket.state == "error", "nobody has asked it yet"
 
     await bucket.check()
@@ -94,7 +94,7 @@ async def test_no_bucket_is_no_error() -> None:
     assert (bucket.state, bucket.reason) == ("not_configured", None)
 
 
-async def test_many_at_once_share_one_client(bucket: Bucket) -> None:
+async def test_concurrent_calls_share_client(bucket: Bucket) -> None:
     await asyncio.gather(*(bucket.put(f"many/{at}", b"%d" % at, "text/plain") for at in range(40)))
 
     assert await asyncio.gather(*(read(bucket, f"many/{at}") for at in range(40))) == [b"%d" % at for at in range(40)]

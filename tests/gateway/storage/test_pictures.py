@@ -14,7 +14,7 @@ ID = "0123456789abcdef" * 2
 KEY = "imgs/p1_img_in_image_box_0_0_1_1.jpg"
 
 
-async def test_what_is_saved_is_found_under_its_url(tmp_path: Path) -> None:
+async def test_saved_picture_found_by_url(tmp_path: Path) -> None:
     store = LocalStore(tmp_path)
     urls = await store.save(ID, {KEY: b"jpeg"})
     assert urls == {KEY: f"/files/{ID}/{KEY}"}
@@ -22,25 +22,25 @@ async def test_what_is_saved_is_found_under_its_url(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("document_id", "key"), [("..", KEY), (ID, "../x.jpg"), (ID, "imgs/../../x.jpg"), ("", "")])
-async def test_foreign_names_are_never_looked_up(tmp_path: Path, document_id: str, key: str) -> None:
+async def test_foreign_names_not_looked_up(tmp_path: Path, document_id: str, key: str) -> None:
     (tmp_path / "x.jpg").write_bytes(b"secret")
     assert await LocalStore(tmp_path / "root").load(document_id, key) is None
 
 
-async def test_a_store_that_cannot_write_says_so(tmp_path: Path) -> None:
+async def test_unwritable_store_says_so(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(ServiceError) as caught:
         await LocalStore(tmp_path / "file").save(ID, {KEY: b"jpeg"})
     assert (caught.value.status, caught.value.code) == (503, "storage_unavailable")
 
 
-def test_a_folder_is_made_if_need_be_and_left_empty(tmp_path: Path) -> None:
+def test_missing_folder_is_made(tmp_path: Path) -> None:
     state = check_folder(tmp_path / "a" / "b")
     assert (state.writable, state.reason) == (True, None)
     assert list((tmp_path / "a" / "b").iterdir()) == []
 
 
-def test_a_folder_that_cannot_be_made_has_a_reason(tmp_path: Path) -> None:
+def test_unmakeable_folder_has_reason(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     state = check_folder(tmp_path / "file" / "b")
     assert not state.writable

@@ -42,7 +42,7 @@ def holding(regions: list[Region], block: TruthBlock) -> list[Region]:
 
 
 @pytest.mark.parametrize("name", ["article-en.png", "article-zh.png", "article-ru.png", "form-en.png", "slide-en.png"])
-async def test_every_block_is_in_a_region_and_they_come_in_reading_order(layout: LayoutDetector, name: str) -> None:
+async def test_blocks_found_in_reading_order(layout: LayoutDetector, name: str) -> None:
     regions, blocks = await regions_of(layout, name)
     assert layout.state == "ready"
     assert [region.order for region in regions] == list(range(1, len(regions) + 1))
@@ -52,7 +52,7 @@ async def test_every_block_is_in_a_region_and_they_come_in_reading_order(layout:
     assert first == sorted(first)
 
 
-async def test_labels_tell_title_text_picture_and_table_apart(layout: LayoutDetector) -> None:
+async def test_labels_by_kind(layout: LayoutDetector) -> None:
     article, blocks = await regions_of(layout, "article-en.png")
     title = next(block for block in blocks if block.label == "doc_title")
     assert [region.label for region in holding(article, title)] == ["doc_title"]
@@ -62,12 +62,12 @@ async def test_labels_tell_title_text_picture_and_table_apart(layout: LayoutDete
     assert [region.label for region in holding(table, wanted)] == ["table"]
 
 
-async def test_a_blank_page_has_no_regions(layout: LayoutDetector) -> None:
+async def test_blank_page_without_regions(layout: LayoutDetector) -> None:
     page = PageImage(1, np.full((900, 600, 3), 255, dtype=np.uint8))
     assert await layout.detect(page, LayoutOptions()) == PageLayout([], [])
 
 
-async def test_what_it_heeds_changes_the_regions_and_the_rest_is_named(layout: LayoutDetector) -> None:
+async def test_supported_and_unsupported_options(layout: LayoutDetector) -> None:
     with Image.open(EXAMPLES / "article-en.png") as image:
         page = PageImage(1, np.asarray(image.convert("RGB")))
     usual = (await layout.detect(page, LayoutOptions())).regions

@@ -24,7 +24,7 @@ def cells(top: int) -> list[BBox]:
     return [(x, top + i * 40, x + 90, top + i * 40 + 22) for i in range(5) for x in (100, 350, 600)]
 
 
-def test_lines_that_the_model_missed_become_regions_in_their_place() -> None:
+def test_missed_lines_become_regions() -> None:
     found = Detection("text", 0.9, (80, 100, 900, 330))
     regions = compose([found], lines_of(90, 890, 110, 7) + lines_of(90, 890, 500, 4))
     assert [(region.label, region.order) for region in regions] == [("text", 1), ("text", 2)]
@@ -34,30 +34,30 @@ def test_lines_that_the_model_missed_become_regions_in_their_place() -> None:
     assert missed.bbox[3] >= 612
 
 
-def test_a_picture_full_of_prose_is_text() -> None:
+def test_prose_picture_is_text() -> None:
     regions = compose([Detection("image", 0.77, (50, 80, 950, 700))], lines_of(80, 920, 100, 18))
     assert [region.label for region in regions] == ["text"]
 
 
-def test_a_chart_with_a_few_labels_stays_a_picture() -> None:
+def test_labelled_chart_stays_picture() -> None:
     labels: list[BBox] = [(110, 150 + i * 60, 160, 170 + i * 60) for i in range(7)]
     regions = compose([Detection("image", 0.8, (100, 120, 900, 640))], labels)
     assert [region.label for region in regions] == ["image"]
 
 
-def test_columns_of_prose_are_no_table_whatever_the_model_says() -> None:
+def test_prose_columns_are_no_table() -> None:
     columns = lines_of(60, 330, 100, 20) + lines_of(345, 640, 100, 20) + lines_of(655, 940, 100, 20)
     regions = compose([Detection("table", 0.96, (50, 90, 950, 720))], columns)
     assert [region.label for region in regions] == ["text"] * 3
     assert [region.bbox[0] < 60 + 300 * i for i, region in enumerate(regions)] == [True] * 3
 
 
-def test_a_table_with_cells_stays_a_table_in_one_piece() -> None:
+def test_table_stays_in_one_piece() -> None:
     regions = compose([Detection("table", 0.9, (80, 90, 720, 310))], cells(100))
     assert [region.label for region in regions] == ["table"]
 
 
-def test_labels_that_the_model_cut_off_a_table_belong_to_it() -> None:
+def test_row_labels_join_table() -> None:
     values: list[BBox] = [(x, 100 + i * 40, x + 90, 122 + i * 40) for i in range(5) for x in (450, 650)]
     labels: list[BBox] = [(100, 100 + i * 40, 350, 122 + i * 40) for i in range(5)]
     regions = compose([Detection("table", 0.9, (440, 90, 760, 310))], values + labels)
@@ -65,32 +65,32 @@ def test_labels_that_the_model_cut_off_a_table_belong_to_it() -> None:
     assert regions[0].bbox[0] <= 100
 
 
-def test_prose_beside_a_table_stays_prose() -> None:
+def test_prose_beside_table_stays() -> None:
     values: list[BBox] = [(x, 100 + i * 40, x + 90, 122 + i * 40) for i in range(8) for x in (550, 750)]
     regions = compose([Detection("table", 0.9, (540, 90, 860, 420))], values + lines_of(80, 480, 80, 12))
     assert sorted(region.label for region in regions) == ["table", "text"]
 
 
-def test_a_header_in_the_middle_of_the_page_is_text() -> None:
+def test_header_amid_page_is_text() -> None:
     line: BBox = (100, 600, 500, 630)
     assert [r.label for r in compose([Detection("header", 0.7, (90, 590, 510, 640))], [line])] == ["text"]
     top: BBox = (100, 40, 500, 70)
     assert [r.label for r in compose([Detection("header", 0.7, (90, 30, 510, 80))], [top])] == ["header"]
 
 
-def test_a_header_in_large_print_is_a_heading() -> None:
+def test_large_header_is_heading() -> None:
     banner = Detection("header", 0.8, (50, 20, 900, 110))
     regions = compose([banner], [(60, 30, 880, 100), *lines_of(60, 900, 200, 8)])
     assert [region.label for region in regions] == ["doc_title", "text"]
 
 
-def test_text_over_two_columns_is_split() -> None:
+def test_text_across_columns_splits() -> None:
     both = Detection("text", 0.9, (50, 90, 950, 420))
     regions = compose([both], lines_of(60, 470, 100, 10) + lines_of(530, 940, 100, 10))
     assert [region.bbox[0] < 500 for region in regions] == [True, False]
 
 
-def test_text_that_two_boxes_share_is_read_once() -> None:
+def test_shared_text_read_once() -> None:
     around = lines_of(60, 940, 100, 4) + lines_of(60, 400, 220, 4) + lines_of(60, 940, 340, 4)
     inset = lines_of(460, 940, 222, 3)
     regions = compose([], around + inset)
@@ -99,7 +99,7 @@ def test_text_that_two_boxes_share_is_read_once() -> None:
         assert len(holders) == 1
 
 
-def test_the_largest_heading_is_the_documents_title() -> None:
+def test_largest_heading_is_title() -> None:
     detections = [
         Detection("paragraph_title", 0.9, (90, 90, 800, 150)),
         Detection("paragraph_title", 0.9, (90, 200, 500, 230)),
@@ -119,7 +119,7 @@ detections = st.builds(
 
 
 @given(st.lists(detections, max_size=8), st.lists(boxes, max_size=25))
-def test_every_line_lies_in_a_region_and_every_region_on_the_page(found: list[Detection], lines: list[BBox]) -> None:
+def test_every_line_in_a_region(found: list[Detection], lines: list[BBox]) -> None:
     regions = compose(found, lines)
     assert [region.order for region in regions] == list(range(1, len(regions) + 1))
     for x1, y1, x2, y2 in lines:

@@ -87,7 +87,7 @@ async def test_the_worker_lays_pages_out(folder: Path) -> None:
     assert not is_alive(workers(folder)[0])
 
 
-async def test_pages_that_wait_go_together_by_their_options(folder: Path) -> None:
+async def test_pages_batched_by_options(folder: Path) -> None:
     async with started(folder) as layout:
         thresholds = [0.5, 0.25, 0.5, 0.25, 0.5]
         asked = [detect(layout, options=LayoutOptions(threshold=one)) for one in thresholds]
@@ -98,14 +98,14 @@ async def test_pages_that_wait_go_together_by_their_options(folder: Path) -> Non
     assert max(batches) > 1
 
 
-async def test_a_worker_that_is_killed_in_a_page_is_replaced_and_the_page_is_asked_again(folder: Path) -> None:
+async def test_killed_worker_page_asked_again(folder: Path) -> None:
     async with started(folder) as layout:
         page = await detect(layout, stub.CRASH_ONCE)
         assert (len(page.regions), page.warning, layout.warning) == (1, None, None)
         assert len(workers(folder)) == 2
 
 
-async def test_a_page_that_kills_every_worker_is_laid_out_by_the_bundled_model_and_says_so(folder: Path) -> None:
+async def test_lethal_page_falls_back(folder: Path) -> None:
     async with started(folder) as layout:
         bad, *good = await asyncio.gather(detect(layout, stub.CRASH), *(detect(layout) for _ in range(3)))
         assert "ended by signal 9" in (bad.warning or "")
@@ -115,28 +115,28 @@ async def test_a_page_that_kills_every_worker_is_laid_out_by_the_bundled_model_a
         assert layout.engine == "paddleocr"
 
 
-async def test_a_page_that_takes_too_long_is_laid_out_by_the_bundled_model(folder: Path) -> None:
+async def test_slow_page_falls_back(folder: Path) -> None:
     async with started(folder, layout_timeout_s=0.5) as layout:
         page = await detect(layout, stub.HANG)
         assert "longer than 0.5 s" in (page.warning or "")
         await until(lambda: len(workers(folder)) == 2)
 
 
-async def test_a_page_that_paddleocr_fails_on_is_laid_out_by_the_bundled_model(folder: Path) -> None:
+async def test_failing_page_falls_back(folder: Path) -> None:
     async with started(folder) as layout:
         page = await detect(layout, stub.FAIL)
         assert "the page says no" in (page.warning or "")
         assert len(workers(folder)) == 1
 
 
-async def test_a_worker_that_dies_idle_comes_back(folder: Path) -> None:
+async def test_idle_worker_restarts(folder: Path) -> None:
     async with started(folder) as layout:
         os.kill(workers(folder)[0], signal.SIGKILL)
         await until(lambda: len(workers(folder)) == 2)
         assert (await detect(layout)).warning is None
 
 
-async def test_a_worker_that_can_not_come_back_is_told_until_it_does(folder: Path) -> None:
+async def test_failed_restart_is_reported(folder: Path) -> None:
     async with started(folder) as layout:
         (folder / "refuse").touch()
         os.kill(workers(folder)[0], signal.SIGKILL)
@@ -157,9 +157,7 @@ async def test_a_worker_that_can_not_come_back_is_told_until_it_does(folder: Pat
         ("broken", "ended with code 3"),
     ],
 )
-async def test_without_its_environment_the_bundled_model_serves_and_says_so(
-    folder: Path, python: str, sentence: str
-) -> None:
+async def test_missing_environment_falls_back(folder: Path, python: str, sentence: str) -> None:
     (folder / "refuse").touch()
     program(folder / "broken", "exit 3")
     (folder / "refusing").symlink_to(folder / "python")
@@ -170,13 +168,13 @@ async def test_without_its_environment_the_bundled_model_serves_and_says_so(
         assert (await detect(layout)).regions == []
 
 
-async def test_without_a_model_the_bundled_one_serves_and_says_what_names_one(folder: Path) -> None:
+async def test_missing_model_falls_back(folder: Path) -> None:
     async with started(folder, layout_model_dir=None) as layout:
         assert layout.name == BUNDLED
         assert "LAYOUT_MODEL_DIR" in (layout.reason or "")
 
 
-async def test_a_gateway_that_is_killed_leaves_no_worker(folder: Path) -> None:
+async def test_killed_gateway_leaves_no_worker(folder: Path) -> None:
     code = (
         "import asyncio, sys\n"
         "from gateway.layout.factory import create_layout\n"

@@ -216,7 +216,7 @@ def test_scores_are_the_same(both: list[tuple[list[Region], list[Region]]]) -> N
             assert scores.get((one.label, one.bbox), one.score) == pytest.approx(one.score, abs=1e-4)
 
 
-async def test_a_worker_that_is_killed_in_the_middle_of_a_batch_loses_no_page(model: Path) -> None:
+async def test_killed_batch_loses_no_page(model: Path) -> None:
     layout = create(model, "paddleocr")
     await layout.start()
     (worker,) = _workers()
@@ -236,7 +236,7 @@ def _workers() -> list[psutil.Process]:
     return [child for child in psutil.Process().children() if str(PROGRAM) in child.cmdline()]
 
 
-def test_the_environment_has_one_opencv_which_is_headless() -> None:
+def test_one_headless_opencv() -> None:
     question = (
         "import importlib.metadata as m; print(*{d.name for d in m.distributions() if d.name.startswith('opencv')}); "
         "import cv2; print(*[line for line in cv2.getBuildInformation().splitlines() if 'GUI:' in line])"

@@ -49,7 +49,7 @@ async def submit(queue: BatchQueue[int, int], model: Model, *items: int) -> list
     return tasks
 
 
-async def test_what_waits_goes_together_and_nothing_waits_for_more(queue: BatchQueue[int, int], model: Model) -> None:
+async def test_waiting_items_share_batch(queue: BatchQueue[int, int], model: Model) -> None:
     tasks = await submit(queue, model, 1, 2, 3, 4, 5)
     model.may_go_on.set()
     assert await asyncio.gather(*tasks) == [2, 4, 6, 8, 10]
@@ -57,7 +57,7 @@ async def test_what_waits_goes_together_and_nothing_waits_for_more(queue: BatchQ
     assert await queue.submit(6) == 12
 
 
-async def test_who_left_is_not_in_the_batch(queue: BatchQueue[int, int], model: Model) -> None:
+async def test_cancelled_item_leaves_batch(queue: BatchQueue[int, int], model: Model) -> None:
     tasks = await submit(queue, model, 1, 2, 3)
     tasks[1].cancel()
     await asyncio.sleep(0)
@@ -76,7 +76,7 @@ async def test_one_that_fails_fails_alone(queue: BatchQueue[int, int], model: Mo
     assert isinstance(answers[2], ValueError)
 
 
-async def test_who_waits_when_the_model_is_closed_is_let_go(model: Model) -> None:
+async def test_close_releases_waiting(model: Model) -> None:
     thread = ThreadPoolExecutor(1)
     closed: BatchQueue[int, int] = BatchQueue(model, thread, max_items=1)
     tasks = await submit(closed, model, 1, 2, 3)

@@ -34,7 +34,7 @@ async def regions_of(layout: LayoutDetector) -> Sequence[Region]:
     return (await layout.detect(PageImage(1, blank(700, 900)), LayoutOptions())).regions
 
 
-async def test_v3_gives_regions_in_its_own_order(tmp_path: Path) -> None:
+async def test_v3_order_is_kept(tmp_path: Path) -> None:
     (tmp_path / "inference.onnx").write_bytes(layout_model(V3, np.ones((2, 200, 200), dtype=np.int32)))
     layout = await started(tmp_path)
     regions = await regions_of(layout)
@@ -46,7 +46,7 @@ async def test_v3_gives_regions_in_its_own_order(tmp_path: Path) -> None:
     await layout.close()
 
 
-async def test_v2_has_a_threshold_for_each_label(tmp_path: Path) -> None:
+async def test_v2_thresholds_per_label(tmp_path: Path) -> None:
     (tmp_path / "inference.onnx").write_bytes(layout_model(V2))
     layout = await started(tmp_path, "PP-DocLayoutV2")
     assert [region.label for region in await regions_of(layout)] == ["text"]
@@ -54,7 +54,7 @@ async def test_v2_has_a_threshold_for_each_label(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("case", ["empty folder", "broken file", "another model", "another's folder", "no such device"])
-async def test_the_bundled_model_serves_where_it_can_not_be_had(tmp_path: Path, case: str) -> None:
+async def test_bundled_serves_without_model(tmp_path: Path, case: str) -> None:
     models = {
         "broken file": b"x",
         "another model": layout_model(V3, inputs={"x": [1]}),
@@ -73,7 +73,7 @@ async def test_the_bundled_model_serves_where_it_can_not_be_had(tmp_path: Path, 
     await layout.close()
 
 
-async def test_pages_of_one_batch_get_their_own_regions(tmp_path: Path) -> None:
+async def test_batched_pages_keep_regions(tmp_path: Path) -> None:
     (tmp_path / "inference.onnx").write_bytes(sized_model())
     layout = await started(tmp_path, layout_batch=8)
     assert layout.warning is None
@@ -84,9 +84,7 @@ async def test_pages_of_one_batch_get_their_own_regions(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("listed", "label"), [("text", "text"), ("vertical_text", "vertical_text"), ("x", "text")])
-async def test_labels_are_those_of_the_description_where_they_are_known(
-    tmp_path: Path, listed: str, label: str
-) -> None:
+async def test_labels_follow_model_config(tmp_path: Path, listed: str, label: str) -> None:
     (tmp_path / "inference.onnx").write_bytes(layout_model(V3[:1]))
     labels = [listed if at == TEXT else name for at, name in enumerate(LABELS)]
     (tmp_path / "inference.yml").write_text(f"Global: {{model_name: PP-DocLayoutV2}}\nlabel_list: {labels}")
@@ -97,7 +95,7 @@ async def test_labels_are_those_of_the_description_where_they_are_known(
 
 
 @pytest.mark.parametrize("content", ["label_list: [text, table]", "[", "- text", "Global: text"])
-async def test_a_description_of_another_model_is_refused(tmp_path: Path, content: str) -> None:
+async def test_foreign_model_config_is_refused(tmp_path: Path, content: str) -> None:
     (tmp_path / "inference.onnx").write_bytes(layout_model(V3))
     (tmp_path / "inference.yml").write_text(content)
     layout = await started(tmp_path)

@@ -18,7 +18,7 @@ def contour(mask: NDArray[np.uint8]) -> NDArray[np.int32]:
     return np.asarray(cv2.approxPolyDP(largest, 4, True), dtype=np.int32).reshape(-1, 2)
 
 
-def test_a_notch_in_the_edge_is_filled() -> None:
+def test_edge_notch_is_filled() -> None:
     mask = np.zeros((200, 400), dtype=np.uint8)
     mask[20:180, 20:380] = 1
     cv2.fillPoly(mask, [np.array([[200, 60], [190, 0], [210, 0]])], 0)
@@ -28,7 +28,7 @@ def test_a_notch_in_the_edge_is_filled() -> None:
     assert not any(abs(x - 200) < 15 and 30 < y < 100 for x, y in left.tolist())
 
 
-def test_a_wide_step_of_a_paragraph_stays() -> None:
+def test_wide_step_stays() -> None:
     mask = np.zeros((200, 400), dtype=np.uint8)
     mask[20:180, 20:380] = 1
     mask[100:, 200:] = 0
@@ -39,7 +39,7 @@ def test_a_wide_step_of_a_paragraph_stays() -> None:
 
 @settings(deadline=None)
 @given(arrays.arrays(np.int32, st.tuples(st.integers(0, 12), st.just(2)), elements=st.integers(-5, 50)))
-def test_whatever_the_corners_are_those_that_stay_are_of_them_and_in_order(corners: NDArray[np.int32]) -> None:
+def test_remaining_corners_keep_order(corners: NDArray[np.int32]) -> None:
     left = simplify_polygon(corners, 40).tolist()
     rest = iter(corners.tolist())
     assert all(corner in rest for corner in left)

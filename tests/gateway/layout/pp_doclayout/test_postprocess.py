@@ -31,39 +31,39 @@ def labels(*rows: tuple[str, float, BBox], options: LayoutOptions = AS_USUAL) ->
     return [region.label for region in found(*rows, options=options)]
 
 
-def test_two_sorts_of_heading_around_one_line_are_one_and_it_is_not_lost() -> None:
+def test_double_heading_kept_once() -> None:
     one, other = (50, 50, 450, 90), (50, 50, 448, 90)
     assert labels(("doc_title", 0.6, one), ("paragraph_title", 0.9, other)) == ["paragraph_title"]
     assert labels(("paragraph_title", 0.5, one), ("doc_title", 0.9, other)) == ["doc_title"]
 
 
-def test_boxes_of_one_label_over_each_other_are_one() -> None:
+def test_same_label_duplicates_merge() -> None:
     assert labels(("image", 0.6, (0, 0, 100, 100)), ("image", 0.9, (5, 5, 105, 105))) == ["image"]
 
 
-def test_what_lies_in_a_chart_belongs_to_it_and_what_lies_in_an_image_does_not() -> None:
+def test_chart_owns_content_image_not() -> None:
     inner = ("figure_title", 0.9, (20, 20, 100, 40))
     assert labels(("chart", 0.8, (0, 0, 300, 300)), inner) == ["chart"]
     assert labels(("image", 0.8, (0, 0, 300, 300)), inner) == ["image", "figure_title"]
 
 
-def test_a_picture_of_the_whole_page_gives_way_to_what_is_on_it_unless_it_is_all_there_is() -> None:
+def test_page_picture_yields_to_content() -> None:
     page = ("image", 0.9, (0, 0, WIDTH, HEIGHT))
     assert labels(page, ("text", 0.9, (20, 20, 500, 90))) == ["text"]
     assert labels(page) == ["image"]
 
 
-def test_what_is_unsure_or_off_the_page_is_dropped() -> None:
+def test_unsure_or_outside_is_dropped() -> None:
     assert labels(("text", 0.29, (0, 0, 90, 90)), ("text", 0.9, (700, 0, 790, 90))) == []
     assert [region.bbox for region in found(("text", 0.9, (-5, -5, 90, 900)))] == [(0, 0, 90, HEIGHT)]
 
 
-def test_a_mask_that_fills_its_box_needs_no_outline() -> None:
+def test_full_mask_needs_no_outline() -> None:
     [region] = found(("text", 0.9, (0, 0, 300, 400)), masks=np.ones((1, 200, 200), dtype=np.int32))
     assert region.polygon is None
 
 
-def test_a_tilted_mask_has_a_tilted_outline() -> None:
+def test_tilted_mask_tilted_outline() -> None:
     place = np.arange(200)
     masks = (np.abs(place[:, None] * 4 - place[None, :] * 3) < 40).astype(np.int32)[None]
     [region] = found(("text", 0.9, (0, 0, 600, 800)), masks=masks)
@@ -72,14 +72,14 @@ def test_a_tilted_mask_has_a_tilted_outline() -> None:
 
 
 @pytest.mark.parametrize("label", LABELS)
-def test_each_class_has_its_label_and_a_region_unless_others_show_its_content(label: str) -> None:
+def test_each_class_has_its_label(label: str) -> None:
     boxes = np.array([[LABELS.index(label), 0.9, 50, 60, 400, 300, 1]], dtype=np.float32)
     layout = build_page_layout(boxes, None, (WIDTH, HEIGHT), AS_USUAL)
     assert [region.label for region in layout.detections] == [label]
     assert len(layout.regions) == (0 if label == "reference" else 1)
 
 
-def test_what_shows_the_same_twice_is_seen_but_read_once() -> None:
+def test_duplicate_seen_but_read_once() -> None:
     boxes = [[LABELS.index("text"), 0.9, 50, 60, 400, 300, 0], [LABELS.index("content"), 0.8, 50, 60, 400, 250, 1]]
     layout = build_page_layout(np.array(boxes, dtype=np.float32), None, (WIDTH, HEIGHT), AS_USUAL)
     assert [region.label for region in layout.detections] == ["text", "content"]
@@ -99,11 +99,11 @@ SURE, UNSURE = ("text", 0.6, (0, 0, 90, 90)), ("table", 0.2, (0, 200, 90, 290))
         ({"image": 0.9}, ["text"]),
     ],
 )
-def test_thresholds_are_for_all_labels_or_for_each(threshold: float | dict[str, float] | None, left: list[str]) -> None:
+def test_thresholds_global_or_per_label(threshold: float | dict[str, float] | None, left: list[str]) -> None:
     assert labels(SURE, UNSURE, options=LayoutOptions(threshold=threshold)) == left
 
 
-def test_boxes_that_are_nearly_equal_stay_where_that_is_wished() -> None:
+def test_nms_can_be_off() -> None:
     twins = ("image", 0.6, (0, 0, 100, 100)), ("image", 0.9, (2, 2, 102, 102))
     assert len(labels(*twins, options=LayoutOptions(nms=False))) == 2
 
@@ -122,7 +122,7 @@ OUTER, INNER = ("figure_title", 0.5, (0, 0, 300, 300)), ("text", 0.9, (20, 20, 2
         ({"text": "small"}, ["text"]),
     ],
 )
-def test_of_a_box_within_another_the_wished_one_stays(merge: MergeMode | dict[str, MergeMode], left: list[str]) -> None:
+def test_merge_mode_picks_box(merge: MergeMode | dict[str, MergeMode], left: list[str]) -> None:
     assert labels(OUTER, INNER, options=LayoutOptions(merge=merge)) == left
 
 
@@ -140,13 +140,11 @@ PAIR = ("doc_title", 0.6, (50, 50, 450, 90)), ("paragraph_title", 0.9, (50, 50, 
         ("small", ["doc_title", "paragraph_title"]),
     ],
 )
-def test_of_two_that_hold_each_other_one_is_left_at_least(
-    merge: MergeMode | dict[str, MergeMode], left: list[str]
-) -> None:
+def test_mutual_boxes_leave_one(merge: MergeMode | dict[str, MergeMode], left: list[str]) -> None:
     assert labels(*PAIR, options=LayoutOptions(merge=merge)) == left
 
 
-def test_boxes_are_stretched_around_their_middle_and_stay_on_the_page() -> None:
+def test_unclip_stays_on_page() -> None:
     boxes = ("text", 0.9, (100, 100, 200, 200)), ("table", 0.9, (400, 400, 600, 600))
     wider = found(*boxes, options=LayoutOptions(stretch=(2, 1)))
     assert [region.bbox for region in wider] == [(50, 100, 250, 200), (300, 400, 600, 600)]
@@ -164,7 +162,7 @@ def test_outlines_have_the_wished_shape(shape: ShapeMode, corners: int) -> None:
     assert len(region.polygon or ()) == corners
 
 
-def test_300_boxes_that_are_broken_in_every_way_do_not_raise() -> None:
+def test_broken_boxes_do_not_raise() -> None:
     broken = [float("nan"), float("inf"), -float("inf"), 1e30, -1.0, 0.0]
     rows = [[at % 27 - 1, 0.9, *np.roll([*broken, 300.0, 500.0], at)[:4], at] for at in range(300)]
     layout = build_page_layout(np.array(rows, dtype=np.float32), None, (WIDTH, HEIGHT), AS_USUAL)
@@ -174,7 +172,7 @@ def test_300_boxes_that_are_broken_in_every_way_do_not_raise() -> None:
 @pytest.mark.parametrize("columns", [7, 8])
 @settings(deadline=None)
 @given(data=st.data())
-def test_nothing_raises_and_all_is_on_the_page(columns: int, data: st.DataObject) -> None:
+def test_any_boxes_stay_on_page(columns: int, data: st.DataObject) -> None:
     values = st.floats(-100, 1000, width=32) | st.just(float("nan")) | st.floats(0, 24, width=32)
     rows = data.draw(arrays.arrays(np.float32, st.tuples(st.integers(0, 8), st.just(columns)), elements=values))
     masks = data.draw(st.sampled_from([None, np.ones((len(rows), 200, 200)), np.eye(200)[None].repeat(len(rows), 0)]))
