@@ -32,7 +32,7 @@ run: env ## start the service in the foreground; Ctrl-C stops it
 	@exec $(PY_RUN) -m supervision.launch --console
 
 test: lint env-vllm env-layout ## linters, types and all tests
-	$(PY_TEST) -m pytest
+	$(PY_TEST) -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 test-clients: env-test ## test with the clients of PaddleX serving, each in its own environment
 	@sh scripts/venv.sh -s "500 MB" .venv-clients-mcp /dev/null tests/clients/mcp.txt

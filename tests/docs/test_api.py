@@ -14,7 +14,7 @@ from gateway.model import Block, DocumentInfo, DocumentResult, PageResult, Timin
 
 ROOT = Path(__file__).resolve().parents[2]
 API = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
-RAISING = {"ServiceError", "PageFailure", "_report"}
+RAISING = {"ServiceError", "PageFailure", "_failure"}
 
 
 def codes_in(source: str) -> Iterator[str]:

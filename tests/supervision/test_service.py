@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 from tests.supervision.support import ROOT, family, free_port, is_running, launched, wait_until
+from tests.support.missing import needs_russian
 from tests.support.waiting import WAIT_S
 
 pytestmark = pytest.mark.service
@@ -88,6 +89,7 @@ def test_an_example_is_read_in_order(service: Service) -> None:
     assert_article(service.read(ARTICLE, format="markdown"))
 
 
+@needs_russian
 def test_pages_of_a_scanned_pdf_are_streamed(service: Service) -> None:
     answer = service.read(REPORT, stream="true", images="none")
     assert answer.headers["content-type"].startswith("text/event-stream")

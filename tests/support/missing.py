@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import NoReturn
 
 import pytest
+
+from vlm_backend.embedded.languages import TESSDATA_FOLDERS
 
 
 def is_required(variable: str = "REQUIRE_ALL") -> bool:
@@ -15,6 +18,12 @@ def is_required(variable: str = "REQUIRE_ALL") -> bool:
 def skip_mark(is_missing: bool, what: str) -> pytest.MarkDecorator:
     """For parameters of a test, which take no fixture. With REQUIRE_ALL=1 the test runs, and fails by itself."""
     return pytest.mark.skipif(is_missing and not is_required(), reason=what)
+
+
+needs_russian = skip_mark(
+    not any((Path(folder) / "rus.traineddata").is_file() for folder in TESSDATA_FOLDERS),
+    "no Tesseract data for Russian (Debian: tesseract-ocr-rus)",
+)
 
 
 def skip_without(what: str, variable: str = "REQUIRE_ALL") -> NoReturn:

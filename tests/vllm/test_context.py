@@ -83,7 +83,7 @@ def tier(model: Path, folder: Path, arguments: str = "") -> tuple[subprocess.Com
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ("--nonsense 3", "unrecognized arguments: --nonsense 3"),
+        ("--nonsense", "unrecognized arguments: --nonsense"),
         (
             """--hf-overrides '{"text_config": {"max_position_embeddings": 8192}}'""",
             "User-specified max_model_len (16384) is greater than the derived max_model_len",

@@ -77,10 +77,16 @@ def test_without_an_engine_documents_are_refused_and_health_says_why(tmp_path: P
         assert down.client.get("/livez").status_code == 200
 
 
-def test_past_the_deadline_the_work_is_dropped(tmp_path: Path, png: bytes, tiff: bytes) -> None:
-    with gateway(tmp_path, request_timeout_s=10) as served:
+def test_past_the_deadline_the_work_is_dropped(tmp_path: Path, png: bytes) -> None:
+    with gateway(tmp_path, request_timeout_s=3) as served:
         served.engine.answer = lambda _request: Reply(hang=True)
         assert_problem(served.read(png), 504, "deadline_exceeded")
+        wait_until(lambda: served.engine.running == 0, "an idle engine")
+
+
+def test_past_the_deadline_a_stream_ends_with_an_error(tmp_path: Path, tiff: bytes) -> None:
+    with gateway(tmp_path, request_timeout_s=30) as served:
+        served.engine.answer = lambda _request: Reply(hang=True)
         served.engine.script.extend([Reply("a"), Reply("b")])
         events = events_of(served.read(tiff, stream="true").text)
         assert [name for name, _ in events] == ["meta", "page", "error"]

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.supervision.support import ROOT
+from tests.support.missing import needs_russian
 from tests.tools.verify_image.support import BRIEF, ProcessEngine, image
 from tools.verify_image.__main__ import verify_scenario
 from tools.verify_image.checks import CHECKS, Finding
@@ -93,6 +94,7 @@ def test_missing_engine_has_to_say_why(tmp_path: Path, flaw: str, mark: str, sai
     assert said in finding.text
 
 
+@needs_russian
 @pytest.mark.service
 @pytest.mark.timeout(600)
 def test_the_service_itself_passes(tmp_path: Path) -> None:

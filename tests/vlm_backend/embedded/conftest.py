@@ -14,20 +14,13 @@ from openai import OpenAI
 from PIL import Image
 
 from tests.support.asgi import serving
-from tests.support.missing import skip_mark
 from tests.support.stub_engine import free_port
 from tests.support.waiting import wait_until
 from textlines.detection import Pixels
-from vlm_backend.embedded.languages import TESSDATA_FOLDERS
 from vlm_backend.embedded.server import create_app
 from vlm_backend.settings import Settings
 
 EXAMPLES = Path(__file__).resolve().parents[3] / "examples"
-
-needs_russian = skip_mark(
-    not any((Path(folder) / "rus.traineddata").is_file() for folder in TESSDATA_FOLDERS),
-    "no Tesseract data for Russian (Debian: tesseract-ocr-rus)",
-)
 
 
 def pixels(name: str, box: tuple[int, int, int, int] | None = None) -> Pixels:

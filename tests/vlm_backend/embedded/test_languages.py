@@ -13,7 +13,8 @@ import pytest
 import rapidocr
 from rapidocr.inference_engine.base import InferSession
 
-from tests.vlm_backend.embedded.conftest import needs_russian, pixels
+from tests.support.missing import needs_russian
+from tests.vlm_backend.embedded.conftest import pixels
 from textlines.detection import LineDetector
 from vlm_backend.embedded import languages
 from vlm_backend.embedded.languages import load_recognizers

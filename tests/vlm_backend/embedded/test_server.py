@@ -17,10 +17,11 @@ from rapidfuzz import fuzz
 
 from tests.support.asgi import serving
 from tests.support.examples import TruthBlock, load_truth
+from tests.support.missing import needs_russian
 from tests.support.server import leave_when
 from tests.support.stub_engine import free_port
 from tests.support.waiting import WAIT_S, wait_until
-from tests.vlm_backend.embedded.conftest import data_url, needs_russian, pixels
+from tests.vlm_backend.embedded.conftest import data_url, pixels
 from textlines.detection import Pixels
 from vlm_backend.embedded.server import create_app
 from vlm_backend.settings import Settings

@@ -9,7 +9,8 @@ from openai import OpenAI
 
 from gateway.assembly.tables.otsl import otsl_to_html
 from tests.support.examples import TableCell, TruthBlock, load_truth
-from tests.vlm_backend.embedded.conftest import needs_russian, pixels
+from tests.support.missing import needs_russian
+from tests.vlm_backend.embedded.conftest import pixels
 from tests.vlm_backend.embedded.test_server import ask, text_of
 from vlm_backend.embedded.reader import ReadLine
 from vlm_backend.embedded.recognizers import LineText
