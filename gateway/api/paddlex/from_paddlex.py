@@ -17,7 +17,7 @@ from gateway.model import BBox, Block, OcrOptions, PageResult
 _LABELS = {theirs: ours for ours, theirs in WHOLE_PAGE_LABELS.items()}
 _DEFAULTS = OcrOptions()
 _HEADING = re.compile(r"^#+\s+")
-_CENTRED = re.compile(r'<div style="text-align: center;">((?:[^<]++|<(?!/?div\b))*+)</div>')
+_CENTRED = re.compile(r'<div style="text-align: center;">([^<]*(?:<(?!/?div\b)[^<]*)*)</div>')
 _PICTURE = re.compile(r"<img\b[^<>]*>")
 _TABLE_START = re.compile(r"\s*<table\b[^<>]*>", re.IGNORECASE)
 _KEY = re.compile(r"[\w./-]+\.jpg")

@@ -25,8 +25,8 @@ _TABLE_TAG = re.compile(r"<(?:table|tr|td|th)(?:\s[^<>]*)?>", re.IGNORECASE)
 _SPAN = re.compile(r"""\b(row|col)span\s*=\s*["']?(\d{1,3})""", re.IGNORECASE)
 _OWN_TABLE = re.compile(
     r"""<table>(?:<tr>(?:<td(?:\ rowspan="\d{1,3}")?(?:\ colspan="\d{1,3}")?>
-    (?:[^<]++|<br>|<img\ src="[\w./-]+"\ alt="Image"\ />)*+
-    </td>)++</tr>)++</table>""",
+    [^<]*(?:(?:<br>|<img\ src="[\w./-]+"\ alt="Image"\ />)[^<]*)*
+    </td>)+</tr>)+</table>""",
     re.VERBOSE,
 )
 _IMAGE_TAG = re.compile(r"""<img\b(?=[^<>]*+>)[^<>]*?\bsrc\s*=\s*["']([\w./-]+)["'][^<>]*>""", re.IGNORECASE)
