@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from gateway.recognition.tier import read_tier
+from gateway.engine.process_status import read_tier
 from gateway.settings import Settings as GatewaySettings
 from supervision.launch import forget_last_run
 from supervision.state import Supervision, supervision_file
