@@ -9,7 +9,8 @@ from itertools import groupby
 from statistics import median
 
 from benchmarks.report import table, write_report
-from gateway.recognition.runaway import DOUBTFUL, DOUBTFUL_AGAIN, Loop, LoopWatch, room_of
+from gateway.imaging.capacity import room_of
+from gateway.recognition.repetition import DOUBTFUL, DOUBTFUL_AGAIN, Loop, LoopWatch
 from tests.support.repetition_corpus import MAX_TOKENS, Reading, honest, runaways, tokens
 
 PIECE = 100

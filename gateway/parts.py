@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from gateway.engine.chat_proxy import ChatCaller
+from gateway.engine.client import EngineClient
+from gateway.engine.concurrency import Flow, bounds_for
+from gateway.engine.monitor import EngineMonitor
+from gateway.imaging.orientation import Orientation, angle_of
 from gateway.intake.render.pool import RenderPool
 from gateway.layout.base import LayoutDetector
 from gateway.layout.factory import create_layout
-from gateway.orientation import Orientation, angle_of
-from gateway.pixels import PixelStage
-from gateway.recognition import create_recognition
-from gateway.recognition.admission import RegionQueue
-from gateway.recognition.chat import ChatCaller
-from gateway.recognition.engine import EngineMonitor
-from gateway.recognition.vlm import RegionReader
+from gateway.recognition.reader import RegionReader
+from gateway.scheduling.call_queue import RegionQueue
+from gateway.scheduling.render_slots import PixelStage
 from gateway.settings import Settings
 
 
@@ -33,7 +34,23 @@ class Parts:
 
 
 def create_parts(settings: Settings) -> Parts:
-    """The parts that the settings ask for, not yet started."""
-    made = create_recognition(settings)
-    pool, layout = RenderPool(settings), create_layout(settings)
-    return Parts(settings, pool, layout, PixelStage(settings), made.queue, made.engine, made.reader, made.chat)
+    """The parts that the settings ask for, not yet started.
+
+    The queue takes more calls at once as soon as the engine says what it is.
+    """
+    client = EngineClient(settings)
+    queue = RegionQueue(settings, bounds_for(settings, None, None).start)
+    flow = Flow(settings, client, queue)
+    engine = EngineMonitor(
+        settings, client, is_busy=lambda: queue.running > 0, on_ready=flow.begin, while_ready=flow.adapt
+    )
+    return Parts(
+        settings=settings,
+        pool=RenderPool(settings),
+        layout=create_layout(settings),
+        pixels=PixelStage(settings),
+        queue=queue,
+        engine=engine,
+        reader=RegionReader(settings, client, engine),
+        chat=ChatCaller(client, engine),
+    )

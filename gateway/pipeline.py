@@ -20,17 +20,17 @@ import structlog
 
 from gateway.assembly.page import image_key
 from gateway.errors import ServiceError
+from gateway.imaging.block_merging import grouped
+from gateway.imaging.crops import cut_picture
+from gateway.imaging.orientation import upright
+from gateway.imaging.table_images import with_tags
 from gateway.labels import is_picture
 from gateway.model import Document, OcrOptions, PageFailure, PageImage, PageLayout
-from gateway.orientation import upright
-from gateway.page import CutPage, PageView, ReadPage, failed_page, finished_page, ms_since
 from gateway.parts import Parts
-from gateway.pixels import PixelPlace
-from gateway.recognition.calls import RegionCalls
-from gateway.recognition.crops import cut_picture
-from gateway.recognition.fairness import INTERACTIVE, Caller, Urgency
-from gateway.recognition.figures import with_tags
-from gateway.recognition.groups import grouped
+from gateway.recognition.dispatch import RegionCalls
+from gateway.recognized_page import CutPage, PageView, ReadPage, failed_page, finished_page, ms_since
+from gateway.scheduling.fair_semaphore import INTERACTIVE, Caller, Urgency
+from gateway.scheduling.render_slots import PixelPlace
 from gateway.tasks import whole_page_region
 
 log = structlog.get_logger(__name__)

@@ -22,9 +22,9 @@ from gateway.errors import ServiceError
 from gateway.intake.document import open_document
 from gateway.intake.spool import SpooledFile
 from gateway.model import Document, DocumentResult, DocumentStatus, OcrOptions, Timings, Usage
-from gateway.page import PageView, ReadPage
 from gateway.pipeline import read_pages
-from gateway.recognition.fairness import INTERACTIVE, Urgency
+from gateway.recognized_page import PageView, ReadPage
+from gateway.scheduling.fair_semaphore import INTERACTIVE, Urgency
 from gateway.service import Service
 from gateway.storage.bucket import S3Source, load_source
 from gateway.tasks import page_dpi

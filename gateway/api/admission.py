@@ -13,7 +13,7 @@ from starlette.types import Receive
 
 from gateway.api.problems import shutting_down
 from gateway.errors import ServiceError
-from gateway.recognition.fairness import INTERACTIVE, URGENCIES, Urgency
+from gateway.scheduling.fair_semaphore import INTERACTIVE, URGENCIES, Urgency
 from gateway.service import Service
 
 T = TypeVar("T")

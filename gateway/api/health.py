@@ -15,8 +15,8 @@ from starlette.responses import JSONResponse, Response
 from gateway.api.auth import KeyRequired
 from gateway.api.deps import ServiceDep
 from gateway.api.problems import request_id
+from gateway.engine.monitor import EngineMonitor
 from gateway.layout.base import LayoutDetector
-from gateway.recognition.engine import EngineMonitor
 from gateway.storage.bucket import BucketState
 
 router = APIRouter(tags=["health"])

@@ -8,7 +8,7 @@ from dataclasses import replace
 from gateway.assembly.text.formulas import convert_delimiters, extract_latex, strip_delimiters
 from gateway.labels import CAPTION_LABELS, is_formula
 from gateway.model import Reading, Region
-from gateway.repetition import is_suspicious, remove_loop
+from gateway.recognition.repetition import is_suspicious, remove_loop
 
 _LINE_END = re.compile(r"\r\n?|[\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x9f\ufdd0-\ufdef\ufffe\uffff]")

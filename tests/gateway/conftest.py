@@ -7,6 +7,13 @@ import pytest
 from PIL import Image
 
 from tests.support.s3_server import S3Server, s3_server
+from tests.support.stub_engine import StubEngine
+
+
+@pytest.fixture
+def stub() -> Iterator[StubEngine]:
+    with StubEngine() as engine:
+        yield engine
 
 
 @pytest.fixture(scope="session")

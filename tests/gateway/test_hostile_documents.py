@@ -8,11 +8,11 @@ from dataclasses import replace
 
 import pytest
 
+from gateway.imaging.crops import Crop
 from gateway.model import OcrOptions, Reading, Region
-from gateway.page import ReadPage
 from gateway.pipeline import read_pages
-from gateway.recognition.crops import Crop
-from gateway.recognition.vlm import RegionReader
+from gateway.recognition.reader import RegionReader
+from gateway.recognized_page import ReadPage
 from gateway.tasks import RegionTask
 from tests.support.fakes import FakeDocument
 from tests.support.parts import parts_for

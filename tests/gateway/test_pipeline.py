@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import aclosing
 from dataclasses import replace
 from io import BytesIO
@@ -15,10 +15,10 @@ from PIL import Image
 from gateway.assembly.page import assemble_page
 from gateway.errors import ServiceError
 from gateway.model import OcrOptions, PageFailure, PageImage, PageResult, Pixels, Region
-from gateway.page import ReadPage
 from gateway.parts import Parts
 from gateway.pipeline import PAGES_AHEAD, read_pages
-from gateway.recognition.fairness import BATCH, Caller
+from gateway.recognized_page import ReadPage
+from gateway.scheduling.fair_semaphore import BATCH, Caller
 from tests.support.fakes import FakeDocument, FakeLayout, blank, text_regions
 from tests.support.parts import parts_for
 from tests.support.stub_engine import Reply, StubEngine, StubRequest
@@ -27,12 +27,6 @@ from vlm_backend.settings import Settings as TierSettings
 from vlm_backend.status import describe_process, write_status
 
 PLAIN = OcrOptions()
-
-
-@pytest.fixture
-def stub() -> Iterator[StubEngine]:
-    with StubEngine() as engine:
-        yield engine
 
 
 def in_(seconds: float) -> float:
@@ -74,7 +68,7 @@ async def test_other_work_goes_on_while_a_page_is_assembled(stub: StubEngine, mo
         assert may_end.wait(WAIT_S), "nothing else ran meanwhile"
         return assemble_page(*of_the_page)
 
-    monkeypatch.setattr("gateway.page.assemble_page", slowly)
+    monkeypatch.setattr("gateway.recognized_page.assemble_page", slowly)
     async with parts_for(stub) as parts:
         reading = asyncio.create_task(read_all(parts, FakeDocument()))
         await eventually(begun.is_set)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from common.contracts import Failure, supervision_file
-from gateway.recognition.tier import read_tier
+from gateway.engine.process_status import read_tier
 from gateway.settings import Settings as GatewaySettings
 from supervision.launch import forget_last_run
 from supervision.state import Supervision

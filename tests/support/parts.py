@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
-from gateway.intake.render.pool import RenderPool
 from gateway.model import Region
-from gateway.parts import Parts
-from gateway.pixels import PixelStage
-from gateway.recognition import Recognition, create_recognition
+from gateway.parts import Parts, create_parts
 from gateway.settings import Settings
 from tests.support.fakes import FakeLayout, text_regions
 from tests.support.stub_engine import StubEngine
@@ -22,27 +20,22 @@ def settings_for(stub: StubEngine, **changes: object) -> Settings:
 
 
 @asynccontextmanager
-async def recognition_for(stub: StubEngine, **changes: object) -> AsyncIterator[Recognition]:
-    """Recognition that has found its engine ready."""
-    recognition = create_recognition(settings_for(stub, **changes))
-    await recognition.engine.start()
+async def start_parts(stub: StubEngine, **changes: object) -> AsyncIterator[Parts]:
+    """Parts whose monitor has found the engine ready; layout and render pool are not started."""
+    parts = create_parts(settings_for(stub, **changes))
+    await parts.engine.start()
     try:
-        assert await recognition.engine.wait_ready(WAIT_S)
-        yield recognition
+        assert await parts.engine.wait_ready(WAIT_S)
+        yield parts
     finally:
-        await recognition.engine.close()
+        await parts.engine.close()
+        parts.pixels.close()
 
 
 @asynccontextmanager
 async def parts_for(
     stub: StubEngine, layout: FakeLayout | None = None, *, regions: Sequence[Region] | None = None, **changes: object
 ) -> AsyncIterator[Parts]:
-    """Parts with a fake layout that finds `regions` (two text regions) on each page; the render pool is not started."""
-    layout = layout or FakeLayout(text_regions(2) if regions is None else regions)
-    settings = settings_for(stub, **changes)
-    async with recognition_for(stub, **changes) as made:
-        pool, pixels = RenderPool(settings), PixelStage(settings)
-        try:
-            yield Parts(settings, pool, layout, pixels, made.queue, made.engine, made.reader, made.chat)
-        finally:
-            pixels.close()
+    """Parts with a fake layout that finds `regions` (two text regions) on each page."""
+    async with start_parts(stub, **changes) as parts:
+        yield replace(parts, layout=layout or FakeLayout(text_regions(2) if regions is None else regions))

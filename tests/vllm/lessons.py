@@ -12,13 +12,13 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from gateway.imaging.crops import Crop, cut_crop
 from gateway.intake.document import open_document
 from gateway.intake.render.pool import RenderPool
 from gateway.intake.spool import SpooledFile
 from gateway.layout.base import LayoutDetector
 from gateway.layout.factory import create_layout
 from gateway.model import LayoutOptions, OcrOptions, PageImage, Region
-from gateway.recognition.crops import Crop, cut_crop
 from gateway.settings import Settings
 from gateway.tasks import PADDLEOCR_VL_DPI, task_for
 from tests.supervision.support import ROOT

@@ -10,7 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from gateway.errors import ServiceError
 from gateway.labels import LABELS
 from gateway.model import OcrOptions
-from gateway.recognition.fairness import URGENCIES, Urgency
+from gateway.scheduling.fair_semaphore import URGENCIES, Urgency
 
 Format = Literal["json", "markdown", "html", "text"]
 Pair = tuple[str, Any]

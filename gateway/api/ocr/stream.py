@@ -14,7 +14,7 @@ from gateway.api.problems import internal_error, problem
 from gateway.assembly.restructure import describe_document
 from gateway.errors import ServiceError
 from gateway.model import DocumentInfo, DocumentStatus, PageResult, Timings, Usage
-from gateway.page import ReadPage
+from gateway.recognized_page import ReadPage
 from gateway.session import DocumentSession
 
 _PING = b": still reading\n\n"

@@ -18,11 +18,11 @@ from gateway.api.openai.schema import ChatCompletion, ChatRequest
 from gateway.api.openai.stream import engine_events, event_stream, next_event, whole_answer
 from gateway.api.openai.upstream import engine_body, picture_for_engine
 from gateway.api.openai.validation import image_of, parse_chat
+from gateway.engine.monitor import EngineMonitor
+from gateway.engine.probes import ServedModel
 from gateway.errors import ServiceError
 from gateway.parts import Parts
-from gateway.recognition.engine import EngineMonitor
-from gateway.recognition.fairness import INTERACTIVE, engine_priority
-from gateway.recognition.probe import ServedModel
+from gateway.scheduling.fair_semaphore import INTERACTIVE, engine_priority
 from gateway.service import Service
 
 router = APIRouter(tags=["chat"], dependencies=[KeyRequired])

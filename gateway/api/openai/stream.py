@@ -14,7 +14,7 @@ from gateway.api.problems import internal_error
 from gateway.engine.errors import EngineFailure, RequestRejected
 from gateway.errors import ServiceError
 from gateway.parts import Parts
-from gateway.recognition.fairness import Caller
+from gateway.scheduling.fair_semaphore import Caller
 
 _RETRY_AFTER_S = 5
 

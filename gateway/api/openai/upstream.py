@@ -13,14 +13,14 @@ import pydantic_core
 
 from gateway.api.openai.schema import ChatRequest, Message, PixelLimits, TextPart
 from gateway.api.openai.validation import NamedImage
+from gateway.engine.probes import ServedModel
 from gateway.errors import ServiceError
+from gateway.imaging.crops import encode, fit, guard
 from gateway.intake.document import open_document
 from gateway.intake.sniff import HEAD_BYTES, PDF, media_type
 from gateway.intake.spool import SpooledFile
 from gateway.model import EngineKind, PageFailure, Pixels
 from gateway.parts import Parts
-from gateway.recognition.crops import encode, fit, guard
-from gateway.recognition.probe import ServedModel
 from gateway.tasks import PADDLEOCR_VL_DPI
 
 MAX_COMPLETION_TOKENS = 16_384

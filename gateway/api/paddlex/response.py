@@ -17,7 +17,7 @@ from gateway.assembly.page import picture_keys
 from gateway.assembly.restructure import restructure_pages
 from gateway.intake.sniff import PDF
 from gateway.model import Document, OcrOptions, PageResult
-from gateway.page import ReadPage
+from gateway.recognized_page import ReadPage
 from gateway.session import encode_pictures
 
 NOT_UNWARPED = "useDocUnwarping: pages are not flattened in this version; they were read as they are"

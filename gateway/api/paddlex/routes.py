@@ -38,8 +38,8 @@ from gateway.api.problems import request_id
 from gateway.errors import ServiceError
 from gateway.intake.spool import SpooledFile
 from gateway.model import Document
-from gateway.page import PageView, ReadPage
-from gateway.recognition.fairness import Urgency
+from gateway.recognized_page import PageView, ReadPage
+from gateway.scheduling.fair_semaphore import Urgency
 from gateway.service import Service
 from gateway.session import DocumentSession, DocumentSource, open_session
 

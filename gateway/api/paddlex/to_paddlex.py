@@ -12,7 +12,7 @@ from gateway.assembly.restructure import rename_images
 from gateway.intake.sniff import PDF
 from gateway.labels import LABELS
 from gateway.model import BBox, Block, Document, OcrOptions, Polygon, Region, Spot
-from gateway.page import ReadPage
+from gateway.recognized_page import ReadPage
 from gateway.tasks import PADDLEOCR_VL_DPI
 
 CLASS_IDS = {label: at for at, label in enumerate(sorted(LABELS))}

@@ -17,9 +17,9 @@ from common.geometry import clip_nonempty
 from gateway.api.paddlex.schema import Camel
 from gateway.api.paddlex.to_paddlex import CLASS_IDS, ordered
 from gateway.assembly.clean import strip_controls
+from gateway.imaging.crops import cut_picture
+from gateway.imaging.orientation import turned
 from gateway.model import BBox, PageImage, PageResult, Pixels, Region
-from gateway.orientation import turned
-from gateway.recognition.crops import cut_picture
 
 INPUT_IMAGE = "input_img"
 

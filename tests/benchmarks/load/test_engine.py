@@ -9,7 +9,7 @@ from openai import APIConnectionError, AsyncOpenAI, InternalServerError
 from openai.types.chat import ChatCompletionMessageParam
 
 from benchmarks.load.answers import TOKENS
-from gateway.recognition import create_recognition
+from gateway.parts import create_parts
 from gateway.settings import Settings
 from tests.benchmarks.load.scripted import engine
 
@@ -84,10 +84,10 @@ async def test_a_stalled_call_ends_when_its_client_goes() -> None:
 
 async def test_the_gateway_takes_it_for_vllm() -> None:
     async with engine({}) as url:
-        recognition = create_recognition(Settings(vlm_engine="external", vlm_base_url=url, vlm_warm_up=False))
-        await recognition.engine.start()
+        parts = create_parts(Settings(vlm_engine="external", vlm_base_url=url, vlm_warm_up=False))
+        await parts.engine.start()
         try:
-            assert await recognition.engine.wait_ready(10)
-            assert recognition.engine.kind == "vllm"
+            assert await parts.engine.wait_ready(10)
+            assert parts.engine.kind == "vllm"
         finally:
-            await recognition.engine.close()
+            await parts.engine.close()

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pypdfium2 as pdfium
 
 from benchmarks.load.page import boxes, document
+from gateway.imaging.block_merging import grouped
 from gateway.model import OcrOptions, Region
-from gateway.recognition.groups import grouped
 from gateway.tasks import task_for
 
 

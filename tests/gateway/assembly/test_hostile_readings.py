@@ -15,11 +15,11 @@ from gateway.assembly.clean import clean_reading
 from gateway.assembly.page import assemble_page
 from gateway.assembly.render import html_frame, render_html, render_markdown, render_text
 from gateway.assembly.restructure import restructure_pages
+from gateway.imaging.block_merging import grouped
+from gateway.imaging.table_images import with_tags
 from gateway.labels import LABELS
 from gateway.model import BBox, BlockStatus, OcrOptions, PageResult, Reading, Region
-from gateway.page import ReadPage
-from gateway.recognition.figures import with_tags
-from gateway.recognition.groups import grouped
+from gateway.recognized_page import ReadPage
 
 PIECES = (
     *("<fcel>", "<ecel>", "<lcel>", "<ucel>", "<xcel>", "<nl>", "<fcel>[F25]", "<|LOC_500|>" * 8, "<|LOC_1|>"),

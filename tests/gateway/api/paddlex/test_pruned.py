@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from gateway.api.paddlex.to_paddlex import pruned_result
 from gateway.model import Block, OcrOptions, PageResult
-from gateway.page import ReadPage
+from gateway.recognized_page import ReadPage
 
 
 def block(number: int, group: str | None) -> Block:

@@ -7,7 +7,7 @@ import re
 from gateway.api.paddlex.to_paddlex import in_paddlex_units
 from gateway.assembly.page import assemble_page, image_key
 from gateway.model import OcrOptions, Reading, Region
-from gateway.page import ReadPage
+from gateway.recognized_page import ReadPage
 
 
 def test_each_picture_keeps_its_own_bytes_where_one_gets_the_name_that_another_had() -> None:
