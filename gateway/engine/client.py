@@ -98,7 +98,7 @@ class EngineClient:
         """
         with map_errors():
             async with asyncio.timeout(timeout_s):
-                response = await transport.post(self._client, self._chat_url, request.body, timeout_s)
+                response = await transport.post(self._client, self._chat_url, request.body, None)
                 try:
                     return await _accumulate(response, should_stop, on_event)
                 finally:
@@ -109,7 +109,8 @@ class EngineClient:
 
         Raises EngineFailure, RequestRejected where the client must change its request.
         """
-        return await transport.post(self._client, self._chat_url, body, timeout_s, map_client_status)
+        with map_errors(map_client_status):
+            return await transport.post(self._client, self._chat_url, body, timeout_s)
 
     async def get(self, url: str, timeout_s: float) -> bytes:
         """Body of a path below the base URL, or of a whole URL; raises EngineFailure."""
@@ -135,14 +136,13 @@ async def _accumulate(response: UpstreamResponse, should_stop: ShouldStop, on_ev
     if not response.is_stream:
         completion.feed_body(await response.read())
         return completion
-    async with aclosing(response.chunks()) as chunks:
-        async with aclosing(split_events(chunks)) as events:
-            async for some in events:
-                on_event()
-                if completion.feed(some) and not completion.finish_reason and should_stop(completion.text):
-                    return completion
-        async for _ in chunks:  # a connection is used again only when it was read to its end
-            pass
+    async with aclosing(split_events(response.stream)) as events:
+        async for some in events:
+            on_event()
+            if completion.feed(some) and not completion.finish_reason and should_stop(completion.text):
+                return completion
+    async for _ in response.stream:  # a connection is used again only when it was read to its end
+        pass
     if not completion.finish_reason:
         raise EngineFailure("dropped", "The recognition engine broke its answer off.")
     return completion

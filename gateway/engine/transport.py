@@ -6,10 +6,10 @@ headers; `AiohttpClient` leaves them out. `make bench-client` measures both.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, Mapping
 from functools import lru_cache
 from io import BytesIO
-from typing import Any, cast
+from typing import Any, Self, cast
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
@@ -17,7 +17,7 @@ import aiohttp
 import httpx2
 from openai import AsyncOpenAI, AsyncStream, Omit, RequestOptions
 
-from gateway.engine.errors import StatusMapper, map_errors, map_status
+from gateway.engine.errors import map_errors
 from gateway.settings import Settings
 
 CONNECT_TIMEOUT_S = 5.0
@@ -39,17 +39,20 @@ def create_openai_client(settings: Settings) -> AsyncOpenAI:
         base_url=settings.engine_url,
         api_key=key,
         max_retries=0,
-        http_client=AiohttpClient(connector, proxy),
+        http_client=AiohttpClient(connector, {"Authorization": f"Bearer {key}"}, proxy),
     )
 
 
 class _Client(AsyncOpenAI):
-    """Keeps to itself what the library would tell each server of this machine (`X-Stainless-*`); see `_options` too."""
+    """Adds no header to a request, whatever `OPENAI_ORG_ID`, `OPENAI_PROJECT_ID` and `OPENAI_CUSTOM_HEADERS` say.
+
+    The library would tell each server of this machine (`X-Stainless-*`). The key is a header of the session: merged
+    into each request anew, it costs time, and exceptions would carry it. See `_options` too.
+    """
 
     @property
     def default_headers(self) -> dict[str, str | Omit]:
-        """All there are, whatever `OPENAI_ORG_ID`, `OPENAI_PROJECT_ID` and `OPENAI_CUSTOM_HEADERS` say."""
-        return {"Authorization": f"Bearer {self.api_key}", "Content-Type": "application/json"}
+        return {}
 
 
 def proxy_for(url: str) -> str | None:
@@ -65,44 +68,40 @@ class UpstreamResponse:
     """An answer that has begun. Closing it before its end closes the connection, which stops the engine's work."""
 
     def __init__(self, response: httpx2.Response) -> None:
-        self._response = response
-
-    @property
-    def is_stream(self) -> bool:
+        self.stream = cast("ResponseStream", response.stream)
+        """The body as it arrives, once; raises httpx2's exceptions when it is cut off."""
+        self.is_stream = self.stream.content_type == "text/event-stream"
         """Whether events come; some servers answer whole what was asked for as a stream."""
-        return self._response.headers.get("content-type") == "text/event-stream"
 
     async def chunks(self) -> AsyncGenerator[bytes, None]:
         """The body as it arrives; raises EngineFailure when it is cut off."""
         with map_errors():
-            async for chunk in cast("httpx2.AsyncByteStream", self._response.stream):
+            async for chunk in self.stream:
                 yield chunk
 
     async def read(self) -> bytes:
         """The whole body; raises EngineFailure."""
-        with map_errors():
-            return await self._response.aread()
+        return b"".join([chunk async for chunk in self.chunks()])
 
     async def close(self) -> None:
-        await self._response.aclose()
+        await self.stream.aclose()
 
 
-async def post(
-    client: AsyncOpenAI, url: str, body: bytes, timeout_s: float, status_mapper: StatusMapper = map_status
-) -> UpstreamResponse:
+async def post(client: AsyncOpenAI, url: str, body: bytes, read_timeout_s: float | None) -> UpstreamResponse:
     """Sends a request and returns when the engine has begun to answer; the caller closes the answer.
 
-    `url` is a whole one, which the client need not join. Raises EngineFailure. Cancelling closes the connection.
+    `url` is a whole one, which the client need not join. `read_timeout_s` is the longest wait for something to come;
+    None: the caller has a deadline. Raises exceptions of OpenAI and httpx2, for `map_errors`. Cancelling closes the
+    connection.
     """
-    with map_errors(status_mapper):
-        response = await client.post(
-            url,
-            content=body,
-            cast_to=httpx2.Response,
-            stream=True,
-            stream_cls=AsyncStream[httpx2.Response],
-            options=_options(timeout_s),
-        )
+    response = await client.post(
+        url,
+        content=body,
+        cast_to=httpx2.Response,
+        stream=True,
+        stream_cls=_STREAM_CLS,
+        options=_options(read_timeout_s),
+    )
     # The client gives a response that is asked for by `cast_to` as it is, whatever `stream_cls` says.
     return UpstreamResponse(cast("httpx2.Response", response))
 
@@ -114,22 +113,33 @@ async def get(client: AsyncOpenAI, url: str, timeout_s: float) -> bytes:
     return response.content
 
 
-_OMITTED = {"X-Stainless-Retry-Count": Omit(), "X-Stainless-Read-Timeout": Omit()}
+_STREAM_CLS = AsyncStream[httpx2.Response]
 
 
-def _options(timeout_s: float) -> RequestOptions:
+@lru_cache(maxsize=64)
+def _options(read_timeout_s: float | None) -> RequestOptions:
     """Seconds for the connection, and for each wait for something to come.
 
-    What else is given spares the client work: a random key for each request that it sends nowhere, and deep copies of
-    its defaults. The key of the engine is a default header.
+    What else is given spares the client work: headers and a random key that it would make for each request, and deep
+    copies of its defaults.
     """
+    connect_s = CONNECT_TIMEOUT_S if read_timeout_s is None else min(CONNECT_TIMEOUT_S, read_timeout_s)
     return {
-        "timeout": httpx2.Timeout(timeout_s, connect=min(CONNECT_TIMEOUT_S, timeout_s)),
+        "timeout": httpx2.Timeout(read_timeout_s, connect=connect_s),
+        "headers": {"Authorization": Omit(), "X-Stainless-Retry-Count": Omit(), "X-Stainless-Read-Timeout": Omit()},
         "security": {},
-        "headers": _OMITTED,
         "max_retries": 0,
         "idempotency_key": "none",
+        "params": {},
+        "follow_redirects": False,
+        "synthesize_event_and_data": False,
+        "stream_mode": "legacy",
     }
+
+
+@lru_cache(maxsize=64)
+def _client_timeout(connect_s: float | None, read_s: float | None) -> aiohttp.ClientTimeout:
+    return aiohttp.ClientTimeout(sock_connect=connect_s, sock_read=read_s)
 
 
 class AiohttpClient(httpx2.AsyncClient):
@@ -139,12 +149,12 @@ class AiohttpClient(httpx2.AsyncClient):
     and a `charset` that Python has no text codec for would break httpx2's reading of an error.
     """
 
-    def __init__(self, connector: aiohttp.BaseConnector, proxy: str | None = None) -> None:
+    def __init__(self, connector: aiohttp.BaseConnector, headers: Mapping[str, str], proxy: str | None = None) -> None:
         super().__init__(transport=httpx2.AsyncBaseTransport(), trust_env=False)
         self._proxy = proxy
         self._session = aiohttp.ClientSession(
             connector=connector,
-            headers={"Accept-Encoding": "identity", "User-Agent": USER_AGENT},
+            headers={"Accept-Encoding": "identity", "User-Agent": USER_AGENT, **headers},
             cookie_jar=aiohttp.DummyCookieJar(),
         )
 
@@ -155,7 +165,7 @@ class AiohttpClient(httpx2.AsyncClient):
             _parse_url(url),
             headers=options["headers"],
             stream=httpx2.ByteStream(options.get("content") or b""),
-            extensions={"timeout": options["timeout"], "url": str(url), "content": options.get("content")},
+            extensions={"timeout": options["timeout"], "url": url, "content": options.get("content")},
         )
 
     async def send(self, request: httpx2.Request, *, stream: bool = False, **_: Any) -> httpx2.Response:  # noqa: ANN401
@@ -163,7 +173,7 @@ class AiohttpClient(httpx2.AsyncClient):
         response = httpx2.Response(
             answer.status,
             headers={"Content-Type": answer.content_type},
-            stream=_ResponseStream(answer),
+            stream=ResponseStream(answer),
             request=request,
         )
         if not stream:
@@ -179,8 +189,8 @@ class AiohttpClient(httpx2.AsyncClient):
                 request.extensions["url"],
                 headers=request.headers.multi_items(),
                 # As a file, a picture of a megabyte goes in pieces, between which the event loop turns.
-                data=BytesIO(content) if content else None,
-                timeout=aiohttp.ClientTimeout(sock_connect=timeout.connect, sock_read=timeout.read),
+                data=aiohttp.BytesIOPayload(BytesIO(content), content_type="application/json") if content else None,
+                timeout=_client_timeout(timeout.connect, timeout.read),
                 proxy=self._proxy,
             )
         except aiohttp.ConnectionTimeoutError as error:
@@ -197,20 +207,26 @@ class AiohttpClient(httpx2.AsyncClient):
         await super().aclose()
 
 
-class _ResponseStream(httpx2.AsyncByteStream):
+class ResponseStream(httpx2.AsyncByteStream):
     """The body of an aiohttp response, in the pieces in which it arrives."""
 
     def __init__(self, response: aiohttp.ClientResponse) -> None:
+        self.content_type = response.content_type
         self._response = response
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
         try:
-            async for chunk in self._response.content.iter_any():
-                yield chunk
+            chunk = await self._response.content.readany()
         except TimeoutError as error:
             raise httpx2.ReadTimeout(str(error)) from error
         except (aiohttp.ClientError, OSError) as error:
             raise httpx2.ReadError(str(error)) from error
+        if not chunk:
+            raise StopAsyncIteration
+        return chunk
 
     async def aclose(self) -> None:
         self._response.close()
