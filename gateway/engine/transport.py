@@ -182,6 +182,8 @@ class AiohttpClient(httpx2.AsyncClient):
                 data=BytesIO(content) if content else None,
                 timeout=aiohttp.ClientTimeout(sock_connect=timeout.connect, sock_read=timeout.read),
                 proxy=self._proxy,
+                # An engine that sends documents on to another host is one that is not meant to have them.
+                allow_redirects=False,
             )
         except aiohttp.ConnectionTimeoutError as error:
             raise httpx2.ConnectTimeout(str(error), request=request) from error
