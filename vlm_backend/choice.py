@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from textlines.remedies import command_of
 from vlm_backend.driver import Driver, probe_driver
 from vlm_backend.installation import Installation, find_installation
 from vlm_backend.settings import Settings
@@ -30,7 +31,7 @@ def choose_engine(settings: Settings) -> Choice:
     if settings.vlm_engine == "vllm":
         return Choice("vllm", "VLM_ENGINE=vllm", installation, probe_driver())
     if installation is None:
-        return Choice("embedded", "VLM_ENGINE=auto, and vLLM is not installed (`make vllm` installs it)")
+        return Choice("embedded", f"VLM_ENGINE=auto, and vLLM is not installed ({command_of('vllm')} installs it)")
     if installation.build == "cpu":
         return Choice("embedded", "VLM_ENGINE=auto, and the vLLM that is installed is a CPU build", installation)
     driver = probe_driver()

@@ -30,6 +30,10 @@ ROPE_TYPES_WITHOUT_FACTOR = frozenset({"su", "longrope", "llama3", "yarn", "deep
 """RoPE scalings whose factor the configuration's context already holds (`_get_and_verify_max_len`)."""
 
 
+LARGEST = 1e30
+"""More is no length of a context (1e30 is transformers' word for none) and breaks sums."""
+
+
 @dataclass(frozen=True, slots=True)
 class ModelConfig:
     """`max_context`: the most tokens that vLLM lets a context have, `max_context_key` the name of it in `file`; None
@@ -57,7 +61,7 @@ def read_model_config(file: Path) -> ModelConfig | None:
     """None where `file` is missing or holds no JSON object."""
     try:
         content = json.loads(file.read_bytes())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     if not isinstance(content, dict):
         return None
@@ -88,7 +92,7 @@ def _rope_factor(fields: Mapping[str, Any]) -> float:
     factors = [
         _number(rope.get("factor")) or 1
         for rope in _rope_parameters(fields.get("rope_parameters") or fields.get("rope_scaling"))
-        if rope.get("rope_type", rope.get("type")) not in ROPE_TYPES_WITHOUT_FACTOR
+        if str(rope.get("rope_type", rope.get("type"))) not in ROPE_TYPES_WITHOUT_FACTOR
     ]
     return factors[-1] if factors else 1
 
@@ -112,4 +116,5 @@ def _cache_values(fields: Mapping[str, Any]) -> int:
 
 
 def _number(value: object) -> float | None:
-    return value if isinstance(value, int | float) and not isinstance(value, bool) and value > 0 else None
+    """None for what is no count of anything; JSON's `1e999` is infinite in Python."""
+    return value if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < LARGEST else None

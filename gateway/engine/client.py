@@ -114,7 +114,10 @@ class EngineClient:
 
     async def get(self, url: str, timeout_s: float) -> bytes:
         """Body of a path below the base URL, or of a whole URL; raises EngineFailure."""
-        return await transport.get(self._client, f"{self.base_url}{url}" if url.startswith("/") else url, timeout_s)
+        with map_errors():
+            async with asyncio.timeout(timeout_s):
+                whole = f"{self.base_url}{url}" if url.startswith("/") else url
+                return await transport.get(self._client, whole, timeout_s)
 
     async def close(self) -> None:
         if self._opened is not None:

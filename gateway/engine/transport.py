@@ -192,6 +192,8 @@ class AiohttpClient(httpx2.AsyncClient):
                 data=aiohttp.BytesIOPayload(BytesIO(content), content_type="application/json") if content else None,
                 timeout=_client_timeout(timeout.connect, timeout.read),
                 proxy=self._proxy,
+                # An engine that sends documents on to another host is one that is not meant to have them.
+                allow_redirects=False,
             )
         except aiohttp.ConnectionTimeoutError as error:
             raise httpx2.ConnectTimeout(str(error), request=request) from error

@@ -23,6 +23,10 @@ from vlm_backend.model_config import read_model_config
         ({"max_position_embeddings": 8192, "rope_parameters": {"rope_type": "default", "factor": None}}, 8192),
         ({"max_position_embeddings": 8192, "rope_parameters": {"full": {"rope_type": "linear", "factor": 2}}}, 16_384),
         ({"max_position_embeddings": "many"}, None),
+        ({"max_position_embeddings": float("inf"), "num_hidden_layers": float("inf")}, None),
+        ({"max_position_embeddings": 10**400, "rope_scaling": {"type": "linear", "factor": 2.0}}, None),
+        ({"max_position_embeddings": 8192, "rope_scaling": {"rope_type": ["yarn"], "factor": float("inf")}}, 8192),
+        ({"num_hidden_layers": 1e300, "num_attention_heads": 1, "hidden_size": 1e300}, None),
         ({"hidden_size": 1024}, None),
     ],
 )
@@ -42,7 +46,7 @@ def test_paddleocr_vls_cache_is_18_kib_a_token_in_16_bits(tmp_path: Path) -> Non
     assert 2 * config.cache_values_per_token == 18_432
 
 
-@pytest.mark.parametrize("content", ["", "[]", '{"max_position', "\x00"])
+@pytest.mark.parametrize("content", ["", "[]", '{"max_position', "\x00", "[" * 100_000])
 def test_a_file_that_is_no_configuration_is_none(tmp_path: Path, content: str) -> None:
     (tmp_path / "config.json").write_text(content)
     assert read_model_config(tmp_path / "config.json") is None

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
 
+from textlines.remedies import command_of
 from vlm_backend.doctor.facts import Facts
 from vlm_backend.doctor.report import Finding, fail, ok, warn
 from vlm_backend.model import chat_template, is_known
@@ -22,7 +23,7 @@ DEFAULT_WEIGHTS_MIB = 1940
 MIB = 1024 * 1024
 DOWNLOAD_GB = 2
 """Weights, tokenizer and configuration, rounded up."""
-FETCH = "Run `make fetch-models` where the network is, and keep or mount VLM_MODEL_DIR"
+FETCH = f"Run {command_of('fetch-models')} where the network is, and keep or mount VLM_MODEL_DIR"
 
 
 def weights_mib(settings: Settings, folder: Path | None) -> float:
@@ -60,7 +61,11 @@ def check_weights(facts: Facts) -> Finding:
             f"Correct the path, or mount the folder there so that this user (uid {os.getuid()}) can read it.",
         )
     if found:
-        again = "run `make fetch-models`" if folder == model_folder(facts.settings) else "copy it from where it came"
+        again = (
+            f"run {command_of('fetch-models')}"
+            if folder == model_folder(facts.settings)
+            else "copy it from where it came"
+        )
         return fail(" ".join(found), f"Put into {folder} what is missing or damaged: {again}.")
     if is_dummy:
         return warn(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from importlib.metadata import Distribution
 
+from textlines.remedies import command_of
 from vlm_backend.doctor import compatibility
 from vlm_backend.doctor.facts import Facts
 from vlm_backend.doctor.report import Finding, fail, ok, warn
@@ -12,7 +13,7 @@ from vlm_backend.installation import DISTRIBUTIONS, Torch, installed
 
 LEAST_DRIVERS = {12: 525, 13: 580}
 """Oldest driver branch for each CUDA major version (CUDA Toolkit release notes, minor version compatibility)."""
-INSTALL_ANEW = "Make vLLM's environment anew (`make vllm`), and put nothing else into it."
+INSTALL_ANEW = f"Make vLLM's environment anew ({command_of('vllm')}), and put nothing else into it."
 
 
 def check_torch(facts: Facts) -> Finding | None:

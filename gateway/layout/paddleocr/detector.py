@@ -21,6 +21,7 @@ from gateway.layout.pp_doclayout.postprocess import MERGE, V2_THRESHOLDS, V3_THR
 from gateway.model import BBox, LayoutOptions, PageImage, PageLayout, Pixels, Region
 from gateway.settings import Settings
 from gateway.workers.messages import Header
+from textlines.remedies import command_of
 
 OWN_ENVIRONMENT = Path(__file__).resolve().parents[3] / ".venv-layout" / "bin" / "python"
 START_TIMEOUT_S = 180.0
@@ -114,7 +115,7 @@ class PaddleOcrLayout:
         python = (settings.layout_python or OWN_ENVIRONMENT).absolute()
         if not python.exists():
             raise RuntimeError(
-                f"there is no {python}; `make layout` installs PaddleOCR, LAYOUT_PYTHON names another place"
+                f"there is no {python}; {command_of('layout')} installs PaddleOCR, LAYOUT_PYTHON names another place"
             )
         cache = settings.temp_dir / "paddlex"
         cache.mkdir(parents=True, exist_ok=True)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gzip
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from gateway.engine.client import ChatCompletionRequest, EngineClient
 from gateway.engine.errors import EngineFailure
 from gateway.engine.transport import proxy_for
+from gateway.settings import Settings
 from tests.support.parts import settings_for
 from tests.support.stub_engine import Reply, StubEngine, free_port
 from tests.support.waiting import WAIT_S, eventually
@@ -52,6 +54,45 @@ async def test_what_can_go_wrong_is_told_apart(stub: StubEngine, reply: Reply, k
     stub.script.append(reply)
     assert await failure(client, 0.5 if reply.hang else 10) == kind
     await client.close()
+
+
+@pytest.mark.parametrize("status", [301, 307, 308])
+async def test_a_document_follows_no_redirect(stub: StubEngine, status: int) -> None:
+    """Neither the picture nor the key goes to a host that nobody named in a setting."""
+    head = f"HTTP/1.1 {status} Elsewhere\r\nLocation: {stub.base_url}/chat/completions\r\nContent-Length: 0\r\n\r\n"
+    server = await respond(head.encode())
+    client = EngineClient(settings_for(stub, vlm_port=server.sockets[0].getsockname()[1]))
+    assert await failure(client) == "rejected"
+    assert not stub.requests
+    await client.close()
+    server.close()
+
+
+async def test_a_path_whose_answer_drips_is_late() -> None:
+    """Each byte comes in time, the whole does not."""
+
+    left = asyncio.Event()
+
+    async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")
+        with contextlib.suppress(OSError):
+            while not reader.at_eof():
+                writer.write(b" ")
+                await writer.drain()
+                await asyncio.sleep(0.05)
+        writer.close()
+        left.set()
+
+    server = await asyncio.start_server(drip, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
+    client = EngineClient(Settings(_env_file=None, vlm_engine="external", vlm_base_url=url))
+    async with asyncio.timeout(WAIT_S):
+        with pytest.raises(EngineFailure) as caught:
+            await client.get("/models", 0.5)
+    assert caught.value.kind == "late"
+    await client.close()
+    await left.wait()
+    server.close()
 
 
 async def test_an_engine_that_is_not_there_is_unreachable(stub: StubEngine) -> None:

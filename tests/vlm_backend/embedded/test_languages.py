@@ -6,19 +6,26 @@ import functools
 import hashlib
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from io import BytesIO
 from pathlib import Path
 
+import numpy as np
 import pytest
 import rapidocr
+from PIL import Image, ImageDraw, ImageFont
 from rapidocr.inference_engine.base import InferSession
 
 from tests.support.missing import needs_russian
+from tests.support.script_pages import FONT, LINES, script_page
 from tests.vlm_backend.embedded.conftest import pixels
 from textlines.detection import LineDetector
 from vlm_backend.embedded import languages
 from vlm_backend.embedded.languages import load_recognizers
 from vlm_backend.embedded.reader import CropReader
+from vlm_backend.embedded.recognizers import LineText
+from vlm_backend.embedded.unread import refusal_of
 from vlm_backend.settings import Settings
 
 BUNDLED = Path(rapidocr.__file__).parent / "models" / "PP-OCRv6_rec_small.onnx"
@@ -122,3 +129,31 @@ def test_auto_reads_english_and_russian_with_debians_model(tmp_path: Path) -> No
 
     assert "Соколова" in words("form-ru.png")
     assert not any("\u0400" <= letter <= "\u04ff" for letter in words("form-en.png"))
+
+
+@needs_russian
+@pytest.mark.parametrize("words", [["Москва"], ["Отчёт"], ["НОВОСТИ ВЕКА", "СОВЕТ", "ВОСТОК"]])
+def test_words_that_look_latin_are_read_as_cyrillic_or_told(tmp_path: Path, words: list[str]) -> None:
+    """One word, whose line is not sparse; and words of which each letter has a Latin twin."""
+    reader = CropReader(LineDetector(threads=1), load_recognizers(settings(tmp_path, "auto")))
+    font = ImageFont.truetype(str(FONT), 28)
+    page = Image.new("RGB", (400, 40 + 48 * len(words)), "white")
+    for row, word in enumerate(words):
+        ImageDraw.Draw(page).text((30, 20 + 48 * row), word, fill="black", font=font)
+    crop = np.asarray(page)
+    lines = reader.read(crop, reader.find(crop), lambda: False)
+    assert {line.text.text.upper() for line in lines if line.unread is None} <= {word.upper() for word in words}
+    assert len(lines) == len(words)
+
+
+def test_a_line_that_the_cyrillic_model_fails_at_is_told_as_unread(tmp_path: Path) -> None:
+    """Its strokes are Cyrillic, the bundled model has found look-alikes and the other one nothing sure."""
+    bundled = load_recognizers(settings(tmp_path, "auto"))
+    scripts = ("Latin", "Cyrillic", "Chinese", "Japanese")
+    recognizers = replace(bundled, cyrillic=lambda _: LineText("Вй", (0.2, 0.2)), scripts=scripts)
+    reader = CropReader(LineDetector(threads=1), recognizers)
+    with Image.open(BytesIO(script_page("Cyrillic"))) as page:
+        crop = np.asarray(page.convert("RGB"))
+    unread = [line.unread for line in reader.read(crop, reader.find(crop), lambda: False) if line.unread]
+    assert len(unread) == len(LINES["Cyrillic"])
+    assert "could not be read" in (refusal_of(unread, len(unread), scripts) or "")
