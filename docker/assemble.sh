@@ -10,9 +10,9 @@ sbom_tool=/opt/sbom
 
 # Data for Cyrillic, which the embedded engine finds by itself; what is no data of Tesseract's stays in this stage.
 apt-get update -qq
-apt-get install -qq -y --no-install-recommends tesseract-ocr-rus >/dev/null
+apt-get install -qq -y --no-install-recommends tesseract-ocr-rus tesseract-ocr-eng >/dev/null
 mkdir -p "$image/usr/share/tessdata"
-cp /usr/share/tesseract-ocr/*/tessdata/rus.traineddata "$image/usr/share/tessdata/"
+cp /usr/share/tesseract-ocr/*/tessdata/rus.traineddata /usr/share/tesseract-ocr/*/tessdata/eng.traineddata "$image/usr/share/tessdata/"
 
 export PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
 sh scripts/venv.sh "$venv" requirements/runtime.txt

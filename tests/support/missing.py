@@ -20,9 +20,22 @@ def skip_mark(is_missing: bool, what: str) -> pytest.MarkDecorator:
     return pytest.mark.skipif(is_missing and not is_required(), reason=what)
 
 
-needs_russian = skip_mark(
-    not any((Path(folder) / "rus.traineddata").is_file() for folder in TESSDATA_FOLDERS),
-    "no Tesseract data for Russian (Debian: tesseract-ocr-rus)",
+def _tessdata_folder(*languages: str) -> str | None:
+    """A folder of the machine that has Tesseract's data for all of them."""
+    return next(
+        (
+            folder
+            for folder in TESSDATA_FOLDERS
+            if all((Path(folder) / f"{language}.traineddata").is_file() for language in languages)
+        ),
+        None,
+    )
+
+
+MIXED_TESSDATA = _tessdata_folder("rus", "eng")
+needs_russian = skip_mark(_tessdata_folder("rus") is None, "no Tesseract data for Russian (Debian: tesseract-ocr-rus)")
+needs_russian_and_english = skip_mark(
+    MIXED_TESSDATA is None, "no Tesseract data for Russian and English (Debian: tesseract-ocr-rus tesseract-ocr-eng)"
 )
 
 

@@ -43,8 +43,11 @@ def package_of(language: str) -> str:
     return f"tesseract-ocr-{language.replace('_', '-')}"
 
 
-async def fetch_tessdata(language: str, folder: Path) -> Path:
-    """Puts `<language>.traineddata` into `folder` and gives its path; raises FetchError. Cancelling ends apt, too."""
+async def fetch_tessdata(language: str, folder: Path, *, companion: str | None = None) -> Path:
+    """Puts `<language>.traineddata` into `folder` and gives its path; raises FetchError. Cancelling ends apt, too.
+
+    `companion`: a language whose data are put there before, where they can be had.
+    """
     if shutil.which("apt-get") is None or shutil.which("dpkg-deb") is None:
         raise FetchError("this machine has no apt-get")
     try:
@@ -53,8 +56,11 @@ async def fetch_tessdata(language: str, folder: Path) -> Path:
         raise FetchError(f"{folder} can't be written ({error.strerror})") from error
     try:
         async with asyncio.timeout(TIMEOUT_S):
-            package = await _download(package_of(language), work)
-            await _require("dpkg-deb", "-x", str(package), str(work / "content"), folder=work)
+            for package in await _download(language, companion, work):
+                await _require("dpkg-deb", "-x", str(package), str(work / "content"), folder=work)
+            if companion:
+                with contextlib.suppress(FetchError):
+                    await asyncio.to_thread(_put_in_place, work / "content", f"{companion}.traineddata", folder)
             return await asyncio.to_thread(_put_in_place, work / "content", f"{language}.traineddata", folder)
     except TimeoutError:
         raise FetchError(f"apt-get was not done after {TIMEOUT_S:.0f} s") from None
@@ -77,26 +83,29 @@ def _work_folder(folder: Path) -> Path:
     return work
 
 
-async def _download(package: str, work: Path) -> Path:
-    """The package's file, by the lists that the machine has, else by new ones."""
+async def _download(language: str, companion: str | None, work: Path) -> list[Path]:
+    """The packages' files, by the lists that the machine has, else by new ones; the companion's is left out where it
+    can't be had."""
     cache = f"Dir::Cache={work / 'cache'}"
     with contextlib.suppress(FetchError):
-        return await _download_listed(package, work, cache)
+        return await _download_listed(language, companion, work, cache)
     own = (cache, f"Dir::State={work / 'state'}", *_SMALL_UPDATE)
     _, complaint = await _run("apt-get", *_options(*own), "update", folder=work)
     try:
         # Whether the update failed says little: one list of another vendor that can't be had is enough for that.
-        return await _download_listed(package, work, *own)
+        return await _download_listed(language, companion, work, *own)
     except FetchError as error:
         raise FetchError(complaint or str(error)) from error
 
 
-async def _download_listed(package: str, work: Path, *settings: str) -> Path:
-    await _require("apt-get", *_options(*settings), "download", package, folder=work)
-    file = await asyncio.to_thread(lambda: next(work.glob("*.deb"), None))
-    if file is None:
+async def _download_listed(language: str, companion: str | None, work: Path, *settings: str) -> list[Path]:
+    await _require("apt-get", *_options(*settings), "download", package_of(language), folder=work)
+    if companion:
+        await _run("apt-get", *_options(*settings), "download", package_of(companion), folder=work)
+    files = await asyncio.to_thread(lambda: list(work.glob("*.deb")))
+    if not files:
         raise FetchError("apt-get gave no package")
-    return file
+    return files
 
 
 def _options(*settings: str) -> list[str]:

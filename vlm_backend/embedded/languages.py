@@ -42,6 +42,8 @@ TESSERACT = {
 }  # fmt: skip
 """Languages to Tesseract's names; Debian's packages are `tesseract-ocr-<name>`."""
 
+LATIN = "eng"
+"""Tesseract's name for the data that read Latin words in a Cyrillic line."""
 TESSDATA_FOLDERS = (
     "/usr/share/tesseract-ocr/5/tessdata",
     "/usr/share/tesseract-ocr/4.00/tessdata",
@@ -90,9 +92,10 @@ def load_recognizers(settings: Settings) -> Recognizers:
 
 
 async def fetch_cyrillic(language: str, settings: Settings) -> None:
-    """Gets Tesseract's data for `language` (its own name) into the model folder; raises ModelMissing."""
+    """Gets Tesseract's data for `language` (its own name) into the model folder, and those for Latin words between
+    Cyrillic ones; raises ModelMissing."""
     try:
-        await fetch_tessdata(language, settings.embedded_model_dir.absolute())
+        await fetch_tessdata(language, settings.embedded_model_dir.absolute(), companion=LATIN)
     except FetchError as error:
         raise ModelMissing(
             f"Cyrillic text can't be read: {package_of(language)} could not be fetched ({error}). Install it (Debian, "
@@ -170,9 +173,9 @@ def _tesseract(language: str, settings: Settings) -> LineRecognizer:
     folders = [os.environ.get("TESSDATA_PREFIX"), str(settings.embedded_model_dir.absolute()), *TESSDATA_FOLDERS]
     for folder in (Path(folder) for folder in folders if folder):
         if (folder / f"{language}.traineddata").is_file():
-            languages = f"{language}+eng" if (folder / "eng.traineddata").is_file() else language
+            mixed = f"{language}+{LATIN}" if (folder / f"{LATIN}.traineddata").is_file() else None
             try:
-                return TesseractRecognizer(folder, languages)
+                return TesseractRecognizer(folder, language, mixed)
             except (ImportError, RuntimeError) as error:
                 raise ModelMissing(f"Tesseract can't load {language} ({_first_line(error)})") from error
     raise ModelMissing(f"no {language}.traineddata for Tesseract was found")

@@ -68,6 +68,13 @@ def files_in(folder: Path) -> list[str]:
 
 
 @needs_apt
+def test_a_companion_that_cannot_be_had_costs_nothing(archive: Path, tmp_path: Path) -> None:
+    target = asyncio.run(fetch_tessdata("rus", tmp_path / "models", companion="eng"))
+    assert target.read_bytes() == CONTENT
+    assert files_in(tmp_path / "models") == ["rus.traineddata"]
+
+
+@needs_apt
 def test_the_data_comes_from_the_archive_into_a_folder_that_is_made(archive: Path, tmp_path: Path) -> None:
     target = fetch(tmp_path / "new" / "models")
     assert target.read_bytes() == CONTENT
