@@ -163,11 +163,19 @@ def test_paddlex_page_of_any_reading(parts: Parts, options: OcrOptions, formatte
                 Markup(entry["block_content"])
 
 
+def as_second_page(page: PageResult) -> PageResult:
+    """With ids of its own, as every page of a document has them."""
+    blocks = [
+        block.model_copy(update={"id": block.id.replace("p1-", "p2-"), "group_id": None}) for block in page.blocks
+    ]
+    return page.model_copy(update={"page": 2, "blocks": blocks})
+
+
 @settings(deadline=None)
 @given(parts=PARTS, more=PARTS, options=OPTIONS)
 def test_restructure_any_readings(parts: Parts, more: Parts, options: OcrOptions) -> None:
     first = page_of(parts, options, is_vlm=True).result
-    second = page_of(more, options, is_vlm=True).result.model_copy(update={"page": 2})
+    second = as_second_page(page_of(more, options, is_vlm=True).result)
     pages = restructure_pages([first, second], options)
     assert [len(page.blocks) for page in pages] == [len(first.blocks), len(second.blocks)]
     for page in pages:
