@@ -29,8 +29,8 @@ def names(tmp_path: Path) -> dict[str, str]:
 
 
 GIVEN_UP = (70, 71)
-"""It did not start, or it started and ended: a busy machine may let a program that ends at once live for the second that
-tells the two apart (tests/supervision/test_state.py tests which is which)."""
+"""It did not start, or it started and ended: on a busy machine a program that ends at once may live for the second that
+tells the two apart."""
 
 
 def supervision(names: dict[str, str]) -> dict[str, Any]:
