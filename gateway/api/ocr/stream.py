@@ -18,11 +18,7 @@ from gateway.recognized_page import ReadPage
 from gateway.session import DocumentSession
 
 _PING = b": still reading\n\n"
-
-
 _PING_S = 10.0
-
-
 log = structlog.get_logger(__name__)
 
 

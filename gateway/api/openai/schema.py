@@ -7,14 +7,8 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 LONGEST_TEXT = 1_000_000
-
-
 """Characters of one text; the longest context that the model can have takes less."""
-
-
 _MOST_PIXELS = 12_845_056
-
-
 _INT64 = 2**63
 
 

@@ -24,11 +24,7 @@ from gateway.parts import Parts
 from gateway.tasks import PADDLEOCR_VL_DPI
 
 MAX_COMPLETION_TOKENS = 16_384
-
-
 """Most tokens of one answer, as for one region of `POST /ocr`; an answer that long is a model that repeats itself."""
-
-
 _PASSED_ON = (
     "top_p",
     "presence_penalty",

@@ -11,14 +11,8 @@ from gateway.layout.pp_doclayout.postprocess import LABELS
 from gateway.model import LayoutOptions, OcrOptions, Stretch
 
 FEWEST_PIXELS, MOST_PIXELS = 784, 12_845_056
-
-
 MOST_TOKENS = 16_384
-
-
 """Bounds of `POST /ocr`. PaddleX has none, and hands a value that no engine can serve on to the engine."""
-
-
 _TASKS: Mapping[PromptLabel, str] = {
     "ocr": "text",
     "formula": "formula",
@@ -27,8 +21,6 @@ _TASKS: Mapping[PromptLabel, str] = {
     "seal": "seal",
     "spotting": "spotting",
 }
-
-
 _DEFAULTS = OcrOptions()
 
 
@@ -84,8 +76,6 @@ def _ignored(params: LayoutParsingRequest) -> frozenset[str]:
 
 
 _FIELDS = {"nms": "layoutNms", "merge": "layoutMergeBboxesMode", "shape": "layoutShapeMode"}
-
-
 Value = TypeVar("Value")
 
 

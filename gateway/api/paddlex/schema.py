@@ -10,20 +10,10 @@ from pydantic.alias_generators import to_camel
 from gateway.model import MergeMode, ShapeMode
 
 PromptLabel = Literal["ocr", "formula", "table", "chart", "seal", "spotting"]
-
-
 _Positive = Annotated[float, Field(gt=0)]
-
-
 _PositiveInt = Annotated[int, Field(gt=0)]
-
-
 _Share = Annotated[float, Field(ge=0, le=1)]
-
-
 _Ratio = _Positive | tuple[_Positive, _Positive]
-
-
 _NO_EFFECT = "Accepted for PaddleX's clients; no effect in this version"
 
 
@@ -136,11 +126,7 @@ class LayoutParsingRequest(BaseModel):
 
 
 _LARGEST = 1_000_000
-
-
 _Coordinate = Annotated[float, Field(ge=-_LARGEST, le=_LARGEST)]
-
-
 _Side = Annotated[float, Field(ge=0, le=_LARGEST)]
 
 

@@ -16,11 +16,7 @@ from gateway.recognized_page import ReadPage
 from gateway.tasks import PADDLEOCR_VL_DPI
 
 CLASS_IDS = {label: at for at, label in enumerate(sorted(LABELS))}
-
-
 """PP-DocLayout numbers its classes in the alphabet's order."""
-
-
 UNORDERED_LABELS = frozenset(
     {
         "figure_title",
@@ -36,20 +32,10 @@ UNORDERED_LABELS = frozenset(
         "aside_text",
     }
 )
-
-
 """PaddleX gives these no number in the reading order, though they have their place in it."""
-
-
 WHOLE_PAGE_LABELS = {"text": "ocr", "display_formula": "formula"}
-
-
 """What PaddleX calls the block of a page that was read whole; else it is the label."""
-
-
 _CERTAIN = 1.0
-
-
 """Score of a region that no detector saw, as PaddleX has it for a whole page."""
 
 

@@ -22,56 +22,22 @@ from gateway.imaging.orientation import turned
 from gateway.model import BBox, PageImage, PageResult, Pixels, Region
 
 INPUT_IMAGE = "input_img"
-
-
 LAYOUT_IMAGE = "layout_det_res"
-
-
 PREPROCESSED_IMAGE = "preprocessed_img"
-
-
 SPOTTING_IMAGE = "spotting_res_img"
-
-
 LONGEST_SIDE = 2000
-
-
 """PaddleX makes larger pictures smaller (`max_output_img_size`)."""
-
-
 _FILL = 0.2
-
-
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
-
-
 _GOLDEN = (math.sqrt(5) - 1) / 2
-
-
 """Steps of this share of the colour wheel keep any number of colours apart."""
-
-
 _RED = (255, 0, 0)
-
-
 _WHITE = (255, 255, 255)
-
-
 _LINE_SHARE = 0.8
-
-
 """Of a box's height, what the print in it takes."""
-
-
 _LARGEST_PRINT = 200
-
-
 _LONGEST_SPOT = 500
-
-
 Corners: TypeAlias = np.ndarray[tuple[int, ...], np.dtype[np.int32]]
-
-
 """Shape (corners, 2)."""
 
 
