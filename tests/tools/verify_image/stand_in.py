@@ -96,6 +96,7 @@ def serve() -> None:
             say({"logger": tier, "event": f"{tier} begins"})
     if FLAW == "print":
         sys.stdout.write("this is no JSON\n")
+        sys.stdout.flush()
     if FLAW == "death":
         sys.exit(3)
     port = int(os.environ.get("PORT", "8081")) + (FLAW == "port")
