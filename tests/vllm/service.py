@@ -55,8 +55,13 @@ class VllmService:
         except httpx.TransportError:
             return False
 
+    def has_ended(self) -> bool:
+        return self.process.poll() is not None
+
     def wait_until_ready(self) -> None:
-        wait_until(self.is_ready, "readiness", self.log, LONG_WAIT_S)
+        """Fails at once, with how the log ends, where the service gives up."""
+        wait_until(lambda: self.is_ready() or self.has_ended(), "readiness", self.log, LONG_WAIT_S)
+        assert not self.has_ended(), f"the service ended; its log: {self.log.read_text(errors='replace')[-3000:]}"
 
     def health(self) -> dict[str, Any]:
         body: dict[str, Any] = httpx.get(f"{self.url}/health", timeout=WAIT_S).json()

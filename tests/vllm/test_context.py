@@ -41,7 +41,7 @@ def test_a_model_with_a_small_context_starts_and_reads_a_page(checkpoint: Path, 
     }
     with launched(tmp_path / "log", LAUNCH, **names) as process:
         service = VllmService(process, f"http://127.0.0.1:{names['PORT']}", int(names["VLM_PORT"]), tmp_path / "log")
-        wait_until(service.is_ready, "readiness", service.log, LONG_WAIT_S)
+        service.wait_until_ready()
         models = httpx.get(f"{service.base_url}/models", timeout=30).json()["data"]
         assert {model["max_model_len"] for model in models} == {tokens}
         answer = service.read(EXAMPLE, format="markdown")
