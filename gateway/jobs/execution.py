@@ -1,0 +1,231 @@
+"""Durable execution of jobs by DBOS Transact: each is taken from the queue and read, and goes on where it was left.
+
+A job is a workflow, each page a step of it. What a step does runs in the event loop of the service: DBOS runs workflows
+that it takes from a queue in a loop of its own.
+
+Of gateways that share a store on Postgres each takes jobs from the one queue of that store; the first of those that
+live puts back what a dead one had in work. Who has lost a job to another one can record no step of it any more: DBOS
+sees to that.
+
+https://docs.dbos.dev/python/reference/dbos-class
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+import uuid
+from collections import Counter
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import ExitStack
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+import structlog
+
+from gateway.jobs.queue import (
+    APPLICATION,
+    DELIVERY_QUEUE,
+    DELIVERY_WORKFLOW,
+    VERSION,
+    WORKFLOW,
+    JobQueue,
+    delivery_options,
+)
+from gateway.jobs.webhooks import WebhookMessage
+from gateway.scheduling.fair_semaphore import reserve_of
+from gateway.storage.folders import load_or_create
+
+if TYPE_CHECKING:
+    from dbos import DBOS, WorkflowStatus
+
+    from gateway.jobs.database import Replicas
+
+T = TypeVar("T")
+
+POLL_S = 0.25
+"""How often the queue is looked at, which takes 5 ms of CPU each time: what a job waits at most where there is room for
+it."""
+BEAT_S = 2.0
+"""How often the database is asked whether it is there, and the other gateways are told that this one lives."""
+DELIVERIES_AT_ONCE = 16
+STALLED_S = 10.0
+"""How long a job may be this process's own in the database without being run here, before it is put back."""
+_POOL_SIZE = 8
+"""Connections of DBOS itself; with those of the queue's calls, the listener and the beats a gateway has 18 at most."""
+
+log = structlog.get_logger(__name__)
+
+
+class JobSteps(Protocol):
+    """What is done of a job, in the service's event loop. Each may be done again after the process was killed in it."""
+
+    async def plan(self, job_id: str) -> list[int]:
+        """Opens the document; numbers of the pages to read, none where it can't be read."""
+
+    async def read_page(self, job_id: str, number: int) -> None:
+        """Returns when the page is kept."""
+
+    async def finish(self, job_id: str) -> None:
+        """Writes down how the job ended."""
+
+    async def deliver(self, message: WebhookMessage, attempt: int) -> float | None:
+        """Sends the message; seconds until it is to be sent again, None where that is over."""
+
+    async def release(self, job_id: str) -> None:
+        """Stops what is done of the job here. No step: called where the job is not this process's any more."""
+
+
+class JobExecutor:
+    """The process's one DBOS instance. Its jobs are those of one `DATA_DIR`, where their documents lie.
+
+    `gateways`: how many share the database and live, this one included.
+    """
+
+    def __init__(self, queue: JobQueue, database_url: str | None, data_dir: Path, concurrency: int) -> None:
+        self.gateways = 0
+        self._queue = queue
+        self._url = database_url or f"sqlite:///{data_dir.absolute() / 'jobs.sqlite'}"
+        self._data_dir = data_dir
+        self._id = ""
+        self._concurrency = concurrency
+        self._replicas: Replicas | None = None
+        self._open = ExitStack()
+        self._running: Counter[str] = Counter()
+        self._stalled: dict[str, float] = {}
+        """Jobs that are this process's and are not run, and since when."""
+
+    async def start(self, steps: JobSteps) -> None:
+        """Goes on with the jobs that an earlier process has left. Raises what the database raises, and ServiceError 503
+        `jobs_unavailable` where another gateway has them."""
+        loop = asyncio.get_running_loop()
+        try:
+            await asyncio.to_thread(self._launch, steps, loop)
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def stop(self) -> None:
+        """Lets go of the database; jobs in work go on with the next process, or with another gateway at once."""
+        await asyncio.to_thread(self._open.close)
+
+    async def look_after(self) -> None:
+        """Tells the other gateways that this one lives, and puts back the jobs that nobody runs any more.
+
+        To be called every `BEAT_S`. Raises ServiceError 503 `jobs_unavailable`.
+        """
+        await self._queue.call(self._look_after)
+
+    def _launch(self, steps: JobSteps, loop: asyncio.AbstractEventLoop) -> None:
+        from dbos import DBOS
+
+        from gateway.jobs.database import complete_url, is_shared
+
+        url = complete_url(self._url)
+        store = load_or_create(self._data_dir / "instance", uuid.uuid4().hex.encode()).decode()
+        queue = f"jobs-{store}"
+        logging.getLogger("dbos").setLevel(logging.WARNING)
+        if is_shared(url):
+            DBOS.migrate(url)  # makes a database that is not there yet, too
+        self._join(store, url if is_shared(url) else None)
+        DBOS(
+            config={
+                "name": APPLICATION,
+                "system_database_url": url,
+                "application_version": VERSION,
+                "executor_id": self._id,
+                "log_level": "WARNING",
+                "sys_db_pool_size": _POOL_SIZE,
+            }
+        )
+        self._open.callback(DBOS.destroy, workflow_completion_timeout_sec=0, destroy_registry=True)
+        logging.getLogger("dbos").propagate = False
+        self._register_workflows(DBOS, steps, loop)
+        DBOS.listen_queues([queue, DELIVERY_QUEUE])  # another store's jobs would find no documents here
+        DBOS.launch()
+        # Owners take turns, and whoever comes anew need not wait for a long job of one that has many.
+        DBOS.register_queue(
+            queue,
+            worker_concurrency=self._concurrency + reserve_of(self._concurrency),
+            partition_worker_concurrency=self._concurrency,
+            polling_interval_sec=POLL_S,
+            on_conflict="always_update",
+        )
+        DBOS.register_queue(DELIVERY_QUEUE, worker_concurrency=DELIVERIES_AT_ONCE, on_conflict="always_update")
+        self._queue.open(url, queue)
+        self._open.callback(self._queue.close)
+
+    def _join(self, store: str, shared_url: str | None) -> None:
+        """On SQLite a store has one gateway, and what its last process had in work is its own."""
+        from gateway.jobs.database import Replicas, lock_store
+
+        if shared_url is None:
+            self._id, self._replicas = store, None
+            self._open.enter_context(lock_store(self._data_dir))
+            return
+        self._id = uuid.uuid4().hex
+        self._replicas = Replicas(shared_url, self._id)
+        self._open.callback(self._replicas.close)
+        self._replicas.join()
+
+    def _look_after(self) -> None:
+        # In this order: whoever has a job in the list has counted before.
+        begun = self._queue.list_workflows(status="PENDING", application_name=APPLICATION)
+        living = self._replicas.beat() if self._replicas else {self._id}
+        self.gateways = len(living)
+        left = self._find_stalled([one for one in begun if one.executor_id == self._id])
+        if self._replicas and self._id == min(living):
+            left += [one for one in begun if one.executor_id not in living]
+        for name, of_queue in groupby(sorted(left, key=_queue_name), _queue_name):
+            ids = [one.workflow_id for one in of_queue]
+            log.warning("jobs_put_back", ids=ids)
+            self._queue.require_client().resume_workflows(ids, queue_name=name)
+
+    def _find_stalled(self, own: Sequence[WorkflowStatus]) -> list[WorkflowStatus]:
+        """Jobs that are not run: their start, or the record of their end, met a database that was away."""
+        now = time.monotonic()
+        idle = [one for one in own if one.name == WORKFLOW and not self._running[one.workflow_id]]
+        self._stalled = {one.workflow_id: self._stalled.get(one.workflow_id, now) for one in idle}
+        return [one for one in idle if now - self._stalled[one.workflow_id] > STALLED_S]
+
+    def _register_workflows(self, dbos: type[DBOS], steps: JobSteps, loop: asyncio.AbstractEventLoop) -> None:
+        async def run_on_loop(step: Callable[..., Coroutine[Any, Any, T]], *arguments: object) -> T:
+            return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(step(*arguments), loop))
+
+        async def run(step: Callable[..., Coroutine[Any, Any, T]], *arguments: object) -> T:
+            async def step_on_loop() -> T:
+                return await run_on_loop(step, *arguments)
+
+            return await dbos.run_step_async({"name": step.__name__}, step_on_loop)
+
+        @dbos.workflow(name=WORKFLOW)
+        async def read_job(job_id: str) -> None:
+            self._running[job_id] += 1
+            try:
+                for number in await run(steps.plan, job_id):
+                    await run(steps.read_page, job_id, number)
+                await run(steps.finish, job_id)
+            except asyncio.CancelledError:  # the process ends
+                raise
+            except BaseException:  # DBOS's own for a workflow that was cancelled, or went to another gateway
+                await run_on_loop(steps.release, job_id)
+                raise
+            finally:
+                self._running[job_id] -= 1
+                if not self._running[job_id]:
+                    del self._running[job_id]
+
+        @dbos.workflow(name=DELIVERY_WORKFLOW)
+        async def deliver_webhook(content: str, attempt: int) -> None:
+            """One attempt; the next is another workflow, so that a message that waits takes no place in the queue."""
+            message = WebhookMessage.model_validate_json(content)
+            delay_s = await run(steps.deliver, message, attempt)
+            if delay_s is not None:
+                options = delivery_options(message.id, attempt + 1, delay_s)
+                await dbos.enqueue_workflow_with_options_async(options, content, attempt + 1)
+
+
+def _queue_name(status: WorkflowStatus) -> str:
+    return status.queue_name or ""

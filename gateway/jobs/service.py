@@ -1,0 +1,383 @@
+"""Jobs of this gateway: accepted, read in the background, shown, cancelled, and removed when their time is over."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import random
+import shutil
+import time
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, replace
+from typing import Literal, NamedTuple
+
+import structlog
+
+from gateway.errors import ServiceError
+from gateway.intake.spool import SpooledFile
+from gateway.jobs.execution import BEAT_S, JobExecutor
+from gateway.jobs.links import LinkSigner
+from gateway.jobs.queue import MAX_REASON, Cursor, Execution, ExecutionState, JobQueue
+from gateway.jobs.reading import READY_POLL_S, PageEncoder
+from gateway.jobs.steps import JobRunner, describe_failure
+from gateway.jobs.store import JobEnd, JobPlan, JobRecord, JobStore, StoredJob
+from gateway.jobs.webhooks import WebhookSender
+from gateway.service import Service
+
+JobState = Literal["queued", "running", "done", "failed", "cancelled"]
+SWEEP_S = 60.0
+START_RETRY_S = 5.0
+ABANDONED_S = 600.0
+"""Age at which a job without an end may be asked for in the database: a killed process may not have put it there."""
+LOOKED_UP_AT_ONCE = 200
+_STARTING = "Jobs are starting."
+_LOST = "The job ended for an internal reason; the service's log has it."
+BUSY_RETRY_AFTER_S = 30
+
+log = structlog.get_logger(__name__)
+
+
+class NewJob(NamedTuple):
+    """A job to accept; `content`: its document, unless it is named by URL or by its key in a bucket."""
+
+    record: JobRecord
+    content: SpooledFile | None
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A job as clients see it. `plan` is None until its document was opened, `end` until it has ended. `position`:
+    among its owner's jobs that wait, from 1, while it does; `attempts`: processes that have worked on it."""
+
+    record: JobRecord
+    state: JobState
+    plan: JobPlan | None
+    end: JobEnd | None
+    pages_done: int
+    warnings: Sequence[str] = ()
+    attempts: int = 0
+    position: int | None = None
+
+
+class JobService:
+    """All jobs, by the id of their owner and their own. `reason`: why none can be taken now; None while they can."""
+
+    def __init__(self, service: Service, links: LinkSigner, encoders: Mapping[str, PageEncoder]) -> None:
+        """`encoders`: by the name of their dialect."""
+        settings = service.settings
+        self.store = JobStore(settings.data_dir)
+        self.reason: str | None = _STARTING if settings.jobs else "Jobs are switched off (JOBS)."
+        self._changed = asyncio.Condition()
+        self._service = service
+        self._settings = settings
+        self.webhooks = WebhookSender(settings)
+        self._queue = JobQueue()
+        self._runner = JobRunner(
+            service, self.store, self._queue, encoders, links, self.webhooks, self._announce, self._count_end
+        )
+        self._executor = JobExecutor(self._queue, settings.database_url, settings.data_dir, settings.max_jobs)
+        self._unfinished = self._bytes = 0
+        """Jobs without an end, and what all take of the disk: counted by each sweep, and kept up between."""
+        self._register_gauges()
+
+    @property
+    def limitation(self) -> str | None:
+        """Why no jobs are taken, where something is wrong."""
+        is_meant = not self._settings.jobs or self.reason == _STARTING
+        return f"jobs are not taken: {self.reason}" if self.reason and not is_meant else None
+
+    @asynccontextmanager
+    async def run(self) -> AsyncIterator[None]:
+        """Starts in the background; a database that is away costs jobs only, and is tried again."""
+        duties = (self._keep_running(), self._sweep()) if self._settings.jobs else ()
+        tasks = [asyncio.create_task(duty) for duty in duties]
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await self._executor.stop()
+            await self._runner.stop()
+
+    async def submit(self, submissions: Sequence[NewJob], priority: str) -> bool:
+        """Keeps the jobs, all or none, and puts them into the queue; whether any is a new one.
+
+        Raises ServiceError: 422 `idempotency_key_reused`, 429 `too_many_jobs`, 503 `jobs_unavailable`,
+        507 `storage_full`.
+        """
+        fresh = [one for one in submissions if not await self._is_known(one.record)]
+        self._require_running()
+        if fresh:
+            await self._require_room(len(fresh))
+        try:
+            for record, content in fresh:
+                await asyncio.to_thread(self._create, record, content)
+            for record, _ in submissions:
+                await self._queue.enqueue(record.id, record.owner, priority)
+        except ServiceError:
+            await self._withdraw([record.id for record, _ in fresh])
+            raise
+        self._unfinished += len(fresh)
+        self._bytes += sum(content.size for _, content in fresh if content)
+        return bool(fresh)
+
+    async def _is_known(self, record: JobRecord) -> bool:
+        """Whether the same request has made the job before."""
+        known = await asyncio.to_thread(self.store.record, record.id)
+        if known is not None and known.fingerprint != record.fingerprint:
+            raise ServiceError(422, "idempotency_key_reused", "This `Idempotency-Key` came with another job before.")
+        return known is not None
+
+    async def _withdraw(self, job_ids: Sequence[str]) -> None:
+        """Leaves nothing of jobs that were not accepted, some of which may be in the queue, or read already."""
+        for job_id in job_ids:
+            with suppress(ServiceError):
+                await self._queue.cancel(job_id)
+            await self._runner.release(job_id)
+            await asyncio.to_thread(self.store.delete, job_id)
+
+    async def find(self, job_id: str, owner: str) -> Job:
+        """ServiceError 404 `not_found` for another owner's job too."""
+        job = await self.find_any(job_id)
+        if job.record.owner != owner:
+            raise _not_found()
+        return job
+
+    async def find_any(self, job_id: str) -> Job:
+        """A job of whatever owner. ServiceError 404 `not_found`."""
+        record = await asyncio.to_thread(self.store.record, job_id)
+        if record is None:
+            raise _not_found()
+        job = await asyncio.to_thread(self._describe, record, await self._find_execution(job_id))
+        return (await self._with_positions([job], record.owner))[0]
+
+    async def _with_positions(self, jobs: Sequence[Job], owner: str) -> list[Job]:
+        """Those that wait told how many go before them, where the database can be asked."""
+        if any(job.state == "queued" for job in jobs):
+            with suppress(ServiceError):
+                places = await self._queue.find_positions(owner)
+                return [replace(job, position=places.get(job.record.id)) for job in jobs]
+        return list(jobs)
+
+    async def _find_execution(self, job_id: str) -> Execution | None:
+        """None where the database does not know the job, or can't be asked: the files tell most of it."""
+        with suppress(ServiceError):
+            return await self._queue.find(job_id)
+        return None
+
+    async def list_jobs(
+        self, owner: str, *, state: JobState | None, batch: str | None, limit: int, cursor: Cursor | None = None
+    ) -> tuple[Sequence[Job], Cursor | None]:
+        """Newest first, and where the next begin, if there may be more: they may be fewer than `limit` though. Raises
+        ServiceError 503 `jobs_unavailable`."""
+        self._require_running()
+        prefix = batch_prefix(owner, batch) if batch else None
+        found, following = await self._queue.list_jobs(
+            owner, states=_execution_states(state), prefix=prefix, limit=limit, cursor=cursor
+        )
+        jobs = await asyncio.to_thread(self._describe_all, found)
+        chosen = [job for job in jobs if state in (None, job.state) and batch in (None, job.record.batch)]
+        return await self._with_positions(chosen, owner), following
+
+    async def delete(self, job: Job) -> None:
+        """Ends the job and removes all that is kept of it."""
+        job_id = job.record.id
+        if self._queue.is_open:
+            await self._queue.cancel(job_id)
+        await self._runner.release(job_id)
+        if job.state in ("queued", "running"):
+            await self._runner.notify(job.record, None)
+        self._bytes -= await asyncio.to_thread(self.store.delete, job_id)
+        self._unfinished -= job.end is None
+        if self._queue.is_open:
+            await self._queue.delete(job_id)
+        await self._announce()
+
+    async def wait_for_change(self, timeout_s: float) -> None:
+        """Returns when something is known to have changed of any job, or after the time."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s), self._changed:
+                await self._changed.wait()
+
+    def _count_end(self) -> None:
+        self._unfinished -= 1
+
+    async def _announce(self) -> None:
+        async with self._changed:
+            self._changed.notify_all()
+
+    async def _keep_running(self) -> None:
+        # What the first page needs goes before: the database's library takes seconds of CPU.
+        while self._service.is_loading():  # noqa: ASYNC110 - several parts tell how they are, each its own way
+            await asyncio.sleep(READY_POLL_S)
+        while not await self._start():  # noqa: ASYNC110 - the database may be away
+            await asyncio.sleep(START_RETRY_S)
+        while True:
+            try:
+                await self._executor.look_after()
+            except ServiceError as error:
+                self._tell(error.detail)
+            else:
+                self._tell(None)
+            await asyncio.sleep(BEAT_S)
+
+    async def _start(self) -> bool:
+        """Whether jobs are run now. Never raises."""
+        try:
+            await asyncio.to_thread(self.store.make_root)
+            await self._executor.start(self._runner)
+        except ServiceError as error:
+            self._tell(error.detail)
+        except Exception as error:
+            self._tell(f"The jobs' database can't be used: {type(error).__name__}.")
+            log.warning("jobs_not_started", reason=str(error)[:MAX_REASON])
+        else:
+            return True
+        return False
+
+    def _tell(self, reason: str | None) -> None:
+        if reason != self.reason:
+            log.info("jobs", reason=reason) if reason is None else log.warning("jobs", reason=reason)
+        self.reason = reason
+
+    def _register_gauges(self) -> None:
+        metrics = self._service.metrics
+        metrics.watch("ocr_jobs_available", "1 while jobs are taken: their database answers", lambda: not self.reason)
+        metrics.watch("ocr_jobs_unfinished", "Jobs that wait or are read, of all gateways", lambda: self._unfinished)
+        metrics.watch("ocr_jobs_reading", "Jobs that this gateway reads", lambda: self._runner.readings)
+        metrics.watch("ocr_jobs_stored_bytes", "What all jobs take of the store", lambda: self._bytes)
+        gateways = "Gateways on the jobs' database that live"
+        metrics.watch("ocr_jobs_gateways", gateways, lambda: self._executor.gateways)
+
+    async def _sweep(self) -> None:
+        while True:
+            jobs, self._bytes = await asyncio.to_thread(self.store.survey)
+            self._unfinished = sum(job.is_accepted and job.expires is None for job in jobs)
+            for job in jobs:
+                await self._settle(self._remove_expired, job)
+            for job in _pick_abandoned(jobs) if self._queue.is_open else ():
+                await self._settle(self._resume, job)
+            if self._queue.is_open:
+                with suppress(ServiceError):
+                    await self._queue.forget_deliveries()
+            await asyncio.sleep(min(SWEEP_S, max(1.0, self._settings.jobs_keep_s / 10)))
+
+    async def _settle(self, work: Callable[[StoredJob], Awaitable[None]], job: StoredJob) -> None:
+        try:
+            await work(job)
+        except Exception:
+            log.exception("job_not_settled", id=job.job_id)
+
+    async def _remove_expired(self, job: StoredJob) -> None:
+        """Removes a job whose time is over, and what a killed process left of one that it had not accepted."""
+        if not job.is_accepted and job.age_s > ABANDONED_S:
+            await asyncio.to_thread(self.store.delete, job.job_id)
+        elif job.expires is not None and time.time() > job.expires:
+            await self.delete(await self.find_any(job.job_id))
+        elif job.expires is not None and (record := await asyncio.to_thread(self.store.record, job.job_id)):
+            await asyncio.to_thread(self.store.forget_password, record)
+
+    async def _resume(self, job: StoredJob) -> None:
+        """Puts a job back into the queue that a killed process had not put there, or that a lost database has
+        forgotten; ends one whose execution is over, and removes one of a batch that was not kept whole."""
+        record = await asyncio.to_thread(self.store.record, job.job_id)
+        execution = await self._queue.find(job.job_id)
+        if record is None:
+            return
+        if execution is None and not await asyncio.to_thread(self.store.is_complete, record):
+            await asyncio.to_thread(self.store.delete, record.id)
+        elif execution is None:
+            await self._queue.enqueue(record.id, record.owner, "batch")
+        elif execution.state not in ("queued", "running"):
+            end = describe_failure(ServiceError(500, "internal_error", _LOST))
+            await self._runner.notify(record, end)
+            await self._runner.end(record.id, end)
+
+    def _create(self, record: JobRecord, content: SpooledFile | None) -> None:
+        try:
+            self.store.create(record, content)
+        except OSError as error:
+            reason = f"DATA_DIR can't be written: {error.strerror}"
+            raise ServiceError(507, "storage_full", f"The job can't be kept: {reason}.") from error
+
+    def _require_running(self) -> None:
+        if self.reason is not None:
+            raise ServiceError(503, "jobs_unavailable", self.reason, retry_after_s=BUSY_RETRY_AFTER_S)
+
+    async def _require_room(self, count: int) -> None:
+        settings = self._settings
+        if self._unfinished + count > settings.max_queued_jobs:
+            detail = f"{settings.max_queued_jobs} jobs wait or are read, the most that are kept (MAX_QUEUED_JOBS)."
+            raise ServiceError(429, "too_many_jobs", detail, retry_after_s=BUSY_RETRY_AFTER_S)
+        free = (await asyncio.to_thread(shutil.disk_usage, self.store.root)).free
+        if self._bytes > settings.store_max_gb * 1e9 or free < settings.max_upload_mb * 1_000_000:
+            detail = "There is no room for more jobs (STORE_MAX_GB, or the disk of DATA_DIR); delete some, or wait."
+            raise ServiceError(507, "storage_full", detail)
+
+    def _describe_all(self, executions: Sequence[Execution]) -> list[Job]:
+        records = ((self.store.record(one.job_id), one) for one in executions)
+        return [self._describe(record, one) for record, one in records if record is not None]
+
+    def _describe(self, record: JobRecord, execution: Execution | None) -> Job:
+        plan, end = self.store.plan(record.id), self.store.end(record.id)
+        return Job(
+            record,
+            _state(execution, plan, end),
+            plan,
+            end,
+            pages_done=len(self.store.page_numbers(record.id)),
+            warnings=self.store.warnings(record.id),
+            attempts=self.store.attempts(record.id),
+        )
+
+
+def _pick_abandoned(jobs: Sequence[StoredJob]) -> list[StoredJob]:
+    """Some of the jobs that nobody has touched for long, others each time: most of them only wait in a long queue."""
+    abandoned = [job for job in jobs if job.is_accepted and job.expires is None and job.age_s > ABANDONED_S]
+    return random.sample(abandoned, min(len(abandoned), LOOKED_UP_AT_ONCE))
+
+
+def _not_found() -> ServiceError:
+    return ServiceError(404, "not_found", "There is no such job; it may have been deleted, or its time is over.")
+
+
+def create_id(owner: str, batch: str | None, key: str | None = None) -> str:
+    """32 hexadecimal digits, of which the first tell the batch: SQLite can't be asked for it otherwise.
+
+    `key`: the same one gives the same id.
+    """
+    unique = hashlib.sha256(f"{owner}\n{key}".encode()).hexdigest() if key is not None else uuid.uuid4().hex
+    start = batch_prefix(owner, batch) if batch else ""
+    return (start + unique)[:32]
+
+
+def batch_prefix(owner: str, batch: str) -> str:
+    """What the ids of a batch's jobs begin with."""
+    return hashlib.sha256(f"{owner}\n{batch}".encode()).hexdigest()[:12]
+
+
+def _state(execution: Execution | None, plan: JobPlan | None, end: JobEnd | None) -> JobState:
+    """The files say how a job ended, which is known before the database has it; the database what it waits for."""
+    if end is not None:
+        return end.state
+    if execution is not None and execution.state == "cancelled":
+        return "cancelled"
+    if execution is not None and execution.state == "broken":
+        return "failed"
+    return "queued" if plan is None and (execution is None or execution.state == "queued") else "running"
+
+
+def _execution_states(state: JobState | None) -> Sequence[ExecutionState]:
+    if state is None:
+        return ()
+    possible: dict[JobState, Sequence[ExecutionState]] = {
+        "queued": ("queued",),
+        "running": ("running", "ended"),
+        "done": ("running", "ended"),
+        "failed": ("running", "ended", "broken"),
+        "cancelled": ("cancelled",),
+    }
+    return possible[state]

@@ -1,0 +1,206 @@
+"""What is done of jobs, step by step: their plans, their pages, their ends, and who is told of these."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+
+import structlog
+
+from gateway.errors import ServiceError
+from gateway.jobs.links import LinkSigner
+from gateway.jobs.queue import JobQueue
+from gateway.jobs.reading import RETRY_S, JobReading, PageEncoder, make_plan
+from gateway.jobs.store import JobEnd, JobRecord, JobStore
+from gateway.jobs.webhooks import WebhookMessage, WebhookSender, create_message
+from gateway.service import Service
+
+SUSPECT_LOSSES, MAX_LOSSES = 2, 4
+"""So many processes that a job has outlived without another page make it one that is read alone, and one given up: it
+may be what ends them."""
+NOTICE_RETRY_S = 5.0
+"""Between two tries to put a webhook's message into the database."""
+
+log = structlog.get_logger(__name__)
+
+
+class JobRunner:
+    """The `JobSteps` of this process. `on_change` is called when something of a job has changed, `on_end` when one has
+    ended."""
+
+    def __init__(
+        self,
+        service: Service,
+        store: JobStore,
+        queue: JobQueue,
+        encoders: Mapping[str, PageEncoder],
+        links: LinkSigner,
+        webhooks: WebhookSender,
+        on_change: Callable[[], Awaitable[None]],
+        on_end: Callable[[], None],
+    ) -> None:
+        """`encoders`: by the name of their dialect."""
+        self._service, self._store, self._queue, self._encoders = service, store, queue, encoders
+        self._links, self._webhooks = links, webhooks
+        self._on_change, self._on_end = on_change, on_end
+        self._process = uuid.uuid4().hex
+        self._readings: dict[str, JobReading] = {}
+        self._begun: set[str] = set()
+        """Jobs that this process works on."""
+        self._alone = asyncio.Lock()
+        self._suspect: str | None = None
+        """The job that holds the lock."""
+        self._is_stopping = False
+
+    @property
+    def readings(self) -> int:
+        """Jobs that are read now."""
+        return len(self._readings)
+
+    async def stop(self) -> None:
+        """Ends all readings. A step that fails for it would be written down as failed, so the executor stops before."""
+        self._is_stopping = True
+        await asyncio.gather(*(reading.stop() for reading in self._readings.values()))
+        for job_id in tuple(self._begun):
+            await self._note_attempt(self._store.end_attempt, job_id)
+
+    async def plan(self, job_id: str) -> list[int]:
+        """As JobSteps."""
+        record = await asyncio.to_thread(self._store.record, job_id)
+        if record is None:
+            return []
+        plan = await asyncio.to_thread(self._store.plan, job_id)
+        if plan is None:
+            try:
+                await self._begin_attempt(job_id)
+                plan = await make_plan(self._service, self._store, record)
+            except ServiceError as error:
+                await self._fail(job_id, error)
+                return []
+        await self._on_change()
+        return plan.pages
+
+    async def read_page(self, job_id: str, number: int) -> None:
+        """As JobSteps."""
+        try:
+            while (reading := await self._find_reading(job_id, number)) is not None:
+                await reading.wait_for(number)
+        except ServiceError as error:
+            await self._fail(job_id, error)
+        await self._on_change()
+
+    async def _find_reading(self, job_id: str, number: int) -> JobReading | None:
+        """What reads the page, begun where nothing does; None where there is nothing left to read it for."""
+        kept = await asyncio.to_thread(self._store.page_numbers, job_id)
+        record = await asyncio.to_thread(self._store.record, job_id)
+        if number in kept or record is None or await asyncio.to_thread(self._store.end, job_id) is not None:
+            return None
+        if self._is_stopping:
+            raise RuntimeError(f"the reading of job {job_id} was stopped")
+        plan = await asyncio.to_thread(self._store.plan, job_id)
+        reading = self._readings.get(job_id)
+        if reading is None or reading.is_over:
+            await self._begin_attempt(job_id)
+            missing = set(plan.pages if plan else ()) - kept
+            reading = self._readings[job_id] = JobReading(
+                self._service, self._store, record, missing, self._encoders.get(record.dialect)
+            )
+        return reading
+
+    async def _begin_attempt(self, job_id: str) -> None:
+        """Waits for its turn where the job may be one that ends the process. ServiceError 500 `job_given_up`."""
+        losses = await asyncio.to_thread(self._store.lost_attempts, job_id, self._process)
+        if losses >= MAX_LOSSES:
+            raise _given_up(losses)
+        if losses >= SUSPECT_LOSSES and self._suspect != job_id:
+            log.warning("job_read_alone", id=job_id, lost_attempts=losses)
+            await self._alone.acquire()
+            self._suspect = job_id
+        self._begun.add(job_id)
+        await self._note_attempt(self._store.begin_attempt, job_id)
+
+    async def _note_attempt(self, note: Callable[[str, str], None], job_id: str) -> None:
+        with suppress(OSError):  # deleted meanwhile, or the disk is full
+            await asyncio.to_thread(note, job_id, self._process)
+
+    async def finish(self, job_id: str) -> None:
+        """As JobSteps."""
+        await self._stop_reading(job_id)
+        end = await asyncio.to_thread(self._store.end, job_id)
+        if end is None:
+            await self.end(job_id, end := JobEnd(state="done", ended=time.time()))
+        record = await asyncio.to_thread(self._store.record, job_id)
+        while record is not None:
+            try:
+                await self.notify(record, end)
+            except ServiceError:
+                await asyncio.sleep(NOTICE_RETRY_S)
+            else:
+                return
+
+    async def deliver(self, message: WebhookMessage, attempt: int) -> float | None:
+        """As JobSteps."""
+        return await self._webhooks.deliver(message, attempt)
+
+    async def notify(self, record: JobRecord, end: JobEnd | None) -> None:
+        """Has the client's webhook, if any, told of the job's end. ServiceError 503 `jobs_unavailable`."""
+        message = await asyncio.to_thread(create_message, record, end, self._links)
+        if message is not None:
+            await self._queue.enqueue_delivery(message)
+
+    async def release(self, job_id: str) -> None:
+        """As JobSteps."""
+        if job_id in self._begun:
+            await self._note_attempt(self._store.end_attempt, job_id)
+        await self._stop_reading(job_id)
+
+    async def _stop_reading(self, job_id: str) -> None:
+        self._begun.discard(job_id)
+        if reading := self._readings.pop(job_id, None):
+            await reading.stop()
+        if self._suspect == job_id:
+            self._suspect = None
+            self._alone.release()
+
+    async def _fail(self, job_id: str, error: ServiceError) -> None:
+        await self.end(job_id, describe_failure(error))
+
+    async def end(self, job_id: str, end: JobEnd) -> None:
+        """Writes down how the job ended, unless it was deleted, and forgets its document's password."""
+        with suppress(FileNotFoundError):  # deleted meanwhile
+            await self._write_end(job_id, end)
+            self._on_end()
+            if record := await asyncio.to_thread(self._store.record, job_id):
+                await asyncio.to_thread(self._store.forget_password, record)
+        log.info("job_ended", id=job_id, state=end.state, code=end.code)
+        await self._on_change()
+
+    async def _write_end(self, job_id: str, end: JobEnd) -> None:
+        """Waits where the disk is full, or away."""
+        while True:
+            try:
+                await asyncio.to_thread(self._store.write_end, job_id, end)
+            except FileNotFoundError:
+                raise
+            except OSError as error:
+                log.warning("job_paused", id=job_id, reason=f"DATA_DIR: {error.strerror}")
+                await asyncio.sleep(RETRY_S)
+            else:
+                return
+
+
+def _given_up(losses: int) -> ServiceError:
+    return ServiceError(
+        500,
+        "job_given_up",
+        f"The service has ended {losses} times while it read this document, without another page of it being read. "
+        "The log says what ended it; a lack of memory is the usual reason.",
+    )
+
+
+def describe_failure(error: ServiceError) -> JobEnd:
+    """The end, now, of a job for which the error is the last word."""
+    return JobEnd(state="failed", ended=time.time(), status=error.status, code=error.code, detail=error.detail)

@@ -1,0 +1,118 @@
+"""Several documents in one `POST /jobs`: a job for each, all or none of them."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.gateway.api.jobs.test_routes import end_of
+from tests.support.answers import assert_problem
+from tests.support.server import Gateway, gateway
+
+MAX_QUEUED = 5
+
+
+@pytest.fixture(scope="module")
+def _running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    folder = tmp_path_factory.mktemp("gateway")
+    with gateway(folder, jobs=True, max_queued_jobs=MAX_QUEUED, max_upload_mb=2) as running:
+        yield running
+
+
+@pytest.fixture
+def served(_running: Gateway) -> Iterator[Gateway]:
+    _running.reset()
+    yield _running
+    for job in jobs_of(_running):
+        _running.client.delete(f"/jobs/{job['id']}")
+    _running.reset()
+
+
+def jobs_of(served: Gateway, **query: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = served.client.get("/jobs", params=query).json()["jobs"]
+    return found
+
+
+def inline(data: bytes, **more: str) -> dict[str, str]:
+    return {"base64": base64.b64encode(data).decode(), **more}
+
+
+def post_files(served: Gateway, *files: bytes, key: str | None = None, **options: str) -> httpx.Response:
+    parts = [("file", (f"{at}.png", data)) for at, data in enumerate(files)]
+    return served.client.post("/jobs", files=parts, data=options, headers={"idempotency-key": key} if key else {})
+
+
+def test_parts_of_a_form_become_a_batch(served: Gateway, png: bytes, tiff: bytes) -> None:
+    answer = post_files(served, png, tiff, batch="mine", format="text")
+    batch = answer.json()
+    assert (answer.status_code, answer.headers["location"], batch["batch"]) == (202, "/jobs?batch=mine", "mine")
+    ended = [end_of(served, job) for job in batch["jobs"]]
+    assert [(job["name"], job["state"], job["progress"]["total"]) for job in ended] == [
+        ("0.png", "done", 1),
+        ("1.png", "done", 3),
+    ]
+    listed = served.client.get(answer.headers["location"]).json()["jobs"]
+    assert {job["id"] for job in listed} == {job["id"] for job in batch["jobs"]}
+    assert served.client.get(ended[1]["links"]["result"]).headers["content-type"].startswith("text/plain")
+
+
+def test_a_list_of_sources_becomes_a_batch(served: Gateway, png: bytes, tiff: bytes) -> None:
+    """Larger than what is parsed in the gateway itself, so that a conversion worker takes the documents out."""
+    padded = png + bytes(100_000)
+    sources = [inline(tiff, name="t"), {"url": "http://127.0.0.1/x"}, inline(padded, name="p")]
+    batch = served.client.post("/jobs", json={"sources": sources, "pages": "1"}).json()
+    ended = [end_of(served, job) for job in batch["jobs"]]
+    assert [(job["name"], job["state"]) for job in ended] == [("t", "done"), ("", "failed"), ("p", "done")]
+    assert ended[1]["error"]["code"] == "url_not_allowed"
+    assert [job["document"]["pages_total"] for job in ended if job["document"]] == [3, 1]
+    assert len(jobs_of(served, batch=batch["batch"])) == 3
+
+
+def test_one_source_in_a_list_is_a_batch_of_one(served: Gateway, png: bytes) -> None:
+    batch = served.client.post("/jobs", json={"sources": [inline(png)]}).json()
+    assert len(batch["jobs"]) == 1
+
+
+def test_a_batch_that_does_not_fit_leaves_nothing(served: Gateway, png: bytes) -> None:
+    assert_problem(post_files(served, *[png] * (MAX_QUEUED + 1)), 429, "too_many_jobs")
+    assert jobs_of(served) == []
+    assert list((served.service.settings.data_dir / "jobs").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("sources", "status", "code"),
+    [
+        ([], 400, "no_source"),
+        ({"base64": "eA=="}, 400, "no_source"),
+        ([{"base64": "eA=="}, {}], 400, "no_source"),
+        ([{"base64": "eA=="}, {"base64": ""}], 400, "empty_document"),
+        ([{"base64": "eA=="}, {"base64": "?"}], 400, "invalid_base64"),
+        ([{"base64": "eA==", "url": "http://x"}], 400, "ambiguous_source"),
+        ([{"base64": "eA=="}] * 101, 422, "too_many_sources"),
+    ],
+)
+def test_one_bad_source_refuses_all(served: Gateway, sources: object, status: int, code: str) -> None:
+    assert_problem(served.client.post("/jobs", json={"sources": sources}), status, code)
+    assert jobs_of(served) == []
+
+
+def test_an_idempotency_key_finds_the_same_batch(served: Gateway, png: bytes, tiff: bytes) -> None:
+    first = post_files(served, png, tiff, key="k").json()
+    again = post_files(served, png, tiff, key="k")
+    assert again.headers["idempotent-replayed"] == "true"
+    assert (again.json()["batch"], [job["id"] for job in again.json()["jobs"]]) == (
+        first["batch"],
+        [job["id"] for job in first["jobs"]],
+    )
+    assert_problem(post_files(served, png, png, key="k"), 422, "idempotency_key_reused")
+    assert len(jobs_of(served)) == 2
+
+
+def test_ocr_still_takes_one_document(served: Gateway, png: bytes) -> None:
+    parts = [("file", png), ("file", png)]
+    assert_problem(served.client.post("/ocr", files=parts), 400, "ambiguous_source")
+    assert_problem(served.client.post("/ocr", json={"sources": [inline(png)]}), 400, "no_source")
