@@ -1,4 +1,4 @@
-"""Clients of PaddleX's dialect, unmodified, each in an environment of its own (`make test-clients`)."""
+"""Clients that people use, unmodified, each in an environment of its own (`make test-clients`)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ import pytest
 from gateway.app import create_app
 from gateway.model import Region
 from tests.clients.recorder import TRANSCRIPT, note, recorded
+from tests.gateway.intake.files import pdf
 from tests.support import server
+from tests.support.pages import script_page
 from tests.support.server import Gateway, gateway
 from tests.support.waiting import WAIT_S
 
@@ -27,7 +29,7 @@ KEY = "one-key"
 @pytest.fixture(scope="session", autouse=True)
 def transcript() -> None:
     TRANSCRIPT.parent.mkdir(exist_ok=True)
-    TRANSCRIPT.write_text("Clients of PaddleX's dialect, and the gateway's answers; long texts are cut.\n")
+    TRANSCRIPT.write_text("Clients that people use, and the gateway's answers; long texts are cut.\n")
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +46,22 @@ def open_to_all(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     with recording_gateway(tmp_path_factory.mktemp("gateway")) as running:
         running.layout.regions = regions()
         yield running
+
+
+@pytest.fixture(scope="module")
+def scripted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    """A gateway that finds each kind of block on each page, takes jobs, and wants a key."""
+    with recording_gateway(tmp_path_factory.mktemp("gateway"), api_keys=KEY, jobs=True) as running:
+        script_page(running)
+        yield running
+
+
+@pytest.fixture
+def document(tmp_path: Path) -> Path:
+    """A PDF of three pages."""
+    file = tmp_path / "three.pdf"
+    file.write_bytes(pdf(3))
+    return file
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """Run by the interpreter that paddleocr-mcp is installed for: asks its server, unmodified, about one document.
 
-Arguments: the service's URL, the document's path, the tool's arguments as JSON. Prints the contents of the answer.
+Arguments: the service's URL, the document's path, the tool's arguments as JSON, the model; an access token where the
+server is to speak the API of a hosted service, and which one. Prints the contents of the answer.
 """
 
 from __future__ import annotations
@@ -14,8 +15,16 @@ from fastmcp import Client
 from fastmcp.client.transports import StdioTransport
 
 
-async def main(url: str, path: str, arguments: str) -> None:
-    options = ["--model", "PaddleOCR-VL-1.6", "--ppocr_source", "self_hosted", "--self-hosted-base-url", url]
+async def main(
+    url: str, path: str, arguments: str, model: str = "PaddleOCR-VL-1.6", token: str = "", host: str = "aistudio"
+) -> None:
+    source = {
+        "self_hosted": ["--self-hosted-base-url", url],
+        "aistudio": ["--aistudio-base-url", url, "--aistudio_access_token", token],
+        "qianfan": ["--qianfan-base-url", url, "--qianfan_api_key", token],
+    }
+    name = host if token else "self_hosted"
+    options = ["--model", model, "--ppocr_source", name, *source[name]]
     server = StdioTransport(sys.executable, ["-m", "paddleocr_mcp", *options], env=dict(os.environ))
     async with Client(server) as client:
         (tool,) = await client.list_tools()

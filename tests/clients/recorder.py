@@ -56,7 +56,10 @@ class Recorder:
 
 
 def _shown(body: bytes | bytearray) -> str:
-    return json.dumps(shortened(json.loads(body or b"null")), ensure_ascii=False)
+    try:
+        return json.dumps(shortened(json.loads(body or b"null")), ensure_ascii=False)
+    except ValueError:
+        return f"{len(body)} bytes that are no JSON"
 
 
 def shortened(value: Any) -> Any:  # noqa: ANN401 - whatever JSON can hold

@@ -18,6 +18,12 @@ PAGE = ROOT / "examples" / "article-en.png"
 TITLE = "# line one line two"
 
 
+def test_paddleocr_mcp_reads_lines(open_to_all: Gateway) -> None:
+    """Its other model asks for text lines, at the path of our own `/ocr`."""
+    contents = run("mcp", "mcp_client.py", open_to_all.url, str(PAGE), "{}", "PP-OCRv6")
+    assert contents[0]["text"].count("line one line two") > 20
+
+
 def test_paddleocr_mcp_shows_text_and_pictures(open_to_all: Gateway, tmp_path: Path) -> None:
     document = tmp_path / "two.pdf"
     document.write_bytes(pdf(2))
@@ -25,6 +31,11 @@ def test_paddleocr_mcp_shows_text_and_pictures(open_to_all: Gateway, tmp_path: P
         contents = run("mcp", "mcp_client.py", open_to_all.url, str(path), "{}")
         assert [one["type"] for one in contents] == ["text", "image"] * pages + ["text"]
         assert contents[0]["text"].startswith(TITLE)
+
+
+def test_paddleocr_mcp_speaks_qianfans_api(served: Gateway) -> None:
+    contents = run("mcp", "mcp_client.py", served.url, str(PAGE), "{}", "PaddleOCR-VL", KEY, "qianfan")
+    assert contents[0]["text"].startswith(TITLE)
 
 
 @pytest.mark.parametrize("environment", ["mcp", "loaders"])

@@ -1,0 +1,116 @@
+"""The text of a result, and where its parts stand in it, counted as the client wants."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from html import escape
+from itertools import accumulate, chain
+
+import regex
+
+from gateway.api.azure.schema import StringIndexType
+from gateway.model import Block, Box, Word
+
+_REACH = 1000
+"""Characters in which the next word is looked for, forth and back, so that a page costs its length."""
+_MARKUP = ("<table", "<fig")
+_TAG = regex.compile(r"<[^<>]*+>")
+Span = Mapping[str, int]
+
+
+def _count_graphemes(text: str) -> Iterable[int]:
+    """A user's character counts where it begins."""
+    return chain.from_iterable((1, *(0,) * (len(cluster) - 1)) for cluster in regex.findall(r"\X", text))
+
+
+_UNITS: Mapping[StringIndexType, Callable[[str], Iterable[int]]] = {
+    "textElements": _count_graphemes,
+    "unicodeCodePoint": lambda text: (1 for _ in text),
+    "utf16CodeUnit": lambda text: (2 if character > "\uffff" else 1 for character in text),
+}
+
+
+class Content:
+    """All text so far; parts are added at its end."""
+
+    def __init__(self, units: StringIndexType) -> None:
+        self._count = _UNITS[units]
+        self._parts: list[str] = []
+        self.length = 0
+
+    def add(self, text: str) -> Segment:
+        is_plain = text.isascii() and "\r" not in text
+        offsets = range(len(text) + 1) if is_plain else [0, *accumulate(self._count(text))]
+        segment = Segment(text, self.length, offsets)
+        self._parts.append(text)
+        self.length = segment.end
+        return segment
+
+    def span_from(self, start: int) -> Span:
+        """From an offset to the end."""
+        return {"offset": start, "length": self.length - start}
+
+    def join(self) -> str:
+        return "".join(self._parts)
+
+
+class Segment:
+    """A part of the content in which words are found one after the other.
+
+    `offsets`: of each of its characters, in the client's units, and of its end.
+    """
+
+    def __init__(self, text: str, start: int, offsets: Sequence[int]) -> None:
+        self.start = start
+        self.end = start + offsets[-1]
+        self._offsets = offsets
+        self._is_table = text.startswith("<table")
+        self._text = _TAG.sub(lambda tag: " " * len(tag[0]), text) if text.startswith(_MARKUP) else text
+        self._at = 0
+
+    def rewind(self) -> None:
+        """What is found next is looked for from the beginning."""
+        self._at = 0
+
+    @property
+    def span(self) -> Span:
+        return {"offset": self.start, "length": self.end - self.start}
+
+    def find(self, text: str) -> Span:
+        """The place of the next text, whose words may be apart here; of no length where it does not stand here."""
+        shown = escape(text, quote=False) if self._is_table else text
+        places = [self._find_word(word) for word in shown.split()] or [(self._at, self._at)]
+        found = [place for place in places if place[1] > place[0]] or places[:1]
+        start, end = (self.start + self._offsets[at] for at in (min(found)[0], max(place[1] for place in found)))
+        return {"offset": start, "length": end - start}
+
+    def _find_word(self, word: str) -> tuple[int, int]:
+        start = self._text.find(word, self._at, self._at + len(word) + _REACH)
+        if start >= 0:
+            self._at = start + len(word)
+            return start, self._at
+        start = self._text.rfind(word, max(self._at - _REACH, 0), self._at)
+        return (start, start + len(word)) if start >= 0 else (self._at, self._at)
+
+
+def split_words(text: str, box: Box, confidence: float | None) -> list[Word]:
+    """The words of a line whose places are unknown, spread over it."""
+    x1, y1, x2, y2 = box
+    step = (x2 - x1) / max(len(text), 1)
+    matches = regex.finditer(r"\S++", text)
+    return [
+        Word(text=match[0], bbox=(x1 + step * match.start(), y1, x1 + step * match.end(), y2), confidence=confidence)
+        for match in matches
+    ]
+
+
+def cover(spans: Sequence[Span]) -> Span:
+    """From the first of them to the last."""
+    start = min(span["offset"] for span in spans)
+    return {"offset": start, "length": max(span["offset"] + span["length"] for span in spans) - start}
+
+
+def word_confidence(word: Word, line_confidence: float | None, block: Block) -> float:
+    """What is known of the word, its line or its block; what a text layer says is certain."""
+    known = (word.confidence, line_confidence, block.confidence)
+    return round(next((value for value in known if value is not None), 1.0), 3)

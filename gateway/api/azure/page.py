@@ -1,0 +1,234 @@
+"""A page as Azure tells it: its text, and where in it and on the page lines, words, tables and figures stand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from gateway.api.azure.content import Content, Segment, cover, split_words, word_confidence
+from gateway.api.azure.schema import AnalyzeOptions
+from gateway.assembly.items import Item, make_items
+from gateway.assembly.markdown import block_markdown
+from gateway.assembly.page import picture_keys
+from gateway.assembly.tables.html import IMAGE, table_cells
+from gateway.formats.placed_text import place_text
+from gateway.model import Block, Box, OcrOptions, PageResult, TextLine
+
+_ROLES: Mapping[str, str] = {
+    "title": "title",
+    "section_header": "sectionHeading",
+    "page_header": "pageHeader",
+    "page_footer": "pageFooter",
+    "footnote": "footnote",
+    "formula": "formulaBlock",
+}
+_COMMENTS: Mapping[str | None, str] = {
+    "pageHeader": "PageHeader",
+    "pageFooter": "PageFooter",
+    "pageNumber": "PageNumber",
+}
+"""Markdown has what stands at a page's edges in comments of these names."""
+_FORMULA = ":formula:"
+"""Stands for a formula in plain text where formulas are listed apart."""
+_PICTURES = OcrOptions(ignore_labels=frozenset())
+
+
+def find_figures(page: PageResult) -> dict[str, str]:
+    """Ids of the page's figures to the keys of their pictures."""
+    figures = [item.block.id for item in make_items(page.blocks) if item.label == "picture"]
+    keys = picture_keys(page.page, page.blocks, _PICTURES)
+    return {f"{page.page}.{number}": keys[block] for number, block in enumerate(figures, 1) if block in keys}
+
+
+@dataclass(frozen=True, slots=True)
+class PageScale:
+    """How lengths of the page are told: by `scale` of its pixels."""
+
+    page: int
+    unit: str
+    scale: float
+
+    def measure(self, length: float) -> float:
+        return round(length * self.scale, 4)
+
+    def polygon(self, box: Box) -> list[float]:
+        x1, y1, x2, y2 = map(self.measure, box)
+        return [x1, y1, x2, y1, x2, y2, x1, y2]
+
+    def regions(self, block: Block) -> list[dict[str, Any]]:
+        return [{"pageNumber": self.page, "polygon": self.polygon(block.bbox)}]
+
+
+class PageWriter:
+    """Adds the text of one page to the content. `paragraphs`: the number of those before it."""
+
+    def __init__(self, content: Content, options: AnalyzeOptions, scale: PageScale, paragraphs: int) -> None:
+        self._content = content
+        self._is_markdown = options.output_content_format == "markdown"
+        self._lists_formulas = "formulas" in options.features
+        self._scale = scale
+        self._before = paragraphs
+        self._start = content.length
+        self._lines: list[dict[str, Any]] = []
+        self._words: list[dict[str, Any]] = []
+        self._formulas: list[dict[str, Any]] = []
+        self.paragraphs: list[dict[str, Any]] = []
+        self.tables: list[dict[str, Any]] = []
+        self.figures: list[dict[str, Any]] = []
+
+    def write(self, page: PageResult) -> dict[str, Any]:
+        """What `pages` says of it. Milliseconds of CPU."""
+        # An abstract is two items, a heading and a text, whose lines are not told apart.
+        items = {item.block.id: item for item in make_items(page.blocks)}
+        for item in items.values():
+            self._write_item(item, page.width)
+        return {
+            "pageNumber": page.page,
+            "angle": 0,
+            "width": self._scale.measure(page.width),
+            "height": self._scale.measure(page.height),
+            "unit": self._scale.unit,
+            "words": self._words,
+            "lines": self._lines,
+            **({"formulas": self._formulas} if self._lists_formulas else {}),
+            "spans": [self._content.span_from(self._start)],
+        }
+
+    def _write_item(self, item: Item, page_width: int) -> None:
+        if item.label == "table":
+            caption = self._write_captions(item, page_width)
+            self._write_table(item, caption)
+        elif item.label == "picture":
+            self._write_figure(item, page_width)
+        else:
+            self._write_paragraph(item, page_width)
+
+    def _write_paragraph(self, item: Item, page_width: int, tag: str = "") -> dict[str, Any]:
+        """Gives what `paragraphs` says of it. `tag`: around it in Markdown."""
+        lines, role = self._read_lines(item), _role(item)
+        text = "\n".join(line.text for line in lines)
+        if self._is_markdown:
+            shown = block_markdown(item.block, None, page_width, pretty=False)
+            text = _comment(role, text) if role in _COMMENTS else f"<{tag}>{shown}</{tag}>" if tag else shown
+        segment = self._add_text(text)
+        self._place_lines(item.block, lines, segment)
+        told = {
+            **({"role": role} if role else {}),
+            "content": item.text or "\n".join(f"{child.fields['marker']} {child.text}" for child in item.children),
+            "boundingRegions": self._scale.regions(item.block),
+            "spans": [segment.span],
+        }
+        self.paragraphs.append(told)
+        if item.label == "formula" and self._lists_formulas:
+            self._formulas.append(self._describe_formula(item, segment))
+        return told
+
+    def _write_captions(self, item: Item, page_width: int, tag: str = "") -> dict[str, Any]:
+        """Gives the caption of a table or figure, whose texts are paragraphs too; nothing where it has none."""
+        first = self._before + len(self.paragraphs)
+        written = [self._write_paragraph(caption, page_width, tag) for caption in item.captions]
+        if not written:
+            return {}
+        caption = {
+            "content": " ".join(one["content"] for one in written),
+            "boundingRegions": [region for one in written for region in one["boundingRegions"]],
+            "spans": [span for one in written for span in one["spans"]],
+            "elements": [f"/paragraphs/{first + index}" for index in range(len(written))],
+        }
+        return {"caption": caption}
+
+    def _write_table(self, item: Item, caption: Mapping[str, Any]) -> None:
+        rows, columns, spans = table_cells(item.block.content)
+        cells = [(cell, IMAGE.sub("", cell.text)) for cell in spans]
+        plain = "\n".join(text for _, text in cells if text)
+        segment = self._add_text(item.block.content if self._is_markdown else plain)
+        told = [
+            {
+                "kind": "content",
+                "rowIndex": cell.row,
+                "columnIndex": cell.column,
+                **({"rowSpan": cell.rows} if cell.rows > 1 else {}),
+                **({"columnSpan": cell.columns} if cell.columns > 1 else {}),
+                "content": text,
+                "spans": [segment.find(text)] if text else [],
+            }
+            for cell, text in cells
+        ]
+        self._place_lines(item.block, place_text(item.block), segment)
+        self.tables.append(
+            {
+                "rowCount": rows,
+                "columnCount": columns,
+                "cells": told,
+                "boundingRegions": self._scale.regions(item.block),
+                "spans": [segment.span],
+                **caption,
+            }
+        )
+
+    def _write_figure(self, item: Item, page_width: int) -> None:
+        lines = place_text(item.block)
+        opening = self._add_text("<figure>" if self._is_markdown else "")
+        caption = self._write_captions(item, page_width, "figcaption") if self._is_markdown else {}
+        segment = self._add_text("\n".join(line.text for line in lines))
+        self._place_lines(item.block, lines, segment)
+        if self._is_markdown:
+            self._add_text("</figure>")
+        self.figures.append(
+            {
+                "id": f"{self._scale.page}.{len(self.figures) + 1}",
+                "boundingRegions": self._scale.regions(item.block),
+                "spans": [self._content.span_from(opening.start) if self._is_markdown else segment.span],
+                "elements": [],
+                **(caption or self._write_captions(item, page_width)),
+            }
+        )
+
+    def _add_text(self, text: str) -> Segment:
+        if text and self._content.length > self._start:
+            self._content.add("\n\n" if self._is_markdown else "\n")
+        return self._content.add(text)
+
+    def _read_lines(self, item: Item) -> list[TextLine]:
+        if item.label != "formula":
+            return place_text(item.block)
+        text = _FORMULA if self._lists_formulas and not self._is_markdown else item.text
+        return [TextLine(text=text, bbox=item.block.bbox, source="aligned")]
+
+    def _place_lines(self, block: Block, lines: Sequence[TextLine], segment: Segment) -> None:
+        segment.rewind()
+        for line in lines:
+            words = line.words or split_words(line.text, line.bbox, line.confidence)
+            spans = [segment.find(word.text) for word in words]
+            self._words += [
+                {
+                    "content": word.text,
+                    "polygon": self._scale.polygon(word.bbox),
+                    "confidence": word_confidence(word, line.confidence, block),
+                    "span": span,
+                }
+                for word, span in zip(words, spans, strict=True)
+            ]
+            if spans:
+                place = self._scale.polygon(line.bbox)
+                self._lines.append({"content": line.text, "polygon": place, "spans": [cover(spans)]})
+
+    def _describe_formula(self, item: Item, segment: Segment) -> dict[str, Any]:
+        confidence = item.block.confidence
+        return {
+            "kind": "display",
+            "value": item.text,
+            "polygon": self._scale.polygon(item.block.bbox),
+            "confidence": 1.0 if confidence is None else round(confidence, 3),
+            "span": segment.span,
+        }
+
+
+def _role(item: Item) -> str | None:
+    return "pageNumber" if item.block.label == "number" else _ROLES.get(item.label)
+
+
+def _comment(role: str | None, text: str) -> str:
+    told = " ".join(text.split()).replace('"', "&quot;").replace("-->", "--&gt;")
+    return f'<!-- {_COMMENTS[role]}="{told}" -->'

@@ -1,0 +1,174 @@
+"""Azure's routes: an analysis is begun, polled, and what it made is fetched."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated
+
+import cv2
+import numpy as np
+from fastapi import APIRouter, Depends, Query, Request
+from starlette.responses import Response
+
+from gateway.api.admission import begin_submission, cancel_on_disconnect
+from gateway.api.azure.errors import MODELS, azure_responses
+from gateway.api.azure.page import find_figures
+from gateway.api.azure.request import check_model, read_source, require_subscription_key
+from gateway.api.azure.result import ResultWriter
+from gateway.api.azure.schema import LAYOUT, READ, AnalyzeOperation, AnalyzeOptions, AnalyzeRequest, describe_operation
+from gateway.api.chunked_response import ChunkedResponse
+from gateway.api.deps import JobsDep, RequestScope, ServiceDep
+from gateway.api.jobs.results import build_result, require_result
+from gateway.api.jobs.tasks import find_task, load_pages, make_record, submit_task
+from gateway.api.links import LinksDep, base_url_of
+from gateway.api.ocr.options import RequestOptions
+from gateway.api.openapi import inlined_schema
+from gateway.errors import ServiceError
+from gateway.imaging.png import encode_png
+from gateway.jobs.service import Job, JobService
+from gateway.jobs.store import JobStore
+
+router = APIRouter(prefix=MODELS, tags=["azure"], dependencies=[Depends(require_subscription_key)])
+
+DIALECT_NAME = "azure"
+_RESULT = "/{model_id}/analyzeResults/{result_id}"
+_POLL = {"Retry-After": "1"}
+"""Seconds; clients that are told none wait for half a minute."""
+_BYTES = {"schema": {"type": "string", "format": "binary"}}
+_CONTENT = {"application/json": {"schema": inlined_schema(AnalyzeRequest)}, "application/octet-stream": _BYTES}
+_MISSING = azure_responses(401, 404)
+
+
+@router.post(
+    "/{model_id}:analyze",
+    summary="Analyze a document, as Azure does",
+    description=f"Models: `{READ}` and `{LAYOUT}`. The header `Operation-Location` says where to ask for the result.",
+    status_code=202,
+    response_class=Response,
+    responses=azure_responses(400, 401, 404, 408, 413, 415, 429, 500, 503, 507),
+    openapi_extra={"requestBody": {"required": True, "content": _CONTENT}},
+)
+async def analyze(
+    request: Request,
+    service: ServiceDep,
+    jobs: JobsDep,
+    scope: RequestScope,
+    model_id: str,
+    options: Annotated[AnalyzeOptions, Query()],
+) -> Response:
+    check_model(model_id, options)
+    admission = begin_submission(request, service, scope)
+    source = await read_source(request, service, admission)
+    record = make_record(
+        request,
+        service.settings,
+        source,
+        dialect=DIALECT_NAME,
+        options=options.for_pipeline(),
+        submission={"model": model_id, "options": options.model_dump(mode="json")},
+    )
+    await submit_task(jobs, record, source)
+    # Clients take the id from an absolute URL of this form.
+    location = f"{base_url_of(request)}{MODELS}/{model_id}/analyzeResults/{record.id}"
+    return Response(status_code=202, headers={"Operation-Location": location, **_POLL})
+
+
+@router.get(_RESULT, summary="An analysis and its result", response_model=AnalyzeOperation, responses=_MISSING)
+async def show(request: Request, jobs: JobsDep, model_id: str, result_id: str) -> Response:
+    job = await _find(request, jobs, model_id, result_id)
+    if job.state == "done":
+        return await asyncio.to_thread(_build_operation, jobs.store, job)
+    headers = _POLL if job.state in ("queued", "running") else {}
+    return ChunkedResponse([_dump(describe_operation(job))], {"Content-Type": "application/json", **headers})
+
+
+@router.delete(_RESULT, summary="Delete an analysis", status_code=204, responses=_MISSING)
+async def delete(request: Request, jobs: JobsDep, model_id: str, result_id: str) -> Response:
+    await jobs.delete(await _find(request, jobs, model_id, result_id))
+    return Response(status_code=204)
+
+
+@router.get(
+    f"{_RESULT}/pdf",
+    summary="The searchable PDF",
+    response_class=Response,
+    responses={
+        200: {"content": {"application/pdf": _BYTES}},
+        **azure_responses(400, 401, 404, 409, 410, 413, 503, 504),
+    },
+)
+async def show_pdf(
+    request: Request,
+    service: ServiceDep,
+    jobs: JobsDep,
+    links: LinksDep,
+    scope: RequestScope,
+    model_id: str,
+    result_id: str,
+) -> Response:
+    job = await _find(request, jobs, model_id, result_id)
+    if "pdf" not in _options(job).output:
+        raise ServiceError(404, "not_found", "The analysis was begun without `output=pdf`.")
+    admission = begin_submission(request, service, scope)
+    building = build_result(service, jobs.store, job, RequestOptions(format="pdf"), links, admission)
+    return await cancel_on_disconnect(request.receive, building)
+
+
+@router.get(
+    f"{_RESULT}/figures/{{figure_id}}",
+    summary="The picture of a figure",
+    response_class=Response,
+    responses={200: {"content": {"image/png": _BYTES}}, **azure_responses(401, 404, 409)},
+)
+async def show_figure(request: Request, jobs: JobsDep, model_id: str, result_id: str, figure_id: str) -> Response:
+    job = await _find(request, jobs, model_id, result_id)
+    picture = await asyncio.to_thread(_load_figure, jobs.store, job, figure_id)
+    if picture is None:
+        raise ServiceError(404, "not_found", "There is no such figure, or it was not asked for: `output=figures`.")
+    return Response(await asyncio.to_thread(_convert_to_png, picture), media_type="image/png")
+
+
+async def _find(request: Request, jobs: JobService, model_id: str, result_id: str) -> Job:
+    """ServiceError 404 `not_found` for another model's result too."""
+    job = await find_task(request, jobs, result_id, DIALECT_NAME)
+    if job.record.submission["model"] != model_id:
+        raise ServiceError(404, "not_found", "The result is another model's.")
+    return job
+
+
+def _options(job: Job) -> AnalyzeOptions:
+    return AnalyzeOptions.model_validate(job.record.submission["options"])
+
+
+def _build_operation(store: JobStore, job: Job) -> ChunkedResponse:
+    """Blocks. Raises as `load_pages`."""
+    writer = ResultWriter(job.record.submission["model"], _options(job), require_result(job).document)
+    for page, _ in load_pages(store, job):
+        writer.add(page)
+    headers = {"Content-Type": "application/json"}
+    if writer.failure:
+        return ChunkedResponse([_dump(describe_operation(job, writer.failure))], headers)
+    operation = describe_operation(job).model_copy(update={"analyze_result": {}})
+    # The result is the last of its fields, and large.
+    before, _, after = _dump(operation).rpartition(b"{}")
+    return ChunkedResponse([before, *writer.pieces(), after], headers)
+
+
+def _load_figure(store: JobStore, job: Job, figure_id: str) -> bytes | None:
+    """Its JPEG. Blocks. Raises as `require_result`."""
+    plan = require_result(job)
+    number = figure_id.partition(".")[0]
+    found = next((page for page in plan.pages if str(page) == number), None)
+    stored = store.page(job.record.id, found) if found is not None else None
+    key = find_figures(stored.result).get(figure_id) if stored else None
+    return store.picture(job.record.id, key) if key else None
+
+
+def _convert_to_png(picture: bytes) -> bytes:
+    """Azure's figures are PNG, and its clients name them so."""
+    pixels = cv2.imdecode(np.frombuffer(picture, np.uint8), cv2.IMREAD_COLOR_RGB)
+    return encode_png(np.asarray(pixels, dtype=np.uint8))
+
+
+def _dump(operation: AnalyzeOperation) -> bytes:
+    return operation.model_dump_json(by_alias=True, exclude_none=True).encode()

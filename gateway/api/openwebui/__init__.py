@@ -1,0 +1,1 @@
+"""`PUT /process`: what Open WebUI asks of an external document loader."""

@@ -1,0 +1,174 @@
+"""Run by the interpreter that the clients of Azure Document Intelligence are installed for: analyzes one document.
+
+Arguments: the client, the service's URL, the key, the document's path. Prints what it got as JSON.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+Found = dict[str, Any]
+
+
+def sdk(url: str, key: str, path: str) -> Found:
+    """All that the layout model gives, as the samples of the SDK ask for it, then its deletion."""
+    from azure.ai.documentintelligence.models import AnalyzeDocumentRequest, AnalyzeOutputOption
+    from azure.core.exceptions import ResourceNotFoundError
+
+    model = "prebuilt-layout"
+    with _client(url, key) as client:
+        poller = client.begin_analyze_document(
+            model,
+            AnalyzeDocumentRequest(bytes_source=Path(path).read_bytes()),
+            output=[AnalyzeOutputOption.FIGURES],
+            string_index_type="unicodeCodePoint",
+        )
+        result = poller.result()
+        operation = poller.details["operation_id"]
+        figures = [
+            b"".join(client.get_analyze_result_figure(model, operation, figure.id)) for figure in result.figures or []
+        ]
+        client.delete_analyze_result(model, operation)
+        try:
+            b"".join(client.get_analyze_result_figure(model, operation, "1.1"))
+            is_gone = False
+        except ResourceNotFoundError:
+            is_gone = True
+    words = [word for page in result.pages for word in page.words]
+    return {
+        "pages": [(page.page_number, page.unit, len(page.lines)) for page in result.pages],
+        "words": [word.content for word in words],
+        "spans": [result.content[word.span.offset : word.span.offset + word.span.length] for word in words],
+        "polygons": sorted({len(word.polygon) for word in words}),
+        "roles": [paragraph.role for paragraph in result.paragraphs],
+        "tables": [[(cell.row_index, cell.column_index, cell.content) for cell in one.cells] for one in result.tables],
+        "captions": [figure.caption.content for figure in result.figures],
+        "figures": [figure[1:4].decode() for figure in figures],
+        "is_gone": is_gone,
+    }
+
+
+def stream(url: str, key: str, path: str) -> Found:
+    """The document as the body, some of its pages, and Markdown."""
+    with _client(url, key) as client, Path(path).open("rb") as file:
+        poller = client.begin_analyze_document(
+            "prebuilt-layout", body=file, pages="2-3", output_content_format="markdown", features=["formulas"]
+        )
+        result = poller.result()
+    return {
+        "pages": [page.page_number for page in result.pages],
+        "content": result.content,
+        "formulas": [formula.value for page in result.pages for formula in page.formulas],
+    }
+
+
+def paperless(url: str, key: str, path: str) -> Found:
+    """The calls of paperless-ngx' remote parser, in its order and with its arguments."""
+    from azure.ai.documentintelligence.models import AnalyzeDocumentRequest, AnalyzeOutputOption, DocumentContentFormat
+
+    client = _client(url, key)
+    try:
+        poller = client.begin_analyze_document(
+            model_id="prebuilt-read",
+            body=AnalyzeDocumentRequest(bytes_source=Path(path).read_bytes()),
+            output_content_format=DocumentContentFormat.TEXT,
+            output=[AnalyzeOutputOption.PDF],
+            content_type="application/json",
+        )
+        poller.wait()
+        operation = poller.details["operation_id"]
+        result = poller.result()
+        archive = Path(path).with_suffix(".archive.pdf")
+        archive.write_bytes(b"".join(client.get_analyze_result_pdf(model_id="prebuilt-read", result_id=operation)))
+    finally:
+        client.close()
+    return {"content": result.content, "archive": str(archive)}
+
+
+def asynchronous(url: str, key: str, path: str) -> Found:
+    """The SDK's other half."""
+    from azure.ai.documentintelligence.aio import DocumentIntelligenceClient
+    from azure.core.credentials import AzureKeyCredential
+
+    data = Path(path).read_bytes()
+
+    async def read() -> str:
+        async with DocumentIntelligenceClient(endpoint=url, credential=AzureKeyCredential(key)) as client:
+            poller = await client.begin_analyze_document("prebuilt-read", data)
+            return str((await poller.result()).content)
+
+    return {"content": asyncio.run(read())}
+
+
+def failing(url: str, key: str, path: str) -> Found:
+    """The exceptions that the SDK raises, when it does not try again: for the document, for a model and for a
+    feature."""
+    from azure.core.exceptions import HttpResponseError
+
+    found: list[object] = []
+    data = Path(path).read_bytes()
+    with _client(url, key, retry_total=0) as client:
+        for model, features in (("prebuilt-read", []), ("prebuilt-invoice", []), ("prebuilt-layout", ["barcodes"])):
+            try:
+                client.begin_analyze_document(model, data, features=features).result()
+            except HttpResponseError as error:
+                told = error.error
+                found.append([type(error).__name__, error.status_code, told.code if told else None])
+    return {"errors": found}
+
+
+def langchain(url: str, key: str, path: str) -> Found:
+    """LangChain's loader, in all its modes."""
+    from langchain_community.document_loaders import AzureAIDocumentIntelligenceLoader
+
+    loaders = (
+        AzureAIDocumentIntelligenceLoader(api_endpoint=url, api_key=key, file_path=path, mode=mode)
+        for mode in ("markdown", "single", "page")
+    )
+    return {"texts": [[document.page_content for document in loader.load()] for loader in loaders]}
+
+
+def haystack(url: str, key: str, path: str) -> Found:
+    from haystack.utils import Secret
+    from haystack_integrations.components.converters.azure_doc_intelligence import AzureDocumentIntelligenceConverter
+
+    converter = AzureDocumentIntelligenceConverter(endpoint=url, api_key=Secret.from_token(key))
+    return {"texts": [document.content for document in converter.run(sources=[path])["documents"]]}
+
+
+def markitdown(url: str, key: str, path: str) -> Found:
+    from azure.core.credentials import AzureKeyCredential
+    from markitdown import MarkItDown
+
+    converter = MarkItDown(docintel_endpoint=url, docintel_credential=AzureKeyCredential(key))
+    return {"text": converter.convert(path).markdown}
+
+
+def _client(url: str, key: str, **options: int) -> Any:  # noqa: ANN401 - not installed where types are checked
+    from azure.ai.documentintelligence import DocumentIntelligenceClient
+    from azure.core.credentials import AzureKeyCredential
+
+    return DocumentIntelligenceClient(endpoint=url, credential=AzureKeyCredential(key), **options)
+
+
+CLIENTS: dict[str, Callable[[str, str, str], Found]] = {
+    "sdk": sdk,
+    "stream": stream,
+    "paperless": paperless,
+    "asynchronous": asynchronous,
+    "failing": failing,
+    "langchain": langchain,
+    "haystack": haystack,
+    "markitdown": markitdown,
+}
+
+
+if __name__ == "__main__":
+    os.environ["HAYSTACK_TELEMETRY_ENABLED"] = "False"
+    sys.stdout.write("\n" + json.dumps(CLIENTS[sys.argv[1]](*sys.argv[2:])) + "\n")

@@ -1,0 +1,38 @@
+"""Clients of docling-serve, unmodified, against this service."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.clients.conftest import KEY, run
+from tests.support.server import Gateway
+
+PROGRAM = "docling_client.py"
+
+
+def test_the_service_client_gets_docling_s_document(scripted: Gateway, document: Path) -> None:
+    got = run("docling", PROGRAM, "service", scripted.url, KEY, str(document))
+    assert (got["status"], got["pages"]) == ("success", 3)
+    assert got["markdown"].startswith("# A title\n\n### 1.1 A part\n\n- first\n- second\n\n| Name")
+    one_page = ["title", "section_header", *["list_item"] * 2, "table", "picture", "caption", "formula", "text"]
+    assert got["items"] == one_page * 3
+
+
+def test_docling_core_finds_nothing_wrong_with_the_json(scripted: Gateway, document: Path) -> None:
+    got = run("docling", PROGRAM, "schema", scripted.url, KEY, str(document))
+    assert got["is_same"]
+    assert len(got["pictures"]) == 3
+    assert all('colspan="2"' in table and 'rowspan="2"' in table for table in got["tables"])
+
+
+def test_langchain_reads_markdown(scripted: Gateway, document: Path) -> None:
+    (text,) = run("docling", PROGRAM, "langchain", scripted.url, KEY, str(document))["texts"]
+    assert text.count("# A title") == 3
+
+
+def test_what_goes_wrong_is_the_client_s_own_exception(scripted: Gateway, document: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.pdf"
+    broken.write_bytes(b"%PDF-1.4 nothing follows")
+    assert run("docling", PROGRAM, "failing", scripted.url, KEY, str(broken))["error"] == "TaskExecutionError"
+    refused = run("docling", PROGRAM, "failing", scripted.url, "wrong", str(document))
+    assert (refused["error"], "401" in refused["message"] or "key" in refused["message"]) == ("ServiceError", True)
