@@ -14,6 +14,7 @@ from gateway.intake.render.worker_process import OpenResult, SourceFile, WorkerL
 from gateway.intake.sniff import HEAD_BYTES, media_type
 from gateway.intake.spool import SpooledFile
 from gateway.model import Document, PageFailure, PageImage
+from gateway.scheduling.fair_semaphore import Flow
 from gateway.settings import Settings
 
 _DEFAULT_NAME = "document"
@@ -22,33 +23,46 @@ _MAX_DEATHS = 2  # workers that one document may cost
 
 
 async def open_document(
-    content: SpooledFile, name: str, *, pages: str | None, dpi: int, pool: RenderPool, settings: Settings
+    content: SpooledFile,
+    name: str,
+    *,
+    pages: str | None,
+    dpi: int,
+    pool: RenderPool,
+    settings: Settings,
+    flow: Flow | None = None,
+    password: str | None = None,
+    has_layer: bool = False,
 ) -> Document:
     """Opens a file of any supported type; `content` is closed with the document, or when that can't be opened.
 
-    `dpi` is the resolution that PDF pages are rendered at, at most.
+    `dpi` is the resolution that PDF pages are rendered at, at most; `password` opens an encrypted PDF; `flow` says
+    whose turns the rendering takes; `has_layer`: whether a PDF's pages come with their text layers.
 
     Raises ServiceError: 400 `empty_document`, `damaged_image`, `damaged_pdf`, `damaged_page`; 413 `image_too_large`,
-    `page_too_large`, `too_many_pages`, `out_of_memory`; 415 `unsupported_media_type`; 422 `invalid_pages`,
-    `password_required`, `unreadable_document`, `document_crashed`, `document_timeout`.
+    `too_many_pages`, `out_of_memory`; 415 `unsupported_media_type`; 422 `invalid_pages`, `password_required`,
+    `wrong_password`, `unreadable_document`, `document_crashed`, `document_timeout`.
     What concerns one page of several is not raised: `pages()` gives it as a PageFailure.
     """
+    flow = flow or Flow()
     try:
-        file = SourceFile(uuid.uuid4().hex, content, media_type(content.read(HEAD_BYTES)), dpi, settings.max_pixels)
-        opened = await pool.open(file, pages, settings.max_pages)
+        kind = media_type(content.read(HEAD_BYTES))
+        file = SourceFile(uuid.uuid4().hex, content, kind, dpi, settings.max_pixels, password, has_layer)
+        opened = await pool.open(flow, file, pages, settings.max_pages)
         sha256 = await asyncio.to_thread(lambda: content.sha256)
     except BaseException as error:
         content.close()
         if isinstance(error, WorkerLost):
             raise _open_error(error) from error
         raise
-    return _OpenDocument(file, clean_name(name), sha256.hex(), opened, pool)
+    return _OpenDocument(file, clean_name(name), sha256.hex(), opened, pool, flow, settings)
 
 
 def clean_name(name: str) -> str:
     """The last part of a file name, for people to read: no folders, no control characters, at most 255 bytes."""
-    base = re.split(r"[/\\]", unicodedata.normalize("NFC", name))[-1]
-    printable = "".join(char for char in base if unicodedata.category(char) not in ("Cc", "Cs", "Zl", "Zp")).strip()
+    base = re.split(r"[/\\]", name)[-1][:_MAX_NAME]
+    composed = unicodedata.normalize("NFC", base)  # its time grows with the square of a run of accents
+    printable = "".join(char for char in composed if unicodedata.category(char) not in ("Cc", "Cs", "Zl", "Zp")).strip()
     short = printable.encode()[:_MAX_NAME].decode(errors="ignore")
     return _DEFAULT_NAME if short in ("", ".", "..") else short
 
@@ -56,7 +70,16 @@ def clean_name(name: str) -> str:
 class _OpenDocument:
     """A document whose file the render workers can open (`gateway.model.Document`)."""
 
-    def __init__(self, file: SourceFile, name: str, sha256: str, opened: OpenResult, pool: RenderPool) -> None:
+    def __init__(
+        self,
+        file: SourceFile,
+        name: str,
+        sha256: str,
+        opened: OpenResult,
+        pool: RenderPool,
+        flow: Flow,
+        settings: Settings,
+    ) -> None:
         self.name = name
         self.media_type = file.media_type
         self.sha256 = sha256
@@ -64,6 +87,9 @@ class _OpenDocument:
         self.selected = opened.selected
         self._file: SourceFile | None = file
         self._pool = pool
+        self._flow = flow
+        self._max_cpu_s = settings.render_document_cpu_s
+        self._timeout_s = settings.render_timeout_s
         self._deaths = 0
 
     async def pages(self) -> AsyncIterator[PageImage | PageFailure]:
@@ -81,10 +107,19 @@ class _OpenDocument:
         if self._deaths >= _MAX_DEATHS:
             detail = f"Page {number} was not tried: the document has ended {self._deaths} render workers."
             return PageFailure(number, "document_rejected", detail)
+        spent_s, limit_s = self._file.cpu.spent_s, self._max_cpu_s
+        if spent_s >= limit_s:
+            detail = (
+                f"Page {number} was not tried: the document has taken {spent_s:.0f} s of CPU time, the limit is "
+                f"{limit_s:g} (RENDER_DOCUMENT_CPU_S)."
+            )
+            return PageFailure(number, "document_rejected", detail)
         try:
-            return await self._pool.page(self._file, number)
+            return await self._pool.page(self._flow, self._file, number)
         except WorkerLost as lost:
             self._deaths += 1
+            if self._file and lost.reason == "timeout":
+                self._file.cpu.spent_s += self._timeout_s
             return _page_failure(number, lost)
         except ServiceError as error:
             if error.status >= 500:

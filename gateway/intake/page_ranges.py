@@ -13,9 +13,10 @@ _PART = re.compile(r"([0-9]{1,9})?\s*(-)?\s*([0-9]{1,9})?")
 def select_pages(spec: str | None, pages_total: int) -> tuple[int, ...]:
     """Page numbers from 1, ascending, each once.
 
-    `spec` is like `1-3,7`, `9-` (to the last) or `-2` (from the first); None or blank: all pages.
+    `spec` is like `1-3,7`, `9-` (to the last) or `-2` (from the first); None or blank: all pages. A range that begins
+    in the file ends with it: the first five pages of each file can be asked for, whatever it holds.
 
-    Raises ServiceError 422 `invalid_pages` for a part that is no range or names a page that the file does not have.
+    Raises ServiceError 422 `invalid_pages` for a part that is no range, or of which the file has no page.
     """
     if spec is None or not spec.strip():
         return tuple(range(1, pages_total + 1))
@@ -37,12 +38,12 @@ def _parse_part(part: str, pages_total: int) -> tuple[int, int]:
     last = int(match[3] or (pages_total if match[2] else first))
     if first < 1 or (match[3] is not None and last < 1):
         raise _invalid(part, "names page 0; pages count from 1")
-    if max(first, last) > pages_total:
+    if first > pages_total:
         held = "1 page" if pages_total == 1 else f"{pages_total} pages"
         raise _invalid(part, f"names a page that does not exist: the file has {held}")
     if last < first:
         raise _invalid(part, "runs backwards")
-    return first, last
+    return first, min(last, pages_total)
 
 
 def _invalid(part: str, reason: str) -> ServiceError:

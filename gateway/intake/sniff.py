@@ -16,10 +16,18 @@ FORMAT_NAMES = {
     "image/bmp": "BMP",
     "image/gif": "GIF",
     "image/tiff": "TIFF",
+    "image/jp2": "JPEG2000",
+    "image/heic": "HEIF",
+    "image/avif": "AVIF",
 }
 """Every media type that the service reads, with the name that people and Pillow know it by."""
 
-HEAD_BYTES = 1024  # bytes; readers accept junk before the header up to here (PDF 1.7, appendix H, note 13)
+HEAD_BYTES = 64 * 1024
+"""Of a file, looked at to tell its kind."""
+PDF_HEADER = b"%PDF-"
+_NEAR_BYTES = 1024
+"""Readers accept junk before a PDF's header up to here (PDF 1.7, appendix H, note 13), and most of them much more."""
+_FAR_HEADER = re.compile(rb"%PDF-\d\.\d")
 
 # BMP's magic is only two letters, so the two reserved fields and the size of the second header are looked at too.
 _SUPPORTED = (
@@ -28,6 +36,9 @@ _SUPPORTED = (
     (re.compile(rb"RIFF....WEBP", re.DOTALL), "image/webp"),
     (re.compile(rb"GIF8[79]a"), "image/gif"),
     (re.compile(rb"II[\x2a\x2b]\x00|MM\x00[\x2a\x2b]"), "image/tiff"),
+    (re.compile(rb"\x00{3}\x0cjP  \r\n\x87\n|\xff\x4f\xff\x51"), "image/jp2"),
+    (re.compile(rb"....ftyp((avif|avis)|(mif1|miaf).{4}(.{4}){0,15}avif)", re.DOTALL), "image/avif"),
+    (re.compile(rb"....ftyp(hei[cxms]|hev[cxms]|mif1|msf1)", re.DOTALL), "image/heic"),
     (re.compile(rb"BM....\x00{4}....[\x0c\x10\x28\x34\x38\x40\x6c\x7c]\x00{3}", re.DOTALL), "image/bmp"),
 )
 
@@ -40,10 +51,7 @@ _KNOWN_OTHERS = (
     (re.compile(rb"\{\\rtf"), "an RTF document"),
     (re.compile(rb"%!PS"), "PostScript"),
     (re.compile(rb"AT&TFORM"), "a DjVu document"),
-    (re.compile(rb"....ftyp(hei|hev|mif|msf)", re.DOTALL), "a HEIC image"),
-    (re.compile(rb"....ftypavi", re.DOTALL), "an AVIF image"),
     (re.compile(rb"....ftyp", re.DOTALL), "a video"),
-    (re.compile(rb"\x00{3}\x0cjP  |\xff\x4f\xff\x51"), "a JPEG 2000 image"),
     (re.compile(rb"\x00{3}\x0cJXL |\xff\x0a"), "a JPEG XL image"),
     (re.compile(rb"8BPS"), "a Photoshop image"),
     (re.compile(rb"\x1f\x8b|7z\xbc\xaf|Rar!|BZh|\xfd7zXZ|\x28\xb5\x2f\xfd"), "a compressed archive"),
@@ -67,20 +75,20 @@ def media_type(data: bytes) -> str:
     for pattern, kind in _SUPPORTED:
         if pattern.match(head):
             return kind
-    if b"%PDF-" in head:
+    other = _looks_like(head)
+    if PDF_HEADER in head[:_NEAR_BYTES] or (other is None and _FAR_HEADER.search(head)):
         return PDF
-    names = ", ".join(FORMAT_NAMES.values())
-    raise ServiceError(
-        415, "unsupported_media_type", f"The document looks like {_looks_like(head)}; the service reads {names}."
-    )
+    names, seen = ", ".join(FORMAT_NAMES.values()), other or _describe_unknown(head)
+    raise ServiceError(415, "unsupported_media_type", f"The document looks like {seen}; the service reads {names}.")
 
 
-def _looks_like(head: bytes) -> str:
+def _looks_like(head: bytes) -> str | None:
     head = head.removeprefix(b"\xef\xbb\xbf")
-    for pattern, name in _KNOWN_OTHERS:
-        if pattern.match(head):
-            return name
-    return "plain text" if _is_text(head) else "unknown binary data"
+    return next((name for pattern, name in _KNOWN_OTHERS if pattern.match(head)), None)
+
+
+def _describe_unknown(head: bytes) -> str:
+    return "plain text" if _is_text(head[:_NEAR_BYTES]) else "unknown binary data"
 
 
 def _is_text(head: bytes) -> bool:

@@ -12,9 +12,11 @@ import os
 import tempfile
 import threading
 import weakref
-from collections.abc import AsyncIterable, Iterable, Iterator
+from collections.abc import AsyncIterable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cached_property
+from io import BufferedReader
+from pathlib import Path
 from typing import IO
 
 from gateway.errors import ServiceError
@@ -33,6 +35,15 @@ class SpooledFile:
         self._descriptor = descriptor
         self._opening = threading.Lock()
         self._close = weakref.finalize(self, _discard, descriptor)
+
+    @classmethod
+    def create(cls, *, in_memory: bool) -> SpooledFile:
+        """An empty file that another process fills; `measure` then. Blocks; raises as `from_bytes`."""
+        return _create_in_memory() if in_memory else _create_on_disk()
+
+    def measure(self) -> None:
+        """Takes the size that another process has given the file."""
+        self.size = os.fstat(self._descriptor).st_size
 
     @classmethod
     def from_bytes(cls, data: bytes | bytearray) -> SpooledFile:
@@ -61,6 +72,12 @@ class SpooledFile:
         return writer.finish()
 
     @classmethod
+    def from_path(cls, path: Path) -> SpooledFile:
+        """A copy of a file. Blocks; raises as `from_bytes`, and OSError where the file can't be read."""
+        with path.open("rb") as file:
+            return cls.from_iterable(_read_pieces(file, os.fstat(file.fileno()).st_size))
+
+    @classmethod
     async def from_stream(cls, pieces: AsyncIterable[bytes]) -> SpooledFile:
         """Bytes as they arrive, written in threads. Raises as `from_iterable`."""
         writer = _Writer()
@@ -80,26 +97,44 @@ class SpooledFile:
 
     def read(self, size: int | None = None) -> bytes:
         """The first `size` bytes, or all."""
-        with self.open_fd() as descriptor, os.fdopen(descriptor, "rb", closefd=False) as file:
+        with self.open_file() as file:
             return file.read(size)
+
+    def read_pieces(self) -> Iterator[bytes]:
+        """All bytes, a megabyte at a time. Blocks while it reads."""
+        with self.open_file() as file:
+            yield from _read_pieces(file, self.size)
+
+    def split(self, sizes: Sequence[int]) -> list[SpooledFile]:
+        """The files that lie in this one, one after the other; closes it. Blocks; raises as `from_bytes`."""
+        with self.open_file() as file:
+            parts = [SpooledFile.from_iterable(_read_pieces(file, size)) for size in sizes]
+        self.close()
+        return parts
 
     @cached_property
     def sha256(self) -> bytes:
         """Blocks for as long as reading and hashing takes."""
-        with self.open_fd() as descriptor, os.fdopen(descriptor, "rb", closefd=False) as file:
+        with self.open_file() as file:
             return hashlib.file_digest(file, "sha256").digest()
 
     @contextmanager
-    def open_fd(self) -> Iterator[int]:
-        """A descriptor for reading only, with a position of its own. Raises ValueError once the file is closed."""
+    def open_fd(self, mode: int = os.O_RDONLY) -> Iterator[int]:
+        """A descriptor with a position of its own. Raises ValueError once the file is closed."""
         with self._opening:
             if not self._close.alive:
                 raise ValueError("the file is closed")
-            descriptor = os.open(f"/proc/self/fd/{self._descriptor}", os.O_RDONLY | os.O_CLOEXEC)
+            descriptor = os.open(f"/proc/self/fd/{self._descriptor}", mode | os.O_CLOEXEC)
         try:
             yield descriptor
         finally:
             os.close(descriptor)
+
+    @contextmanager
+    def open_file(self) -> Iterator[BufferedReader]:
+        """As `open_fd`, a file to read from."""
+        with self.open_fd() as descriptor, os.fdopen(descriptor, "rb", closefd=False) as file:
+            yield file
 
     def close(self) -> None:
         """Frees the bytes, for render workers that still hold a descriptor too. Safe to call twice."""
@@ -128,6 +163,13 @@ class _Writer:
             return SpooledFile.from_bytes(self.pending)
         self.flush()
         return self.file
+
+
+def _read_pieces(file: IO[bytes], size: int) -> Iterator[bytes]:
+    """The next `size` bytes."""
+    while size > 0 and (piece := file.read(min(size, IN_MEMORY_BYTES))):
+        size -= len(piece)
+        yield piece
 
 
 def _create_in_memory() -> SpooledFile:

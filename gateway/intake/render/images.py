@@ -13,14 +13,20 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import IO
 
+import pi_heif
+
 # Named so that they are loaded before the process is confined; `Image.open` would otherwise load all 40 plugins.
 from PIL import (  # noqa: F401
+    AvifImagePlugin,
     BmpImagePlugin,
     ExifTags,
     GifImagePlugin,
     Image,
+    ImageChops,
     ImageFile,
+    ImageFilter,
     ImageOps,
+    Jpeg2KImagePlugin,
     JpegImagePlugin,
     PngImagePlugin,
     TiffImagePlugin,
@@ -29,8 +35,12 @@ from PIL import (  # noqa: F401
 )
 
 from gateway.errors import ServiceError
-from gateway.intake.render.page_source import FileView, Raster
+from gateway.intake.render.page_source import MAX_SIDE, FileView, Raster
 from gateway.intake.sniff import FORMAT_NAMES
+
+# Each thread of a decoder takes address space, which is limited, and one page at a time is decoded.
+pi_heif.register_heif_opener(decode_threads=1)
+AvifImagePlugin.DEFAULT_MAX_THREADS = 1
 
 Readable = IO[bytes] | io.RawIOBase
 
@@ -38,6 +48,19 @@ _STRIP_BYTES = 4 * 2**20
 _SANE_DPI = range(36, 2401)
 _COMMON_MAXIMA = (1, 255, 65535)
 """Values that stand for white in float and 32-bit images: normalised, 8 bits, 16 bits."""
+
+_GROUNDS = (255, 96, 176, 0)
+"""Greys to lay transparent pictures on, the first that will do. Layout takes print on black for a picture."""
+_CONTRAST = 48
+"""Levels of grey between print and ground."""
+_SHOWN = 0.98
+"""Of the pixels of print, the share that has to have that contrast."""
+_CELLS = 10
+"""Of how many cells a square picture has a row, when print that stands free is looked for."""
+_SEEN = [0] * 128 + [255] * 128
+"""Alpha to whether a pixel is seen."""
+_OPAQUE, _OPEN = 250, 192
+"""Of 255: a cell with more pixels seen is opaque, one with fewer stands free."""
 
 _BITS_PER_SAMPLE = 258  # TIFF 6.0 tags
 _PHOTOMETRIC = 262
@@ -111,7 +134,7 @@ class ImageSource:
             self._select_frame(self._frames[number - 1])
         image = self._open()
         width, height = image.size
-        if width * height > self._max_pixels:
+        if width * height > self._max_pixels or max(width, height) > MAX_SIDE:
             raise ServiceError(413, "image_too_large", self._explain_size(f"{width} × {height} pixels"))
         dpi = read_dpi(image)
         with _pillow_limit(self._max_pixels):
@@ -147,7 +170,8 @@ class ImageSource:
         )
 
     def _explain_size(self, size: str) -> str:
-        return f"The {self._format} image is too large: {size}, the limit is {self._max_pixels} pixels."
+        limit = f"{self._max_pixels} pixels, {MAX_SIDE} on a side"
+        return f"The {self._format} image is too large: {size}, the limit is {limit}."
 
 
 class Strips:
@@ -209,12 +233,12 @@ def _unpack(file: Readable, position: int, code: str) -> int:
 
 
 def convert_to_rgb(image: Image.Image) -> Image.Image:
-    """The image as a person sees it on white paper: mode RGB, turned as its EXIF orientation says."""
+    """The image as a person sees it: RGB, on white or what shows its print, turned as its EXIF orientation says."""
     image.load()
     turn = _TURNS.get(_read_orientation(image))
     if image.mode.startswith(("I", "F")):
         image = _reduce_to_grey(image)
-    rgb = _flatten_on_white(image) if image.has_transparency_data else image.convert("RGB")
+    rgb = _flatten(image) if image.has_transparency_data else image.convert("RGB")
     return rgb.transpose(turn) if turn is not None else rgb
 
 
@@ -272,11 +296,39 @@ def _stretch(image: Image.Image, low: float, high: float) -> Image.Image:
     return image.point(lambda value: value * scale + (0.5 - low * scale)).convert("L")
 
 
-def _flatten_on_white(image: Image.Image) -> Image.Image:
+def _flatten(image: Image.Image) -> Image.Image:
     rgba = image.convert("RGBA")
-    page = Image.new("RGB", rgba.size, "white")
-    page.paste(rgba, mask=rgba.getchannel("A"))
+    alpha = rgba.getchannel("A")
+    ground = _choose_ground(rgba.convert("L"), alpha)
+    page = Image.new("RGB", rgba.size, (ground, ground, ground))
+    page.paste(rgba, mask=alpha)
     return page
+
+
+def _choose_ground(grey: Image.Image, alpha: Image.Image) -> int:
+    """The grey that lies behind a transparent picture: white, unless print that stands free would not show on it.
+
+    On white, pale print is lost; an opaque page with white paper is not, whatever surrounds it.
+    """
+    levels = grey.histogram(_find_free_print(alpha))
+    total = sum(levels)
+    shown = {
+        ground: sum(levels[: max(ground - _CONTRAST, 0)]) + sum(levels[ground + _CONTRAST :]) for ground in _GROUNDS
+    }
+    return next(
+        (ground for ground in _GROUNDS if shown[ground] >= _SHOWN * total), max(_GROUNDS, key=shown.__getitem__)
+    )
+
+
+def _find_free_print(alpha: Image.Image) -> Image.Image:
+    """A mask of the pixels that are seen and have transparency around them, away from large opaque parts."""
+    side = max(1, round(math.sqrt(alpha.width * alpha.height) / _CELLS))
+    cells = math.ceil(alpha.width / side), math.ceil(alpha.height / side)
+    seen = alpha.point(_SEEN)
+    cover = seen.resize(cells, Image.Resampling.BOX)
+    opaque = cover.point([0] * _OPAQUE + [255] * (256 - _OPAQUE)).filter(ImageFilter.MaxFilter(3))
+    free = ImageChops.subtract(cover.point([255] * _OPEN + [0] * (256 - _OPEN)), opaque)
+    return ImageChops.darker(seen, free.resize(alpha.size, Image.Resampling.NEAREST))
 
 
 def _classify(error: Exception, otherwise: ServiceError) -> ServiceError | MemoryError:

@@ -3,12 +3,47 @@
 from __future__ import annotations
 
 import io
+import struct
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from enum import IntFlag
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
+
+MAX_SIDE = 65_000
+"""Pixels; no JPEG picture has a longer side. A thinner page of as many pixels is no page, and some steps go by it."""
+
+CHARACTER = struct.Struct("<IHH7f")
+"""One character of a text layer: Unicode, `CharacterFlag` and quarters, place of its font in the list of fonts; its box
+x1, y1, x2, y2, its origin on the baseline x, y and its em, in pixels of the page image."""
+
+
+class CharacterFlag(IntFlag):
+    SPACE = 1
+    """White space, of the file's own or put in where it leaves room; its box means nothing."""
+    UNMAPPED = 2
+    """The file tells only a number of it."""
+    UNPAINTED = 4
+    """Its render mode paints nothing, or makes a clip of it."""
+    SLANTED = 8
+    """It stands in no multiple of 90 degrees."""
+
+
+QUARTERS_SHIFT = 8
+"""Above the flags: by how many quarters a character is turned clockwise in the page image."""
+
+
+@dataclass(frozen=True, slots=True)
+class LayerData:
+    """The text layer of a page. `fonts`: what tells them apart, in this document. `characters`: records of
+    `CHARACTER`, in the file's order. `ink`: rows of a bit for each pixel, filled up to bytes, set where the picture
+    would be another one without the characters."""
+
+    fonts: tuple[str, ...]
+    characters: bytes
+    ink: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,12 +51,17 @@ class Raster:
     """RGB pixels of one page, 8 bits a channel, rows top to bottom without padding.
 
     `strips` gives them piece by piece, together `width * height * 3` bytes, so that no second copy of a page is held.
+    `warnings`, `is_partial` and `text_angle`: as in `PageImage`. `layer`: None where it has none, or nobody asked.
     """
 
     width: int
     height: int
     dpi: int | None
     strips: Iterable[bytes | memoryview]
+    warnings: tuple[str, ...] = ()
+    is_partial: bool = False
+    text_angle: int | None = None
+    layer: LayerData | None = None
 
 
 class PageSource(Protocol):

@@ -3,32 +3,48 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Collection
 from contextlib import suppress
+from functools import partial
+from typing import Any
 
 import pypdfium2 as pdfium
 import pypdfium2.raw as pdfium_c
 
 from gateway.errors import ServiceError
-from gateway.intake.render.page_source import FileView, Raster
+from gateway.intake.render.page_source import MAX_SIDE, FileView, Raster
+from gateway.intake.render.pdf_file import UserUnits, document_error, open_pdf
+from gateway.intake.render.pdf_layer import MAX_CHARACTERS, read_layer
+from gateway.intake.render.pdf_text import explain_losses, find_text_angle, open_text
 
 _POINTS_PER_INCH = 72
 _MAX_BYTES_READ = 4 * 2**20
 """Bytes. PDFium keeps every stream that it reads until the document is closed, so a long one is opened anew."""
 
+_MAX_DRAWING_S = 5.0
+"""Of CPU, for a page and what is looked for in its text; for the text layer it is drawn once more."""
 _MIN_DPI = 72
 """Below this resolution the letters of a usual text are under 10 pixels high and can't be read."""
 
 
 class PdfSource:
-    """A PDF file as pages (a `PageSource`). Draws annotations and filled forms, runs no scripts."""
+    """A PDF file as pages (a `PageSource`). Draws annotations and filled forms, runs no scripts.
 
-    def __init__(self, file: FileView, dpi: int, max_pixels: int) -> None:
+    `has_layer`: whether pages come with their text layers.
+    """
+
+    def __init__(
+        self, file: FileView, dpi: int, max_pixels: int, password: str | None = None, *, has_layer: bool = False
+    ) -> None:
+        self._has_layer = has_layer
         self._dpi = dpi
         self._max_pixels = max_pixels
+        self._password = password
         self._file = file
         self._pdf: pdfium.PdfDocument | None = None
         self._pages_total = len(self._load())
+        self._units = UserUnits(file)
 
     @property
     def pages_total(self) -> int:
@@ -40,17 +56,17 @@ class PdfSource:
         first_error: ServiceError | None = None
         for number in selected:
             try:
-                self._choose_dpi(number, *pdf.get_page_size(number - 1))
+                _check_size(number, *pdf.get_page_size(number - 1))
                 return
             except pdfium.PdfiumError:
-                first_error = first_error or _document_error("its page tree can't be read")
+                first_error = first_error or document_error("its page tree can't be read")
             except ServiceError as error:
                 first_error = first_error or error
         if first_error:
             raise first_error
 
     def page(self, number: int) -> Raster:
-        """Rendered at the asked resolution, or at the highest down to 72 dpi that stays within the pixel limit."""
+        """Rendered at the asked resolution, or at the highest that stays within the pixel limit."""
         if self._file.bytes_read > _MAX_BYTES_READ:
             self.trim()
         try:
@@ -58,14 +74,9 @@ class PdfSource:
         except pdfium.PdfiumError as error:
             raise _page_error(number) from error
         try:
-            width, height = page.get_size()
-            dpi = self._choose_dpi(number, width, height)
-            bitmap = page.render(scale=dpi / _POINTS_PER_INCH, rev_byteorder=True)
+            return self._render(page, number)
         finally:
             page.close()
-        if bitmap.stride != bitmap.width * 3:
-            raise ValueError(f"rows of {bitmap.stride} bytes for {bitmap.width} RGB pixels")
-        return Raster(bitmap.width, bitmap.height, dpi, (memoryview(bitmap.buffer).cast("B"),))
 
     def trim(self) -> None:
         if self._pdf:
@@ -78,48 +89,75 @@ class PdfSource:
 
     def _load(self) -> pdfium.PdfDocument:
         if self._pdf is None:
-            self._pdf = _open(self._file)
+            self._pdf = open_pdf(self._file, self._password)
             # A broken form is no reason to refuse the page below it. Forms come before all else that is asked.
             with suppress(pdfium.PdfiumError):
                 self._pdf.init_forms()
             self._file.bytes_read = 0
         return self._pdf
 
-    def _choose_dpi(self, number: int, width: float, height: float) -> int:
-        """`width` and `height` in points."""
-        if not (math.isfinite(width) and math.isfinite(height) and width > 0 and height > 0):
-            raise _page_error(number)
-        lowest = min(_MIN_DPI, self._dpi)
-        for dpi in range(self._dpi, lowest - 1, -1):
-            if _count_pixels(width, height, dpi) <= self._max_pixels:
-                return dpi
-        size = f"{width:.0f} × {height:.0f} points are {_count_pixels(width, height, lowest)} pixels at {lowest} dpi"
-        detail = f"Page {number} is too large: {size}, the limit is {self._max_pixels} pixels."
-        raise ServiceError(413, "page_too_large", detail)
+    def _render(self, page: pdfium.PdfPage, number: int) -> Raster:
+        unit = self._units.find(self._load(), number)
+        width, height = (side * unit for side in page.get_size())
+        _check_size(number, width, height)
+        scale = _choose_scale(width, height, self._dpi, self._max_pixels)
+        draw = partial(page.render, scale=scale * unit, rev_byteorder=True)
+        began = time.process_time()
+        bitmap = draw()
+        if bitmap.stride != bitmap.width * 3:
+            raise ValueError(f"rows of {bitmap.stride} bytes for {bitmap.width} RGB pixels")
+        dpi = max(1, round(scale * _POINTS_PER_INCH))
+        with open_text(page) as text:
+            losses = explain_losses(page, text, bitmap)
+            angle = find_text_angle(page, text)
+            obstacle = _find_obstacle(text, time.process_time() - began) if self._has_layer else None
+            layer = read_layer(page, text, bitmap, draw) if self._has_layer and not obstacle else None
+        notes = (f"its text layer was not used: {obstacle}",) if obstacle else ()
+        return Raster(
+            bitmap.width,
+            bitmap.height,
+            dpi,
+            (memoryview(bitmap.buffer).cast("B"),),
+            warnings=(*self._explain_scale(width, height, dpi), *losses, *notes),
+            is_partial=bool(losses),
+            text_angle=angle,
+            layer=layer,
+        )
+
+    def _explain_scale(self, width: float, height: float, dpi: int) -> tuple[str, ...]:
+        if dpi >= min(_MIN_DPI, self._dpi):
+            return ()
+        size = f"{width / _POINTS_PER_INCH:.0f} × {height / _POINTS_PER_INCH:.0f} inches"
+        return (f"the page measures {size} and was drawn at {dpi} dpi, to stay within MAX_PIXELS; small print is lost",)
 
 
-def _open(file: FileView) -> pdfium.PdfDocument:
-    try:
-        return pdfium.PdfDocument(file)
-    except pdfium.PdfiumError as error:
-        # By its code, not its message: PDFium says "Success" for some files that it refuses.
-        if error.err_code == pdfium_c.FPDF_ERR_PASSWORD:
-            detail = "The PDF is encrypted and asks for a password; send it without."
-            raise ServiceError(422, "password_required", detail) from error
-        if error.err_code == pdfium_c.FPDF_ERR_SECURITY:
-            detail = "The PDF is encrypted in a way that the service can't open; send it without."
-            raise ServiceError(422, "password_required", detail) from error
-        raise _document_error("it can't be opened") from error
+def _find_obstacle(text: Any, spent_s: float) -> str | None:  # noqa: ANN401 - ctypes
+    """What makes the page's text layer too much work: its length, or the time that the page has taken so far."""
+    count = pdfium_c.FPDFText_CountChars(text)
+    if count > MAX_CHARACTERS:
+        return f"it has {count} characters, the limit is {MAX_CHARACTERS}"
+    return "the page takes too long to draw" if count > 0 and spent_s > _MAX_DRAWING_S else None
 
 
-def _count_pixels(width: float, height: float, dpi: int) -> int:
+def _check_size(number: int, width: float, height: float) -> None:
+    if not (math.isfinite(width) and math.isfinite(height) and width > 0 and height > 0):
+        raise _page_error(number)
+
+
+def _choose_scale(width: float, height: float, dpi: int, max_pixels: int) -> float:
+    """Pixels for each point of a page, sizes in points: as asked, else whole dpi, else what is left."""
+    longest = min(max_pixels, MAX_SIDE) / max(width, height)
+    for whole in range(dpi, 0, -1):
+        scale = whole / _POINTS_PER_INCH
+        if scale <= longest and _count_pixels(width, height, scale) <= max_pixels:
+            return scale
+    # Each side is rounded up, which for a strip is most of it.
+    return min(math.sqrt(max_pixels / (width * height)), longest) / 2
+
+
+def _count_pixels(width: float, height: float, scale: float) -> int:
     """Pixels of a page as PDFium makes them: each side is rounded up."""
-    scale = dpi / _POINTS_PER_INCH
     return math.ceil(width * scale) * math.ceil(height * scale)
-
-
-def _document_error(reason: str) -> ServiceError:
-    return ServiceError(400, "damaged_pdf", f"The PDF is damaged or cut off: {reason}.")
 
 
 def _page_error(number: int) -> ServiceError:

@@ -1,4 +1,4 @@
-"""A render worker process: `python -m gateway.intake.render.worker <memory_mb>`.
+"""A render worker process: `python -m gateway.intake.render.worker <memory_mb> <font_dir>`.
 
 Requests come on stdin, which is a socket, for each brings its document's descriptor; answers go to stdout, one for each
 request, in turn (`messages`). `open` asks what pages a document has, `page` for one of them. The worker keeps the files
@@ -11,16 +11,20 @@ import logging
 import os
 import socket
 import sys
+import time
 import warnings
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import IO
 
 from gateway.errors import ServiceError
 from gateway.intake.page_ranges import select_pages
+from gateway.intake.render.fonts import font_folders
 from gateway.intake.render.images import ImageSource
 from gateway.intake.render.page_source import FileView, PageSource, Raster
 from gateway.intake.render.pdf import PdfSource
+from gateway.intake.render.pdf_fonts import install_fonts
 from gateway.intake.sniff import PDF
 from gateway.workers import messages, sandbox
 from gateway.workers.messages import Header
@@ -65,6 +69,7 @@ def main() -> None:
     warnings.simplefilter("ignore")
     logging.disable()
     sandbox.confine(memory_mb=int(sys.argv[1]))
+    install_fonts(font_folders(Path(sys.argv[2])))
     messages.send(answers, {"ready": True})
     sandbox.silence(2)  # from here on errors travel in answers; what native decoders print about hostile files is noise
     cache = OpenFileCache()
@@ -74,8 +79,18 @@ def main() -> None:
 
 def serve(requests: socket.socket, answers: IO[bytes], cache: OpenFileCache) -> None:
     """Answers one request. A page's pixels live no longer than this call."""
-    header, raster = answer(*messages.receive_request(requests), cache)
-    messages.send(answers, header, raster.strips if raster else ())
+    request, descriptor = messages.receive_request(requests)
+    began = time.process_time()
+    header, raster = answer(request, descriptor, cache)
+    header["cpu_s"] = time.process_time() - began
+    messages.send(answers, header, _list_chunks(raster) if raster else ())
+
+
+def _list_chunks(raster: Raster) -> Iterator[bytes | memoryview]:
+    yield from raster.strips
+    if raster.layer:
+        yield raster.layer.ink
+        yield raster.layer.characters
 
 
 def answer(request: Header, descriptor: int, cache: OpenFileCache) -> Answer:
@@ -104,7 +119,10 @@ def _open(request: Header, descriptor: int, cache: OpenFileCache) -> Answer:
 
 def _render_page(request: Header, descriptor: int, cache: OpenFileCache) -> Answer:
     raster = cache.get(request, descriptor).page(request["number"])
-    return {"width": raster.width, "height": raster.height, "dpi": raster.dpi}, raster
+    told: Header = {"warnings": raster.warnings, "is_partial": raster.is_partial, "text_angle": raster.text_angle}
+    layer = raster.layer
+    told["layer"] = {"fonts": layer.fonts, "bytes": len(layer.characters)} if layer else None
+    return {"width": raster.width, "height": raster.height, "dpi": raster.dpi, **told}, raster
 
 
 _OPERATIONS: dict[str, Callable[[Header, int, OpenFileCache], Answer]] = {"open": _open, "page": _render_page}
@@ -112,7 +130,8 @@ _OPERATIONS: dict[str, Callable[[Header, int, OpenFileCache], Answer]] = {"open"
 
 def _open_source(request: Header, file: FileView) -> PageSource:
     if request["media_type"] == PDF:
-        return PdfSource(file, request["dpi"], request["max_pixels"])
+        has_layer = request["has_layer"]
+        return PdfSource(file, request["dpi"], request["max_pixels"], request["password"], has_layer=has_layer)
     return ImageSource(file, request["media_type"], request["max_pixels"])
 
 

@@ -2,36 +2,48 @@
 
 from __future__ import annotations
 
-import os
-import socket
-import subprocess
-import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Literal, NamedTuple, cast
+from typing import Literal, NamedTuple
 
 import numpy as np
 
 from gateway.errors import ServiceError
+from gateway.intake.render.page_source import CHARACTER
 from gateway.intake.spool import SpooledFile
 from gateway.model import PageImage, Pixels
+from gateway.text_layer.characters import TextLayer, unpack_layer
 from gateway.workers import messages
 from gateway.workers.messages import Header, ProtocolError
+from gateway.workers.process import ChildProcess, worker_command, worker_environment
 
-_PACKAGE_ROOT = Path(__file__).resolve().parents[3]
 _MAX_ANSWERS = 2000
 """A worker is replaced after so many: what native decoders leak must not add up to its memory limit."""
+
+_MAX_LAYER = 4 * 2**20
+"""Bytes of a text layer's characters: three times what a worker gives."""
+
+
+@dataclass(slots=True)
+class CpuTime:
+    """What workers have spent on a document, in seconds."""
+
+    spent_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class SourceFile:
-    """A document, and how pages are made of them. `key` is unique in the process; `dpi` concerns PDFs."""
+    """A document, and how pages are made of them. `key` is unique in the process; `dpi`,
+    `password` and `has_layer`, whether its pages come with their text layers, concern PDFs."""
 
     key: str
     content: SpooledFile
     media_type: str
     dpi: int
     max_pixels: int
+    password: str | None = field(default=None, repr=False)
+    has_layer: bool = False
+    cpu: CpuTime = field(default_factory=CpuTime)
 
 
 class OpenResult(NamedTuple):
@@ -47,30 +59,15 @@ class WorkerLost(Exception):
         self.reason = reason
 
 
-class WorkerProcess:
-    """One worker. Not for two threads at once, except `kill` and `alive`."""
+class WorkerProcess(ChildProcess):
+    """One render worker."""
 
-    def __init__(self, memory_mb: int) -> None:
+    def __init__(self, memory_mb: int, font_dir: Path) -> None:
         self.last_key: str | None = None  # of the document that it served last, which it has open
         self._answers = 0
         self._out_of_memory = False
-        self._channel, its_end = socket.socketpair()
-        with its_end:
-            self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "gateway.intake.render.worker", str(memory_mb)],
-                stdin=its_end.fileno(),
-                stdout=subprocess.PIPE,
-                env=_build_environment(),
-                start_new_session=True,  # a terminal's Ctrl-C goes to the gateway alone
-            )
-
-    @property
-    def pid(self) -> int:
-        return self._process.pid
-
-    @property
-    def alive(self) -> bool:
-        return self._process.poll() is None
+        command = worker_command("gateway.intake.render.worker", str(memory_mb), str(font_dir))
+        super().__init__(command, worker_environment())
 
     @property
     def needs_restart(self) -> bool:
@@ -88,25 +85,21 @@ class WorkerProcess:
     def page(self, file: SourceFile, number: int) -> PageImage:
         """Raises ServiceError, WorkerLost."""
         answer = self._request(file, {"op": "page", "number": number})
-        return PageImage(number, self._read_pixels(answer, file.max_pixels), answer["dpi"])
-
-    def kill(self) -> None:
-        """Ends whatever a thread is waiting for here."""
-        self._process.kill()
-
-    def close(self) -> None:
-        self._process.kill()
-        self._process.wait()
-        self._channel.close()
-        self._stdout.close()
-
-    @property
-    def _stdout(self) -> IO[bytes]:
-        return cast(IO[bytes], self._process.stdout)
+        pixels = self._read_pixels(answer, file.max_pixels)
+        return PageImage(
+            number,
+            pixels,
+            answer["dpi"],
+            warnings=tuple(map(str, answer["warnings"])),
+            is_partial=bool(answer["is_partial"]),
+            text_angle=answer["text_angle"],
+            layer=self._read_layer(answer["layer"], *pixels.shape[:2]) if answer["layer"] else None,
+        )
 
     def _request(self, file: SourceFile, operation: Header) -> Header:
         """Sends the document with every request: a worker that has it open does not open it again."""
         document = {"key": file.key, "media_type": file.media_type, "dpi": file.dpi, "max_pixels": file.max_pixels}
+        document.update(password=file.password, has_layer=file.has_layer)
         with file.content.open_fd() as descriptor:
             try:
                 messages.send_request(self._channel, {**operation, **document}, descriptor)
@@ -114,6 +107,7 @@ class WorkerProcess:
                 raise self._give_up() from error
         answer = self._receive()
         self._answers += 1
+        file.cpu.spent_s += float(answer["cpu_s"])
         failure = answer.get("error")
         if failure:
             self._out_of_memory = failure["code"] == "out_of_memory"
@@ -135,17 +129,19 @@ class WorkerProcess:
             raise self._give_up()
         return pixels
 
+    def _read_layer(self, header: Header, height: int, width: int) -> TextLayer:
+        size = int(header["bytes"])
+        if not 0 < size <= _MAX_LAYER or size % CHARACTER.size:
+            raise self._give_up()
+        try:
+            ink = messages.read_bytes(self._stdout, height * ((width + 7) // 8))
+            characters = messages.read_bytes(self._stdout, size)
+        except ProtocolError as error:
+            raise self._give_up() from error
+        return unpack_layer(tuple(map(str, header["fonts"])), characters, ink, width, height)
+
     def _give_up(self) -> WorkerLost:
         """After a broken exchange nothing more that the worker says can be matched to a question."""
         self._process.kill()
         self._process.wait()
         return WorkerLost("crash")
-
-
-def _build_environment() -> dict[str, str]:
-    """As little as Python needs to start: a hostile file has no use for our keys."""
-    inherited = ("LD_LIBRARY_PATH", "PYTHONHOME", "PYTHONDONTWRITEBYTECODE")
-    passed = {name: os.environ[name] for name in inherited if name in os.environ}
-    # One heap: each further one reserves 64 MB of the address space that is limited.
-    path = os.pathsep.join(filter(None, (str(_PACKAGE_ROOT), os.environ.get("PYTHONPATH"))))
-    return {**passed, "PYTHONPATH": path, "MALLOC_ARENA_MAX": "1"}

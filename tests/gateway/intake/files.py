@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import os
 import struct
@@ -14,6 +15,18 @@ from gateway.intake.render.page_source import FileView
 from gateway.intake.spool import SpooledFile
 
 RED, WHITE, BLACK = (255, 0, 0), (255, 255, 255), (0, 0, 0)
+
+HEIC = base64.b64decode(
+    "AAAAHGZ0eXBoZWljAAAAAG1pZjFoZWljbWlhZgAAAX1tZXRhAAAAAAAAACFoZGxyAAAAAAAAAABwaWN0AAAAAAAAAAAAAAAAAAAAACJpbG9jAA"
+    "AAAERAAAEAAQAAAAABoQABAAAAAAAAALwAAAAjaWluZgAAAAAAAQAAABVpbmZlAgAAAAABAABodmMxAAAAAA5waXRtAAAAAAABAAAA/WlwcnAA"
+    "AADdaXBjbwAAAHZodmNDAQNwAAAAkAAAAAAAHvAA/P34+AAADwNgAAEAGEABDAH//wNwAAADAJAAAAMAAAMAHroCQGEAAQAqQgEBA3AAAAMAkA"
+    "AAAwAAAwAeoCCBBZbq5Ka5uAhoMCAAAAMDIAAAAwAhYgABAAZEAcFzwIkAAAATY29scm5jbHgAAQANAAaAAAAAFGlzcGUAAAAAAAAAQAAAAEAA"
+    "AAAoY2xhcAAAAEAAAAABAAAAMAAAAAEAAAAAAAAAAv////AAAAACAAAAEHBpeGkAAAAAAwgICAAAABhpcG1hAAAAAAAAAAEAAQWBAgMFhAAAAM"
+    "RtZGF0AAAAuCgBrwngPfMi///yPzf//LDOy/vFxFezz/DPmzv1Pq//4F/6X4XSnVyHOYInMvKfy8SoPnF5sCb988AjgKkAHSj9nIUtlrvGCtWl"
+    "vPp8EtIBnDHuZpNCYBZ3rDCelihCtBWkAv+JHQWfcsSTxFscvV41NJAK8BVlIrw1pzeFOW2WZaQbBEHcxUWbZFCLrE1WH6C1n/+jMdvLCGguM2"
+    "pjTrp9P3fWCv2vot+apGV58c3xHV+HX389auA="
+)
+"""`picture(64, 48)` in a format that no package of the tests writes."""
 
 
 def encode(image: Image.Image, format: str, **options: object) -> bytes:

@@ -7,13 +7,18 @@ from PIL import Image
 
 from gateway.errors import ServiceError
 from gateway.intake.sniff import FORMAT_NAMES, media_type
-from tests.gateway.intake.files import encode, pdf, picture
+from tests.gateway.intake.files import HEIC, encode, pdf, picture
+
+
+def example(kind: str) -> bytes:
+    if kind == "image/heic":
+        return HEIC
+    return pdf() if kind == "application/pdf" else encode(picture(), FORMAT_NAMES[kind])
 
 
 @pytest.mark.parametrize("expected", sorted(FORMAT_NAMES))
 def test_names_every_supported_format(expected: str) -> None:
-    data = pdf() if expected == "application/pdf" else encode(picture(), FORMAT_NAMES[expected])
-    assert media_type(data) == expected
+    assert media_type(example(expected)) == expected
 
 
 def test_big_tiff() -> None:
@@ -28,11 +33,30 @@ def test_bmp_headers(version: str) -> None:
     assert media_type(data) == "image/bmp"
 
 
-def test_late_pdf_header() -> None:
-    assert media_type(b"\n" * 1000 + pdf()) == "application/pdf"
+@pytest.mark.parametrize("size", [1000, 1024, 50_000])
+def test_late_pdf_header(size: int) -> None:
+    assert media_type(b"\n" * size + pdf()) == "application/pdf"
+
+
+def test_text_about_pdf_is_text() -> None:
     with pytest.raises(ServiceError) as caught:
-        media_type(b"\n" * 1024 + pdf())
+        media_type(b"x" * 2000 + b"a header begins with %PDF- and a number")
     assert caught.value.code == "unsupported_media_type"
+
+
+@pytest.mark.parametrize(
+    ("brands", "expected"),
+    [
+        (b"heic", "image/heic"),
+        (b"hevx", "image/heic"),
+        (b"mif1\0\0\0\0mif1heic", "image/heic"),
+        (b"avif", "image/avif"),
+        (b"mif1\0\0\0\0mif1avifmiaf", "image/avif"),
+        (b"avis", "image/avif"),
+    ],
+)
+def test_brands_of_heif(brands: bytes, expected: str) -> None:
+    assert media_type(b"\x00\x00\x00\x1cftyp" + brands) == expected
 
 
 def test_empty() -> None:
@@ -54,7 +78,9 @@ def test_empty() -> None:
         (b"PK\x03\x04" + bytes(26) + b"word/document.xml", "an Office document"),
         (b"PK\x03\x04" + bytes(26) + b"a.txt", "a ZIP archive"),
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(9), "an old Office document"),
-        (b"\x00\x00\x00\x18ftypheic", "a HEIC image"),
+        (b"\x00\x00\x00\x18ftypisom", "a video"),
+        (b"<html>" + b"-" * 2000 + b"%PDF-1.7", "HTML"),
+        (b"PK\x03\x04" + bytes(3000) + b"%PDF-1.7", "a ZIP archive"),
         (b"%!PS-Adobe-3.0", "PostScript"),
         (bytes(range(256)), "unknown binary data"),
     ],

@@ -40,6 +40,14 @@ async def test_same_bytes_from_every_source(source: str, size: int) -> None:
     assert file.sha256 == hashlib.sha256(data).digest()
 
 
+@pytest.mark.parametrize("size", SIZES)
+def test_a_file_is_copied_in_and_out(tmp_path: Path, size: int) -> None:
+    data = os.urandom(size)
+    (tmp_path / "document").write_bytes(data)
+    file = SpooledFile.from_path(tmp_path / "document")
+    assert (file.size, b"".join(file.read_pieces())) == (size, data)
+
+
 def test_descriptors_are_read_only_and_independent() -> None:
     file = SpooledFile.from_bytes(b"the file")
     with file.open_fd() as first, file.open_fd() as second:
@@ -61,6 +69,7 @@ def test_close_frees_open_bytes(size: int) -> None:
 
 @pytest.mark.parametrize("size", [10, 2 * IN_MEMORY_BYTES])
 def test_garbage_is_freed(size: int) -> None:
+    gc.collect()  # files of earlier tests
     before = len(os.listdir("/proc/self/fd"))
     file = SpooledFile.from_bytes(bytes(size))
     assert len(os.listdir("/proc/self/fd")) == before + 1

@@ -4,12 +4,22 @@ import struct
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
 from gateway.errors import ServiceError
 from gateway.intake.render.images import ImageSource
 from gateway.model import Pixels
-from tests.gateway.intake.files import RED, WHITE, encode, noise, picture, png_that_claims, view, white_is_zero_tiff
+from tests.gateway.intake.files import (
+    HEIC,
+    RED,
+    WHITE,
+    encode,
+    noise,
+    picture,
+    png_that_claims,
+    view,
+    white_is_zero_tiff,
+)
 
 MEDIA_TYPES = {
     "PNG": "image/png",
@@ -18,6 +28,9 @@ MEDIA_TYPES = {
     "BMP": "image/bmp",
     "GIF": "image/gif",
     "TIFF": "image/tiff",
+    "JPEG2000": "image/jp2",
+    "AVIF": "image/avif",
+    "HEIF": "image/heic",
 }
 LIMIT = 1_000_000
 RAMP = np.linspace(0, 255, 256)
@@ -39,7 +52,7 @@ def close(pixels: Pixels, colour: tuple[int, int, int], tolerance: int = 6) -> b
 
 @pytest.mark.parametrize("format", sorted(MEDIA_TYPES))
 def test_formats_keep_size_and_colours(format: str) -> None:
-    pixels = round_trip(picture(64, 48), format)
+    pixels = read(HEIC, format) if format == "HEIF" else round_trip(picture(64, 48), format)
     assert pixels.shape == (48, 64, 3)
     assert close(pixels[20, 8], RED)
     assert close(pixels[20, 56], WHITE)
@@ -214,7 +227,7 @@ def test_animation_gives_first_frame(format: str) -> None:
 @pytest.mark.parametrize("format", sorted(MEDIA_TYPES))
 @pytest.mark.parametrize("kept", [0.1, 0.5, 0.9])
 def test_truncated_file(format: str, kept: float) -> None:
-    data = encode(noise(), format)
+    data = HEIC if format == "HEIF" else encode(noise(), format)
     with pytest.raises(ServiceError) as caught:
         read(data[: int(len(data) * kept)], format)
     assert (caught.value.status, caught.value.code) == (400, "damaged_image")
@@ -279,3 +292,35 @@ def test_probe_needs_one_good_frame() -> None:
     with pytest.raises(ServiceError) as caught:
         source.probe((1,))
     assert caught.value.code == "image_too_large"
+
+
+def words_on_nothing(*colours: str) -> Image.Image:
+    """A line of print in each colour on transparency."""
+    image = Image.new("RGBA", (300, 60 * len(colours)))
+    for row, colour in enumerate(colours):
+        ImageDraw.Draw(image).text((20, 60 * row + 10), "pale words", colour, ImageFont.load_default(30))
+    return image
+
+
+@pytest.mark.parametrize("format", ["PNG", "WebP", "TIFF", "GIF"])
+@pytest.mark.parametrize("colours", [("white",), ("#ffff80",), ("white", "black"), ("#d0d0d0", "#202020"), ("black",)])
+def test_print_on_transparency_is_seen(format: str, colours: tuple[str, ...]) -> None:
+    pixels = round_trip(words_on_nothing(*colours), format).astype(int)
+    for row in range(len(colours)):
+        line = pixels[60 * row : 60 * row + 60]
+        assert np.percentile(np.abs(line - line[0, 0]).max(axis=2), 97) > 60
+
+
+@pytest.mark.parametrize("mode", ["LA", "P"])
+def test_pale_print_in_other_modes_is_seen(mode: str) -> None:
+    data = encode(words_on_nothing("white").convert(mode), "PNG")
+    assert np.ptp(read(data, "PNG").astype(int)) > 60
+
+
+@pytest.mark.parametrize("margin", [10, 60])
+def test_opaque_paper_stays_on_white(margin: int) -> None:
+    image = Image.new("RGBA", (400, 400))
+    draw = ImageDraw.Draw(image)
+    draw.rectangle((margin, margin, 399 - margin, 399 - margin), "white")
+    draw.text((100, 100), "words", "black", ImageFont.load_default(40))
+    assert close(round_trip(image, "PNG")[:5], WHITE)

@@ -1,0 +1,1 @@
+"""Whether the ink account finds text that a reading lacks."""

@@ -1,0 +1,172 @@
+"""The text layer of one document on its way through the pipeline: what its pages offer, and what is proved of it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import structlog
+
+from common.geometry import Rectangle, clip_nonempty
+from gateway.model import BBox, PageImage, PageLayout, Pixels, Reading, Region
+from gateway.text_layer.characters import TextLayer
+from gateway.text_layer.fonts import FontEvidence
+from gateway.text_layer.regions import (
+    RegionText,
+    Row,
+    find_page_lines,
+    find_print,
+    find_region_texts,
+    join_readings,
+    make_reading,
+)
+from gateway.text_layer.tables import CellText, correct_cells, find_cell_texts, find_table_words
+from gateway.text_layer.words import Glyph, Visibility, Word, find_visible, find_words
+
+ROW_MARGIN, ROW_SPACE = 2, 0.5
+"""White space around a line that is read for its fonts: pixels of the page; ems between two of them."""
+SCAN = 0.9
+"""Share of a layer's characters from which hidden ones are the layer of a scan."""
+NOT_PROVED = "The page's text layer has no text for it that can be trusted, and `text_layer=only` asks for no other."
+
+log = structlog.get_logger(__name__)
+
+ReadCrop = Callable[[], Awaitable[Reading]]
+
+
+@dataclass(frozen=True, slots=True)
+class SeenLayer:
+    """What people see of a page's layer. `glyphs`: boxes of all print on the page, of the layer or not. `lines`: as in
+    `PageImage`. `warnings`: clauses on what nobody sees."""
+
+    words: Sequence[Word] = ()
+    glyphs: Sequence[Rectangle] = ()
+    lines: Sequence[BBox] | None = None
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PageText:
+    """What the text layer of one page offers. `texts`: by the region's `order`, those without a flaw. `tables`: by the
+    same, the words in tables. `rows`: lines that would prove the texts, and `sample` their picture; None where nothing
+    is left to be proved, or nobody asked."""
+
+    texts: Mapping[int, RegionText] = field(default_factory=dict)
+    tables: Mapping[int, Sequence[Word]] = field(default_factory=dict)
+    rows: Sequence[Row] = ()
+    sample: Pixels | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """The text of a region, or of several that are read as one, and their labels."""
+
+    texts: tuple[RegionText, ...]
+    labels: tuple[str, ...]
+
+    @property
+    def reading(self) -> Reading:
+        return join_readings([make_reading(*pair) for pair in zip(self.texts, self.labels, strict=True)])
+
+
+class DocumentText:
+    """The evidence for a document's fonts, which its pages gather in turn."""
+
+    def __init__(self) -> None:
+        self._evidence = FontEvidence()
+        self._turn = asyncio.Lock()
+
+    def examine(self, page: PageImage, layout: PageLayout, seen: SeenLayer, *, has_sample: bool) -> PageText:
+        """Blocks, some 0.1 s of CPU. `has_sample`: whether lines are to be cut for `prove`."""
+        found = find_region_texts(layout, seen.words, seen.glyphs)
+        pairs = zip(layout.regions, found, strict=True)
+        texts = {region.order: text for region, text in pairs if text.flaw is None}
+        rows = self._evidence.choose_rows(texts.values()) if has_sample else []
+        tables = find_table_words(layout, seen.words)
+        return PageText(texts, tables, rows, _stack_rows(page.pixels, rows) if rows else None)
+
+    async def prove(self, text: PageText, read: ReadCrop) -> Reading | None:
+        """Reads the page's sample, unless other pages' have proved all of it meanwhile; its reading, if it was read."""
+        async with self._turn:
+            if not await asyncio.to_thread(self._evidence.needs_reading, text.texts.values()):
+                return None
+            reading = await read()
+            if reading.status == "ok" or reading.is_refused:  # what it could not read proves nothing
+                await self._add(text.rows, reading.text)
+            return reading
+
+    async def correct_table(self, reading: Reading, words: Sequence[Word]) -> Reading:
+        """The reading of a table with the texts of `words` in the cells on which both agree."""
+        async with self._turn:
+            texts = await asyncio.to_thread(find_cell_texts, reading, words)
+            self._evidence.add(await asyncio.to_thread(self._compare_cells, list(texts.values())))
+            return await asyncio.to_thread(correct_cells, reading, texts, self._evidence.is_proved)
+
+    def _compare_cells(self, texts: Sequence[CellText]) -> list[tuple[Glyph, bool]]:
+        return [verdict for one in texts for verdict in self._evidence.compare(one.layer.rows, one.read)]
+
+    async def _add(self, rows: Sequence[Row], read: str) -> None:
+        try:
+            self._evidence.add(await asyncio.to_thread(self._evidence.compare, rows, read))
+        except Exception:
+            log.exception("font_evidence_failed")
+
+    def is_proved(self, offer: Offer) -> bool:
+        return all(map(self._evidence.is_proved, offer.texts))
+
+
+def look_at_layer(page: PageImage) -> SeenLayer:
+    """Blocks, some 0.1 s of CPU."""
+    if page.layer is None:
+        return SeenLayer()
+    visibility = find_visible(page.layer)
+    words = find_words(page.layer, visibility.is_seen)
+    glyphs = find_print(page.pixels) if words else []
+    lines = find_page_lines(page.pixels, words, glyphs)
+    return SeenLayer(words, glyphs, lines, _explain_hidden(page.layer, visibility))
+
+
+def find_offer(text: PageText, region: Region, partners: Sequence[Region]) -> Offer | None:
+    """What the layer has for a region and those that are read with it, if it has all of it."""
+    together = [region, *partners] if region.group is not None else [region]
+    found = [text.texts.get(one.order) for one in together]
+    texts = tuple(one for one in found if one is not None)
+    return Offer(texts, tuple(one.label for one in together)) if len(texts) == len(together) else None
+
+
+def _stack_rows(pixels: Pixels, rows: Sequence[Row]) -> Pixels:
+    """The lines below each other on white."""
+    height, width = pixels.shape[:2]
+    cuts = []
+    for row in rows:
+        x1, y1, x2, y2 = row.box
+        left, top, right, bottom = clip_nonempty(
+            (int(x1) - ROW_MARGIN, int(y1) - ROW_MARGIN, int(x2) + 1 + ROW_MARGIN, int(y2) + 1 + ROW_MARGIN),
+            width,
+            height,
+        )
+        cuts.append(pixels[top:bottom, left:right])
+    space = max(ROW_MARGIN, round(ROW_SPACE * float(np.median([row.size for row in rows]))))
+    shape = (sum(cut.shape[0] + space for cut in cuts) + space, max(cut.shape[1] for cut in cuts) + 2 * space, 3)
+    canvas = np.full(shape, 255, np.uint8)
+    top = space
+    for cut in cuts:
+        canvas[top : top + cut.shape[0], space : space + cut.shape[1]] = cut
+        top += cut.shape[0] + space
+    return canvas
+
+
+def _explain_hidden(layer: TextLayer, visibility: Visibility) -> tuple[str, ...]:
+    hidden, seen = int(visibility.is_hidden.sum()), int(visibility.is_seen.sum())
+    if not hidden:
+        return ()
+    if hidden >= SCAN * (hidden + seen):
+        reason = f"{hidden} of its characters can't be seen, as in the layer of a scan"
+        return (f"its text layer was not used: {reason}",)
+    records, (height, width) = layer.characters[visibility.is_hidden], layer.ink.shape
+    limits = records["x1"].min(), records["y1"].min(), records["x2"].max(), records["y2"].max()
+    box = ", ".join(str(round(float(limit))) for limit in limits)
+    noun = "1 character" if hidden == 1 else f"{hidden} characters"
+    return (f"its text layer holds {noun} that can't be seen, in ({box}) of {width}x{height}; they were left out",)

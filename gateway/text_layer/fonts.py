@@ -1,0 +1,213 @@
+"""Whether the characters that fonts tell are those that they draw.
+
+A font's table of characters can be wrong and look right: each letter is a letter, only another one than the page shows.
+So some lines of a document are read by the engine, and each glyph (a font's character of one shape) is believed when it
+was read as the character that the font tells. What no reading has shown is not believed, however few they are, but for
+signs of a script with thousands of them, whose font is believed as a whole.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
+from itertools import islice
+
+from rapidfuzz.distance import Levenshtein
+
+from gateway.text_layer.regions import RegionText, Row
+from gateway.text_layer.words import Glyph
+
+MAX_ROWS = 16
+"""Lines read at once: they show nearly all letters that a page's fonts have."""
+NEAR_EDIT = 2
+"""So many letters before and after one that is missing or too many, a reading may be aligned in several ways."""
+MIN_AGREEMENT = 0.8
+"""Of what was read of a font; of one that lies some letters are right by chance."""
+MIN_SIGNS, MIN_SIGN_AGREEMENT = 30, 0.9
+"""So many signs of a script with thousands of them, and so many of them right, prove the others."""
+TALLER = 1.1
+"""A letter with an accent is so many times as high as without, which engines leave out; or reaches lower by ..."""
+LOWER = 3
+"""... so many parts of 32 of the em."""
+MAX_CHARACTERS = 4000
+"""Of a reading that are compared."""
+HARMLESS = frozenset(
+    ".,;:!?'\"()[]-–—…/&%*+=•·▪‣◦●■□“”‘’„«»‹›§©®™°@#_|<>{}~^$€£¥\\、。，：；！？（）「」《》【】\u00ad"
+)
+"""Signs that are what they seem in any font whose letters are."""
+_LOOK_ALIKE = (
+    "oO0оОοΟø",
+    "lI1|іІӏł",
+    "cCсС",
+    "sSѕ",
+    "vVνѵ",
+    "wWѡ",
+    "xXхХχΧ",
+    "zZΖ",
+    "kKкКκΚ",
+    "pPрРρΡ",
+    "uUυ",
+    "aа",
+    "eе",
+    "yYуУ",
+    "AАΑ",
+    "BВΒ",
+    "EЕΕ",
+    "HНΗ",
+    "MМΜ",
+    "TТтΤ",
+    "NΝ",
+    "3ЗзЭ",
+    "6б",
+    "đd",
+    "ıi",
+)
+_CANONICAL = {character: group[0] for group in _LOOK_ALIKE for character in group}
+
+
+class FontEvidence:
+    """What readings have said of a document's fonts, so far."""
+
+    def __init__(self) -> None:
+        self._agreed: Counter[Glyph] = Counter()
+        self._differed: Counter[Glyph] = Counter()
+        self._heights: dict[tuple[str, str], int] = {}
+        self._agreed_of_font: Counter[str] = Counter()
+        self._differed_of_font: Counter[str] = Counter()
+        self._signs_of_font: Counter[str] = Counter()
+
+    def compare(self, rows: Sequence[Row], read: str) -> list[tuple[Glyph, bool]]:
+        """Glyphs of the rows on which a reading decides, and whether it agrees. Blocks, some 3 ms of CPU.
+
+        `read`: the engine's text of these rows, in their order.
+        """
+        expected = [glyph for row in rows for glyph in row.glyphs if _is_counted(glyph)][:MAX_CHARACTERS]
+        seen = [character for character in _normalize(read) if character.isalnum()][:MAX_CHARACTERS]
+        self._note_heights(expected)
+        verdicts = ((glyph, self._compare_glyph(glyph, character)) for glyph, character in _align(expected, seen))
+        return [(glyph, verdict) for glyph, verdict in verdicts if verdict is not None]
+
+    def add(self, verdicts: Iterable[tuple[Glyph, bool]]) -> None:
+        """Counts what `compare` gave. Not in a thread beside `is_proved`, which would judge by a part of a reading."""
+        for glyph, verdict in verdicts:
+            (self._agreed if verdict else self._differed)[glyph] += 1
+            (self._agreed_of_font if verdict else self._differed_of_font)[glyph.font] += 1
+            if verdict and _is_sign(glyph.text):
+                self._signs_of_font[glyph.font] += 1
+
+    def is_proved(self, text: RegionText) -> bool:
+        """Whether all characters of the text may be taken for what their fonts say."""
+        glyphs = [glyph for glyph in text.glyphs if not glyph.text.isspace()]
+        counted = [glyph for glyph in glyphs if _is_counted(glyph)]
+        if not counted or any(self._is_refuted(glyph) or not self._is_proved_glyph(glyph) for glyph in counted):
+            return False
+        return all(self._agreed_of_font[glyph.font] or glyph.text in HARMLESS for glyph in glyphs)
+
+    def needs_reading(self, texts: Iterable[RegionText]) -> bool:
+        """Whether one more reading may prove a text. Blocks as `choose_rows` does, for less."""
+        return any(self._is_open(glyph) for text in self._find_unproved(texts) for glyph in text.glyphs)
+
+    def choose_rows(self, texts: Iterable[RegionText]) -> list[Row]:
+        """At most `MAX_ROWS` lines that show most of what these texts, all without a flaw, still need to be proved.
+
+        Blocks: some 20 ms of CPU for a page of 12,000 characters.
+        """
+        unproved = self._find_unproved(texts)
+        needed = {glyph for text in unproved for glyph in text.glyphs if self._is_open(glyph)}
+        places = [(row, {glyph for glyph in row.glyphs if glyph in needed}) for text in unproved for row in text.rows]
+        chosen: list[int] = []
+        while needed and len(chosen) < MAX_ROWS:
+            best = max(range(len(places)), key=lambda at: (len(places[at][1] & needed), -len(places[at][0].text)))
+            gain = places[best][1] & needed
+            if not gain:
+                break
+            chosen.append(best)
+            needed -= gain
+        return [places[at][0] for at in sorted(chosen)]
+
+    def _find_unproved(self, texts: Iterable[RegionText]) -> list[RegionText]:
+        return [text for text in texts if not self.is_proved(text)]
+
+    def _compare_glyph(self, glyph: Glyph, read: str) -> bool | None:
+        """None: the two look alike, and the reading may be wrong as well as the font."""
+        told = unicodedata.normalize("NFKC", glyph.text)
+        if read == told:
+            return True
+        if _strip_accents(told) == _strip_accents(read):
+            return True if read == _strip_accents(told) and self._is_accented(glyph, read) else None
+        return None if _fold(read) == _fold(told) else False
+
+    def _is_accented(self, glyph: Glyph, base: str) -> bool:
+        """Whether the glyph's box has room for the accent that it is to have, as that of the letter alone has not."""
+        height = self._heights.get((glyph.font, base))
+        return height is not None and (glyph.shape[1] >= TALLER * height or glyph.shape[2] >= LOWER)
+
+    def _note_heights(self, glyphs: Iterable[Glyph]) -> None:
+        for glyph in glyphs:
+            self._heights.setdefault((glyph.font, glyph.text), glyph.shape[1])
+
+    def _is_refuted(self, glyph: Glyph) -> bool:
+        agreed, differed = self._agreed[glyph], self._differed[glyph]
+        return differed > agreed or not self._is_credible(glyph.font)
+
+    def _is_credible(self, font: str) -> bool:
+        agreed, differed = self._agreed_of_font[font], self._differed_of_font[font]
+        return agreed >= MIN_AGREEMENT * (agreed + differed)
+
+    def _is_proved_glyph(self, glyph: Glyph) -> bool:
+        if self._agreed[glyph] > self._differed[glyph]:
+            return True
+        if not _is_sign(glyph.text) or self._signs_of_font[glyph.font] < MIN_SIGNS:
+            return False
+        agreed, differed = self._agreed_of_font[glyph.font], self._differed_of_font[glyph.font]
+        return agreed >= MIN_SIGN_AGREEMENT * (agreed + differed)
+
+    def _is_open(self, glyph: Glyph) -> bool:
+        """Whether one more look may decide."""
+        is_refuted = self._is_refuted(glyph) and self._differed[glyph] > 1
+        return _is_counted(glyph) and not self._is_proved_glyph(glyph) and not is_refuted
+
+
+def _align(expected: Sequence[Glyph], seen: Sequence[str]) -> Iterator[tuple[Glyph, str]]:
+    """Glyphs of one character each with what was read in their places, but for those whose places are not sure."""
+    texts = [_fold(glyph.text) for glyph in expected]
+    owners = [at for at, text in enumerate(texts) for _ in text]
+    operations = Levenshtein.opcodes("".join(texts), "".join(map(_fold, seen)))
+    edits = [part.src_start for part in operations if part.tag in ("insert", "delete")]
+    edits += [part.src_end for part in operations if part.tag == "delete"]
+    unsure = {place + offset for place in edits for offset in range(-NEAR_EDIT, NEAR_EDIT)}
+    for part in operations:
+        if part.tag in ("equal", "replace"):
+            for offset in range(part.src_end - part.src_start):
+                owner = owners[part.src_start + offset]
+                if part.src_start + offset not in unsure and len(texts[owner]) == 1:
+                    yield expected[owner], seen[part.dest_start + offset]
+
+
+def _is_counted(glyph: Glyph) -> bool:
+    return glyph.text.isalnum()
+
+
+@cache
+def _is_sign(text: str) -> bool:
+    """Chinese, Japanese and Korean, which have more signs than a few lines can show."""
+    return text[0] >= "\u2e80" and unicodedata.category(text[0]) == "Lo"
+
+
+def _normalize(text: str) -> Iterator[str]:
+    return islice(unicodedata.normalize("NFKC", text), 2 * MAX_CHARACTERS)
+
+
+@cache
+def _fold(text: str) -> str:
+    """Without accents, and one sign for all that look alike."""
+    return "".join(
+        _CANONICAL.get(character, character) for character in _strip_accents(unicodedata.normalize("NFKC", text))
+    )
+
+
+@cache
+def _strip_accents(text: str) -> str:
+    return "".join(part for part in unicodedata.normalize("NFD", text) if not unicodedata.combining(part)) or text

@@ -1,0 +1,327 @@
+"""What the text layer says of a region, if its words make lines there and are all that is printed in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+import cv2
+import numpy as np
+
+from common.geometry import Rectangle, area, intersection_area, union
+from gateway.imaging.crops import outline_mask
+from gateway.labels import LABELS, PICTURE_LABELS, is_formula
+from gateway.model import BBox, PageLayout, Pixels, Reading, Region, TextLine
+from gateway.model import Word as PlacedWord
+from gateway.text_layer.words import Glyph, Word
+from textlines.glyphs import ALIKE, find_ink
+from textlines.paragraphs import rows, split_paragraphs
+
+TEXT_LABELS = frozenset(
+    label for label in LABELS - PICTURE_LABELS - {"table", "algorithm", "vertical_text"} if not is_formula(label)
+)
+"""Regions of running text and the like, whose characters in their order are all there is to say."""
+ROW_LABELS = frozenset({"content", "header", "footer", "number", "footnote"})
+"""Those in which a row may have wide gaps without being one of two columns."""
+ASCENT, DESCENT = 0.75, 0.2
+"""Of a line above and below its baseline, in ems."""
+LETTER_GAP = 0.15
+"""White space, in ems, that divides words which do not follow each other in the file."""
+MAX_SPACES, WIDE_GAP = 3, 1.0
+"""Characters from one word to the next that follows it in the file; white space, in ems, that divides those in any
+case: PDFium finds narrower spaces itself."""
+CROWDED = 0.4
+"""Part of an em by which words of a row may overlap, at most."""
+MIN_PITCH = 0.6
+"""Of baselines of neighbouring rows, in ems; closer ones lie over each other."""
+SCRIPT_SIZE, SCRIPT_SHIFT = 0.85, 0.1
+"""A word smaller than that share of its row, or shifted by more of its em, is an index or an exponent."""
+INITIAL = 1.8
+"""A word so many times as large as the region's others is an initial that reaches over several rows."""
+GUTTER, GUTTER_ROWS = 3.0, 3
+"""White space in so many rows, in ems, from which they are rows of two columns."""
+REACH = 0.12
+"""Ink lies beside a word's box by that part of its em at most."""
+UNHELD = 0.3
+"""Share of a text line that words have to hold."""
+SHORT_ROWS = 3
+"""So many rows of one character each stand above each other: a text that runs down the page."""
+INSIDE = 0.5
+"""Share of a text line, or of a word, in a region from which on it is the region's."""
+LEADER = "..."
+"""Dots that lead to a page's number; only a detector of lines knows them."""
+DETECTOR_MARGIN = 0.35
+"""White space around a line in DB's boxes, in ems; less around larger print. Measured on pages of 9 to 18 points."""
+PAPER, MAX_OTHER_INK = 200, 0.01
+"""Grey from which a pixel is paper, and the share of a page that may be darker outside of its words: rules."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Words of one printed line, from left to right, and what stands between them."""
+
+    words: tuple[Word, ...]
+    spaces: tuple[str, ...]
+    """Before each word."""
+
+    @property
+    def text(self) -> str:
+        return "".join(space + word.text for space, word in zip(self.spaces, self.words, strict=True))
+
+    @property
+    def glyphs(self) -> Iterator[Glyph]:
+        return (glyph for word in self.words for glyph in word.glyphs)
+
+    @property
+    def box(self) -> Rectangle:
+        return union([word.box for word in self.words])
+
+    @property
+    def size(self) -> float:
+        return max(word.size for word in self.words)
+
+
+@dataclass(frozen=True, slots=True)
+class RegionText:
+    """The rows of a region in reading order. `flaw`: why they are not to be taken; None: unless their fonts lie."""
+
+    rows: tuple[Row, ...] = ()
+    flaw: str | None = None
+
+    @property
+    def glyphs(self) -> Iterator[Glyph]:
+        return (glyph for row in self.rows for glyph in row.glyphs)
+
+
+def find_print(pixels: Pixels) -> list[Rectangle]:
+    """Boxes of what is print by its size, anywhere on the page. Blocks, 10 to 20 ms of CPU."""
+    ink = find_ink(pixels)
+    _, _, width, height, _ = ink.components.T
+    is_print = (height >= ALIKE[0] * ink.height) & (height <= ALIKE[1] * ink.height) & (width < 4 * ink.height)
+    found = ink.components[is_print & (width >= 2)]
+    return [(float(x), float(y), float(x + w), float(y + h)) for x, y, w, h, _ in found.tolist()]
+
+
+def find_region_texts(layout: PageLayout, words: Sequence[Word], glyphs: Sequence[Rectangle]) -> list[RegionText]:
+    """The text of each of the layout's regions. `glyphs`: what `find_print` gives for the page."""
+    regions = layout.regions
+    owners = _assign_words(words, regions)
+    result = []
+    for index, region in enumerate(regions):
+        own = [word for word, owner in zip(words, owners, strict=True) if owner == index]
+        result.append(_examine(region, own, glyphs, layout.lines or ()) if own else RegionText(flaw="no characters"))
+    return result
+
+
+def find_page_lines(pixels: Pixels, words: Sequence[Word], glyphs: Sequence[Rectangle]) -> list[BBox] | None:
+    """Boxes of the page's text lines, parted at wide gaps; None where words are not all that is printed on the page, or
+    do not stand in plain lines. `glyphs`: as for `find_region_texts`."""
+    if not words or any(word.flaw or LEADER in word.text for word in words):
+        return None
+    height, width = pixels.shape[:2]
+    held = _mark_words(words, (0, 0, width, height))
+    grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
+    if float(((grey < PAPER) & (held == 0)).mean()) > MAX_OTHER_INK or _find_outside(glyphs, held, (0, 0)):
+        return None
+    usual = float(np.median([word.size for word in words]))
+    return [_detector_box(piece, usual) for row in make_rows(words) for piece in _split_at_gaps(row)]
+
+
+def _split_at_gaps(row: Row) -> Iterator[list[Word]]:
+    piece = [row.words[0]]
+    for left, right in pairwise(row.words):
+        if right.box[0] - left.box[2] > WIDE_GAP * max(left.size, right.size):
+            yield piece
+            piece = []
+        piece.append(right)
+    yield piece
+
+
+def make_reading(text: RegionText, label: str) -> Reading:
+    """The text, of a region with this label, as an engine would have read it: paragraphs are parted by a blank line."""
+    lines = tuple(
+        TextLine(text=row.text, bbox=row.box, words=_place_words(row), source="text_layer") for row in text.rows
+    )
+    if label in ROW_LABELS:
+        return Reading(text="\n".join(row.text for row in text.rows), source="text_layer", lines=lines)
+    parts = split_paragraphs([_round_box(_line_box(row.words)) for row in text.rows])
+    joined = "\n\n".join("\n".join(text.rows[at].text for at in part) for part in parts)
+    return Reading(text=joined, source="text_layer", lines=lines)
+
+
+def join_readings(readings: Sequence[Reading]) -> Reading:
+    """Of regions that are read as one."""
+    lines = tuple(line for reading in readings for line in reading.lines or ())
+    return replace(readings[0], text="\n".join(reading.text for reading in readings), lines=lines)
+
+
+def _place_words(row: Row) -> list[PlacedWord]:
+    """Words as people divide them: by white space."""
+    groups: list[list[Word]] = []
+    for space, word in zip(row.spaces, row.words, strict=True):
+        if space or not groups:
+            groups.append([word])
+        else:
+            groups[-1].append(word)
+    return [
+        PlacedWord(text="".join(word.text for word in group), bbox=union([word.box for word in group]))
+        for group in groups
+    ]
+
+
+def _assign_words(words: Sequence[Word], regions: Sequence[Region]) -> list[int | None]:
+    """Place of the region that each word stands in, the smallest of several."""
+    owners: list[int | None] = [None] * len(words)
+    smallest_last = sorted(range(len(regions)), key=lambda index: -area(regions[index].bbox))
+    for index in smallest_last:
+        region = regions[index]
+        mask = outline_mask(region.polygon, region.bbox) if region.polygon and len(region.polygon) > 2 else None
+        for at, word in enumerate(words):
+            if _holds(region.bbox, mask, word.box):
+                owners[at] = index
+    return owners
+
+
+def _holds(bbox: BBox, mask: Pixels | None, box: Rectangle) -> bool:
+    if intersection_area(bbox, box) < INSIDE * area(box):
+        return False
+    if mask is None:
+        return True
+    x, y = int((box[0] + box[2]) / 2) - bbox[0], int((box[1] + box[3]) / 2) - bbox[1]
+    return bool(0 <= y < mask.shape[0] and 0 <= x < mask.shape[1] and mask[y, x])
+
+
+def _examine(region: Region, words: Sequence[Word], glyphs: Sequence[Rectangle], lines: Sequence[BBox]) -> RegionText:
+    if region.label not in TEXT_LABELS:
+        return RegionText(flaw="no region of running text")
+    flaw = next((word.flaw for word in words if word.flaw), None)
+    if flaw:
+        return RegionText(flaw=flaw)
+    table = make_rows(words)
+    return RegionText(tuple(table), _find_flaw(region, table, words, glyphs, lines))
+
+
+def _find_flaw(
+    region: Region,
+    table: Sequence[Row],
+    words: Sequence[Word],
+    glyphs: Sequence[Rectangle],
+    lines: Sequence[BBox],
+) -> str | None:
+    usual = float(np.median([word.size for word in words]))
+    if any(map(_is_crowded, table)) or any(_are_crowded(*pair) for pair in pairwise(table)):
+        return "characters that lie over each other"
+    if any(word.size > INITIAL * usual for word in words) and len(table) > 1:
+        return "an initial"
+    if any(map(_has_script, table)):
+        return "raised or lowered characters"
+    if len(table) >= SHORT_ROWS and np.median([sum(len(word.glyphs) for word in row.words) for row in table]) <= 1:
+        return "characters above each other"
+    if region.label not in ROW_LABELS and sum(map(_has_gutter, table)) >= GUTTER_ROWS:
+        return "rows of several columns"
+    if _has_other_print(region, words, glyphs) or _has_other_lines(region, words, lines):
+        return "print that is none of it"
+    return None
+
+
+def make_rows(words: Sequence[Word]) -> list[Row]:
+    """The printed rows of words, from top to bottom."""
+    places = [_round_box(_line_box([word])) for word in words]
+    return [_make_row([words[at] for at in row]) for row in rows(places)]
+
+
+def _make_row(words: Sequence[Word]) -> Row:
+    ordered = sorted(words, key=lambda word: word.box[0])
+    spaces = ["", *(" " if _is_space_between(*pair) else "" for pair in pairwise(ordered))]
+    return Row(tuple(ordered), tuple(spaces))
+
+
+def _is_space_between(left: Word, right: Word) -> bool:
+    gap, size = right.box[0] - left.box[2], max(left.size, right.size)
+    if 0 < right.first - left.last <= MAX_SPACES:
+        return right.is_spaced or gap > WIDE_GAP * size
+    return gap > LETTER_GAP * size
+
+
+def _is_crowded(row: Row) -> bool:
+    return any(
+        right.box[0] - left.box[2] < -CROWDED * max(left.size, right.size) for left, right in pairwise(row.words)
+    )
+
+
+def _are_crowded(above: Row, below: Row) -> bool:
+    is_beside = above.box[2] < below.box[0] or below.box[2] < above.box[0]
+    pitch = min(abs(a.baseline - b.baseline) for a in above.words for b in below.words)
+    return not is_beside and pitch < MIN_PITCH * min(above.size, below.size)
+
+
+def _has_script(row: Row) -> bool:
+    sizes = np.repeat([word.size for word in row.words], [len(word.glyphs) for word in row.words])
+    usual = float(np.median(sizes))
+    main = [word for word in row.words if word.size >= SCRIPT_SIZE * usual]
+    baseline = float(np.median([word.baseline for word in main])) if main else row.words[0].baseline
+    return any(abs(word.baseline - baseline) > SCRIPT_SHIFT * usual for word in row.words)
+
+
+def _has_gutter(row: Row) -> bool:
+    return any(right.box[0] - left.box[2] > GUTTER * row.size for left, right in pairwise(row.words))
+
+
+def _has_other_print(region: Region, words: Sequence[Word], glyphs: Sequence[Rectangle]) -> bool:
+    """Whether print stands in the region, and in none of its words."""
+    held = _mark_words(words, region.bbox)
+    if region.polygon and len(region.polygon) > 2:
+        held |= outline_mask(region.polygon, region.bbox) == 0
+    return _find_outside(glyphs, held, region.bbox[:2])
+
+
+def _mark_words(words: Sequence[Word], bbox: BBox) -> Pixels:
+    """Non-zero where words stand, in a part of the page."""
+    x1, y1, x2, y2 = bbox
+    held = np.zeros((y2 - y1, x2 - x1), np.uint8)
+    for word in words:
+        reach = REACH * word.size + 1
+        left, top, right, bottom = word.box
+        corners = (int(left - reach) - x1, int(top - reach) - y1), (int(right + reach) - x1, int(bottom + reach) - y1)
+        cv2.rectangle(held, *corners, 1, cv2.FILLED)
+    return held
+
+
+def _find_outside(glyphs: Sequence[Rectangle], held: Pixels, corner: tuple[int, int]) -> bool:
+    """Whether the middle of a glyph lies in the part of the page that `held` shows, and where that is zero."""
+    for left, top, right, bottom in glyphs:
+        column, row = int((left + right) / 2) - corner[0], int((top + bottom) / 2) - corner[1]
+        if 0 <= row < held.shape[0] and 0 <= column < held.shape[1] and not held[row, column]:
+            return True
+    return False
+
+
+def _has_other_lines(region: Region, words: Sequence[Word], lines: Sequence[BBox]) -> bool:
+    """Whether a text line of the page stands in the region and hardly in its words."""
+    boxes = [_line_box([word]) for word in words]
+    own = [line for line in lines if intersection_area(line, region.bbox) > INSIDE * area(line)]
+    return any(sum(intersection_area(line, box) for box in boxes) < UNHELD * area(line) for line in own)
+
+
+def _line_box(words: Sequence[Word]) -> Rectangle:
+    """The place of words in their line, whatever letters they have."""
+    return union(
+        [
+            (word.box[0], word.baseline - ASCENT * word.size, word.box[2], word.baseline + DESCENT * word.size)
+            for word in words
+        ]
+    )
+
+
+def _detector_box(words: Sequence[Word], usual: float) -> BBox:
+    """As the detector of text lines would have it, whose lines layout is used to. `usual`: the page's em."""
+    x1, y1, x2, y2 = _line_box(words)
+    size = max(word.size for word in words)
+    margin = DETECTOR_MARGIN * min(size, usual**2 / size)
+    return _round_box((x1 - margin, y1 - margin, x2 + margin, y2 + margin))
+
+
+def _round_box(box: Rectangle) -> BBox:
+    x1, y1, x2, y2 = map(round, box)
+    return x1, y1, x2, y2

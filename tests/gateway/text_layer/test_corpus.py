@@ -1,0 +1,61 @@
+"""Pages whose text layers are sound, and pages whose layers lie: what is taken of them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+
+from gateway.model import Reading
+from gateway.text_layer.document import DocumentText, find_offer, look_at_layer
+from tests.gateway.text_layer.pages import layout_of, open_page, read_rows, truth_of
+from tests.support.text_layers import LayerPage, broken_layers, sound_layers
+
+
+def take(page: LayerPage) -> tuple[list[str | None], Sequence[str]]:
+    """The text that is taken of each region, None where the engine has to read it; and the page's warnings."""
+    document, image, layout = DocumentText(), open_page(page), layout_of(page)
+    seen = look_at_layer(image)
+    text = document.examine(image, layout, seen, has_sample=True)
+
+    async def read() -> Reading:
+        return Reading(text=read_rows(text.rows, page.lines))
+
+    if text.sample is not None:
+        asyncio.run(document.prove(text, read))
+    offers = [find_offer(text, region, ()) for region in layout.regions]
+    taken = [offer.reading.text if offer and document.is_proved(offer) else None for offer in offers]
+    return taken, (*image.warnings, *seen.warnings)
+
+
+BROKEN, SOUND = broken_layers(), sound_layers()
+
+
+def test_enough_kinds_of_lies() -> None:
+    assert len({page.name for page in BROKEN}) == len(BROKEN) >= 40
+
+
+@pytest.mark.parametrize("page", BROKEN, ids=lambda page: page.name)
+def test_nothing_is_taken_that_is_not_seen(page: LayerPage) -> None:
+    taken, _ = take(page)
+    for at, text in enumerate(taken):
+        assert text in (None, truth_of(page, at))
+
+
+@pytest.mark.parametrize("page", SOUND, ids=lambda page: page.name)
+def test_sound_layer_is_taken_whole(page: LayerPage) -> None:
+    taken, warnings = take(page)
+    assert taken == [truth_of(page, at) for at in range(len(page.regions))]
+    assert not warnings
+
+
+@pytest.mark.parametrize(
+    "page",
+    [page for page in BROKEN if page.name.startswith(("hidden", "scan")) and page.name != "hidden: of no size"],
+    ids=lambda page: page.name,
+)
+def test_hidden_text_is_named(page: LayerPage) -> None:
+    taken, warnings = take(page)
+    assert not any(taken)
+    assert any("can't be seen" in warning for warning in warnings)

@@ -1,0 +1,136 @@
+"""Text layers on their way through the pipeline, with a scripted engine."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, replace
+
+import pytest
+
+from gateway.model import OcrOptions, PageImage, Reading, Region
+from gateway.pipeline import read_pages
+from gateway.recognized_page import RecognizedPage
+from gateway.text_layer.document import DocumentText, find_offer, look_at_layer
+from tests.gateway.text_layer.pages import SCALE, layout_of, open_page, read_rows, truth_of
+from tests.support.fakes import FakeDocument, FakeLayout
+from tests.support.parts import parts_for
+from tests.support.stub_engine import Reply, StubEngine
+from tests.support.text_layers import HEIGHT, LayerPage, hidden_layers, usual_paragraphs, write_page
+from tests.support.waiting import WAIT_S
+
+PAGE = write_page("usual", usual_paragraphs())
+REGIONS = layout_of(PAGE).regions
+IMAGE = open_page(PAGE)
+SAMPLE = DocumentText().examine(IMAGE, layout_of(PAGE), look_at_layer(IMAGE), has_sample=True)
+READ = read_rows(SAMPLE.rows, PAGE.lines)
+TRUTHS = [truth_of(PAGE, at) for at in range(len(REGIONS))]
+
+
+@dataclass
+class LayerDocument(FakeDocument):
+    """The same page so many times, with its text layer."""
+
+    page: LayerPage = PAGE
+
+    async def pages(self) -> AsyncIterator[PageImage]:
+        image = open_page(self.page)
+        for number in self.selected:
+            yield replace(image, number=number)
+
+
+async def read(
+    stub: StubEngine,
+    options: OcrOptions | None = None,
+    document: FakeDocument | None = None,
+    regions: Sequence[Region] = REGIONS,
+) -> list[RecognizedPage]:
+    async with parts_for(stub, FakeLayout(regions)) as parts:
+        deadline = asyncio.get_running_loop().time() + WAIT_S
+        pages = read_pages(parts, document or LayerDocument(), options or OcrOptions(), deadline)
+        return [page async for page in pages]
+
+
+def sources(page: RecognizedPage) -> list[str]:
+    return [block.source for block in page.result.blocks]
+
+
+async def test_one_call_proves_the_fonts_of_a_document(stub: StubEngine) -> None:
+    stub.script.append(Reply(READ))
+    first, second, third = await read(stub, document=LayerDocument(pages_total=3))
+    for page in (first, second, third):
+        assert [block.content for block in page.result.blocks] == TRUTHS
+        assert sources(page) == ["text_layer"] * len(REGIONS)
+        assert (page.result.status, page.result.warnings) == ("ok", [])
+    assert len(stub.requests) == 1
+    assert [page.usage.regions for page in (first, second, third)] == [1, 0, 0]
+
+
+async def test_engine_reads_what_its_own_reading_contradicts(stub: StubEngine) -> None:
+    stub.answer = lambda _request: Reply("qwrt zxcv bnmp lkjh gfds")
+    [page] = await read(stub)
+    assert sources(page) == ["engine"] * len(REGIONS)
+    assert {block.content for block in page.result.blocks} == {"qwrt zxcv bnmp lkjh gfds"}
+    assert len(stub.requests) == page.usage.regions == len(REGIONS) + 1
+
+
+async def test_engine_that_fails_proves_nothing(stub: StubEngine) -> None:
+    stub.script.append(Reply(status=400))
+    [page] = await read(stub)
+    assert sources(page) == ["engine"] * len(REGIONS)
+    assert page.result.status == "ok"
+
+
+async def test_lines_that_no_model_reads_prove_nothing() -> None:
+    """The others do: those of the same sample that were read."""
+
+    async def read_latin() -> Reading:
+        text = "\n".join(line for line in READ.splitlines() if line.isascii())
+        return Reading(text=text, status="truncated", is_refused=True)
+
+    layer, layout = DocumentText(), layout_of(PAGE)
+    text = layer.examine(IMAGE, layout, look_at_layer(IMAGE), has_sample=True)
+    await layer.prove(text, read_latin)
+    offers = [find_offer(text, region, ()) for region in layout.regions]
+    taken = [offer is not None and layer.is_proved(offer) for offer in offers]
+    assert taken == [truth.isascii() for truth in TRUTHS]
+
+
+async def test_never(stub: StubEngine) -> None:
+    [page] = await read(stub, OcrOptions(text_layer="never"))
+    assert sources(page) == ["engine"] * len(REGIONS)
+    assert len(stub.requests) == len(REGIONS)
+
+
+async def test_only_asks_nobody(stub: StubEngine) -> None:
+    table = Region("table", (0, 900, 900, 1200), len(REGIONS) + 1)
+    [page] = await read(stub, OcrOptions(text_layer="only"), regions=[*REGIONS, table])
+    assert not stub.requests
+    assert [block.content for block in page.result.blocks] == [*TRUTHS, ""]
+    assert page.result.blocks[-1].status == "skipped"
+    assert page.result.status == "partial"
+    assert any("(table) skipped" in warning for warning in page.result.warnings)
+
+
+@pytest.mark.parametrize("label", ["table", "display_formula", "chart", "vertical_text", "algorithm"])
+async def test_other_regions_are_read_by_the_engine(stub: StubEngine, label: str) -> None:
+    stub.answer = lambda request: Reply(READ if request.prompt == "OCR:" else "of the engine")
+    [page] = await read(stub, OcrOptions(chart=True), regions=[replace(REGIONS[0], label=label), *REGIONS[1:]])
+    assert page.result.blocks[0].source == "engine"
+
+
+def test_rows_stand_where_the_page_shows_them() -> None:
+    found = SAMPLE.texts[REGIONS[1].order].rows[0]
+    x1, y1, x2, y2 = found.box
+    line = PAGE.lines[1]
+    assert x1 == pytest.approx(SCALE * line.x, abs=2)
+    assert (y1 + y2) / 2 == pytest.approx(SCALE * (HEIGHT - line.baseline - 3), abs=6)
+    assert found.text == line.text
+    assert x2 < REGIONS[1].bbox[2]
+
+
+async def test_hidden_text_is_named_and_left_out(stub: StubEngine) -> None:
+    page = next(page for page in hidden_layers() if "white on white" in page.name)
+    [read_page] = await read(stub, document=LayerDocument(page=page), regions=layout_of(page).regions)
+    assert "reading room" not in read_page.result.model_dump_json()
+    assert any("can't be seen" in warning for warning in read_page.result.warnings)
