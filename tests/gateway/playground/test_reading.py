@@ -1,0 +1,264 @@
+"""Documents in the playground: how they come in, are read, shown and written, in a real browser."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from docx import Document
+from selenium.webdriver.common.keys import Keys
+
+from gateway.model import Region
+from tests.support.browser import Playground
+from tests.support.pages import script_page
+from tests.support.server import Gateway
+from tests.support.stub_engine import Reply, StubRequest
+from tests.support.waiting import WAIT_S, wait_until
+
+
+def script_by_page(served: Gateway) -> dict[int, threading.Event]:
+    """Each page has one region, which is read when the page's event is set; its text names the page."""
+    gates = {number: threading.Event() for number in (1, 2, 3)}
+    widths = {number: 100 + 60 * number for number in gates}
+    served.layout.by_page = {
+        number: [Region("text", (10, 10, 10 + width, 40), 1, 0.9)] for number, width in widths.items()
+    }
+
+    def answer(request: StubRequest) -> Reply:
+        number = min(widths, key=lambda number: abs(widths[number] - request.size[0]))
+        return Reply(f"words of page {number}", after=gates[number])
+
+    served.engine.answer = answer
+    return gates
+
+
+def selected(page: Playground) -> tuple[Sequence[str], Sequence[str]]:
+    """Ids of the blocks that are marked on the picture, and in the text."""
+    marked = [
+        [item.get_attribute("data-id") for item in page.all(f"{kind}.is-selected")] for kind in (".box", ".block")
+    ]
+    return marked[0], marked[1]  # type: ignore[return-value]
+
+
+def test_upload_shows_page_boxes_and_text(page: Playground, picture: Path) -> None:
+    page.read(picture)
+    assert [item.text for item in page.all(".block .content")] == ["line one line two"] * 2
+    assert len(page.all(".box")) == 2
+    assert page.find(".picture[data-page]").get_attribute("width") == "400"
+    picture_box, first = page.find(".picture").rect, page.find(".box rect").rect
+    scale = picture_box["width"] / 400
+    assert first["x"] - picture_box["x"] == pytest.approx(10 * scale, abs=3)
+    assert first["width"] == pytest.approx(200 * scale, abs=6)
+    assert page.take_errors() == []
+
+
+def test_selection_goes_both_ways(page: Playground, picture: Path) -> None:
+    page.read(picture)
+    page.all(".box")[1].click()
+    page.wait(lambda: selected(page) == (["p1-b2"], ["p1-b2"]))
+    page.all(".block .content")[0].click()
+    page.wait(lambda: selected(page) == (["p1-b1"], ["p1-b1"]))
+    body = page.find("body")
+    body.send_keys("j")
+    page.wait(lambda: selected(page) == (["p1-b2"], ["p1-b2"]))
+    body.send_keys(Keys.ESCAPE)
+    page.wait(lambda: selected(page) == ([], []))
+
+
+def test_pages_are_shown_as_they_come(page: Playground, served: Gateway, three_pages: Path) -> None:
+    gates = script_by_page(served)
+    page.upload(three_pages)
+    gates[1].set()
+    page.await_text(".block", "words of page 1")
+    page.await_text("#list", "1 of 3 pages")
+    assert len(page.all(".strip li")) == 1
+    gates[2].set()
+    gates[3].set()
+    page.wait_for_state("done")
+    assert len(page.all(".strip li")) == 3
+    page.click(".strip [data-page='3'] button")
+    page.await_text(".block", "words of page 3")
+
+
+def test_cancelling_ends_the_reading(page: Playground, served: Gateway, picture: Path) -> None:
+    served.engine.answer = lambda _request: Reply(hang=True)
+    page.upload(picture)
+    wait_until(lambda: served.engine.running, "a call")
+    page.click("#list button.small")
+    page.wait_for_state("cancelled")
+    wait_until(lambda: not served.engine.running, "the calls to be dropped")
+
+
+def test_several_files(page: Playground, picture: Path, three_pages: Path) -> None:
+    page.read(picture, three_pages, picture)
+    assert page.states() == ["done"] * 3
+    page.click_button("#list", "three.tiff")
+    page.wait(lambda: len(page.all(".strip li")) == 3)
+
+
+def test_failures_are_told_in_words(page: Playground, tmp_path: Path) -> None:
+    archive = tmp_path / "letter.docx"
+    archive.write_bytes(b"PK\x03\x04 not a picture")
+    page.read(archive)
+    assert page.states() == ["failed"]
+    assert "This kind of file is not read" in page.text("#list .error")
+    page.find("#url").send_keys("http://127.0.0.1/secret.pdf", Keys.ENTER)
+    page.wait(lambda: page.states() == ["failed", "failed"])
+    page.await_text("#list .error", "The URL is not fetched")
+
+
+@pytest.mark.parametrize("way", ["drop", "paste"])
+def test_documents_are_dropped_and_pasted(page: Playground, way: str) -> None:
+    page.driver.execute_async_script(
+        """
+        const [way, tell] = arguments;
+        const canvas = Object.assign(document.createElement('canvas'), { width: 300, height: 200 });
+        canvas.toBlob((blob) => {
+          const data = new DataTransfer();
+          data.items.add(new File([blob], 'scan.png', { type: 'image/png' }));
+          const given = { bubbles: true, cancelable: true, dataTransfer: data, clipboardData: data };
+          document.body.dispatchEvent(way === 'drop' ? new DragEvent(way, given) : new ClipboardEvent(way, given));
+          tell();
+        });
+        """,
+        way,
+    )
+    page.wait_for_state("done")
+    assert "scan.png" in page.text("#list")
+    assert len(page.all(".box")) == 2
+
+
+def test_a_lost_connection_is_told_and_tried_again(page: Playground, picture: Path) -> None:
+    page.set_offline(True)
+    page.read(picture)
+    page.await_text("#list .error", "The service does not answer")
+    page.set_offline(False)
+    page.click_button("#list", "Try again")
+    page.wait_for_state("done")
+    assert len(page.all(".box")) == 2
+
+
+def test_chosen_options_are_sent(page: Playground, served: Gateway, three_pages: Path) -> None:
+    page.click("#options summary")
+    page.find("[name=pages]").send_keys("2")
+    page.find("[name=task]").send_keys("table")
+    page.read(three_pages)
+    assert [item.get_attribute("data-page") for item in page.all(".strip li")] == ["2"]
+    assert served.engine.prompts == ["Table Recognition:"]
+
+
+def test_a_long_document_becomes_a_job_and_is_found_again(page: Playground, served: Gateway, many_pages: Path) -> None:
+    go_on = threading.Event()
+    served.layout.regions = [Region("text", (10, 10, 200, 40), 1, 0.9)]
+    served.engine.answer = lambda _request: Reply("background words", after=go_on)
+    page.upload(many_pages)
+    go_on.set()
+    wait_until(lambda: served.client.get("/jobs").json()["jobs"], "a job")
+    page.open(keeps_storage=True)
+    assert "many.tiff" in page.text("#list")
+    page.wait_for_state("done")
+    page.await_text(".block", "background words")
+    assert page.find(".where").text == "1 / 24"
+    assert page.find(".picture[data-page]").get_attribute("width") == "220"
+    page.click("#list button.small")
+    wait_until(lambda: not served.client.get("/jobs").json()["jobs"], "the job to be removed")
+
+
+def test_a_warning_leads_to_its_place_and_its_remedy(page: Playground, served: Gateway, printed: Path) -> None:
+    served.layout.regions = [Region("text", (10, 10, 210, 40), 1, 0.9), Region("image", (10, 60, 390, 290), 2, 0.9)]
+    served.layout.lines = None
+    page.read(printed)
+    assert len(served.engine.requests) == 1
+    page.find("#list-title")
+    page.await_text("#list", "incomplete")
+    page.click("#tab-report")
+    page.await_text(".warnings", "3 lines of text")
+    page.click_button(".warnings", "Show")
+    assert [box.get_attribute("data-id") for box in page.all(".box.is-selected")] == ["p1-b2"]
+    x, y = (int(page.find(".boxes .unread").get_attribute(name) or 0) for name in ("x", "y"))
+    assert (x, y) == pytest.approx((40, 96), abs=10)
+    page.click("#tab-report")
+    page.click_button(".warnings", "Read text in pictures")
+    page.wait(lambda: page.states() == ["done", "done"])
+    assert len(served.engine.requests) == 3
+
+
+def test_a_document_is_read_again_with_other_options(page: Playground, served: Gateway, picture: Path) -> None:
+    page.read(picture)
+    page.click("#options summary")
+    page.find("[name=task]").send_keys("formula")
+    page.click_button("#list", "Read again")
+    page.wait(lambda: page.states() == ["done", "done"])
+    assert served.engine.prompts[-1] == "Formula Recognition:"
+
+
+def test_tables_become_csv(page: Playground, served: Gateway, picture: Path) -> None:
+    script_page(served)
+    page.read(picture)
+    page.click("#tab-tables")
+    page.click_button(".table", "Copy as CSV")
+    assert list(csv.reader(page.copied().splitlines())) == [["Name", "Sum", ""], ["a", "1", "2"], ["", "3", ""]]
+
+
+def test_text_is_copied_where_the_browser_gives_no_clipboard(page: Playground, picture: Path) -> None:
+    page.read(picture)
+    page.run("Object.defineProperty(navigator, 'clipboard', { value: undefined })")
+    page.click("#tab-markdown")
+    page.click_button("#panel", "Copy page")
+    page.await_text("#live", "Copied")
+    page.open()
+    assert page.copied() == "line one line two\n\nline one line two"
+
+
+def test_formulas_are_mathml_and_pictures_are_shown(page: Playground, served: Gateway, picture: Path) -> None:
+    script_page(served)
+    page.read(picture)
+    formula = page.find(".block.k-formula math")
+    assert page.run("return arguments[0].namespaceURI", formula).endswith("MathML")
+    assert formula.text.split() == ["E", "=", "m", "c", "2"]
+    page.wait(lambda: page.run("return document.querySelector('.block.k-picture img').naturalWidth") > 0)
+    assert page.take_errors() == []
+
+
+def test_files_are_written(page: Playground, served: Gateway, picture: Path) -> None:
+    page.read(picture)
+    page.click("#tab-files")
+    page.click("[data-format=docx]")
+    texts = [paragraph.text for paragraph in Document(str(page.downloaded("letter.docx"))).paragraphs]
+    assert texts.count("line one line two") == 2
+    page.click("[data-format=json]")
+    told = json.loads(page.downloaded("letter.json").read_text())
+    assert (told["status"], told["pages"][0]["blocks"][1]["content"]) == ("ok", "line one\nline two")
+
+
+@pytest.mark.parametrize("language", ["curl", "Python", "JavaScript"])
+def test_the_request_can_be_repeated_elsewhere(page: Playground, picture: Path, language: str) -> None:
+    command = {
+        "curl": ["sh", "-c"],
+        "Python": [sys.executable, "-c"],
+        "JavaScript": ["node", "--input-type=module", "-e"],
+    }
+    if not shutil.which(command[language][0]):
+        pytest.skip(f"no {command[language][0]}")
+    page.read(picture)
+    page.click("#tab-files")
+    page.click(f"[data-snippet={language}]")
+    page.await_text("#live", "Copied")
+    done = subprocess.run(
+        [*command[language], page.copied()], cwd=picture.parent, capture_output=True, text=True, timeout=WAIT_S
+    )
+    assert done.stdout.split("\n\n")[0] == "line one line two", done.stderr
+
+
+def test_a_photo_is_read(page: Playground, picture: Path) -> None:
+    page.click("#camera")
+    page.click(".camera .primary:not(:disabled)")
+    page.wait_for_state("done")
+    assert "photo.jpg" in page.text("#list")
