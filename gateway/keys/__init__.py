@@ -1,0 +1,1 @@
+"""Who may use the service, for what, and how much."""

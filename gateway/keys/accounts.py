@@ -1,0 +1,207 @@
+"""What one API key may do, and what it has done: requests and pages by the minute and by the day, documents at once.
+
+Counts are this process's own. A minute begins with the first request that counts in it; a day is one of UTC. So no
+minute of the key's holds more than its limit, and whoever is refused can be told when there is room again.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from math import ceil
+from typing import Literal, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from gateway.errors import ServiceError
+
+Scope: TypeAlias = Literal["ocr", "chat", "jobs", "admin"]
+MINUTE_S, DAY_S = 60, 86_400
+_BUSY_RETRY_AFTER_S = 5
+
+
+class KeyLimits(BaseModel):
+    """None: no limit of the key's own."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    requests_per_minute: int | None = Field(None, ge=1)
+    pages_per_minute: int | None = Field(None, ge=1)
+    pages_per_day: int | None = Field(None, ge=1)
+    documents: int | None = Field(None, ge=1, description="Documents and chats in work at once; jobs apart")
+
+
+class WindowUsage(BaseModel):
+    """`resets_in_s`: None where nothing is counted now."""
+
+    used: int
+    limit: int | None
+    resets_in_s: int | None
+
+
+class KeyUsage(BaseModel):
+    """What a key has used since the service started, and in the windows of its limits."""
+
+    name: str
+    scopes: list[Scope]
+    requests: int
+    refused: int = Field(description="Requests that a limit of the key's has refused")
+    pages: int = Field(description="Pages read")
+    documents: int = Field(description="Documents and chats in work")
+    requests_per_minute: WindowUsage
+    pages_per_minute: WindowUsage
+    pages_per_day: WindowUsage
+
+
+@dataclass(slots=True)
+class _Window:
+    """A count that begins anew when its time is over. `name`: the limit's; `unit`: what is counted."""
+
+    name: str
+    unit: str
+    period: str
+    ends: float = 0.0
+    used: int = 0
+
+    def renew(self, now: float, length_s: float, begins: float) -> None:
+        if not self.ends - length_s <= now < self.ends:
+            self.ends, self.used = begins + length_s, 0
+
+
+@dataclass(slots=True)
+class Account:
+    """`owner`: whose jobs and files the key sees; `clock` gives seconds since 1970. Belongs to the event loop."""
+
+    name: str
+    owner: str
+    scopes: frozenset[Scope]
+    limits: KeyLimits = field(default_factory=KeyLimits)
+    expires: datetime | None = None
+    clock: Callable[[], float] = time.time
+    requests: int = 0
+    refused: int = 0
+    pages: int = 0
+    documents: int = 0
+    _requests_minute: _Window = field(default_factory=lambda: _Window("requests_per_minute", "requests", "a minute"))
+    _pages_minute: _Window = field(default_factory=lambda: _Window("pages_per_minute", "pages", "a minute"))
+    _pages_day: _Window = field(default_factory=lambda: _Window("pages_per_day", "pages", "a day"))
+
+    @property
+    def is_expired(self) -> bool:
+        return self.expires is not None and datetime.fromtimestamp(self.clock(), UTC) >= self.expires
+
+    def require_scope(self, scope: Scope | None) -> None:
+        """ServiceError 403 `scope_missing`; `scope` None: any key will do."""
+        if scope is not None and scope not in self.scopes:
+            has = ", ".join(f"`{one}`" for one in sorted(self.scopes)) or "none"
+            raise ServiceError(403, "scope_missing", f"The key `{self.name}` lacks the scope `{scope}`; it has {has}.")
+
+    def take_request(self) -> None:
+        """Counts a request. ServiceError 429 `key_limit_reached`."""
+        self._take(1, [(self._requests_minute, self.limits.requests_per_minute)])
+        self.requests += 1
+
+    @contextmanager
+    def hold_pages(self, wanted: int) -> Iterator[Callable[[], None]]:
+        """Counts pages that are to be read; what is given is called for each that was, and the others come back in the
+        end, to the minute and the day that they were taken from.
+
+        ServiceError 429 `key_limit_reached`, 422 `too_many_pages_for_key` where that many never fit.
+        """
+        windows = self._page_windows()
+        for window, limit in windows:
+            if limit is not None and wanted > limit:
+                self.refused += 1
+                raise ServiceError(
+                    422,
+                    "too_many_pages_for_key",
+                    f"The key `{self.name}` may read {limit} pages {window.period} ({window.name}), the document has "
+                    f"{wanted}: select fewer with `pages`, or submit a job, which takes its time.",
+                )
+        self._take(wanted, windows)
+        taken = [(window, window.ends) for window, _ in windows]
+        left = wanted
+
+        def count() -> None:
+            nonlocal left
+            left -= 1
+            self.pages += 1
+
+        try:
+            yield count
+        finally:
+            for window, ends in taken:
+                if window.ends == ends:
+                    window.used -= left
+
+    def pages_left(self) -> int | None:
+        """How many pages fit now; None: any number."""
+        self._renew()
+        left = [max(0, limit - window.used) for window, limit in self._page_windows() if limit is not None]
+        return min(left, default=None)
+
+    @contextmanager
+    def hold_document(self) -> Iterator[None]:
+        """A document's place among the key's own. ServiceError 429 `key_limit_reached`."""
+        limit = self.limits.documents
+        if limit is not None and self.documents >= limit:
+            self.refused += 1
+            detail = f"The key `{self.name}` may have {limit} documents in work at once (documents)."
+            raise ServiceError(429, "key_limit_reached", detail, retry_after_s=_BUSY_RETRY_AFTER_S)
+        self.documents += 1
+        try:
+            yield
+        finally:
+            self.documents -= 1
+
+    def usage(self) -> KeyUsage:
+        self._renew()
+        now, limits = self.clock(), self.limits
+        return KeyUsage(
+            name=self.name,
+            scopes=sorted(self.scopes),
+            requests=self.requests,
+            refused=self.refused,
+            pages=self.pages,
+            documents=self.documents,
+            requests_per_minute=_describe(self._requests_minute, limits.requests_per_minute, now),
+            pages_per_minute=_describe(self._pages_minute, limits.pages_per_minute, now),
+            pages_per_day=_describe(self._pages_day, limits.pages_per_day, now),
+        )
+
+    def _page_windows(self) -> list[tuple[_Window, int | None]]:
+        return [
+            (self._pages_minute, self.limits.pages_per_minute),
+            (self._pages_day, self.limits.pages_per_day),
+        ]
+
+    def _take(self, count: int, windows: list[tuple[_Window, int | None]]) -> None:
+        """From all windows, or from none."""
+        self._renew()
+        for window, limit in windows:
+            if limit is not None and window.used + count > limit:
+                self.refused += 1
+                wait_s = max(1, ceil(window.ends - self.clock()))
+                raise ServiceError(
+                    429,
+                    "key_limit_reached",
+                    f"The key `{self.name}` may have {limit} {window.unit} {window.period} ({window.name}); there is "
+                    f"room again in {wait_s} s.",
+                    retry_after_s=wait_s,
+                )
+        for window, _ in windows:
+            window.used += count
+
+    def _renew(self) -> None:
+        now = self.clock()
+        self._requests_minute.renew(now, MINUTE_S, now)
+        self._pages_minute.renew(now, MINUTE_S, now)
+        self._pages_day.renew(now, DAY_S, now - now % DAY_S)
+
+
+def _describe(window: _Window, limit: int | None, now: float) -> WindowUsage:
+    resets_in_s = ceil(window.ends - now) if window.used else None
+    return WindowUsage(used=window.used, limit=limit, resets_in_s=resets_in_s)

@@ -1,0 +1,108 @@
+"""The keys that the service knows, and a file of them that changes."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gateway.keys.keyring import Keyring
+
+
+def hash_of(key: str) -> str:
+    return "sha256:" + hashlib.sha256(key.encode()).hexdigest()
+
+
+def write(path: Path, text: str) -> Path:
+    """Another file in its place, as platforms change a secret."""
+    draft = path.with_suffix(".draft")
+    draft.write_text(text)
+    draft.replace(path)
+    return path
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "keys.yaml"
+
+
+def test_keys_of_the_file_and_of_the_setting(path: Path) -> None:
+    write(path, f"keys: [{{name: scans, hashes: ['{hash_of('one')}'], scopes: [jobs]}}]")
+    keyring = Keyring(["plain"], path)
+    found, plain = keyring.find("one"), keyring.find("plain")
+    assert found is not None
+    assert (found.name, list(found.scopes)) == ("scans", ["jobs"])
+    assert plain is not None
+    assert "admin" not in plain.scopes
+    assert keyring.find("two") is None
+    assert keyring.find_owner(found.owner) is found
+
+
+def test_rotation_keeps_the_owner_and_the_counts(path: Path) -> None:
+    write(path, f"keys: [{{name: scans, hashes: ['{hash_of('old')}'], limits: {{pages_per_day: 5}}}}]")
+    keyring = Keyring([], path)
+    before = keyring.find("old")
+    assert before is not None
+    with before.hold_pages(3) as count:
+        for _ in range(3):
+            count()
+    write(
+        path, f"keys: [{{name: scans, hashes: ['{hash_of('old')}', '{hash_of('new')}'], limits: {{pages_per_day: 4}}}}]"
+    )
+    keyring.reload()
+    after = keyring.find("new")
+    assert after is not None
+    assert (after.owner, after.pages_left()) == (before.owner, 1)
+    assert keyring.find("old") is after
+    write(path, f"keys: [{{name: scans, hashes: ['{hash_of('new')}']}}]")
+    keyring.reload()
+    assert keyring.find("old") is None
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("keys: [", "API_KEYS_FILE"),
+        ("keys: [{name: 'a b', hashes: []}]", "keys.0.name"),
+        (f"keys: [{{name: a, hashes: ['{'0' * 64}']}}]", "keys.0.hashes.0"),
+        (f"keys: [{{name: a, hashes: ['{hash_of('a')}'], scopes: [all]}}]", "scopes"),
+        (f"keys: [{{name: a, hashes: ['{hash_of('a')}'], limits: {{pages: 3}}}}]", "limits.pages"),
+        (f"keys: [{{name: a, hashes: ['{hash_of('a')}', '{hash_of('a')}']}}]", "twice"),
+        ("[]", "file"),
+    ],
+)
+def test_a_broken_file_changes_nothing_and_is_told(path: Path, text: str, told: str) -> None:
+    write(path, f"keys: [{{name: scans, hashes: ['{hash_of('one')}']}}]")
+    keyring = Keyring([], path)
+    write(path, text)
+    keyring.reload()
+    assert told in (keyring.reason or "")
+    assert keyring.find("one") is not None
+    write(path, "keys: []")
+    keyring.reload()
+    assert keyring.reason is None
+    assert keyring.find("one") is None
+
+
+@pytest.mark.parametrize("text", [None, "", "keys: []", "{"])
+def test_a_file_without_keys_opens_nothing(path: Path, text: str | None) -> None:
+    if text is not None:
+        write(path, text)
+    keyring = Keyring([], path)
+    assert not keyring.is_open
+    assert keyring.find("") is None
+
+
+def test_a_key_that_the_command_makes(path: Path) -> None:
+    command = [sys.executable, "-m", "supervision.cli", "create-key"]
+    made = subprocess.run([*command, "scans", "--scopes", "ocr", "admin"], capture_output=True, text=True, check=True)
+    told, entry = made.stdout.split("\n", 1)
+    write(path, "keys:\n" + entry)
+    account = Keyring([], path).find(told.rpartition(" ")[2])
+    assert account is not None
+    assert (account.name, sorted(account.scopes)) == ("scans", ["admin", "ocr"])
+    refused = subprocess.run([*command, "two words"], capture_output=True, text=True, check=False)
+    assert (refused.returncode, refused.stdout) == (2, "")
