@@ -1,0 +1,88 @@
+"""A Python client of paddleocr-vl-service, for threads (`Client`) and for asyncio (`AsyncClient`)."""
+
+from paddleocr_vl_client.async_client import AsyncClient, AsyncPageStream
+from paddleocr_vl_client.async_jobs import AsyncJobs
+from paddleocr_vl_client.client import Client, PageStream
+from paddleocr_vl_client.errors import (
+    APIConnectionError,
+    APIError,
+    APIStatusError,
+    APITimeoutError,
+    AuthenticationError,
+    BadRequestError,
+    ConflictError,
+    InvalidResponseError,
+    NotFoundError,
+    PermissionDeniedError,
+    RateLimitError,
+    ServerError,
+    TooLargeError,
+    UnprocessableError,
+    UnsupportedDocumentError,
+)
+from paddleocr_vl_client.jobs import Jobs
+from paddleocr_vl_client.models import (
+    Block,
+    Conversion,
+    Document,
+    DocumentInfo,
+    Job,
+    JobError,
+    JobProgress,
+    Page,
+    Spot,
+    StreamEnd,
+    StreamStart,
+    TableCell,
+    TextLine,
+    Timings,
+    Usage,
+    Word,
+)
+from paddleocr_vl_client.options import Format, ReadOptions
+from paddleocr_vl_client.pauses import RetryPolicy
+from paddleocr_vl_client.sources import Source
+
+__all__ = [
+    "APIConnectionError",
+    "APIError",
+    "APIStatusError",
+    "APITimeoutError",
+    "AsyncClient",
+    "AsyncJobs",
+    "AsyncPageStream",
+    "AuthenticationError",
+    "BadRequestError",
+    "Block",
+    "Client",
+    "ConflictError",
+    "Conversion",
+    "Document",
+    "DocumentInfo",
+    "Format",
+    "InvalidResponseError",
+    "Job",
+    "JobError",
+    "JobProgress",
+    "Jobs",
+    "NotFoundError",
+    "Page",
+    "PageStream",
+    "PermissionDeniedError",
+    "RateLimitError",
+    "ReadOptions",
+    "RetryPolicy",
+    "ServerError",
+    "Source",
+    "Spot",
+    "StreamEnd",
+    "StreamStart",
+    "TableCell",
+    "TextLine",
+    "Timings",
+    "TooLargeError",
+    "UnprocessableError",
+    "UnsupportedDocumentError",
+    "Usage",
+    "Word",
+]

@@ -1,0 +1,1 @@
+"""Subcommands of `paddleocr-vl` that use a service."""

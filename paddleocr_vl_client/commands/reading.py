@@ -1,0 +1,159 @@
+"""One input, read into its output file or into memory."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+import pypdfium2
+
+from paddleocr_vl_client.client import Client
+from paddleocr_vl_client.commands.inputs import ENDINGS, STDIN, ZIP_ENDING, Input
+from paddleocr_vl_client.errors import APIError, APIStatusError
+from paddleocr_vl_client.events import failure_of
+from paddleocr_vl_client.models import Conversion, Job
+from paddleocr_vl_client.options import Format, ReadOptions
+from paddleocr_vl_client.pauses import poll_pauses
+from paddleocr_vl_client.sources import Source
+
+MAX_REQUEST_PAGES = 20
+"""A longer PDF becomes a job: it shows its pages, has no deadline of a request, and is found again by the next run."""
+_ZIP = "application/zip"
+
+OnProgress = Callable[[int, int | None], None]
+"""Is told how many pages were read, and of how many (None: not known yet)."""
+
+
+class Reading(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What became of an input; a line of `--json`. `content` is what was read where no file was written."""
+
+    source: str
+    status: Literal["ok", "partial", "failed", "skipped"]
+    output: str | None = None
+    warnings: str = ""
+    code: str = ""
+    error: str = ""
+    seconds: float = 0.0
+    content: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Reads inputs, for several threads at once. `folder` is the output folder; None: into memory.
+
+    `overwrites`: whether what is written already is read again.
+    """
+
+    client: Client
+    format: Format
+    options: ReadOptions
+    folder: Path | None
+    overwrites: bool = False
+
+    def read(self, one: Input, on_progress: OnProgress) -> tuple[Reading, bytes | None]:
+        """What became of it, and its content where there is no output folder."""
+        target = self._target(one)
+        if target is not None and not self.overwrites and (written := _find_written(one, target)):
+            return Reading(one.place, "skipped", str(written)), None
+        start = time.monotonic()
+        try:
+            found = self._convert(one, target, on_progress)
+            output = _rename_archive(found, target)
+        except APIError as error:
+            code = error.code if isinstance(error, APIStatusError) else ""
+            return Reading(one.place, "failed", code=code, error=str(error), seconds=_since(start)), None
+        except OSError as error:
+            return Reading(one.place, "failed", error=str(error), seconds=_since(start)), None
+        reading = Reading(
+            one.place, found.status, str(output) if output else None, warnings=found.warnings, seconds=_since(start)
+        )
+        return reading, found.content
+
+    def _target(self, one: Input) -> Path | None:
+        if self.folder is None:
+            return None
+        place = self.folder / one.output
+        return place.with_name(place.name + ENDINGS[self.format])
+
+    def _convert(self, one: Input, target: Path | None, on_progress: OnProgress) -> Conversion:
+        if target is not None:
+            target.parent.mkdir(parents=True, exist_ok=True)
+        source: Source = sys.stdin.buffer if one.place == STDIN else one.place
+        if not one.is_file or _count_pages(Path(one.place)) <= MAX_REQUEST_PAGES:
+            return self.client.convert(source, self.format, target, **self.options)
+        try:
+            return self._convert_by_job(Path(one.place), target, on_progress)
+        except APIStatusError as error:
+            if error.code != "jobs_unavailable":
+                raise
+        return self.client.convert(source, self.format, target, **self.options)
+
+    def _convert_by_job(self, file: Path, target: Path | None, on_progress: OnProgress) -> Conversion:
+        jobs = self.client.jobs
+        key = _fingerprint(file, {**self.options, "format": self.format})
+        job = jobs.submit(file, format=self.format, idempotency_key=key, **self.options)
+        job = self._follow(job, on_progress)
+        failure = failure_of(job)
+        if failure is None:
+            # Should this fail, the next run finds the job and need not read the document again.
+            found = jobs.convert(job.id, self.format, target)
+        jobs.cancel(job.id)
+        if failure is not None:
+            raise failure
+        return found
+
+    def _follow(self, job: Job, on_progress: OnProgress) -> Job:
+        """The job at its end."""
+        for pause_s in poll_pauses(None):
+            on_progress(job.progress.done, job.progress.total)
+            if job.has_ended:
+                break
+            time.sleep(pause_s)
+            job = self.client.jobs.get(job.id)
+        return job
+
+
+def _find_written(one: Input, target: Path) -> Path | None:
+    """The output of an earlier run, unless the input is newer. Outputs are written whole or not at all."""
+    for output in (target, target.with_suffix(ZIP_ENDING)):
+        if output.exists():
+            is_newer = one.is_file and Path(one.place).stat().st_mtime > output.stat().st_mtime
+            return None if is_newer else output
+    return None
+
+
+def _rename_archive(found: Conversion, target: Path | None) -> Path | None:
+    """The output's path, with the ending of what it is."""
+    if target is not None and found.media_type == _ZIP:
+        return target.replace(target.with_suffix(ZIP_ENDING))
+    return target
+
+
+def _count_pages(file: Path) -> int:
+    """Of a PDF; 1 for anything else, and for what PDFium can't open."""
+    with file.open("rb") as opened:
+        if not opened.read(1024).count(b"%PDF-"):
+            return 1
+    try:
+        with pypdfium2.PdfDocument(file) as document:
+            return len(document)
+    except pypdfium2.PdfiumError:
+        return 1
+
+
+def _fingerprint(file: Path, options: dict[str, Any]) -> str:
+    """The same for the same bytes and options, in each run."""
+    with file.open("rb") as opened:
+        digest = hashlib.file_digest(opened, "sha256")
+    digest.update(msgspec.json.encode(options, order="sorted"))
+    return f"paddleocr-vl-{digest.hexdigest()}"
+
+
+def _since(start: float) -> float:
+    return round(time.monotonic() - start, 3)

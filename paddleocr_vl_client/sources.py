@@ -1,0 +1,76 @@
+"""Where a document comes from: a file, a stream, bytes, or a place that the service fetches it from."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import IO, TypeAlias
+
+Source: TypeAlias = str | Path | bytes | IO[bytes]
+"""A path; the URL (`http://`, `https://`) or key (`s3://bucket/key`) of a document that the service fetches; bytes; or
+an open binary file, which is sent from its beginning."""
+
+_IN_MEMORY = 1 << 20
+_UNNAMED = "document"
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteDocument:
+    """A document that the service fetches itself; `kind` and `place` as in the JSON body's `source`."""
+
+    kind: str
+    place: str
+
+
+@dataclass(frozen=True, slots=True)
+class FileUpload:
+    """An open file that is sent whole, from its beginning, as often as it has to be."""
+
+    file: IO[bytes]
+    name: str
+
+
+Upload: TypeAlias = RemoteDocument | FileUpload
+
+
+@contextmanager
+def open_upload(source: Source, name: str | None = None) -> Iterator[Upload]:
+    """The document, ready to be sent. `name` is the name to show instead of the file's own.
+
+    A stream that can't go back is copied to a temporary file, because a request may have to be sent again. OSError
+    where a file can't be read.
+    """
+    if isinstance(source, str) and source.startswith(("http://", "https://")):
+        yield RemoteDocument("url", source)
+    elif isinstance(source, str) and source.startswith("s3://"):
+        yield RemoteDocument("s3", source)
+    elif isinstance(source, str | Path):
+        path = Path(source)
+        with path.open("rb") as file:
+            yield FileUpload(file, name or path.name)
+    elif isinstance(source, bytes):
+        yield FileUpload(BytesIO(source), name or _UNNAMED)
+    elif source.seekable():
+        yield FileUpload(source, name or _name_of(source))
+    else:
+        with tempfile.SpooledTemporaryFile(_IN_MEMORY) as file:
+            shutil.copyfileobj(source, file)
+            yield FileUpload(file, name or _name_of(source))
+
+
+@asynccontextmanager
+async def open_upload_async(source: Source, name: str | None = None) -> AsyncIterator[Upload]:
+    """As `open_upload`; a thread waits for the file."""
+    with ExitStack() as stack:
+        yield await asyncio.to_thread(stack.enter_context, open_upload(source, name))
+
+
+def _name_of(file: IO[bytes]) -> str:
+    name = getattr(file, "name", None)
+    return Path(name).name if isinstance(name, str) and not name.startswith("<") else _UNNAMED

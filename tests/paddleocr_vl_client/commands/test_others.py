@@ -1,0 +1,85 @@
+"""`paddleocr-vl watch`, `jobs` and `bench` against a gateway."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from subprocess import CompletedProcess
+
+import pytest
+
+from paddleocr_vl_client import Client
+from paddleocr_vl_client.connections import URL_VARIABLE
+from tests.gateway.intake.files import pdf
+from tests.paddleocr_vl_client.commands.command import run, running
+from tests.paddleocr_vl_client.conftest import KEY
+from tests.support.server import Gateway
+from tests.support.stub_engine import free_port
+from tests.support.waiting import WAIT_S, wait_until
+
+Run = Callable[..., CompletedProcess[bytes]]
+
+
+@pytest.fixture
+def command(served: Gateway, tmp_path: Path) -> Run:
+    return lambda *words: run(tmp_path, *words, names={URL_VARIABLE: served.url})
+
+
+def test_watch(served: Gateway, tmp_path: Path) -> None:
+    scans, out = tmp_path / "scans", tmp_path / "scans" / "out"
+    (scans / "later").mkdir(parents=True)
+    (scans / "before.pdf").write_bytes(pdf(1))
+    with running(
+        tmp_path, "watch", "scans", "-o", "scans/out", "-f", "pdf", names={URL_VARIABLE: served.url}
+    ) as process:
+        wait_until((out / "before.pdf.pdf").exists, "what was there before")
+        (scans / "later" / "after.pdf").write_bytes(pdf(1))
+        wait_until((out / "later" / "after.pdf.pdf").exists, "what came later")
+        (scans / "broken.pdf").write_text("no document")
+        (scans / "last.pdf").write_bytes(pdf(1))
+        wait_until((out / "last.pdf.pdf").exists, "what came beside a broken one")
+        process.send_signal(signal.SIGTERM)
+        _, told = process.communicate(timeout=WAIT_S)
+    assert process.returncode == 130
+    assert told.count(b"broken.pdf: ") == 1
+    assert len(list(out.rglob("*.pdf"))) == 3
+
+
+def test_jobs(command: Run, served: Gateway, document: Path, tmp_path: Path) -> None:
+    with Client(served.url, api_key=KEY) as client:
+        job, other = (client.jobs.submit(document, batch=name).id for name in ("one", "two"))
+    waited = command("jobs", "wait", job, "-f", "text")
+    assert waited.stdout.decode().count("line one") == 6
+    assert command("jobs", "wait", other, "-o", "other.md").returncode == 0
+    assert (tmp_path / "other.md").read_text().count("line one") == 6
+    (line,) = command("jobs", "ls", "--batch", "one").stdout.decode().splitlines()
+    assert line.split()[:3] == [job, "done", "3/3"]
+    assert json.loads(command("jobs", "get", other, "--json").stdout)["batch"] == "two"
+    assert command("jobs", "cancel", job, other).returncode == 0
+    away = command("jobs", "ls", "--url", f"http://127.0.0.1:{free_port()}")
+    assert (away.returncode, len(away.stderr.splitlines())) == (3, 1)
+    gone = command("jobs", "get", job)
+    assert (gone.returncode, gone.stdout, len(gone.stderr.splitlines())) == (1, b"", 1)
+
+
+def test_a_job_that_failed(command: Run, served: Gateway) -> None:
+    with Client(served.url, api_key=KEY) as client:
+        job = client.jobs.wait(client.jobs.submit(b"no document").id)
+    assert job.error is not None
+    done = command("jobs", "wait", job.id)
+    assert (done.returncode, done.stderr.decode()) == (1, f"paddleocr-vl: {job.error.detail}\n")
+
+
+def test_bench(command: Run, served: Gateway, document: Path, tmp_path: Path) -> None:
+    (tmp_path / "broken.pdf").write_text("no document")
+    done = command("bench", str(document), "broken.pdf", "-n", "6", "-j", "1,3", "--json")
+    assert done.returncode == 1
+    loads = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [(load["parallel"], load["documents"], load["pages"]) for load in loads] == [(1, 6, 9), (3, 6, 9)]
+    assert loads[0]["errors"] == {"unsupported_media_type": 3}
+    assert len(served.engine.requests) == 36
+    table = command("bench", str(document), "-n", "2", "-j", "2")
+    assert (table.returncode, len(table.stdout.splitlines())) == (0, 2)
+    assert command("bench", str(document), "-j", "none").returncode == 2
