@@ -1,23 +1,30 @@
-"""Finds text lines with PP-OCR's detection model (DB), at the smallest scale at which they can be found."""
+"""Finds text lines with PP-OCR's detection model (DB), at the smallest scale at which they can be found.
+
+A second look, larger and at those parts alone, goes to glyphs that the first one left without a line.
+"""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Pixels = NDArray[np.uint8]
+from common.geometry import Box, intersection_area
+from common.inference.models import find_model, load_session
+from textlines.glyphs import LEADER_GAP, MIN_GLYPH, Ink, Leader, find_ink, find_leaders, find_stray_windows
+from textlines.glyphs import Pixels as Pixels
+
 Quad = NDArray[np.float32]
 """Corners of a text line, shape (4, 2): top left, top right, bottom right, bottom left."""
 
 # Glyph height, in pixels of the scaled image, at which DB still finds every line. Measured on nine OmniDocBench pages:
 # at 5 px recall is complete on print, below it drops; 8 leaves room for photos and thin fonts.
 GLYPH_HEIGHT = 8
-LEAST_GLYPH = 5  # no print is legible below this many pixels
 MIN_LONG_SIDE = 960
 MAX_LONG_SIDE = 2000  # what one look of the model may be; longer strips are looked at in bands
 MAX_SHORT_SIDE = 1414  # a page of usual shape thus fits into one look
@@ -25,14 +32,30 @@ MAX_AREA = 16_000_000  # bounds the work for strips, some 0.4 s of one core for 
 MIN_SIDE = 32  # thinner images are padded: RapidOCR would enlarge them without end ...
 WIDEST = 8  # ... and put wider ones than this ratio on black, on which white paper looks like a line
 BAND_OVERLAP = 96  # pixels of the scaled image that neighbouring bands share, so that no line is cut in both
+SECOND_GLYPH = 20  # glyph height of a second look: DB finds rows of dots and single digits at it ...
+SECOND_ENLARGED = 2.5  # ... or so many times that of the first look, where that was too small for print
+MIN_SECOND_AREA = 1_000_000  # pixels that second looks may take, or as many as the first took where that is more
+MAX_SECOND_AREA = 8_000_000  # for a picture whose print the first look could not see large enough
+MAX_WINDOWS = 64
+SAME = 0.5  # share of a line inside another from which both are the same
+LONGER = 1.15  # a line found again counts if it is so much longer
+DETECTION_MODEL = "PP-OCRv6_det_small.onnx"
+USUAL_SHAPE = (1, 3, 480, 480)  # of a part of a page, to measure the model with
+STRIDE = 32  # the model takes pictures whose sides are multiples of it
+HALF = 127.5  # the model's grey levels go from -1 to 1
 
 
 @dataclass(frozen=True, slots=True)
 class TextLine:
-    """`quad` in pixels of the image given; `score` is DB's mean probability inside it, 0 to 1."""
+    """`quad` in pixels of the image given; `score` is DB's mean probability inside it, 0 to 1.
+
+    `leader`: where dots begin and end that lead from the text at its start to the one at its end, as in a table of
+    contents; shares of its length.
+    """
 
     quad: Quad
     score: float
+    leader: tuple[float, float] | None = None
 
     @property
     def box(self) -> tuple[int, int, int, int]:
@@ -41,49 +64,95 @@ class TextLine:
         return math.floor(x1), math.floor(y1), math.ceil(x2), math.ceil(y2)
 
 
+def upright_line(box: Box, score: float = 1.0) -> TextLine:
+    """A line that fills its upright box."""
+    x1, y1, x2, y2 = box
+    return TextLine(np.array([[x1, y1], [x2, y1], [x2, y2], [x1, y2]], dtype=np.float32), score)
+
+
+def part_of(line: TextLine, start: float, end: float) -> TextLine:
+    """The line from one share of its length to another."""
+    top, bottom = line.quad[1] - line.quad[0], line.quad[2] - line.quad[3]
+    corners = (
+        line.quad[0] + start * top,
+        line.quad[0] + end * top,
+        line.quad[3] + end * bottom,
+        line.quad[3] + start * bottom,
+    )
+    return TextLine(np.array(corners, dtype=np.float32), line.score)
+
+
 class LineDetector:
-    """Thread-safe; one call uses `threads` cores."""
+    """Thread-safe; one call uses one core."""
 
-    def __init__(self, threads: int) -> None:
-        from rapidocr import RapidOCR  # slow import: paid by whoever detects, off the event loop
+    def __init__(self) -> None:
+        # Slow import: paid by whoever detects, off the event loop.
+        from rapidocr.ch_ppocr_det.utils import DBPostProcess
 
-        self._detect: Any = RapidOCR(
-            params={
-                "Global.log_level": "error",
-                "Global.use_cls": False,
-                "Global.use_rec": False,
-                "Global.max_side_len": MAX_LONG_SIDE,
-                "Det.limit_type": "max",
-                "Det.limit_side_len": MAX_LONG_SIDE,
-                "EngineConfig.onnxruntime.intra_op_num_threads": threads,
-                "EngineConfig.onnxruntime.inter_op_num_threads": 1,
-            }
-        )
+        self._session = load_session(find_model("rapidocr", DETECTION_MODEL), USUAL_SHAPE)
+        # RapidOCR's own settings of this model.
+        self._find_boxes: Any = DBPostProcess(thresh=0.3, box_thresh=0.5, unclip_ratio=1.6, use_dilation=True)
 
     def __call__(self, pixels: Pixels, min_long_side: int = MIN_LONG_SIDE) -> list[TextLine]:
         """Lines of an RGB image, unordered. The image is scaled so that its glyphs are still `GLYPH_HEIGHT` high, but
         never below `min_long_side` unless it is smaller itself."""
-        if min(pixels.shape[:2]) < LEAST_GLYPH:
+        if min(pixels.shape[:2]) < MIN_GLYPH:
             return []
-        scale = detection_scale(pixels, min_long_side)
+        ink = find_ink(pixels)
+        scale = detection_scale(pixels, min_long_side, ink.height)
         is_tall = pixels.shape[0] >= pixels.shape[1]
-        return [
+        lines = [
             line
             for band in _bands(max(pixels.shape[:2]), scale)
-            for line in self._in_band(pixels, band, is_tall, scale)
+            for line in self._find_in_band(pixels, band, is_tall, scale)
         ]
+        if ink.height:
+            lines = self._look_again(pixels, ink, lines, scale)
+        return _join_at_leaders(lines, find_leaders(ink), ink.height)
 
-    def _in_band(self, pixels: Pixels, band: _Band, is_tall: bool, scale: float) -> list[TextLine]:
-        part = pixels[band.start : band.end] if is_tall else pixels[:, band.start : band.end]
-        small = _padded(_resize(part, scale))
-        found = self._detect(np.ascontiguousarray(small[:, :, ::-1]))
-        if found.boxes is None:
+    def _look_again(self, pixels: Pixels, ink: Ink, lines: list[TextLine], scale: float) -> list[TextLine]:
+        """The lines with those of glyphs that none of them holds, as far as the bounds of such work allow."""
+        seen = ink.height * scale
+        target = min(SECOND_GLYPH, max(SECOND_ENLARGED * seen, GLYPH_HEIGHT)) / ink.height
+        larger = min(2.0, target)
+        if larger <= scale:
+            return lines
+        first = pixels.shape[0] * pixels.shape[1] * scale**2
+        left = float(MAX_SECOND_AREA if seen < MIN_GLYPH else max(MIN_SECOND_AREA, first))
+        for x1, y1, x2, y2 in find_stray_windows(ink, [line.quad for line in lines])[:MAX_WINDOWS]:
+            window = min(larger, MAX_LONG_SIDE / max(x2 - x1, y2 - y1))
+            left -= (x2 - x1) * (y2 - y1) * window**2
+            if left < 0:
+                break
+            found = self._find(pixels[y1:y2, x1:x2], window)
+            moved = [replace(line, quad=line.quad + np.array((x1, y1), dtype=np.float32)) for line in found]
+            lines = _merge_lines(lines, moved)
+        return lines
+
+    def _find(self, part: Pixels, scale: float) -> list[TextLine]:
+        small = _pad(_resize(part, scale))
+        boxes, scores = self._find_boxes_in(small)
+        if not len(boxes):
             return []
-        across, along = (0, 1) if is_tall else (1, 0)
-        quads = np.asarray(found.boxes, dtype=np.float32) / scale
-        quads[..., across] = quads[..., across].clip(0, part.shape[1 - across])
-        quads[..., along] = (quads[..., along] + band.start).clip(0, max(pixels.shape[:2]))
-        lines = [TextLine(quad, float(score)) for quad, score in zip(quads, found.scores, strict=True)]
+        quads = np.asarray(boxes, dtype=np.float32) / scale
+        quads = quads.clip(0, np.array((part.shape[1], part.shape[0]), dtype=np.float32))
+        return [TextLine(quad, float(score)) for quad, score in zip(quads, scores, strict=True)]
+
+    def _find_boxes_in(self, pixels: Pixels) -> tuple[Any, Any]:
+        """Corners (n, 4, 2) of text in a picture that the model takes, and their scores."""
+        height, width = (max(STRIDE, round(side / STRIDE) * STRIDE) for side in pixels.shape[:2])
+        values = cv2.dnn.blobFromImage(pixels, 1 / HALF, (width, height), (HALF, HALF, HALF), swapRB=True)
+        if self._session.recompiles:
+            more = ((0, 0), (0, 0), (0, _missing(height)), (0, _missing(width)))
+            values = np.pad(values, more, constant_values=1.0)
+        with self._session.run(np.asarray(values, dtype=np.float32)) as outputs:
+            probabilities = outputs[0][:, :, :height, :width]
+            return tuple(self._find_boxes(probabilities, pixels.shape[:2]))
+
+    def _find_in_band(self, pixels: Pixels, band: _Band, is_tall: bool, scale: float) -> list[TextLine]:
+        part = pixels[band.start : band.end] if is_tall else pixels[:, band.start : band.end]
+        shift = np.array((0, band.start) if is_tall else (band.start, 0), dtype=np.float32)
+        lines = [replace(line, quad=line.quad + shift) for line in self._find(part, scale)]
         return [line for line in (_cut(line, band, is_tall) for line in lines) if line is not None]
 
 
@@ -119,23 +188,57 @@ def _cut(line: TextLine, band: _Band, is_tall: bool) -> TextLine | None:
     return TextLine(quad, line.score) if np.ptp(quad[:, 0]) > 1 else None
 
 
-def glyph_height(pixels: Pixels) -> float:
-    """Typical height in pixels of what looks like a glyph: upper quartile over the connected components; 0 if none."""
-    gray = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
-    ink = cv2.adaptiveThreshold(gray, 255, cv2.ADAPTIVE_THRESH_MEAN_C, cv2.THRESH_BINARY_INV, 25, 15)
-    _, _, stats, _ = cv2.connectedComponentsWithStats(ink, connectivity=8)
-    width, height, area = (stats[1:, column] for column in (cv2.CC_STAT_WIDTH, cv2.CC_STAT_HEIGHT, cv2.CC_STAT_AREA))
-    rows, columns = gray.shape
-    glyphs = height[
-        (height >= LEAST_GLYPH) & (width >= 2) & (area >= 12) & (height < max(rows / 4, 40)) & (width < columns / 2)
-    ]
-    return float(np.percentile(glyphs, 75)) if len(glyphs) else 0.0
+def _merge_lines(lines: list[TextLine], found: Sequence[TextLine]) -> list[TextLine]:
+    """`lines` and what was `found` beyond them; of one line seen twice the longer view stays."""
+    for line in found:
+        twins = [other for other in lines if _share(line, other) > SAME]
+        if any(_length(line) < LONGER * _length(other) for other in twins):
+            continue
+        lines = [*(other for other in lines if _share(other, line) <= SAME), line]
+    return lines
 
 
-def detection_scale(pixels: Pixels, min_long_side: int) -> float:
-    """Factor for the image before detection: enlarges tiny print up to twice, shrinks large print."""
+def _share(line: TextLine, other: TextLine) -> float:
+    """How much of the smaller line's box lies in the other's."""
+    areas = [(box[2] - box[0]) * (box[3] - box[1]) for box in (line.box, other.box)]
+    return intersection_area(line.box, other.box) / max(min(areas), 1)
+
+
+def _length(line: TextLine) -> int:
+    x1, y1, x2, y2 = line.box
+    return max(x2 - x1, y2 - y1)
+
+
+def _join_at_leaders(lines: list[TextLine], leaders: Sequence[Leader], glyph: float) -> list[TextLine]:
+    for leader in leaders:
+        lines = _join_at(lines, leader, LEADER_GAP * glyph)
+    return lines
+
+
+def _join_at(lines: list[TextLine], leader: Leader, gap: float) -> list[TextLine]:
+    """The lines with the one that a leader starts from drawn out to its end, in the place of what stands there."""
+    row = [line for line in lines if _holds_row(line.box, (leader.top + leader.bottom) / 2)]
+    starts = [line for line in row if line.box[0] < leader.left and leader.left - gap < line.box[2]]
+    if not starts:
+        return lines
+    start = min(starts, key=lambda line: line.box[0])
+    own = [line for line in row if start.box[0] <= line.box[0] and (line.box[0] + line.box[2]) / 2 < leader.end]
+    last = max(own, key=lambda line: line.box[2])
+    left, right = start.box[0], max(leader.end + gap / 10, float(last.box[2]))
+    top, bottom = last.quad[1:3, 1]
+    quad = np.array([start.quad[0], (right, top), (right, bottom), start.quad[3]], dtype=np.float32)
+    dots = (leader.left - left) / (right - left), (leader.right - left) / (right - left)
+    return [*(line for line in lines if all(line is not other for other in own)), TextLine(quad, start.score, dots)]
+
+
+def _holds_row(box: Box, y: float) -> bool:
+    return box[1] < y < box[3] + (box[3] - box[1]) / 4
+
+
+def detection_scale(pixels: Pixels, min_long_side: int, glyph: float) -> float:
+    """Factor for an image with glyphs of that height before detection: enlarges tiny print up to twice, shrinks large
+    print."""
     short_side, long_side = sorted(pixels.shape[:2])
-    glyph = glyph_height(pixels)
     wanted = GLYPH_HEIGHT / glyph if glyph else 1.0
     floor = min(1.0, min_long_side / long_side)
     most = min(2.0, MAX_SHORT_SIDE / short_side, math.sqrt(MAX_AREA / (short_side * long_side)))
@@ -150,10 +253,16 @@ def _resize(pixels: Pixels, scale: float) -> Pixels:
     return np.asarray(cv2.resize(pixels, (width, height), interpolation=interpolation), dtype=np.uint8)
 
 
-def _padded(pixels: Pixels) -> Pixels:
+def _pad(pixels: Pixels) -> Pixels:
     """White added below and on the right of what is thinner than the model takes."""
     height, width = pixels.shape[:2]
     missing = max(0, MIN_SIDE - height, math.ceil(width / WIDEST) - height), max(0, MIN_SIDE - width)
     if not any(missing):
         return pixels
     return np.pad(pixels, ((0, missing[0]), (0, missing[1]), (0, 0)), constant_values=255)
+
+
+def _missing(side: int) -> int:
+    """Pixels up to the next side of few: 128 apart for parts of a page, 64 for pages, whose sizes are alike."""
+    step = 128 if side < 640 else 64
+    return -side % step

@@ -37,16 +37,16 @@ def overlap(low_a: Boxes, high_a: Boxes, low_b: Boxes, high_b: Boxes) -> Boxes:
 
 def _precedes(array: Boxes) -> Relation:
     """`result[a, b]`: a is read before b."""
-    x1, y1, x2, y2 = _widened(array).T
+    x1, y1, x2, y2 = _widen_boxes(array).T
     middle = (y1 + y2) / 2
     same_columns = overlap(x1[:, None], x2[:, None], x1[None], x2[None]) > OVERLAP
     above = middle[:, None] < middle[None]
     left_of = ((x1 + x2)[:, None] < (x1 + x2)[None]) & ~same_columns
-    result: Relation = (same_columns & above) | (left_of & ~_separated(same_columns, middle))
+    result: Relation = (same_columns & above) | (left_of & ~_are_separated(same_columns, middle))
     return result
 
 
-def _widened(array: Boxes) -> Boxes:
+def _widen_boxes(array: Boxes) -> Boxes:
     """Boxes as wide as the column they stand in: a short heading else shares no columns with the title above it.
 
     A box takes the width of the nearest box that is wider and reaches over it, if nothing stands beside it there.
@@ -66,7 +66,7 @@ def _widened(array: Boxes) -> Boxes:
     return result
 
 
-def _separated(same_columns: Relation, middle: Boxes) -> Relation:
+def _are_separated(same_columns: Relation, middle: Boxes) -> Relation:
     """`result[a, b]`: some third box lies between a and b in y and shares columns with both."""
     count = len(middle)
     result = np.zeros((count, count), dtype=np.bool_)

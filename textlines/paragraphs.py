@@ -21,10 +21,17 @@ LINE_GAP = 0.8  # widest white space between two rows of one paragraph, in line 
 WIDE, WIDEST_GAP = 1.3, 1.8  # or this many usual gaps, up to so much, in a text that is set wide throughout
 MORE_THAN_USUAL = 0.45  # white space beyond the usual that starts a new paragraph in running text, in line heights
 USUAL_ROWS = 4  # so many rows tell what is usual
+WIDE_PITCH = 1.3  # or so many times what a quarter of the rows have from middle to middle, behind a row ...
+EARLY_END = 0.08  # ... that ends this share of the text's width before its right edge
 HEIGHT_RATIO = 0.62  # rows of one paragraph have heights at least this alike
 GUTTER_REACH = 4  # rows above and below that tell whether a gap is a gutter, in line heights
 GUTTER_ROWS = 3  # a gutter has at least so many pieces on each side ...
 GUTTER_WIDTH = 4  # ... which are at least so many line heights wide: bullets and numbers make no column
+LABEL_WIDTH = 3  # pieces that are narrower than this many line heights may be labels of rows: numbers, bullets, boxes
+LABEL_GAP = 5  # widest white space between such labels and their rows, in line heights
+MIN_LABELS = 4
+PROSE_ROWS, PROSE_FILL = 4, 0.85  # so many rows, most of which fill this share of the width, are prose
+LABELLED = 0.8  # share of the labels that stand level with a row, and of the rows that have one
 SHORT_WIDTH = 8  # groups narrower than this many line heights are no text columns: labels, choices, values of a form
 SHORT_GAP = 12  # widest white space between two such groups that are read row by row, in line heights
 
@@ -33,7 +40,7 @@ def rows(boxes: Sequence[Box]) -> list[list[int]]:
     """Indices of `boxes` as printed rows, top to bottom, each from left to right."""
     result: list[list[int]] = []
     for index in sorted(range(len(boxes)), key=lambda i: boxes[i][1] + boxes[i][3]):
-        row = next((row for row in reversed(result[-3:]) if _in_row(boxes, row, index)), None)
+        row = next((row for row in reversed(result[-3:]) if _is_in_row(boxes, row, index)), None)
         if row is None:
             result.append([index])
         else:
@@ -46,19 +53,29 @@ def paragraphs(boxes: Sequence[Box]) -> list[list[int]]:
     if not boxes:
         return []
     array = np.asarray(boxes, dtype=np.float64)
-    return _join_short_columns(boxes, _components(_beside(array) | _stacked(array)))
+    groups = _join_row_labels(boxes, _components(_are_beside(array) | _are_stacked(array)))
+    return _join_short_columns(boxes, groups)
 
 
 def split_paragraphs(boxes: Sequence[Box]) -> list[list[int]]:
-    """Indices of printed rows, top to bottom, parted where the white space between two is wider than usual."""
-    gaps = np.asarray([(below[1] - above[3]) / max(above[3] - above[1], 1) for above, below in pairwise(boxes)])
-    if len(gaps) < USUAL_ROWS:
+    """Indices of printed rows, top to bottom, parted where the white space between two is wider than usual.
+
+    Behind a row that ends early less will do: there a paragraph may end, and short ones make wide space usual.
+    """
+    array = np.asarray(boxes, dtype=np.float64).reshape(-1, 4)
+    if len(array) <= USUAL_ROWS:
         return [list(range(len(boxes)))]
-    starts = (np.flatnonzero(gaps > np.median(gaps) + MORE_THAN_USUAL) + 1).tolist()
+    _, y1, x2, y2 = array.T
+    gaps = (y1[1:] - y2[:-1]) / np.maximum(y2 - y1, 1)[:-1]
+    pitches = np.diff(y1 + y2) / 2
+    ends_early = x2[:-1] < x2.max() - EARLY_END * (x2.max() - array[:, 0].min())
+    is_wide = pitches > WIDE_PITCH * np.quantile(pitches, 0.25)
+    is_start = (gaps > np.median(gaps) + MORE_THAN_USUAL) | (ends_early & is_wide)
+    starts = (np.flatnonzero(is_start) + 1).tolist()
     return [list(range(start, end)) for start, end in pairwise([0, *starts, len(boxes)])]
 
 
-def _in_row(boxes: Sequence[Box], row: Sequence[int], index: int) -> bool:
+def _is_in_row(boxes: Sequence[Box], row: Sequence[int], index: int) -> bool:
     """Whether a box stands in the row, judged by its nearest member so that a skewed row holds together."""
     x = boxes[index][0]
     nearest = boxes[min(row, key=lambda i: min(abs(boxes[i][2] - x), abs(boxes[i][0] - boxes[index][2])))]
@@ -67,7 +84,7 @@ def _in_row(boxes: Sequence[Box], row: Sequence[int], index: int) -> bool:
     return shared > SAME_ROW * min(y2 - y1, nearest[3] - nearest[1])
 
 
-def _beside(array: Boxes) -> Relation:
+def _are_beside(array: Boxes) -> Relation:
     """Pieces of one printed row: close to each other, and not the ends of two columns."""
     x1, y1, x2, y2 = array.T
     height = y2 - y1
@@ -92,7 +109,7 @@ def _is_gutter(array: Boxes, left: int, right: int) -> bool:
     return all(side.sum() >= GUTTER_ROWS and np.median((x2 - x1)[side]) >= GUTTER_WIDTH * height for side in sides)
 
 
-def _stacked(array: Boxes) -> Relation:
+def _are_stacked(array: Boxes) -> Relation:
     """`result[a, b]`: b is the next row under a in the same paragraph."""
     x1, y1, x2, y2 = array.T
     height = y2 - y1
@@ -131,6 +148,36 @@ def _alike(height: Boxes) -> Relation:
         height[:, None], height[None]
     )
     return relation
+
+
+def _join_row_labels(boxes: Sequence[Box], groups: list[list[int]]) -> list[list[int]]:
+    """Joins groups with the labels that stand left of their rows, as numbers do beside the lines of a listing."""
+    linked = np.zeros((len(groups), len(groups)), dtype=np.bool_)
+    for at, group in enumerate(groups):
+        for place, other in enumerate(groups):
+            linked[at, place] = at != place and _are_row_labels(boxes, group, other)
+    return [[i for member in members for i in groups[member]] for members in _components(linked)]
+
+
+def _are_row_labels(boxes: Sequence[Box], labels: Sequence[int], texts: Sequence[int]) -> bool:
+    """Whether the narrow pieces among `labels` stand left of the rows of `texts`, one for each.
+
+    Not where the rows are prose: numbers in its margin are none of it.
+    """
+    array, others = (np.asarray([boxes[i] for i in group], dtype=np.float64) for group in (labels, texts))
+    height, widths = float(np.median(others[:, 3] - others[:, 1])), others[:, 2] - others[:, 0]
+    if len(widths) >= PROSE_ROWS and np.median(widths) > PROSE_FILL * (others[:, 2].max() - others[:, 0].min()):
+        return False
+    near = others[:, 0].min() - LABEL_GAP * height, others[:, 0].min()
+    narrow = array[
+        (array[:, 2] - array[:, 0] < LABEL_WIDTH * height) & (array[:, 2] <= near[1]) & (array[:, 2] > near[0])
+    ]
+    narrow = narrow[(narrow[:, 3] > others[:, 1].min()) & (narrow[:, 1] < others[:, 3].max())]
+    if len(narrow) < MIN_LABELS:
+        return False
+    level = overlap(narrow[:, None, 1], narrow[:, None, 3], others[None, :, 1], others[None, :, 3]) > SAME_ROW
+    rows_labelled = level.any(axis=0).sum() >= LABELLED * len(others)
+    return bool(rows_labelled and level.any(axis=1).sum() >= LABELLED * len(narrow))
 
 
 def _join_short_columns(boxes: Sequence[Box], groups: list[list[int]]) -> list[list[int]]:

@@ -6,14 +6,15 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
-from textlines.detection import LineDetector, Pixels, detection_scale, glyph_height
+from textlines.detection import LineDetector, Pixels, detection_scale
+from textlines.glyphs import glyph_height
 
 WORDS = "The harbour master counted seven quiet ships in the morning fog"
 
 
 @pytest.fixture(scope="module")
 def detector() -> LineDetector:
-    return LineDetector(threads=2)
+    return LineDetector()
 
 
 def page(size: int, rows: int, width: int = 1200) -> Pixels:
@@ -64,5 +65,30 @@ def test_an_empty_page_has_no_lines(detector: LineDetector) -> None:
 def test_large_print_is_looked_at_smaller_and_small_print_is_not_enlarged_without_end() -> None:
     large, small = page(80, 4, width=3500), page(9, 20)
     assert glyph_height(large) > 4 * glyph_height(small)
-    assert detection_scale(large, 320) < 0.3
-    assert 1 <= detection_scale(small, 320) <= 2
+    assert detection_scale(large, 320, glyph_height(large)) < 0.3
+    assert 1 <= detection_scale(small, 320, glyph_height(small)) <= 2
+
+
+def test_an_entry_of_contents_is_one_line_from_its_text_to_its_number(detector: LineDetector) -> None:
+    image, font = Image.new("RGB", (1100, 480), "white"), ImageFont.load_default(28)
+    draw = ImageDraw.Draw(image)
+    starts = []
+    for row, text in enumerate(("Quays and piers", "The weighing room", "Charges", "Rules for captains", "Index")):
+        draw.text((60, 50 + 80 * row), text, fill="black", font=font)
+        draw.text((1000, 50 + 80 * row), str(3 * row + 4), fill="black", font=font)
+        starts.append(round(80 + draw.textlength(text, font)))
+        for x in range(starts[-1], 970, 12):
+            draw.ellipse((x, 74 + 80 * row, x + 3, 77 + 80 * row), fill="black")
+    lines = sorted((line for line in detector(np.asarray(image)) if line.leader), key=lambda line: line.box[1])
+    assert len(lines) == 5
+    for line, start in zip(lines, starts, strict=True):
+        assert line.leader
+        x1, _, x2, _ = line.box
+        assert x1 < 80
+        assert x2 > 1010
+        assert abs(x1 + line.leader[0] * (x2 - x1) - start) < 15
+        assert abs(x1 + line.leader[1] * (x2 - x1) - 966) < 15
+
+
+def test_light_print_on_dark_is_found(detector: LineDetector) -> None:
+    assert len(detector(255 - page(24, 6))) == 6

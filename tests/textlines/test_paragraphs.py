@@ -68,3 +68,22 @@ def test_running_text_is_parted_where_the_space_is_wider_than_usual() -> None:
 def test_no_line_is_lost_or_doubled(page: list[Box]) -> None:
     assert sorted(i for group in paragraphs(page) for i in group) == list(range(len(page)))
     assert sorted(i for row in rows(page) for i in row) == list(range(len(page)))
+
+
+def test_line_numbers_stay_with_their_listing() -> None:
+    numbers = [(50, 100 + i * 30, 75, 120 + i * 30) for i in range(6)]
+    code = [(110 + 40 * (i % 3), 100 + i * 30, 300 + 50 * (i % 2), 120 + i * 30) for i in range(6)]
+    assert groups(numbers + code) == [set(range(12))]
+
+
+def test_line_numbers_in_the_margin_of_prose_stay_apart() -> None:
+    numbers = [(50, 100 + i * 30, 75, 120 + i * 30) for i in range(6)]
+    assert set(range(6)) in groups(numbers + column(120, 600, 100, 6))
+
+
+def test_paragraphs_of_two_rows_are_parted() -> None:
+    """As many gaps are wide as are narrow; the rows before the wide ones end early."""
+    tops = [100, 150, 180, 230, 260, 310, 340]
+    rights = [180, 500, 400, 490, 380, 500, 350]
+    lines = [(50, top, right, top + 25) for top, right in zip(tops, rights, strict=True)]
+    assert split_paragraphs(lines) == [[0], [1, 2], [3, 4], [5, 6]]

@@ -9,16 +9,20 @@ os.environ.setdefault("OMP_THREAD_LIMIT", "1")
 
 import uvicorn
 
+from common.inference.models import configure_inference
 from common.logs import configure_logging
+from common.memory import give_back_freed_memory
 from vlm_backend.embedded.server import create_app
-from vlm_backend.settings import checked_settings
+from vlm_backend.settings import load_settings
 
 SHUTDOWN_S = 4
 
 
 def main() -> None:
-    settings = checked_settings()
+    give_back_freed_memory()
+    settings = load_settings()
     configure_logging(settings.log_level, settings.log_format, "vlm")
+    configure_inference(settings.inference_runtime, settings.temp_dir)
     uvicorn.run(
         create_app(settings),
         host="127.0.0.1",

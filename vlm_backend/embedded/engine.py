@@ -7,18 +7,34 @@ import logging
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cache, partial
 from typing import TypeVar
 
 from common.cores import available_cores
 from common.logs import log
 from textlines.detection import LineDetector, Pixels, TextLine
-from vlm_backend.embedded.debian import package_of
-from vlm_backend.embedded.languages import ModelMissing, fetch_cyrillic, load_recognizers
+from textlines.tick_boxes import TickBox, erase_tick_boxes, find_tick_boxes
+from textlines.watermarks import erase_watermarks
+from vlm_backend.embedded.core_shares import CoreShares, Work
+from vlm_backend.embedded.languages import ModelMissing, fetch_cyrillic, load_recognizers, package_of
 from vlm_backend.embedded.protocol import ApiError
-from vlm_backend.embedded.reader import Cancelled, CropReader, ReadLine, in_order, text_of
+from vlm_backend.embedded.reader import Cancelled, CropReader, ReadLine, add_tick_boxes, in_order, text_of
 from vlm_backend.embedded.recognizers import LineText
-from vlm_backend.embedded.tables import find_grid, otsl, spans, split_at_rules
+from vlm_backend.embedded.table_model import TableModel, count_joined
+from vlm_backend.embedded.tables import (
+    Grid,
+    PlacedCell,
+    Table,
+    fill_grid,
+    find_grid,
+    find_missed,
+    order_by_cells,
+    otsl,
+    place_cells,
+    spans,
+    split_at_rules,
+)
 from vlm_backend.embedded.unread import refusal_of
 from vlm_backend.settings import Settings
 
@@ -26,6 +42,8 @@ TABLE_PROMPT = "Table Recognition:"
 T = TypeVar("T")
 FETCH_WAIT_S = 20.0
 """How long the start waits for data that is being fetched; later it is taken in as soon as it comes."""
+PLACES_PER_CORE, SPARE_PLACES = 2, 4
+"""Crops in work at once: those of several callers share the cores, line by line."""
 SHARE = 12  # lines of a crop that are worth a core of their own when cores are idle
 
 
@@ -39,14 +57,34 @@ class Load:
     cancelled: int = 0
     rejected: int = 0
     lines: int = 0
+    steps: int = 0
+    """Lines looked at, and other work done: an engine whose steps stand still though it is asked is frozen."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What was read of a crop, in pieces; `refusal` says in a sentence what of it no model reads, None for nothing."""
+    """What was read of a crop, in pieces; `refusal` says in a sentence what of it no model reads, None for nothing.
+
+    `lines`: those of the text in reading order; `cells`: those of a table. None where nobody asked for them.
+    """
 
     pieces: list[LineText]
     refusal: str | None
+    lines: list[ReadLine] | None = None
+    cells: list[PlacedCell] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Crop:
+    """A crop in work, with what was found in it. `with_lines`, `with_words`: whether their places are asked for."""
+
+    work: Work
+    pixels: Pixels
+    lines: Sequence[TextLine]
+    boxes: Sequence[TickBox]
+    gone: threading.Event
+    with_lines: bool
+    with_words: bool
 
 
 @dataclass(slots=True)
@@ -63,6 +101,7 @@ class EmbeddedEngine:
     warnings: tuple[str, ...] = ()
     load_now: Load = field(default_factory=Load)
     _cores: int = field(init=False)
+    _shares: CoreShares = field(init=False)
     _threads: ThreadPoolExecutor = field(init=False)
     _places: asyncio.Semaphore = field(init=False)
     _reader: CropReader = field(init=False)
@@ -71,13 +110,15 @@ class EmbeddedEngine:
 
     def __post_init__(self) -> None:
         self._cores = self.settings.embedded_threads or available_cores()
-        self._threads = ThreadPoolExecutor(self._cores, thread_name_prefix="reader")
-        self._places = asyncio.Semaphore(self._cores)
+        places = PLACES_PER_CORE * self._cores + SPARE_PLACES
+        self._shares = CoreShares(self._cores)
+        self._threads = ThreadPoolExecutor(places + self._cores, thread_name_prefix="reader")
+        self._places = asyncio.Semaphore(places)
 
     async def load(self) -> None:
         """Loads the models off the event loop. Never raises: what went wrong stands in `reason`."""
         try:
-            await self._run(self._load)
+            await self._run(Work(), self._load)
         except Exception as error:
             self.state, self.reason = "failed", f"the models can't be loaded: {error}"
             return
@@ -87,8 +128,18 @@ class EmbeddedEngine:
             await asyncio.wait([self._fetching], timeout=FETCH_WAIT_S)
         self.state, self.reason = "ready", None
 
-    async def read(self, image: Callable[[], Pixels], prompt: str, gone: threading.Event) -> Answer:
-        """The answer to `prompt` about the crop that `image()` decodes.
+    async def read(
+        self,
+        image: Callable[[], Pixels],
+        prompt: str,
+        gone: threading.Event,
+        *,
+        known: Sequence[TextLine] | None = None,
+        with_lines: bool = False,
+        with_words: bool = False,
+    ) -> Answer:
+        """The answer to `prompt` about the crop that `image()` decodes; `with_lines`: with the lines' places,
+        `with_words`: and those of their words. `known` are its text lines, where they were found before.
 
         Raises `ApiError` 503 while loading or full, and `Cancelled` soon after `gone` is set.
         """
@@ -100,7 +151,7 @@ class EmbeddedEngine:
             self.load_now.waiting -= 1
         self.load_now.running += 1
         try:
-            return await self._read(image, prompt, gone)
+            return await self._read(image, prompt, gone, known, with_lines=with_lines, with_words=with_words)
         except (Cancelled, asyncio.CancelledError):
             self.load_now.cancelled += 1
             raise
@@ -115,7 +166,7 @@ class EmbeddedEngine:
 
     def _load(self) -> None:
         recognizers = load_recognizers(self.settings)
-        self._reader = CropReader(LineDetector(threads=1), recognizers)
+        self._reader = CropReader(LineDetector(), recognizers)
         self.model, self.scripts, self.warnings = recognizers.model, recognizers.scripts, recognizers.warnings
         self.models, self._missing = (recognizers.model, *self.models), recognizers.missing
 
@@ -124,7 +175,7 @@ class EmbeddedEngine:
         log(f"fetching {package_of(language)} for Cyrillic text, some 10 MB, once")
         try:
             await fetch_cyrillic(language, self.settings)
-            await self._run(self._load)
+            await self._run(Work(), self._load)
         except ModelMissing as missing:
             self.warnings = (str(missing),)
         except Exception as error:
@@ -142,42 +193,102 @@ class EmbeddedEngine:
             self.load_now.rejected += 1
             raise ApiError(503, f"{self.load_now.waiting} requests are waiting already", "ServiceUnavailableError")
 
-    async def _read(self, image: Callable[[], Pixels], prompt: str, gone: threading.Event) -> Answer:
+    async def _read(
+        self,
+        image: Callable[[], Pixels],
+        prompt: str,
+        gone: threading.Event,
+        known: Sequence[TextLine] | None,
+        *,
+        with_lines: bool,
+        with_words: bool,
+    ) -> Answer:
         if gone.is_set():
             raise Cancelled
-        pixels = await self._run(image)
-        lines = await self._run(self._reader.find, pixels)
-        answer = await (self._table if prompt == TABLE_PROMPT else self._text)(pixels, lines, gone)
+        work = Work()
+        pixels = await self._run(work, lambda: erase_watermarks(image()))
+        lines = await self._run(work, lambda: self._reader.find(pixels, known))
+        boxes = await self._run(work, find_tick_boxes, pixels, [line.box for line in lines])
+        if boxes:
+            pixels = await self._run(work, erase_tick_boxes, pixels, boxes)
+            lines = await self._run(work, self._reader.find, pixels)  # those known reach over the boxes
+        crop = _Crop(work, pixels, lines, boxes, gone, with_lines, with_words)
+        answer = await (self._table(crop) if prompt == TABLE_PROMPT else self._text(crop))
         self.load_now.served += 1
         self.load_now.lines += len(lines)
         return answer
 
-    async def _text(self, pixels: Pixels, lines: Sequence[TextLine], gone: threading.Event) -> Answer:
-        read, refusal = await self._read_lines(pixels, lines, gone)
-        return Answer(await self._run(lambda: text_of(in_order(read))), refusal)
+    async def _text(self, crop: _Crop) -> Answer:
+        read, refusal = await self._read_lines(crop)
+        ordered = await self._run(crop.work, lambda: in_order(read))
+        lines = [line for paragraph in ordered for row in paragraph for line in row]
+        return Answer(await self._run(crop.work, text_of, ordered), refusal, lines if crop.with_lines else None)
 
-    async def _table(self, pixels: Pixels, lines: Sequence[TextLine], gone: threading.Event) -> Answer:
-        grid = await self._run(find_grid, pixels, lines)
-        clean = await self._run(grid.rulings.erased, pixels)
-        read, refusal = await self._read_lines(clean, split_at_rules(lines, grid), gone)
+    async def _table(self, crop: _Crop) -> Answer:
+        work, pixels = crop.work, crop.pixels
+        grid = await self._run(work, find_grid, pixels, crop.lines)
+        clean = await self._run(work, grid.rulings.erased, pixels)
+        pieces = split_at_rules(crop.lines, grid)
+        pieces = [*pieces, *await self._run(work, find_missed, clean, grid, pieces)]
+        read, refusal = await self._read_lines(replace(crop, pixels=clean, lines=pieces))
         if not read:
-            return Answer([], refusal)
-        return Answer(await self._run(lambda: otsl(grid, spans(grid, [line.box for line in read]), read)), refusal)
+            return Answer([], refusal, [] if crop.with_lines else None)
+        table = await self._run(work, self._fill_table, pixels, grid, read)
+        text = await self._run(work, otsl, table)
+        if not crop.with_lines:
+            return Answer(text, refusal)
+        return Answer(text, refusal, await self._run(work, order_by_cells, table), place_cells(table))
 
-    async def _read_lines(
-        self, pixels: Pixels, lines: Sequence[TextLine], gone: threading.Event
-    ) -> tuple[list[ReadLine], str | None]:
+    def _fill_table(self, pixels: Pixels, grid: Grid, lines: Sequence[ReadLine]) -> Table:
+        """The lines in cells: those that rules draw, or the model's where it parts the words at least as well."""
+        drawn = fill_grid(grid, spans(grid, [line.box for line in lines]), lines)
+        model = None if grid.ruled_columns else _load_table_model()
+        seen = model(pixels, lines) if model else None
+        return seen if seen and count_joined(seen) <= count_joined(drawn) else drawn
+
+    async def _read_lines(self, crop: _Crop) -> tuple[list[ReadLine], str | None]:
         """Reads the lines, on all cores where this is the only crop in work. Those that can't be read are left out,
         and the refusal says so."""
+        lines = crop.lines
         idle = self._cores - self.load_now.running
         shares = min(1 + max(idle, 0), max(1, len(lines) // SHARE))
         parts = [lines[start::shares] for start in range(shares)]
-        read = await asyncio.gather(*(self._run(self._reader.read, pixels, part, gone.is_set) for part in parts))
+        read = await asyncio.gather(*(self._read_part(crop, part) for part in parts))
         found = [line for part in read for line in part]
-        return [line for line in found if line.unread is None], _refusal(found, self.scripts)
+        readable = [line for line in found if line.unread is None]
+        return add_tick_boxes(readable, crop.boxes), _refusal(found, self.scripts)
 
-    async def _run(self, function: Callable[..., T], *args: object) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, function, *args)
+    async def _read_part(self, crop: _Crop, lines: Sequence[TextLine]) -> list[ReadLine]:
+        work = crop.work.split()
+
+        def step() -> bool:
+            """Comes before each line; True ends the reading."""
+            self.load_now.steps += 1
+            self._shares.pause(work)
+            return crop.gone.is_set()
+
+        read = partial(self._reader.read, crop.pixels, lines, step, with_words=crop.with_words)
+        return await self._run(work, read)
+
+    async def _run(self, work: Work, function: Callable[..., T], *args: object) -> T:
+        """Runs the function in a thread, as soon as there is a core for it."""
+
+        def run() -> T:
+            with self._shares.hold(work):
+                answer = function(*args)
+            self.load_now.steps += 1
+            return answer
+
+        return await asyncio.get_running_loop().run_in_executor(self._threads, run)
+
+
+@cache
+def _load_table_model() -> TableModel | None:
+    """Loaded with the first table without rules. Python 3.13 and later have no wheel with the file."""
+    try:
+        return TableModel()
+    except FileNotFoundError:
+        return None
 
 
 def _refusal(lines: Sequence[ReadLine], readable: Sequence[str]) -> str | None:

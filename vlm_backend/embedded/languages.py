@@ -7,11 +7,15 @@ and is fetched from there.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import logging
 import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from vlm_backend.embedded.debian import FetchError, fetch_tessdata, package_of
+from common.debian import FetchError, put_in_place, unpack
+from textlines.recognition import CtcModel, load_bundled_model
 from vlm_backend.embedded.recognizers import LineRecognizer, PaddleRecognizer, TesseractRecognizer
 from vlm_backend.settings import Settings
 
@@ -79,13 +83,13 @@ def load_recognizers(settings: Settings) -> Recognizers:
     language = settings.embedded_language.strip().lower()
     if language in OTHER_SCRIPTS:
         return _other_script(OTHER_SCRIPTS[language], settings)
-    main = PaddleRecognizer({})
+    main = _load_bundled()
     if language != "auto" and language not in CYRILLIC:
         return Recognizers(main, BUNDLED_MODEL, warnings=_unknown(language))
     try:
         cyrillic, name = _cyrillic(language, settings)
     except ModelMissing as missing:
-        return Recognizers(main, BUNDLED_MODEL, warnings=(str(missing),), missing=TESSERACT[_asked(language)])
+        return Recognizers(main, BUNDLED_MODEL, warnings=(str(missing),), missing=TESSERACT[_resolve_auto(language)])
     first, *others = BUNDLED_SCRIPTS
     scripts = (first, "Cyrillic", *others)
     return Recognizers(main, f"{BUNDLED_MODEL}+{name}", scripts, cyrillic, sure=language != "auto")
@@ -104,7 +108,20 @@ async def fetch_cyrillic(language: str, settings: Settings) -> None:
         ) from error
 
 
-def _asked(language: str) -> str:
+def package_of(language: str) -> str:
+    """Debian's package that holds the data of a language by Tesseract's name."""
+    return f"tesseract-ocr-{language.replace('_', '-')}"
+
+
+async def fetch_tessdata(language: str, folder: Path, *, companion: str) -> None:
+    """Puts a language's data into `folder`, and `companion`'s before where they can be had; raises FetchError."""
+    async with unpack([package_of(language)], folder, extras=[package_of(companion)]) as content:
+        with contextlib.suppress(FetchError):
+            await asyncio.to_thread(put_in_place, content, f"{companion}.traineddata", folder)
+        await asyncio.to_thread(put_in_place, content, f"{language}.traineddata", folder)
+
+
+def _resolve_auto(language: str) -> str:
     """The language that stands for Cyrillic where none was named."""
     return "ru" if language == "auto" else language
 
@@ -124,14 +141,14 @@ def _other_script(script: str, settings: Settings) -> Recognizers:
     try:
         main = _paddle(script, settings, settings.embedded_download)
         scripts = ("Latin", MODEL_SCRIPTS[script])
-        return Recognizers(main, f"pp-ocrv5-{script}", scripts, judge=PaddleRecognizer({}))
+        return Recognizers(main, f"pp-ocrv5-{script}", scripts, judge=_load_bundled())
     except ModelMissing as missing:
-        return Recognizers(PaddleRecognizer({}), BUNDLED_MODEL, warnings=(str(missing),))
+        return Recognizers(_load_bundled(), BUNDLED_MODEL, warnings=(str(missing),))
 
 
 def _cyrillic(language: str, settings: Settings) -> tuple[LineRecognizer, str]:
     """PP-OCRv5's model, or Tesseract's. `auto` takes what is on the machine and downloads nothing."""
-    asked = _asked(language)
+    asked = _resolve_auto(language)
     script = CYRILLIC[asked]
     try:
         return _paddle(script, settings, settings.embedded_download and language != "auto"), f"pp-ocrv5-{script}"
@@ -156,17 +173,25 @@ def _paddle(script: str, settings: Settings, download: bool) -> LineRecognizer:
         raise ModelMissing(f"{name} can't be loaded from {folder} or downloaded ({_first_line(error)})") from error
 
 
-def _load_paddle(script: str, folder: Path) -> LineRecognizer:
-    from rapidocr import LangRec, ModelType, OCRVersion
+def _load_bundled() -> LineRecognizer:
+    return PaddleRecognizer(load_bundled_model(), tells_scripts=True)
 
-    return PaddleRecognizer(
-        {
-            "Global.model_root_dir": str(folder),
-            "Rec.lang_type": LangRec(script),
-            "Rec.ocr_version": OCRVersion.PPOCRV5,
-            "Rec.model_type": ModelType.MOBILE,
-        }
-    )
+
+def _load_paddle(script: str, folder: Path) -> LineRecognizer:
+    """RapidOCR's list says where the model is and what it must be; a file of the folder that is not it is replaced."""
+    from rapidocr import LangRec, ModelType, OCRVersion
+    from rapidocr.inference_engine.base import FileInfo, InferSession
+    from rapidocr.utils.download_file import DownloadFile, DownloadFileInput
+    from rapidocr.utils.log import logger
+    from rapidocr.utils.typings import EngineType, TaskType
+
+    logger.setLevel(logging.ERROR)
+    wanted = FileInfo(EngineType.ONNXRUNTIME, OCRVersion.PPOCRV5, TaskType.REC, LangRec(script), ModelType.MOBILE)
+    model = InferSession.get_model_url(wanted)
+    file = folder / Path(model["model_dir"]).name
+    folder.mkdir(parents=True, exist_ok=True)
+    DownloadFile.run(DownloadFileInput(model["model_dir"], file, logger, model["SHA256"]))
+    return PaddleRecognizer(CtcModel(file), is_reversed=script == "arabic")
 
 
 def _tesseract(language: str, settings: Settings) -> LineRecognizer:

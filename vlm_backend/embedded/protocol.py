@@ -5,15 +5,22 @@ from __future__ import annotations
 import math
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
+from common.geometry import Rectangle, union
+from textlines.detection import TextLine
+from vlm_backend.embedded.reader import ReadLine
 from vlm_backend.embedded.recognizers import LineText
+from vlm_backend.embedded.tables import PlacedCell
 
 OWNER = "paddleocr-vl-service"
+MAX_LINES = 20_000
+"""That a picture has, told by who asks."""
 FinishReason = Literal["stop", "length", "content_filter"]
 """`content_filter` is OpenAI's word for an answer that lacks something: here the text whose script no model reads."""
 
@@ -41,6 +48,17 @@ class StreamOptions(BaseModel):
     include_usage: bool = False
 
 
+class KnownLine(BaseModel):
+    """A text line of the picture. `corners`: x and y in pixels of top left, top right, bottom right, bottom left;
+    `leader`: where dots begin and end that lead from one text to another, shares of its length."""
+
+    corners: list[FiniteFloat] = Field(min_length=8, max_length=8)
+    leader: tuple[FiniteFloat, FiniteFloat] | None = None
+
+    def as_text_line(self) -> TextLine:
+        return TextLine(np.array(self.corners, dtype=np.float32).reshape(4, 2), 1.0, self.leader)
+
+
 class ChatRequest(BaseModel):
     """Sampling settings are accepted and have no effect: the engine always gives its best reading."""
 
@@ -53,6 +71,11 @@ class ChatRequest(BaseModel):
     stream: bool = False
     stream_options: StreamOptions = StreamOptions()
     logprobs: bool | None = False
+    return_lines: bool = False
+    return_words: bool = False
+    """Additions to OpenAI's API: the message of a whole answer has `lines` then, and these `words`: `Completion`."""
+    text_lines: list[KnownLine] | None = Field(None, min_length=1, max_length=MAX_LINES)
+    """Another one: the picture's text lines, where who asks has found them; they are not looked for again."""
 
     @property
     def prompt(self) -> str:
@@ -118,7 +141,14 @@ def tokens(pieces: Sequence[LineText]) -> list[Token]:
 @dataclass(frozen=True, slots=True)
 class Completion:
     """A finished answer, cut at `limit` tokens as vLLM cuts it. `refusal` says what the picture holds besides, and why
-    that was not read, in OpenAI's field for it; None where all was read."""
+    that was not read, in OpenAI's field for it; None where all was read.
+
+    `lines`: an addition to OpenAI's message, for who asks with `return_lines`: the text's lines in reading order, each
+    with `text`, `bbox` (x1, y1, x2, y2 in pixels of the picture), `confidence` and, for who asks with `return_words`,
+    the same of its `words`; `bbox` is around the ink then, and else the detector's. `cells`: another,
+    of a table: each with `row`, `column`, `rows`, `columns` and the `bbox` between its edges. None where nobody asked,
+    and of an answer that was cut.
+    """
 
     model: str
     tokens: Sequence[Token]
@@ -126,13 +156,32 @@ class Completion:
     id: str
     created: int
     refusal: str | None
+    lines: Sequence[ReadLine] | None = None
+    cells: Sequence[PlacedCell] | None = None
 
     @classmethod
-    def of(cls, model: str, read: Sequence[Token], limit: int | None, refusal: str | None = None) -> Completion:
+    def of(
+        cls,
+        model: str,
+        read: Sequence[Token],
+        limit: int | None,
+        refusal: str | None = None,
+        lines: Sequence[ReadLine] | None = None,
+        cells: Sequence[PlacedCell] | None = None,
+    ) -> Completion:
         is_cut = limit is not None and len(read) > limit
         finish_reason: FinishReason = "length" if is_cut else "content_filter" if refusal else "stop"
         name = f"chatcmpl-{uuid.uuid4().hex}"
-        return cls(model, read[:limit] if is_cut else read, finish_reason, name, int(time.time()), refusal)
+        return cls(
+            model,
+            read[:limit] if is_cut else read,
+            finish_reason,
+            name,
+            int(time.time()),
+            refusal,
+            None if is_cut else lines,
+            None if is_cut else cells,
+        )
 
     @property
     def text(self) -> str:
@@ -145,9 +194,14 @@ class Completion:
         return {"prompt_tokens": 0, "completion_tokens": count, "total_tokens": count}
 
     def body(self, logprobs: bool) -> dict[str, Any]:
+        message: dict[str, Any] = {"role": "assistant", "content": self.text, "refusal": self.refusal}
+        if self.lines is not None:
+            message["lines"] = [_describe_line(line) for line in self.lines]
+        if self.cells is not None:
+            message["cells"] = [_describe_cell(cell) for cell in self.cells]
         choice = {
             "index": 0,
-            "message": {"role": "assistant", "content": self.text, "refusal": self.refusal},
+            "message": message,
             "logprobs": _logprobs(self.tokens, logprobs),
             "finish_reason": self.finish_reason,
         }
@@ -175,6 +229,22 @@ class Completion:
         return {"id": self.id, "object": kind, "created": self.created, "model": self.model}
 
 
+def _describe_line(line: ReadLine) -> dict[str, Any]:
+    words = [_describe(word.text, word.box, word.confidence) for word in line.words]
+    box = union([word.box for word in line.words]) if line.words else line.box
+    return {**_describe(line.text.text, box, line.text.confidence), "words": words}
+
+
+def _describe_cell(cell: PlacedCell) -> dict[str, Any]:
+    span = cell.span
+    size = {"rows": span.bottom - span.top, "columns": span.right - span.left}
+    return {"row": span.top, "column": span.left, **size, "bbox": list(cell.box)}
+
+
+def _describe(text: str, box: Rectangle, confidence: float) -> dict[str, Any]:
+    return {"text": text, "bbox": [round(side, 1) for side in box], "confidence": round(confidence, 4)}
+
+
 def _logprobs(read: Sequence[Token], wanted: bool) -> dict[str, Any] | None:
     return {"content": [token.entry for token in read]} if wanted else None
 
@@ -190,7 +260,11 @@ def _rows(read: Sequence[Token]) -> Iterator[list[Token]]:
         yield row
 
 
-def model_list(models: Sequence[str], created: int, scripts: Sequence[str]) -> dict[str, Any]:
-    """All names of the one model. `scripts` is an addition to OpenAI's list: what it reads."""
-    common = {"object": "model", "created": created, "owned_by": OWNER, "scripts": list(scripts)}
+def model_list(
+    models: Sequence[str], created: int, scripts: Sequence[str], runtimes: Mapping[str, str]
+) -> dict[str, Any]:
+    """All names of the one model. Additions to OpenAI's list: `scripts`, what it reads; `runtimes`, what runs each of
+    the networks that it is made of."""
+    common = {"object": "model", "created": created, "owned_by": OWNER}
+    common |= {"scripts": list(scripts), "runtimes": dict(runtimes)}
     return {"object": "list", "data": [{"id": name, **common} for name in models]}

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
 from textlines.detection import Pixels
+from textlines.recognition import CtcModel, CtcReading
 from vlm_backend.embedded.unread import ScriptGuess, guess_script
 
 
 @dataclass(frozen=True, slots=True)
 class LineText:
     """`confidences` has one value, 0 to 1, for each character of `text`. `script`: what the strokes look like, where
-    the recogniser can tell."""
+    the recogniser can tell. `middles`: where each character stands, as a share of the line's length; empty where the
+    recogniser does not tell."""
 
     text: str
     confidences: tuple[float, ...]
     script: ScriptGuess | None = None
+    middles: tuple[float, ...] = ()
 
     @property
     def confidence(self) -> float:
@@ -34,56 +37,35 @@ class LineRecognizer(Protocol):
 
 
 class PaddleRecognizer:
-    """PP-OCR's CTC recogniser through RapidOCR. `params` are RapidOCR's for its `Rec` stage; without any it is the
-    bundled model, which tells scripts, too."""
+    """PP-OCR's CTC recogniser. `tells_scripts`: it is the bundled model, whose last layer shows what script a line is
+    in; `is_reversed`: it gives text from right to left as it is seen."""
 
-    def __init__(self, params: dict[str, Any]) -> None:
-        from rapidocr import RapidOCR
-
-        self._local = threading.local()
-
-        self._recognize: Any = RapidOCR(
-            params={
-                "Global.log_level": "error",
-                "Global.use_det": False,
-                "Global.use_cls": False,
-                "Global.use_preprocess_img": False,
-                "Global.return_word_box": True,
-                # One line a call at its own width: batches pad every line to the widest one, which costs a third more.
-                "Rec.rec_batch_num": 1,
-                "Rec.rec_img_shape": [3, 48, 32],
-                "EngineConfig.onnxruntime.intra_op_num_threads": 1,
-                "EngineConfig.onnxruntime.inter_op_num_threads": 1,
-                **params,
-            }
-        )
-        self(np.full((48, 96, 3), 255, dtype=np.uint8))  # RapidOCR loads (and downloads) at the first call only
-        if not params:
-            self._run_model = self._recognize.text_rec.session
-            self._recognize.text_rec.session = self._run_and_note
+    def __init__(self, model: CtcModel, *, tells_scripts: bool = False, is_reversed: bool = False) -> None:
+        self._model, self._tells_scripts, self._is_reversed = model, tells_scripts, is_reversed
 
     def __call__(self, line: Pixels) -> LineText:
-        found = self._recognize(np.ascontiguousarray(line[:, :, ::-1]))
-        script = getattr(self._local, "script", None)
-        if not found.txts:
-            return LineText("", (), script)
-        words = found.word_results[0]
-        confidences = tuple(float(value) for value in words.confs) if words is not None and words.confs else ()
-        return _trimmed(found.txts[0], confidences, float(found.scores[0]), script)
-
-    def _run_and_note(self, lines: Any) -> Any:  # noqa: ANN401 (arrays of RapidOCR's)
-        """RapidOCR keeps a line's probabilities to itself, and drops lines that it is not sure of."""
-        probabilities = self._run_model(lines)
-        self._local.script = guess_script(probabilities[0])
-        return probabilities
+        with self._model.run(line) as probabilities:
+            found = self._model.decode(probabilities)
+            script = guess_script(probabilities) if self._tells_scripts else None
+        if self._is_reversed and found.text:
+            found = replace(found, text=_reorder(found.text), middles=())
+        return _trimmed(found, script)
 
 
-def _trimmed(text: str, confidences: tuple[float, ...], score: float, script: ScriptGuess | None) -> LineText:
-    """Without the white space at both ends; the line's score stands for characters that have none of their own."""
+def _reorder(text: str) -> str:
+    from rapidocr.utils.utils import reorder_bidi_for_display
+
+    reordered: str = reorder_bidi_for_display((text,))[0]
+    return reordered
+
+
+def _trimmed(found: CtcReading, script: ScriptGuess | None) -> LineText:
+    """Without the white space at both ends; the line's confidence stands for characters that have none of their own."""
+    text, confidences = found.text, found.confidences
     if len(confidences) != len(text):
-        confidences = (score,) * len(text)
+        confidences = (found.confidence,) * len(text)
     start, end = len(text) - len(text.lstrip()), len(text.rstrip())
-    return LineText(text[start:end], confidences[start:end], script)
+    return LineText(text[start:end], confidences[start:end], script, found.middles[start:end])
 
 
 MAX_WIDTH = 32_000  # Tesseract refuses images of 2^15 pixels and more

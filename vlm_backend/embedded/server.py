@@ -19,6 +19,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 
+from common.inference.models import describe_models
 from common.logs import log
 from vlm_backend.embedded.engine import EmbeddedEngine
 from vlm_backend.embedded.images import decode_image
@@ -47,9 +48,20 @@ async def chat_completions(request: Request, body: ChatRequest) -> Response:
     engine: EmbeddedEngine = request.app.state.engine
     _check(body, engine)
     gone = threading.Event()
-    reading = engine.read(partial(decode_image, body.images[0]), body.prompt, gone)
+    with_lines = body.return_lines and not body.stream
+    known = [line.as_text_line() for line in body.text_lines] if body.text_lines else None
+    reading = engine.read(
+        partial(decode_image, body.images[0]),
+        body.prompt,
+        gone,
+        known=known,
+        with_lines=with_lines,
+        with_words=with_lines and body.return_words,
+    )
     answer = await _unless_gone(request, gone, reading)
-    completion = Completion.of(body.model or engine.model, tokens(answer.pieces), body.token_limit, answer.refusal)
+    read = tokens(answer.pieces)
+    model = body.model or engine.model
+    completion = Completion.of(model, read, body.token_limit, answer.refusal, answer.lines, answer.cells)
     if not body.stream:
         return JSONResponse(completion.body(bool(body.logprobs)))
     chunks = completion.chunks(bool(body.logprobs), body.stream_options.include_usage)
@@ -60,14 +72,14 @@ async def models(request: Request) -> dict[str, Any]:
     engine: EmbeddedEngine = request.app.state.engine
     if engine.state != "ready":
         raise ApiError(503, str(engine.reason), "ServiceUnavailableError")
-    return model_list(engine.models, request.app.state.created, engine.scripts)
+    return model_list(engine.models, request.app.state.created, engine.scripts, describe_models())
 
 
 async def health(request: Request) -> Response:
     engine: EmbeddedEngine = request.app.state.engine
     status = 200 if engine.state == "ready" else 503
     body: dict[str, Any] = {"status": engine.state, "reason": engine.reason, "model": engine.model}
-    body |= {"scripts": engine.scripts, "warnings": engine.warnings}
+    body |= {"scripts": engine.scripts, "warnings": engine.warnings, "runtimes": describe_models()}
     return JSONResponse(body, status)
 
 
@@ -90,7 +102,13 @@ async def _load(engine: EmbeddedEngine) -> None:
     if engine.state != "ready":
         log("engine failed", level=logging.ERROR, reason=engine.reason)
         return
-    log("engine ready", model=engine.model, reads=", ".join(engine.scripts), seconds=round(time.monotonic() - start, 1))
+    log(
+        "engine ready",
+        model=engine.model,
+        reads=", ".join(engine.scripts),
+        runtimes=describe_models(),
+        seconds=round(time.monotonic() - start, 1),
+    )
     for warning in engine.warnings:
         log(warning, level=logging.WARNING)
 

@@ -10,25 +10,24 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import chain, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
-from common.geometry import Box
-from textlines.detection import Pixels, TextLine
+from common.geometry import Box, clip, union
+from textlines.detection import Pixels, TextLine, upright_line
+from textlines.glyphs import find_ink, find_stray_glyphs
 from textlines.paragraphs import rows
+from vlm_backend.embedded.edges import Rulings, add_outer, column_edges, find_rulings, row_edges, split_bands
 from vlm_backend.embedded.reader import ReadLine, joined, markup
 from vlm_backend.embedded.recognizers import LineText
-from vlm_backend.embedded.rulings import Rulings, find_rulings
 
-_TAG = re.compile(r"<(?:[felux]cel|nl)>")
+_TAG = re.compile(r"<(?=(?:[felux]cel|nl)>)")
 
-GUTTER_ROWS = 0.3  # share of the rows whose text may cross a column's edge: headings span columns
 DRAWN = 0.4  # share of an edge that must be ruled for its gaps to mean joined cells
-BAND_ROWS = 3  # a ruled band is split into so many rows or more ...
-BAND_FILL = 0.8  # ... if each of them fills this share of the columns
 CELLS_A_LINE, LEAST_CELLS = 10, 200  # a grid has at most so many cells for each line of text, and so many besides
+MISSED_HEIGHT, MISSED_MARGIN = 1.6, 0.4  # height of a row of missed glyphs, and the paper around it, in glyph heights
 CROSSING = 0.5  # a line spans a column's edge if it reaches this many line heights over it on both sides
 
 
@@ -60,7 +59,7 @@ class Span:
     bottom: int
     right: int
 
-    def joined(self, other: Span) -> Span:
+    def join(self, other: Span) -> Span:
         return Span(
             min(self.top, other.top),
             min(self.left, other.left),
@@ -74,6 +73,25 @@ class Span:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Table:
+    """`cells` cover all rows and columns of `shape` and never overlap; `boxes`: their places in pixels of the crop;
+    `held`: indexes of cells to the lines in them."""
+
+    shape: tuple[int, int]
+    cells: list[Span]
+    boxes: list[Box]
+    held: dict[int, list[ReadLine]]
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedCell:
+    """A cell of a table: where it stands in the grid, and between which edges in pixels of the crop."""
+
+    span: Span
+    box: Box
+
+
 def find_grid(pixels: Pixels, lines: Sequence[TextLine]) -> Grid:
     """Grid of the table in an RGB crop, given its text lines (at least one)."""
     boxes = [line.box for line in lines]
@@ -83,11 +101,11 @@ def find_grid(pixels: Pixels, lines: Sequence[TextLine]) -> Grid:
     if ruled_columns and (len(xs) - 1) * (len(ys) - 1) > CELLS_A_LINE * len(lines) + LEAST_CELLS:
         ruled_columns = ruled_rows = False  # graph paper or hatching, not a table's rules
     if not ruled_columns:
-        xs = _column_edges(boxes, rulings.line_height)
-    ys = _split_bands(ys, xs, boxes) if ruled_rows else _row_edges(boxes)
+        xs = column_edges(boxes, rulings.line_height)
+    ys = split_bands(ys, xs, boxes) if ruled_rows else row_edges(boxes)
     return Grid(
-        _closed(xs, [b[0] for b in boxes], [b[2] for b in boxes], rulings.line_height),
-        _closed(ys, [b[1] for b in boxes], [b[3] for b in boxes], rulings.line_height),
+        add_outer(xs, [b[0] for b in boxes], [b[2] for b in boxes], rulings.line_height),
+        add_outer(ys, [b[1] for b in boxes], [b[3] for b in boxes], rulings.line_height),
         rulings,
         ruled_columns,
         ruled_rows,
@@ -101,35 +119,71 @@ def split_at_rules(lines: Sequence[TextLine], grid: Grid) -> list[TextLine]:
     return [piece for line in lines for piece in _split(line, grid)]
 
 
+def find_missed(pixels: Pixels, grid: Grid, lines: Sequence[TextLine]) -> list[TextLine]:
+    """Lines for cells with print and none of `lines`, in a crop without its rules: detectors miss single digits."""
+    ink = find_ink(pixels)
+    filled = {(place.top, place.left) for place in (_centre(line.box, grid) for line in lines)}
+    held: dict[tuple[int, int], list[Box]] = {}
+    for box in find_stray_glyphs(ink, [line.quad for line in lines]):
+        place = _centre(box, grid)
+        held.setdefault((place.top, place.left), []).append(box)
+    margin = round(MISSED_MARGIN * ink.height)
+    boxes = [union(glyphs) for cell, glyphs in held.items() if cell not in filled]
+    height, width = pixels.shape[:2]
+    return [
+        upright_line(clip((x1 - margin, y1 - margin, x2 + margin, y2 + margin), width, height))
+        for x1, y1, x2, y2 in boxes
+        if y2 - y1 <= MISSED_HEIGHT * ink.height
+    ]
+
+
 def spans(grid: Grid, boxes: Sequence[Box]) -> list[Span]:
     """Cells of the grid: single ones, and those joined where no rule stands between them or a text crosses the edge."""
     height, width = grid.shape
     cells = [Span(r, c, r + 1, c + 1) for r in range(height) for c in range(width)]
-    for common in {*_unwalled(grid, boxes), *(_place(box, grid) for box in boxes)}:
+    for common in {*_find_open_pairs(grid, boxes), *(_place(box, grid) for box in boxes)}:
         if common.bottom - common.top > 1 or common.right - common.left > 1:
             touched = [cell for cell in cells if cell.meets(common)]
             if len(touched) > 1:
-                cells = _merged(cells, touched)
+                cells = _merge_cells(cells, touched)
     return cells
 
 
-def otsl(grid: Grid, cells: Sequence[Span], lines: Sequence[ReadLine]) -> list[LineText]:
-    """OTSL of the grid in pieces; a piece without confidences is markup.
-
-    Each line goes into the cell that holds its centre; rows of one cell are joined by line breaks.
-    """
+def fill_grid(grid: Grid, cells: Sequence[Span], lines: Sequence[ReadLine]) -> Table:
+    """The table of a grid's cells, each with the lines whose middles lie in it."""
     owners = _owners(grid.shape, cells)
     held: dict[int, list[ReadLine]] = {}
     for line in lines:
         place = _centre(line.box, grid)
         held.setdefault(int(owners[place.top, place.left]), []).append(line)
+    boxes = [(grid.xs[cell.left], grid.ys[cell.top], grid.xs[cell.right], grid.ys[cell.bottom]) for cell in cells]
+    return Table(grid.shape, list(cells), boxes, held)
+
+
+def otsl(table: Table) -> list[LineText]:
+    """OTSL of the table in pieces; a piece without confidences is markup. Rows of one cell are joined by line
+    breaks."""
+    owners = _owners(table.shape, table.cells)
     pieces: list[LineText] = []
-    for row, column in np.ndindex(*grid.shape):
+    for row, column in np.ndindex(*table.shape):
         index = int(owners[row, column])
-        pieces.extend(_cell(row, column, cells[index], held.get(index, [])))
-        if column + 1 == grid.shape[1]:
+        pieces.extend(_cell(row, column, table.cells[index], table.held.get(index, [])))
+        if column + 1 == table.shape[1]:
             pieces.append(markup("<nl>"))
     return pieces
+
+
+def place_cells(table: Table) -> list[PlacedCell]:
+    """The cells, empty ones too, row by row."""
+    placed = [PlacedCell(*cell) for cell in zip(table.cells, table.boxes, strict=True)]
+    return sorted(placed, key=lambda cell: (cell.span.top, cell.span.left))
+
+
+def order_by_cells(table: Table) -> list[ReadLine]:
+    """The lines as `otsl` has them: row by row, cell by cell, from the top of each."""
+    held, cells = table.held, table.cells
+    owners = sorted(held, key=lambda index: (cells[index].top, cells[index].left))
+    return [held[owner][index] for owner in owners for row in rows([line.box for line in held[owner]]) for index in row]
 
 
 def _owners(shape: tuple[int, int], cells: Sequence[Span]) -> NDArray[np.intp]:
@@ -142,40 +196,39 @@ def _owners(shape: tuple[int, int], cells: Sequence[Span]) -> NDArray[np.intp]:
 
 def _cell(row: int, column: int, cell: Span, lines: list[ReadLine]) -> list[LineText]:
     if (row, column) == (cell.top, cell.left):
-        return [markup("<fcel>"), *_in_cell(lines)] if lines else [markup("<ecel>")]
+        return [markup("<fcel>"), *_cell_text(lines)] if lines else [markup("<ecel>")]
     if row == cell.top:
         return [markup("<lcel>")]
     return [markup("<ucel>" if column == cell.left else "<xcel>")]
 
 
-def _in_cell(lines: list[ReadLine]) -> list[LineText]:
+def _cell_text(lines: list[ReadLine]) -> list[LineText]:
     pieces = joined([[lines[i] for i in row] for row in rows([line.box for line in lines])])
-    return [_kept_apart(piece) for piece in pieces]
+    return [_escape_tags(piece) for piece in pieces]
 
 
-def _kept_apart(piece: LineText) -> LineText:
+def _escape_tags(piece: LineText) -> LineText:
     """Text that shows one of OTSL's tags gets a word joiner into it, which the gateway takes out again."""
-    text, confidences = piece.text, list(piece.confidences)
-    for tag in reversed(list(_TAG.finditer(text))):
-        at = tag.start() + 1
-        text = f"{text[:at]}\u2060{text[at:]}"
-        confidences[at:at] = confidences[at - 1 : at]
-    return LineText(text, tuple(confidences))
+    starts = {tag.start() for tag in _TAG.finditer(piece.text)}
+    if not starts:
+        return piece
+    confidences = ((one, one) if at in starts else (one,) for at, one in enumerate(piece.confidences))
+    return LineText(_TAG.sub("<\u2060", piece.text), tuple(chain.from_iterable(confidences)))
 
 
-def _merged(cells: list[Span], touched: list[Span]) -> list[Span]:
+def _merge_cells(cells: list[Span], touched: list[Span]) -> list[Span]:
     """Joins the touched cells, and whatever their common rectangle reaches into, so that cells never overlap."""
     whole = touched[0]
     while True:
         for cell in touched:
-            whole = whole.joined(cell)
+            whole = whole.join(cell)
         grown = [cell for cell in cells if cell.meets(whole)]
         if len(grown) == len(touched):
             return [cell for cell in cells if cell not in touched] + [whole]
         touched = grown
 
 
-def _unwalled(grid: Grid, boxes: Sequence[Box]) -> list[Span]:
+def _find_open_pairs(grid: Grid, boxes: Sequence[Box]) -> list[Span]:
     """Pairs of neighbouring cells with no rule between them, where the table draws its rules.
 
     An edge that is drawn nowhere came from white space: there only an empty cell belongs to its neighbour.
@@ -187,16 +240,16 @@ def _unwalled(grid: Grid, boxes: Sequence[Box]) -> list[Span]:
         for column in range(1, width):
             walls = [grid.rulings.wall(True, grid.xs[column], *grid.ys[row : row + 2]) for row in range(height)]
             pairs = [((row, column - 1), (row, column)) for row in range(height)]
-            result.extend(_joined_pairs(walls, pairs, filled))
+            result.extend(_join_pairs(walls, pairs, filled))
     if grid.ruled_rows:
         for row in range(1, height):
             walls = [grid.rulings.wall(False, grid.ys[row], *grid.xs[column : column + 2]) for column in range(width)]
             pairs = [((row - 1, column), (row, column)) for column in range(width)]
-            result.extend(_joined_pairs(walls, pairs, filled))
+            result.extend(_join_pairs(walls, pairs, filled))
     return result
 
 
-def _joined_pairs(walls: list[bool], pairs: list[tuple[Cell, Cell]], filled: set[Cell]) -> list[Span]:
+def _join_pairs(walls: list[bool], pairs: list[tuple[Cell, Cell]], filled: set[Cell]) -> list[Span]:
     drawn = sum(walls) >= DRAWN * len(walls)
     return [
         Span(*first, second[0] + 1, second[1] + 1)
@@ -224,59 +277,9 @@ def _centre(box: Box, grid: Grid) -> Span:
     return Span(row, column, row + 1, column + 1)
 
 
-def _column_edges(boxes: Sequence[Box], line_height: float) -> list[int]:
-    """Middles of the white strips that (nearly) no row's text crosses."""
-    table = rows(boxes)
-    start, end = min(box[0] for box in boxes), max(box[2] for box in boxes)
-    crossed = np.zeros(end - start, dtype=np.int64)
-    for row in table:
-        covered = np.zeros(end - start, dtype=np.bool_)
-        for index in row:
-            covered[boxes[index][0] - start : boxes[index][2] - start] = True
-        crossed += covered
-    white = np.flatnonzero(crossed <= GUTTER_ROWS * len(table))
-    strips = np.split(white, np.flatnonzero(np.diff(white) > 1) + 1)
-    return [start + round(float(strip.mean())) for strip in strips if len(strip) >= max(2.0, 0.3 * line_height)]
-
-
-def _row_edges(boxes: Sequence[Box]) -> list[int]:
-    """Middles between printed rows."""
-    extents = [(min(boxes[i][1] for i in row), max(boxes[i][3] for i in row)) for row in rows(boxes)]
-    return [(above[1] + below[0]) // 2 for above, below in pairwise(extents)]
-
-
-def _split_bands(ys: list[int], xs: Sequence[int], boxes: Sequence[Box]) -> list[int]:
-    """Adds edges inside a ruled band that holds several rows of cells: some tables rule off groups of rows only.
-
-    Wrapped text looks alike, but its rows leave columns empty here and there.
-    """
-    result = list(ys)
-    for top, bottom in pairwise(ys):
-        inside = [box for box in boxes if top <= (box[1] + box[3]) / 2 < bottom]
-        table = rows(inside)
-        if len(table) >= BAND_ROWS and all(len(row) >= BAND_FILL * (len(xs) - 1) for row in table):
-            result.extend(_row_edges(inside))
-    return sorted(result)
-
-
-def _closed(edges: Sequence[int], starts: Sequence[int], ends: Sequence[int], line_height: float) -> tuple[int, ...]:
-    """Edges with an outer one added on each side where text stands outside of them."""
-    first, last = min(starts), max(ends)
-    inner = sorted(set(edges)) or [first]
-    if inner[0] - first > line_height / 2:
-        inner.insert(0, first)
-    if last - inner[-1] > line_height / 2 or len(inner) == 1:
-        inner.append(max(last, inner[-1] + 1))
-    return tuple(inner)
-
-
 def _split(line: TextLine, grid: Grid) -> list[TextLine]:
     x1, y1, x2, y2 = line.box
     margin = CROSSING * grid.rulings.line_height
     cuts = [x for x in grid.xs if x1 + margin < x < x2 - margin and grid.rulings.wall(True, x, y1, y2)]
     edges = [x1, *cuts, x2]
-    return [line] if not cuts else [_upright(left, y1, right, y2, line.score) for left, right in pairwise(edges)]
-
-
-def _upright(x1: int, y1: int, x2: int, y2: int, score: float) -> TextLine:
-    return TextLine(np.array([[x1, y1], [x2, y1], [x2, y2], [x1, y2]], dtype=np.float32), score)
+    return [line] if not cuts else [upright_line((left, y1, right, y2), line.score) for left, right in pairwise(edges)]

@@ -121,7 +121,7 @@ def test_a_download_that_fails_is_a_warning_not_a_crash(tmp_path: Path, hub: Pat
 def test_auto_reads_english_and_russian_with_debians_model(tmp_path: Path) -> None:
     loaded = load_recognizers(settings(tmp_path, "auto"))
     assert loaded.model == "pp-ocrv6-small+tesseract-rus"
-    reader = CropReader(LineDetector(threads=2), loaded)
+    reader = CropReader(LineDetector(), loaded)
 
     def words(name: str) -> str:
         page = pixels(name)
@@ -135,7 +135,7 @@ def test_auto_reads_english_and_russian_with_debians_model(tmp_path: Path) -> No
 @pytest.mark.parametrize("words", [["Москва"], ["Отчёт"], ["НОВОСТИ ВЕКА", "СОВЕТ", "ВОСТОК"]])
 def test_words_that_look_latin_are_read_as_cyrillic_or_told(tmp_path: Path, words: list[str]) -> None:
     """One word, whose line is not sparse; and words of which each letter has a Latin twin."""
-    reader = CropReader(LineDetector(threads=1), load_recognizers(settings(tmp_path, "auto")))
+    reader = CropReader(LineDetector(), load_recognizers(settings(tmp_path, "auto")))
     font = ImageFont.truetype(str(FONT), 28)
     page = Image.new("RGB", (400, 40 + 48 * len(words)), "white")
     for row, word in enumerate(words):
@@ -151,7 +151,7 @@ def test_a_line_that_the_cyrillic_model_fails_at_is_told_as_unread(tmp_path: Pat
     bundled = load_recognizers(settings(tmp_path, "auto"))
     scripts = ("Latin", "Cyrillic", "Chinese", "Japanese")
     recognizers = replace(bundled, cyrillic=lambda _: LineText("Вй", (0.2, 0.2)), scripts=scripts)
-    reader = CropReader(LineDetector(threads=1), recognizers)
+    reader = CropReader(LineDetector(), recognizers)
     with Image.open(BytesIO(script_page("Cyrillic"))) as page:
         crop = np.asarray(page.convert("RGB"))
     unread = [line.unread for line in reader.read(crop, reader.find(crop), lambda: False) if line.unread]

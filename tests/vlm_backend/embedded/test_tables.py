@@ -14,9 +14,7 @@ from tests.vlm_backend.embedded.conftest import pixels
 from tests.vlm_backend.embedded.test_server import ask, text_of
 from vlm_backend.embedded.reader import ReadLine
 from vlm_backend.embedded.recognizers import LineText
-from vlm_backend.embedded.rulings import find_rulings
-from vlm_backend.embedded.tables import Grid as PixelGrid
-from vlm_backend.embedded.tables import Span
+from vlm_backend.embedded.tables import Span, Table
 from vlm_backend.embedded.tables import otsl as written
 
 Grid = dict[tuple[int, int], TableCell]
@@ -58,9 +56,8 @@ def test_a_crop_without_any_text_gives_no_table(client: OpenAI) -> None:
 
 def test_a_page_that_shows_otsls_tags_as_text_keeps_them_as_text() -> None:
     shown = "ends at <nl>, not at <fcel>"
-    grid = PixelGrid((0, 100), (0, 50), find_rulings(np.full((50, 100, 3), 255, dtype=np.uint8)), False, False)
     line = ReadLine((5, 5, 90, 40), LineText(shown, (0.5,) * len(shown)))
-    pieces = written(grid, [Span(0, 0, 1, 1)], [line])
+    pieces = written(Table((1, 1), [Span(0, 0, 1, 1)], [(0, 0, 100, 50)], {0: [line]}))
     assert otsl_to_html("".join(piece.text for piece in pieces)) == (
         "<table><tr><td>ends at &lt;nl&gt;, not at &lt;fcel&gt;</td></tr></table>"
     )

@@ -1,15 +1,19 @@
-"""Ruled lines of a table: where they run, and between which neighbouring cells they stand."""
+"""Edges of a table's rows and columns: the rules that are drawn, else the white space between its texts."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from textlines.detection import Pixels, glyph_height
+from common.geometry import Box
+from textlines.glyphs import Pixels, glyph_height
+from textlines.paragraphs import rows
 
 Mask = NDArray[np.bool_]
 
@@ -19,6 +23,9 @@ VERTICAL_LENGTH = 1.0  # shortest vertical rule in line heights: strokes of glyp
 THICKEST, CONTRAST = 11, 25  # a rule is a dark line at most so many pixels thick; the edge of a tinted cell is none
 REACH = 0.2  # share of the crop's height (width) that a rule, all its pieces together, must cover to make an edge
 WALL = 0.5  # share of a cell's edge that a rule covers where it is a wall
+GUTTER_ROWS = 0.3  # share of the rows whose text may cross a column's edge: headings span columns
+BAND_ROWS = 3  # a ruled band is split into so many rows or more ...
+BAND_FILL = 0.8  # ... if each of them fills this share of the columns
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,3 +87,49 @@ def _runs(ink: NDArray[Any], size: tuple[int, int]) -> Mask:
     closed = cv2.morphologyEx(ink, cv2.MORPH_CLOSE, np.ones(gap[::-1], np.uint8))
     opened = cv2.morphologyEx(closed, cv2.MORPH_OPEN, np.ones(size[::-1], np.uint8))
     return np.asarray(opened > 0)
+
+
+def column_edges(boxes: Sequence[Box], line_height: float) -> list[int]:
+    """Middles of the white strips that (nearly) no row's text crosses."""
+    table = rows(boxes)
+    start, end = min(box[0] for box in boxes), max(box[2] for box in boxes)
+    crossed = np.zeros(end - start, dtype=np.int64)
+    for row in table:
+        covered = np.zeros(end - start, dtype=np.bool_)
+        for index in row:
+            covered[boxes[index][0] - start : boxes[index][2] - start] = True
+        crossed += covered
+    white = np.flatnonzero(crossed <= GUTTER_ROWS * len(table))
+    strips = np.split(white, np.flatnonzero(np.diff(white) > 1) + 1)
+    return [start + round(float(strip.mean())) for strip in strips if len(strip) >= max(2.0, 0.3 * line_height)]
+
+
+def row_edges(boxes: Sequence[Box]) -> list[int]:
+    """Middles between printed rows."""
+    extents = [(min(boxes[i][1] for i in row), max(boxes[i][3] for i in row)) for row in rows(boxes)]
+    return [(above[1] + below[0]) // 2 for above, below in pairwise(extents)]
+
+
+def split_bands(ys: list[int], xs: Sequence[int], boxes: Sequence[Box]) -> list[int]:
+    """Adds edges inside a ruled band that holds several rows of cells: some tables rule off groups of rows only.
+
+    Wrapped text looks alike, but its rows leave columns empty here and there.
+    """
+    result = list(ys)
+    for top, bottom in pairwise(ys):
+        inside = [box for box in boxes if top <= (box[1] + box[3]) / 2 < bottom]
+        table = rows(inside)
+        if len(table) >= BAND_ROWS and all(len(row) >= BAND_FILL * (len(xs) - 1) for row in table):
+            result.extend(row_edges(inside))
+    return sorted(result)
+
+
+def add_outer(edges: Sequence[int], starts: Sequence[int], ends: Sequence[int], line_height: float) -> tuple[int, ...]:
+    """Edges with an outer one added on each side where text stands outside of them."""
+    first, last = min(starts), max(ends)
+    inner = sorted(set(edges)) or [first]
+    if inner[0] - first > line_height / 2:
+        inner.insert(0, first)
+    if last - inner[-1] > line_height / 2 or len(inner) == 1:
+        inner.append(max(last, inner[-1] + 1))
+    return tuple(inner)

@@ -1,0 +1,1 @@
+"""ONNX models on the fastest runtime of the machine."""

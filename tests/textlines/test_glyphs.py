@@ -1,0 +1,86 @@
+"""Leaders and glyphs without a line on pages drawn here."""
+
+from __future__ import annotations
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from textlines.detection import upright_line
+from textlines.glyphs import Pixels, StrayInk, find_ink, find_leaders, find_stray_windows
+
+FONT = ImageFont.load_default(28)
+
+
+def contents(entries: int) -> Pixels:
+    """Entries with dots from x 400 to 900 and a number at 920, 60 pixels apart."""
+    page = Image.new("RGB", (1000, 100 + 60 * entries), "white")
+    draw = ImageDraw.Draw(page)
+    for row in range(entries):
+        draw.text((60, 50 + 60 * row), "Quays and piers", fill="black", font=FONT)
+        draw.text((920, 50 + 60 * row), str(row + 1), fill="black", font=FONT)
+        for x in range(400, 900, 14):
+            draw.ellipse((x, 74 + 60 * row, x + 4, 78 + 60 * row), fill="black")
+    return np.asarray(page)
+
+
+def test_a_leader_reaches_from_its_dots_to_the_number_behind_them() -> None:
+    leaders = find_leaders(find_ink(contents(5)))
+    assert len(leaders) == 5
+    for leader in leaders:
+        assert abs(leader.left - 400) < 8
+        assert abs(leader.right - 896) < 8
+        assert 920 < leader.end < 950
+
+
+def test_a_dotted_rule_under_a_row_is_no_leader() -> None:
+    page = Image.new("RGB", (1000, 200), "white")
+    draw = ImageDraw.Draw(page)
+    draw.text((60, 60), "All of this row stands above the dots that part it", fill="black", font=FONT)
+    for x in range(60, 900, 12):
+        draw.ellipse((x, 98, x + 4, 102), fill="black")
+    assert find_leaders(find_ink(np.asarray(page))) == []
+
+
+def test_a_glyph_that_no_line_holds_is_looked_at() -> None:
+    page = Image.new("RGB", (1000, 300), "white")
+    draw = ImageDraw.Draw(page)
+    draw.text((60, 60), "A line that was found", fill="black", font=FONT)
+    draw.text((700, 200), "7", fill="black", font=FONT)
+    ink, line = find_ink(np.asarray(page)), upright_line((50, 50, 500, 110))
+    ((x1, y1, x2, y2),) = find_stray_windows(ink, [line.quad])
+    assert x1 < 700 < 716 < x2
+    assert y1 < 205 < 225 < y2
+    assert find_stray_windows(ink, [line.quad, upright_line((690, 190, 730, 240)).quad]) == []
+
+
+def test_light_print_on_a_dark_page_is_ink() -> None:
+    light = contents(3)
+    dark = 255 - light
+    assert abs(find_ink(dark).height - find_ink(light).height) <= 2
+
+
+def test_ink_in_boxes_is_not_stray() -> None:
+    page = contents(3)
+    stray = StrayInk(page)
+    assert stray.find_area([(50, 40, 960, 240)]) is None
+    area = stray.find_area([(50, 40, 960, 140)])
+    assert area is not None
+    assert 120 < area[1] < 175
+    assert area[3] > 190
+
+
+def test_smallest_print_is_stray_ink() -> None:
+    page = Image.new("RGB", (400, 200), (235, 235, 228))
+    ImageDraw.Draw(page).text((100, 100), "7 of 9", fill=(205, 205, 200), font=ImageFont.load_default(8))
+    area = StrayInk(np.asarray(page)).find_area([])
+    assert area is not None
+    assert area[0] < 100 < area[2]
+
+
+def test_paper_with_grain_has_no_stray_ink() -> None:
+    grain = np.random.default_rng(3).normal(240, 1.5, (400, 300, 1)).round().astype(np.uint8)
+    assert StrayInk(np.repeat(grain, 3, axis=2)).find_area([]) is None
+
+
+def test_picture_of_a_few_pixels_has_no_stray_ink() -> None:
+    assert StrayInk(np.zeros((3, 1, 3), np.uint8)).find_area([]) is None

@@ -1,0 +1,251 @@
+"""The frame in which a page's lines run from left to right and its rows from top to bottom.
+
+Pages lie turned by some degrees on a scanner's glass, and photos show them in perspective: there the upright box of a
+line holds parts of its neighbours, and rows from such boxes are torn apart. Chinese and Japanese run down the page in
+columns from right to left. In a frame along the lines' own direction all of them are read by the same rules.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from common.geometry import Box, area, intersection_area
+from textlines.detection import TextLine
+
+Points = NDArray[np.float64]
+"""Shape (n, 2): x, y."""
+
+MIN_LENGTH = 2.5
+"""A line that is fewer times as long as thick tells no direction: a word, a number, a single glyph."""
+LARGE, MIN_LARGE_LENGTH = 2.0, 1.08
+"""In print so many times as large as the others a few letters, so many times as long as high, tell it too."""
+MIN_DRIFT = 0.3
+"""Lines are level while none of them rises or falls by more than this share of its thickness from end to end."""
+MAX_SLOPE = 0.6
+"""Beyond 31 degrees a page is not held by its lines' slope."""
+MAX_DEVIATION = 0.12
+"""A line whose slope differs by more from that of the others, 7 degrees, is slanted: a watermark, a stamp."""
+UNDER = 0.05
+"""Share of a slanted line's upright box that other lines take from which it lies over them."""
+LOST = 0.5
+"""So much of what an upright box around an inclined block holds beyond it is taken off; models' boxes are not exact."""
+MIN_LINES = 6
+"""From so many lines on their slopes tell perspective too, which changes them over the page."""
+RIDGE = 0.02
+"""Holds the change of the slope over the page back where few or short lines tell it."""
+STEPS = 4
+"""A line is followed to the page's middle in so many steps."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadingFrame:
+    """Maps points of a picture of `width` pixels to the frame and back.
+
+    `slope`: how much lines fall for each pixel to the right at the `centre`, and how much that changes for each pixel
+    to the right and down. `is_vertical`: columns are read from right to left; slopes are those of the columns, turned.
+    """
+
+    width: float
+    is_vertical: bool = False
+    slope: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    centre: tuple[float, float] = (0.0, 0.0)
+
+    @property
+    def is_level(self) -> bool:
+        return self.slope == (0.0, 0.0, 0.0)
+
+    @property
+    def is_upright(self) -> bool:
+        return self.is_level and not self.is_vertical
+
+    def map_box(self, line: TextLine) -> Box:
+        """The line's box in the frame."""
+        if self.is_upright:
+            return line.box
+        if self.is_level:
+            return _bounds(self.turn(line.quad.astype(np.float64)))
+        start, end, half = _axis(self.turn(line.quad.astype(np.float64)))
+        (x1, y1), (x2, y2) = self._flatten(np.array([start, end]))
+        half = max(half, abs(y2 - y1) / 2 - half, 0.5)
+        y = (y1 + y2) / 2
+        return math.floor(min(x1, x2)), math.floor(y - half), math.ceil(max(x1, x2)), math.ceil(y + half)
+
+    def map_rectangle(self, box: tuple[float, float, float, float]) -> tuple[float, float, float, float]:
+        """The rectangle in the frame, or a little more, whose upright box on the page is `box`."""
+        if self.is_upright:
+            return box
+        points = self.turn(np.array([(box[0], box[1]), (box[2], box[3])], dtype=np.float64))
+        (x1, y1), (x2, y2) = points.min(axis=0), points.max(axis=0)
+        if self.is_level:
+            return x1, y1, x2, y2
+        ((x, y),) = self._flatten(np.array([((x1 + x2) / 2, (y1 + y2) / 2)]))
+        lost = abs(self.slope_at(np.array([((x1 + x2) / 2, (y1 + y2) / 2)]))[0])
+        width, height = x2 - x1, y2 - y1
+        half_width = max(width - LOST * lost * height, width / 2) / 2
+        half_height = max(height - LOST * lost * width, height / 4) / 2
+        return x - half_width, y - half_height, x + half_width, y + half_height
+
+    def restore(self, points: Sequence[tuple[float, float]]) -> list[tuple[int, int]]:
+        """Points of the frame on the page."""
+        raised = self._raise(np.asarray(points, dtype=np.float64))
+        restored = np.stack([self.width - raised[:, 1], raised[:, 0]], axis=1) if self.is_vertical else raised
+        return [(round(x), round(y)) for x, y in restored.tolist()]
+
+    def turn(self, points: Points) -> Points:
+        return np.stack([points[:, 1], self.width - points[:, 0]], axis=1) if self.is_vertical else points
+
+    def slope_at(self, points: Points) -> NDArray[np.float64]:
+        slope, right, down = self.slope
+        result: NDArray[np.float64] = (
+            slope + right * (points[:, 0] - self.centre[0]) + down * (points[:, 1] - self.centre[1])
+        )
+        return result
+
+    def _flatten(self, points: Points) -> Points:
+        flat = self._follow(points, np.full(len(points), self.centre[0]))
+        shift = self.slope[0] * (flat[:, 1] - self.centre[1])
+        return np.stack([points[:, 0] + shift, flat[:, 1]], axis=1)
+
+    def _raise(self, points: Points) -> Points:
+        x = points[:, 0] - self.slope[0] * (points[:, 1] - self.centre[1])
+        return self._follow(np.stack([np.full(len(points), self.centre[0]), points[:, 1]], axis=1), x)
+
+    def _follow(self, points: Points, x: NDArray[np.float64]) -> Points:
+        """Where lines through the points are at `x`."""
+        if self.is_level:
+            return np.stack([x, points[:, 1]], axis=1)
+        result, step = points.copy(), (x - points[:, 0]) / STEPS
+        for _ in range(STEPS):
+            middle = result + np.stack([step / 2, self.slope_at(result) * step / 2], axis=1)
+            result = result + np.stack([step, self.slope_at(middle) * step], axis=1)
+        return result
+
+
+def find_frame(lines: Sequence[TextLine], width: int, height: int) -> ReadingFrame:
+    """The frame of a picture of `width` x `height` pixels with these lines."""
+    frame = ReadingFrame(width, is_vertical=_are_vertical(lines))
+    size = (height, width) if frame.is_vertical else (width, height)
+    axes = [_axis(frame.turn(line.quad.astype(np.float64))) for line in lines]
+    long = [axis for axis in axes if _is_long(axis) and abs(_slope(axis)) <= MAX_SLOPE]
+    usual = _usual_slope(long)
+    own = [axis for axis in long if abs(_slope(axis) - usual) <= MAX_DEVIATION]
+    if not own:
+        return frame
+    centre = (size[0] / 2, size[1] / 2)
+    inclined = ReadingFrame(width, frame.is_vertical, _fit(own, usual, centre), centre)
+    return inclined if _drift(own, inclined) > MIN_DRIFT else frame
+
+
+def find_watermarks(lines: Sequence[TextLine], frame: ReadingFrame) -> set[int]:
+    """Indices of the slanted lines whose upright boxes hold other lines: they are no part of the text around them."""
+    slanted = _find_slanted(lines, frame)
+    others = [line.box for index, line in enumerate(lines) if index not in slanted]
+    return {index for index in slanted if _lies_over(lines[index].box, others)}
+
+
+def _lies_over(box: Box, others: Sequence[Box]) -> bool:
+    return sum(intersection_area(other, box) for other in others) > UNDER * area(box)
+
+
+def _find_slanted(lines: Sequence[TextLine], frame: ReadingFrame) -> set[int]:
+    """Indices of the lines that run askew to the others: neither along the frame nor across it."""
+    result = set()
+    axes = [_axis(line.quad.astype(np.float64)) for line in lines]
+    usual = float(np.median([half for _, _, half in axes])) if axes else 0.0
+    for index, (line, axis) in enumerate(zip(lines, axes, strict=True)):
+        if not _is_long(axis) and not (axis[2] > LARGE * usual and _is_long(axis, MIN_LARGE_LENGTH)):
+            continue
+        (start, end, _), turned = axis, _axis(frame.turn(line.quad.astype(np.float64)))
+        middle = np.array([(turned[0] + turned[1]) / 2])
+        expected = math.atan(frame.slope_at(middle)[0]) + (math.pi / 2 if frame.is_vertical else 0)
+        angle = math.atan2(end[1] - start[1], end[0] - start[0])
+        askew = abs((angle - expected + math.pi / 4) % (math.pi / 2) - math.pi / 4)
+        if askew > math.atan(MAX_DEVIATION):
+            result.add(index)
+    return result
+
+
+Axis = tuple[Points, Points, float]
+"""Start and end of a line's middle, and half its thickness."""
+
+
+def _axis(quad: Points) -> Axis:
+    """Along the longer sides; a line that runs down starts at its top, any other on the left."""
+    across = np.linalg.norm(quad[1] - quad[0]) + np.linalg.norm(quad[2] - quad[3])
+    down = np.linalg.norm(quad[3] - quad[0]) + np.linalg.norm(quad[2] - quad[1])
+    if across >= down:
+        ends = (quad[0] + quad[3]) / 2, (quad[1] + quad[2]) / 2
+    else:
+        ends = (quad[0] + quad[1]) / 2, (quad[2] + quad[3]) / 2
+    start, end = ends
+    run = end - start
+    is_backward = run[0] < 0 if abs(run[0]) >= abs(run[1]) else run[1] < 0
+    return (end, start, float(min(across, down) / 4)) if is_backward else (start, end, float(min(across, down) / 4))
+
+
+def _is_long(axis: Axis, times: float = MIN_LENGTH) -> bool:
+    start, end, half = axis
+    return bool(np.linalg.norm(end - start) >= times * 2 * half)
+
+
+def _slope(axis: Axis) -> float:
+    run = axis[1] - axis[0]
+    return float(run[1] / run[0]) if run[0] > 0 else math.inf
+
+
+def _are_vertical(lines: Sequence[TextLine]) -> bool:
+    """Whether most of the text runs down the page. Lines of a few glyphs have no say."""
+    down = across = 0.0
+    for start, end, half in (_axis(line.quad.astype(np.float64)) for line in lines):
+        run = np.abs(end - start)
+        length = float(np.linalg.norm(run))
+        if length >= MIN_LENGTH * 2 * half and run[1] > 2 * run[0]:
+            down += length
+        else:
+            across += length
+    return down > across
+
+
+def _usual_slope(axes: Sequence[Axis]) -> float:
+    """Of the lines, the longer the weightier: their median."""
+    slopes = sorted((_slope(axis), float(axis[1][0] - axis[0][0])) for axis in axes)
+    half, passed = sum(length for _, length in slopes) / 2, 0.0
+    for slope, length in slopes:
+        passed += length
+        if passed >= half:
+            return slope
+    return 0.0
+
+
+def _fit(axes: Sequence[Axis], usual: float, centre: tuple[float, float]) -> tuple[float, float, float]:
+    if len(axes) < MIN_LINES:
+        return usual, 0.0, 0.0
+    middles = np.array([(start + end) / 2 for start, end, _ in axes]) - centre
+    weights = np.array([end[0] - start[0] for start, end, _ in axes])
+    weights = weights / weights.sum()
+    scale = np.array(centre)
+    terms = np.column_stack([np.ones(len(axes)), middles / scale])
+    left = np.array([_slope(axis) for axis in axes]) - usual
+    held = terms.T @ (terms * weights[:, None]) + np.diag((0.0, RIDGE, RIDGE))
+    offset, right, down = np.linalg.solve(held, terms.T @ (left * weights))
+    return float(usual + offset), float(right / scale[0]), float(down / scale[1])
+
+
+def _drift(axes: Sequence[Axis], frame: ReadingFrame) -> float:
+    """Most that a line rises or falls from end to end, in its thickness."""
+    middles = np.array([(start + end) / 2 for start, end, _ in axes])
+    slopes = np.abs(frame.slope_at(middles))
+    return max(
+        float(slope * (end[0] - start[0]) / (2 * half + 1e-6))
+        for slope, (start, end, half) in zip(slopes, axes, strict=True)
+    )
+
+
+def _bounds(points: Points) -> Box:
+    (x1, y1), (x2, y2) = points.min(axis=0), points.max(axis=0)
+    return math.floor(x1), math.floor(y1), math.ceil(x2), math.ceil(y2)
