@@ -13,16 +13,18 @@ import structlog
 from gateway.errors import ServiceError
 from gateway.intake.spool import SpooledFile
 from gateway.settings import Settings
+from gateway.storage.keys import is_plain_key
 
 if TYPE_CHECKING:
+    from aiobotocore.session import AioSession
     from botocore.exceptions import ClientError
 
 BucketState = Literal["not_configured", "ok", "error"]
 
 CONNECTIONS = 32
-CONNECT_TIMEOUT_S, READ_TIMEOUT_S = 5, 30
-"""botocore's own are a minute each."""
-TRIES = 4
+CONNECT_TIMEOUT_S, READ_TIMEOUT_S = 5, 15
+"""botocore's own are a minute each. What all tries of an operation take together is bounded by `S3_TIMEOUT_S`."""
+TRIES = 3
 CHUNK_BYTES = 2**18
 RETRY_AFTER_S = 10
 MISSING = frozenset({"404", "NoSuchKey", "NotFound"})
@@ -109,29 +111,35 @@ class Bucket:
         from aiohttp import ClientError as ConnectionFailed
         from botocore.exceptions import BotoCoreError, ClientError
 
+        bound_s = self._settings.s3_timeout_s
         try:
-            yield await self._connect()
+            async with asyncio.timeout(bound_s) as patience:
+                yield await self._connect()
         except ClientError as error:
             raise BucketError(f"S3 answered {_code(error)}: {_words(error)}.") from error
         except BotoCoreError as error:
             raise BucketError(f"S3 can't be reached ({type(error).__name__}).") from error
         except (ConnectionFailed, OSError, TimeoutError) as error:
+            if patience.expired():
+                raise BucketError(f"S3 did not answer within {bound_s:g} s (S3_TIMEOUT_S).") from error
             raise BucketError(f"The connection to S3 broke off ({type(error).__name__}).") from error
 
     async def _connect(self) -> Any:  # noqa: ANN401 - botocore makes its clients' types at run time
         async with self._opening:
             if self._client is None:
-                self._client = await self._open.enter_async_context(
-                    await asyncio.to_thread(_new_client, self._settings)
-                )
+                session = await asyncio.to_thread(_load_session)
+                # Made on the loop: a request cancelled during the load would leave its coroutine never awaited.
+                self._client = await self._open.enter_async_context(_new_client(session, self._settings))
         return self._client
 
 
 async def load_source(bucket: Bucket, source: S3Source, max_bytes: int) -> SpooledFile:
-    """A document. Raises ServiceError: 501 `source_not_supported`; 400 `s3_not_allowed`, `s3_not_found`;
+    """A document. Raises ServiceError: 400 `source_not_supported`, `s3_not_allowed`, `s3_not_found`;
     413 `s3_too_large`; 503 `storage_unavailable`."""
     if not bucket.name:
-        raise ServiceError(501, "source_not_supported", "This service has no S3_BUCKET; send the document.")
+        raise ServiceError(400, "source_not_supported", "This service has no S3_BUCKET; send the document.")
+    if not is_plain_key(source.key):
+        raise ServiceError(400, "s3_not_allowed", "Not a key of a document: parts that are `.` or `..` are refused.")
     if source.bucket not in (None, bucket.name):
         raise ServiceError(400, "s3_not_allowed", "Documents are read from the bucket of this service only.")
     try:
@@ -147,13 +155,19 @@ def unavailable(error: BucketError) -> ServiceError:
     return ServiceError(503, "storage_unavailable", str(error), retry_after_s=RETRY_AFTER_S)
 
 
-def _new_client(settings: Settings) -> Any:  # noqa: ANN401 - as above
-    """A client that is still to be entered. Reads megabytes of service descriptions: not for the event loop."""
-    from aiobotocore.config import AioConfig
+def _load_session() -> AioSession:
+    """Reads megabytes of service descriptions: not for the event loop."""
     from aiobotocore.session import get_session
 
     session = get_session()
     session.get_component("data_loader").load_service_model("s3", "service-2")
+    return session
+
+
+def _new_client(session: AioSession, settings: Settings) -> Any:  # noqa: ANN401 - as above
+    """A client that is still to be entered."""
+    from aiobotocore.config import AioConfig
+
     config = AioConfig(
         signature_version="s3v4",
         connect_timeout=CONNECT_TIMEOUT_S,

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from gateway.errors import ServiceError
 from gateway.settings import Settings
@@ -116,3 +118,57 @@ async def test_bodies_go_whole_over_tls(s3: S3Server) -> None:
 
     assert "x-amz-trailer" not in seen
     assert "transfer-encoding" not in seen
+
+
+@asynccontextmanager
+async def silent_server() -> AsyncIterator[str]:
+    """Takes connections and requests, and answers nothing."""
+    held: list[asyncio.StreamWriter] = []
+
+    def hold(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        held.append(writer)
+
+    server = await asyncio.start_server(hold, "127.0.0.1", 0)
+    try:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    finally:
+        server.close()
+        for writer in held:
+            writer.close()
+
+
+async def test_bucket_that_hangs_is_given_up(s3: S3Server) -> None:
+    async with (
+        silent_server() as url,
+        bucket_of(s3, s3_endpoint_url=url, s3_timeout_s=0.5) as bucket,
+    ):
+        with pytest.raises(BucketError, match="S3_TIMEOUT_S"):
+            await bucket.put("a.jpg", b"jpeg", "image/jpeg")
+        with pytest.raises(BucketError, match="S3_TIMEOUT_S"):
+            await bucket.get("a.jpg", 100)
+        await bucket.check()
+        assert (bucket.state, "S3_TIMEOUT_S" in str(bucket.reason)) == ("error", True)
+
+
+async def test_deadline_of_the_request_comes_first(s3: S3Server) -> None:
+    async with silent_server() as url, bucket_of(s3, s3_endpoint_url=url) as bucket:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.5):
+                await bucket.get("a.jpg", 100)
+
+
+async def test_request_that_leaves_before_the_client_is_made_leaves_nothing(s3: S3Server) -> None:
+    async with bucket_of(s3) as bucket:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.001):
+                await bucket.get("a.jpg", 100)
+
+        # The thread ends its work after the request has gone; warnings, such as of a coroutine never awaited, are errors.
+        await asyncio.get_running_loop().shutdown_default_executor()
+        gc.collect()
+
+
+@pytest.mark.parametrize("prefix", ["../other/", "ocr/../", "./", "ocr/\n"])
+def test_prefix_that_leads_elsewhere_is_refused(prefix: str) -> None:
+    with pytest.raises(ValidationError, match="prefix"):
+        Settings(_env_file=None, s3_prefix=prefix)
