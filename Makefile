@@ -9,15 +9,15 @@ LOCK := uv pip compile --universal --python-version 3.11 --generate-hashes --no-
 
 .DEFAULT_GOAL := help
 .PHONY: help run test lint docs bench bench-overload bench-faults bench-memory \
-	bench-accuracy bench-client bench-embedded bench-runaway bench-vllm vllm vllm-cpu layout fetch-models doctor lock clean \
-	env env-test env-vllm env-layout image-cpu image-gpu test-image verify-image test-clients test-differential
+	bench-jobs faults-jobs bench-accuracy bench-client bench-embedded bench-ink bench-runaway bench-tables bench-text-layer bench-vllm cases sweep screens vllm vllm-cpu layout fetch-models doctor lock clean \
+	env env-test env-vllm env-layout env-tessdata image-cpu image-gpu test-image verify-image test-clients test-differential
 
 help: ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r command text; do \
 		printf '%-24s %s\n' "$$command" "$$text"; done
 
 env:
-	@sh scripts/venv.sh .venv requirements/runtime.txt
+	@sh scripts/venv.sh -a scripts/trim.sh -s "230 MB" .venv requirements/runtime.txt
 
 env-test:
 	@sh scripts/venv.sh .venv-test requirements/dev.txt
@@ -31,12 +31,21 @@ env-layout:
 run: env ## start the service in the foreground; Ctrl-C stops it
 	@exec $(PY_RUN) -m supervision.launch --console
 
-test: lint env-vllm env-layout ## linters, types and all tests
+env-tessdata: env-test
+	@$(PY_TEST) -m tests.support.tessdata
+
+test: lint env-vllm env-layout env-tessdata ## linters, types and all tests
 	$(PY_TEST) -m pytest -n auto --maxprocesses 4 --dist loadfile
 
-test-clients: env-test ## test with the clients of PaddleX serving, each in its own environment
+test-clients: env-test ## test with clients that people use, unmodified, each in its own environment
 	@sh scripts/venv.sh -s "500 MB" .venv-clients-mcp /dev/null tests/clients/mcp.txt
+	@sh scripts/venv.sh -s "500 MB" .venv-clients-jobs /dev/null tests/clients/jobs.txt
 	@sh scripts/venv.sh -s "500 MB" .venv-clients-loaders /dev/null tests/clients/loaders.txt
+	@sh scripts/venv.sh -s "300 MB" .venv-clients-docling /dev/null tests/clients/docling.txt
+	@sh scripts/venv.sh -s "200 MB" .venv-clients-mistral /dev/null tests/clients/mistral.txt
+	@sh scripts/venv.sh -s "300 MB" .venv-clients-azure /dev/null tests/clients/azure.txt
+	@sh scripts/venv.sh -s "20 MB" .venv-clients-datalab /dev/null tests/clients/datalab.txt
+	@sh scripts/venv.sh -a tests/clients/openwebui.sh -b 13 -s "300 MB" .venv-clients-openwebui /dev/null tests/clients/openwebui.txt
 	$(PY_TEST) -m pytest -v tests/clients
 	@echo "What the clients and the gateway said: build/clients-transcript.txt"
 
@@ -76,6 +85,12 @@ bench-faults: env-test ## run the gateway on an engine with faults
 bench-memory: env-test ## measure the memory of long documents, many documents and a soak: FULL=1 for 1,000 pages, an hour
 	$(PY_TEST) -m benchmarks.load.memory $(if $(FULL),--pages 1000 --minutes 60,--pages 200 --minutes 2)
 
+bench-jobs: env-test ## compare jobs with /ocr, fill the queue, read a long document: FULL=1 for 10,000 jobs, 7,000 pages
+	$(PY_TEST) -m benchmarks.load.jobs $(if $(FULL),--documents 128 --queued 10000 --pages 7000)
+
+faults-jobs: env-test ## kill gateways, stop the database and the engine under jobs: FULL=1 for half an hour of it
+	$(PY_TEST) -m benchmarks.load.job_faults $(if $(FULL),--full)
+
 bench-client: env-test ## time one call to the engine by the gateway's client and by others
 	$(PY_TEST) -m benchmarks.engine_client
 
@@ -85,11 +100,32 @@ bench-accuracy: env-test ## score the sample pages against their truth
 bench-embedded: env-test ## time /ocr against plain RapidOCR
 	$(PY_TEST) -m benchmarks.embedded.speed
 
+bench-tables: env-test ## score drawn tables and those of the sample pages against their truth
+	$(PY_TEST) -m benchmarks.embedded.tables
+
+bench-text-layer: env-test ## read born-digital PDFs by their text layers and by the engine, and layers that lie
+	$(PY_TEST) -m benchmarks.text_layer
+
+bench-ink: env-test ## take text from the engine's readings and count how often a page's result says so
+	$(PY_TEST) -m benchmarks.ink.bench
+
 bench-runaway: env-test ## count what the guard against endless readings finds, and what it takes for one
 	$(PY_TEST) -m benchmarks.repetition
 
 bench-vllm: env-test ## compare vLLM through the gateway with vLLM straight
 	$(PY_TEST) -m benchmarks.vllm.efficiency
+
+cases: env-test ## send the inputs of CASES=FOLDER to a service and say which come out right: EXPECT=FILE URL=… BEFORE=FOLDER ONLY=…
+	@$(PY_TEST) -m tools.cases "$(or $(CASES),../shared/cases)" $(if $(EXPECT),--expect "$(EXPECT)") $(if $(URL),--url "$(URL)") \
+		$(if $(BEFORE),--before "$(BEFORE)") $(if $(ONLY),--only "$(ONLY)")
+
+sweep: env-test ## send every file of CORPUS=FOLDER to a service and say what became of it: URL=… OUT=FOLDER PAGES=N JOBS=N
+	@[ -n "$(CORPUS)" ] || { echo "CORPUS=FOLDER says whose files." >&2; exit 2; }
+	@$(PY_TEST) -m tools.sweep "$(CORPUS)" --gallery $(if $(URL),--url "$(URL)") $(if $(OUT),--out "$(OUT)") \
+		$(if $(PAGES),--pages "$(PAGES)") $(if $(JOBS),--jobs "$(JOBS)")
+
+screens: env-test ## take pictures of the playground (Chromium): build/screens, and two of docs/images for the README: URL=…
+	@$(PY_TEST) -m tools.screens $(if $(URL),--url "$(URL)")
 
 image-cpu: ## build the image for machines without a GPU
 	@sh docker/build.sh cpu $(ARGUMENTS)

@@ -9,8 +9,8 @@ from itertools import groupby
 from statistics import median
 
 from benchmarks.report import table, write_report
-from gateway.imaging.capacity import room_of
-from gateway.recognition.repetition import DOUBTFUL, DOUBTFUL_AGAIN, Loop, LoopWatch
+from gateway.imaging.capacity import text_capacity
+from gateway.recognition.repetition import SUSPECTED_LENGTH, SUSPECTED_LENGTH_AGAIN, Repetition, RepetitionDetector
 from tests.support.repetition_corpus import MAX_TOKENS, Reading, honest, runaways, tokens
 
 PIECE = 100
@@ -31,23 +31,25 @@ letters each).
 @dataclass(frozen=True, slots=True)
 class Verdict:
     reading: Reading
-    loop: Loop | None
+    loop: Repetition | None
     tokens: int
     """Until it was stopped, or all."""
     is_lost: bool
 
 
 def judged(reading: Reading) -> Verdict:
-    loop, length = stopped(reading, DOUBTFUL)
-    return Verdict(reading, loop, tokens(reading.text[:length]), stopped(reading, DOUBTFUL_AGAIN)[0] is not None)
+    loop, length = stopped(reading, SUSPECTED_LENGTH)
+    return Verdict(
+        reading, loop, tokens(reading.text[:length]), stopped(reading, SUSPECTED_LENGTH_AGAIN)[0] is not None
+    )
 
 
-def stopped(reading: Reading, doubtful: int) -> tuple[Loop | None, int]:
+def stopped(reading: Reading, doubtful: int) -> tuple[Repetition | None, int]:
     """The loop that ended it, and after how many characters."""
-    watch = LoopWatch(room_of(reading.width, reading.height), doubtful)
+    detector = RepetitionDetector(text_capacity(reading.width, reading.height), doubtful)
     for end in range(PIECE, len(reading.text) + PIECE, PIECE):
-        if watch.sees_loop(reading.text[:end]):
-            return watch.loop, end
+        if detector.detect(reading.text[:end]):
+            return detector.repetition, end
     return None, len(reading.text)
 
 
@@ -105,7 +107,7 @@ def costs(readings: Sequence[Reading]) -> str:
         some = [reading for reading in readings if least <= len(reading.text) < most]
         started = time.process_time()
         for reading in some:
-            stopped(reading, DOUBTFUL)
+            stopped(reading, SUSPECTED_LENGTH)
         spent_ms = 1000 * (time.process_time() - started) / len(some)
         rows.append([f"{least} to {max(len(reading.text) for reading in some)}", str(len(some)), f"{spent_ms:.3f}"])
     return table(["honest readings of characters", "readings", "ms a reading"], rows)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
-PACKAGES = ("rapidocr", "rapid-layout", "onnxruntime", "tesserocr", "fastapi", "openai", "aiohttp")
+PACKAGES = ("rapidocr", "rapid-layout", "onnxruntime", "openvino", "tesserocr", "fastapi", "openai", "aiohttp")
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

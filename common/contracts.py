@@ -1,7 +1,8 @@
-"""What the programs of one service tell each other apart from HTTP: two small files in TEMP_DIR.
+"""What the programs of one service tell each other apart from HTTP: small files in TEMP_DIR.
 
 `vlm-<VLM_PORT>.json` is the VLM tier's `TierStatus`, for the time when its API does not answer;
-`supervision-<PORT>.json` is the watchdog's `SupervisionStatus`. Each is replaced in one step. A reader takes a file
+`supervision-<PORT>.json` is the watchdog's `SupervisionStatus`; `frozen-<VLM_PORT>.json` is the gateway's
+`FrozenReport`, which the watchdog takes away when it has read it. Each is replaced in one step. A reader takes a file
 that is missing or odd for nothing known, and passes over fields that it does not know.
 
     {"on_fatal": "stay", "start_tries": 5,
@@ -49,6 +50,15 @@ class TierStatus(BaseModel):
     started: float
 
 
+class FrozenReport(BaseModel):
+    """The engine answers its health and has made no step for `idle_s` seconds. `pid` and `started` are those of its
+    `TierStatus`: a later process is not meant."""
+
+    pid: int
+    started: float
+    idle_s: float
+
+
 class ProgramStatus(BaseModel):
     """`state`: supervisord's word in small letters, since `since`. `ends`: when the program ended by itself or was
     killed, for as long as that counts. `served`: the process of now, or the last one, has listened at its port.
@@ -74,6 +84,10 @@ class SupervisionStatus(BaseModel):
 
 def tier_file(temp_dir: Path, vlm_port: int) -> Path:
     return temp_dir / f"vlm-{vlm_port}.json"
+
+
+def frozen_file(temp_dir: Path, vlm_port: int) -> Path:
+    return temp_dir / f"frozen-{vlm_port}.json"
 
 
 def supervision_file(temp_dir: Path, port: int | str) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,7 +39,15 @@ def contains(outer: Rectangle, inner: Rectangle) -> bool:
     return inner[0] >= outer[0] and inner[1] >= outer[1] and inner[2] <= outer[2] and inner[3] <= outer[3]
 
 
-def union(boxes: Sequence[Box]) -> Box:
+@overload
+def union(boxes: Sequence[Box]) -> Box: ...
+
+
+@overload
+def union(boxes: Sequence[Rectangle]) -> Rectangle: ...
+
+
+def union(boxes: Sequence[Rectangle]) -> Rectangle:
     """Smallest box around all `boxes` (at least one)."""
     x1, y1, x2, y2 = zip(*boxes, strict=True)
     return min(x1), min(y1), max(x2), max(y2)

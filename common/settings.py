@@ -11,6 +11,8 @@ from typing import Literal
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+InferenceRuntime = Literal["auto", "onnxruntime", "openvino", "openvino-bf16"]
+
 
 class EnvironmentSettings(BaseSettings):
     model_config = SettingsConfigDict(env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True)
@@ -20,6 +22,14 @@ class TierSettings(EnvironmentSettings):
     temp_dir: Path = Field(Path("var/temp"), description="Folder for temporary files; `/app/temp` in the image")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least level that is logged")
     log_format: Literal["json", "console"] = Field("json", description="`json`: one object a line; `console`: for eyes")
+
+    inference_runtime: InferenceRuntime = Field(
+        "auto",
+        description="What runs the ONNX models of this machine's CPU (text lines, PP-OCR, the bundled layout model). "
+        "`auto`: the fastest, measured at the first start in a second a model and remembered in `TEMP_DIR`; "
+        "`openvino-bf16` computes with 16 bits on CPUs that do so in hardware. Where the one that is named can't be "
+        "had, ONNX Runtime serves, and `/health` says why",
+    )
 
     vlm_engine: Literal["auto", "vllm", "embedded", "external"] = Field(
         "auto",

@@ -8,14 +8,21 @@ layout=/opt/layout
 image=/image
 sbom_tool=/opt/sbom
 
-# Data for Cyrillic, which the embedded engine finds by itself; what is no data of Tesseract's stays in this stage.
+# Data for Cyrillic, which the embedded engine finds by itself, and fonts for PDFs that hold none; what else the packages
+# bring stays in this stage.
 apt-get update -qq
-apt-get install -qq -y --no-install-recommends tesseract-ocr-rus tesseract-ocr-eng >/dev/null
+apt-get install -qq -y --no-install-recommends tesseract-ocr-rus tesseract-ocr-eng fonts-liberation fonts-wqy-microhei >/dev/null
 mkdir -p "$image/usr/share/tessdata"
 cp /usr/share/tesseract-ocr/*/tessdata/rus.traineddata /usr/share/tesseract-ocr/*/tessdata/eng.traineddata "$image/usr/share/tessdata/"
+for fonts in fonts-liberation fonts-wqy-microhei; do
+    mkdir -p "$image/usr/share/fonts/truetype/$fonts"
+    dpkg -L "$fonts" | grep -E '\.(ttf|ttc)$|/copyright$' | while IFS= read -r file; do
+        [ -L "$file" ] || cp "$file" "$image/usr/share/fonts/truetype/$fonts/"
+    done
+done
 
 export PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
-sh scripts/venv.sh "$venv" requirements/runtime.txt
+sh scripts/venv.sh -a scripts/trim.sh "$venv" requirements/runtime.txt
 
 # PaddleOCR's own layout detection (LAYOUT_ENGINE=paddleocr) is for the image with vLLM; it shares nothing with the gateway.
 if [ -n "${VLLM_PYTHON:-}" ]; then
@@ -36,7 +43,7 @@ list_packages "$venv/bin/python" sbom.json
 [ -z "${VLLM_PYTHON:-}" ] || list_packages "$VLLM_PYTHON" sbom-vllm.json
 [ ! -d "$layout" ] || list_packages "$layout/bin/python" sbom-layout.json
 
-cp -R common gateway supervision textlines tools vlm_backend scripts docker supervisord.conf LICENSE "$image/app/"
+cp -R common gateway paddleocr_vl_client supervision textlines tools vlm_backend scripts docker supervisord.conf LICENSE "$image/app/"
 rm -rf "$image"/app/docker/Dockerfile.*
 mkdir "$image/app/examples"
 cp examples/*.png examples/*.jpg examples/*.pdf "$image/app/examples/"
@@ -58,7 +65,7 @@ for folder in "$image/app" "$venv" "$layout"; do
 done
 
 # OpenShift's convention is group 0; the rest of the world is let in, as to /tmp, for platforms that choose the group too.
-for folder in output temp cache cache/home; do
+for folder in output data temp cache cache/home; do
     mkdir -p "$image/app/$folder"
     chgrp 0 "$image/app/$folder"
     chmod 1777 "$image/app/$folder"

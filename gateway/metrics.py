@@ -1,8 +1,8 @@
-"""Prometheus metrics, in a registry of their own for each app. Never labelled by document, key or client."""
+"""Prometheus metrics, in a registry of their own for each app. Never labelled by document or client."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric, generate_latest
 from prometheus_client.core import CounterMetricFamily
@@ -49,6 +49,10 @@ class Metrics:
         """A counter that is kept elsewhere and read when it is asked for; `name` without `_total`."""
         self.registry.register(_Total(name, text, value))
 
+    def watch_keys(self, name: str, text: str, values: Callable[[], Mapping[str, float]]) -> None:
+        """A counter for each name that `values` gives, kept elsewhere; `name` without `_total`."""
+        self.registry.register(_KeyTotals(name, text, values))
+
     def render(self) -> bytes:
         """Prometheus' text format, version 0.0.4."""
         return generate_latest(self.registry)
@@ -62,3 +66,16 @@ class _Total(Collector):
 
     def collect(self) -> Iterator[Metric]:
         yield CounterMetricFamily(self._name, self._text, self._value())
+
+
+class _KeyTotals(Collector):
+    def __init__(self, name: str, text: str, values: Callable[[], Mapping[str, float]]) -> None:
+        self._name = name
+        self._text = text
+        self._values = values
+
+    def collect(self) -> Iterator[Metric]:
+        family = CounterMetricFamily(self._name, self._text, labels=["key"])
+        for key, value in self._values().items():
+            family.add_metric([key], value)
+        yield family

@@ -8,19 +8,31 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, Field
 
+from gateway.errors import ServiceError
+from gateway.text_layer.characters import TextLayer
+
+if TYPE_CHECKING:  # processes that find no lines are spared OpenCV
+    from textlines.detection import TextLine as DetectedLine
+
 Pixels = NDArray[np.uint8]
 """RGB pixels, shape (height, width, 3), C-contiguous."""
 
 BBox = tuple[int, int, int, int]
+Box = tuple[float, float, float, float]
+"""As `BBox`, of what is known more exactly than by pixels."""
 Polygon = tuple[tuple[int, int], ...]
 BlockStatus = Literal["ok", "truncated", "failed", "skipped"]
 DocumentStatus = Literal["ok", "partial", "failed"]
+TextSource = Literal["text_layer", "engine"]
+TextLayerMode = Literal["auto", "never", "only"]
+CellMode = Literal["none", "known", "all"]
+LineSource = Literal["text_layer", "engine", "aligned"]
 EngineKind = Literal["vllm", "embedded", "external"]
 MergeMode = Literal["large", "small", "union"]
 ShapeMode = Literal["rect", "quad", "poly", "auto"]
@@ -33,12 +45,21 @@ class PageImage:
     """One page's pixels. `number` counts from 1 in the document; `dpi` is None for an image that names none.
 
     `angle`: degrees that the page was turned clockwise before it was turned back; None where nobody looked.
+    `warnings`: what a client is to know of this picture, a clause each; `is_partial`: it lacks some of the page's text.
+    `text_angle`: degrees that the letters of a PDF's text are turned clockwise; None where that is not known.
     """
 
     number: int
     pixels: Pixels
     dpi: int | None = None
     angle: int | None = None
+    warnings: tuple[str, ...] = ()
+    is_partial: bool = False
+    text_angle: int | None = None
+    layer: TextLayer | None = None
+    """The characters of a PDF's page, where somebody wants them."""
+    lines: Sequence[BBox] | None = None
+    """Where its text lines stand, if the file tells all of them; None: they have to be looked for."""
 
     @property
     def width(self) -> int:
@@ -110,12 +131,61 @@ class PageLayout:
     """What a layout detector found on one page, both in reading order.
 
     `detections` are its boxes as PaddleX shows them; `regions` are what is to be read: no two show the same thing.
-    `warning`: what a client is to know of this page's layout, one clause.
+    `warning`: what a client is to know of this page's layout, one clause. `lines`: boxes of the page's text lines; None
+    where the detector looks for none. `detected`: those lines with their corners, where they were seen in the pixels.
     """
 
     regions: Sequence[Region]
     detections: Sequence[Region]
     warning: str | None = None
+    lines: Sequence[BBox] | None = None
+    detected: Sequence[DetectedLine] | None = None
+
+
+class InkedLine(NamedTuple):
+    """A text line of a page, and how much ink it holds: pixels of the edges of its print, at half the page's size.
+
+    `is_row`: no detector has seen it; it is a row of ink in a block that is read, which may be no line of text.
+    """
+
+    box: BBox
+    ink: int
+    is_row: bool = False
+
+
+class Word(BaseModel):
+    """A word of a line with its place."""
+
+    text: str
+    bbox: Box = Field(description="x1, y1, x2, y2 in pixels of the page image")
+    confidence: float | None = Field(default=None, description="0 to 1; null where the reader gives none")
+
+
+class TextLine(BaseModel):
+    """A line of text with its place and its words, in reading order."""
+
+    text: str
+    bbox: Box = Field(description="x1, y1, x2, y2 in pixels of the page image")
+    words: list[Word] = Field(default_factory=list)
+    confidence: float | None = Field(default=None, description="0 to 1; null where the reader gives none")
+    source: LineSource = Field(
+        description="Who says where it stands: the PDF's `text_layer`, the `engine`, or, for an engine that tells text "
+        "alone, its text `aligned` to the lines that were detected"
+    )
+
+
+class TableCell(BaseModel):
+    """A cell of a table with its place. Rows and columns count from 0."""
+
+    row: int
+    column: int
+    rows: int = Field(default=1, description="How many it covers")
+    columns: int = 1
+    text: str = ""
+    bbox: Box | None = Field(
+        default=None, description="x1, y1, x2, y2 in pixels of the page image; null where its place is unknown"
+    )
+    source: LineSource | None = Field(default=None, description="Who says where it stands, as for lines; null: nobody")
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +193,7 @@ class Reading:
     """What the VLM gave for one region. `confidence` is exp(mean token log probability), 0 to 1.
 
     `is_refused`: the engine said that it can't read the region, or a part of it; `error` has its reason.
+    `source`: who gave the characters. `lines`: the text with its places; None where nobody knows them.
     """
 
     text: str = ""
@@ -133,6 +204,12 @@ class Reading:
     completion_tokens: int = 0
     error: str | None = None
     is_refused: bool = False
+    busy: ServiceError | None = None
+    """What to tell a client who got nothing because the engine took no more work."""
+    source: TextSource = "engine"
+    lines: tuple[TextLine, ...] | None = None
+    cells: tuple[TableCell, ...] | None = None
+    """Of a table, as its grid was seen on the page; None where nobody knows."""
 
 
 class Spot(BaseModel):
@@ -151,7 +228,17 @@ class Block(BaseModel):
     polygon: Polygon | None = Field(default=None, description="Outline in pixels of the page image, if one is known")
     order: int = Field(description="Place in the page's reading order, from 1")
     content: str = Field(description="Text, HTML table or LaTeX formula, as the label says; empty for pictures")
+    html: str | None = Field(
+        default=None,
+        description="The block as HTML that is safe to show, formulas as MathML, pictures by key, from `include`",
+    )
     spots: list[Spot] | None = Field(default=None, description="Texts with their places, from the task `spotting`")
+    lines: list[TextLine] | None = Field(
+        default=None, description="Its lines of text, from `include`; null: not asked for, or their places are unknown"
+    )
+    cells: list[TableCell] | None = Field(
+        default=None, description="The cells of a table, from `include`; null: not asked for, or it is no table"
+    )
     confidence: float | None = Field(default=None, description="exp(mean token log probability) of the reading, 0 to 1")
     title_level: int | None = Field(
         default=None, description="Level of a heading, from 1, where titles were relevelled"
@@ -159,6 +246,9 @@ class Block(BaseModel):
     continues: str | None = Field(default=None, description="The block that took this one's content over; else null")
     status: BlockStatus = "ok"
     error: str | None = Field(default=None, description="Why the block failed or was skipped")
+    source: TextSource = Field(
+        default="engine", description="Who gave the characters: the PDF's `text_layer`, or the `engine`"
+    )
     group_id: str | None = Field(
         default=None,
         description="Of blocks read in one call: the `id` of the first, whose `content` is all their text",
@@ -170,6 +260,12 @@ class Usage(BaseModel):
     regions: int = Field(default=0, description="Region calls made to the VLM")
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    ink: int = Field(
+        default=0, description="Ink of the text lines that stand on the pages, in pixels of half their size"
+    )
+    ink_read: float | None = Field(
+        default=None, description="Share of it that the text that was read claims, 0 to 1; null: it was not measured"
+    )
 
 
 class Timings(BaseModel):
@@ -191,8 +287,12 @@ class PageResult(BaseModel):
         description="Degrees clockwise that the page was turned, which the page image is not; null: nobody looked",
     )
     status: DocumentStatus = "ok"
+    image: str | None = Field(
+        default=None, description="Key in `images` of the picture of the page, from `include`; it may be scaled down"
+    )
     markdown: str
     blocks: list[Block] = Field(default_factory=list)
+    usage: Usage = Field(default_factory=Usage)
     warnings: list[str] = Field(default_factory=list)
 
 
@@ -269,6 +369,17 @@ class OcrOptions:
     merge_blocks: bool = True
     pretty: bool = True
     formula_numbers: bool = True
+    text_layer: TextLayerMode = "auto"
+    """Whether a PDF's own characters are taken where they are proved; `only`: nothing else, and no engine."""
+    lines: bool = False
+    words: bool = False
+    """Whether blocks have lines, and the lines words, with their places."""
+    html: bool = False
+    """Whether blocks have their HTML, which is made when a page is delivered."""
+    page_image: bool = False
+    """Whether a picture of each page is among its pictures."""
+    cells: CellMode = "none"
+    """Whether tables have cells with their places: where their reader tells them, or aligned to lines too (`all`)."""
     read_ignored: bool = True
     """Whether blocks with `ignore_labels` are read too: only the JSON shows their text."""
     layout: LayoutOptions = LayoutOptions()

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from gateway.engine.chat_proxy import ChatCaller
+from gateway.engine.chat_proxy import ChatProxy
 from gateway.engine.client import EngineClient
-from gateway.engine.concurrency import Flow, bounds_for
+from gateway.engine.concurrency import ConcurrencyController, limit_range
 from gateway.engine.monitor import EngineMonitor
-from gateway.imaging.orientation import Orientation, angle_of
+from gateway.imaging.orientation import Orientation, detect_angle
 from gateway.intake.render.pool import RenderPool
 from gateway.layout.base import LayoutDetector
 from gateway.layout.factory import create_layout
+from gateway.layout.text_ink import TextInk
 from gateway.recognition.reader import RegionReader
-from gateway.scheduling.call_queue import RegionQueue
-from gateway.scheduling.render_slots import PixelStage
+from gateway.scheduling.call_queue import CallQueue
+from gateway.scheduling.page_slots import PageSlots
 from gateway.settings import Settings
 
 
@@ -25,12 +26,13 @@ class Parts:
     settings: Settings
     pool: RenderPool
     layout: LayoutDetector
-    pixels: PixelStage
-    queue: RegionQueue
+    slots: PageSlots
+    queue: CallQueue
     engine: EngineMonitor
     reader: RegionReader
-    chat: ChatCaller
-    orientation: Orientation = angle_of
+    chat: ChatProxy
+    orientation: Orientation = detect_angle
+    ink: TextInk = field(default_factory=TextInk)
 
 
 def create_parts(settings: Settings) -> Parts:
@@ -39,18 +41,18 @@ def create_parts(settings: Settings) -> Parts:
     The queue takes more calls at once as soon as the engine says what it is.
     """
     client = EngineClient(settings)
-    queue = RegionQueue(settings, bounds_for(settings, None, None).start)
-    flow = Flow(settings, client, queue)
+    queue = CallQueue(settings, limit_range(settings, None, None).start)
+    controller = ConcurrencyController(settings, client, queue)
     engine = EngineMonitor(
-        settings, client, is_busy=lambda: queue.running > 0, on_ready=flow.begin, while_ready=flow.adapt
+        settings, client, is_busy=lambda: queue.running > 0, on_ready=controller.reset, while_ready=controller.update
     )
     return Parts(
         settings=settings,
         pool=RenderPool(settings),
         layout=create_layout(settings),
-        pixels=PixelStage(settings),
+        slots=PageSlots(settings),
         queue=queue,
         engine=engine,
         reader=RegionReader(settings, client, engine),
-        chat=ChatCaller(client, engine),
+        chat=ChatProxy(client, engine),
     )

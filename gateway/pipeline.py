@@ -1,9 +1,8 @@
 """The whole way of a document: pages to regions, regions to readings, readings to Markdown, pages out in order.
 
-Memory: a crop is cut and encoded when it has its place in the queue, and a page's pixels are freed when all its crops
-are cut, while its calls still wait. So the pixels alive are bounded by the pixel stage, and the crops by the queue's
-capacity. A page that waits for room in the queue, or for its document's share of it, gives its place in the stage to
-others: where the engine is what limits, pixels are bounded by `pages_in_flight` for each document. Cutting at the
+Memory: a page begins when it has a page slot, and becomes pixels when it has a render slot too. It gives that back when
+all its crops are cut, while its calls still wait, and the page slot when the last of them has begun. So render slots
+bound the pixels alive, page slots the crops, and `pages_in_flight` what one document has of these. Cutting at the
 call's turn would hold a page until its last call: the few pages that may hold pixels would not keep an engine busy that
 reads a hundred regions at once.
 """
@@ -11,30 +10,53 @@ reads a hundred regions at once.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from time import monotonic
+from traceback import clear_frames
+from typing import TypeVar
 
 import structlog
 
-from gateway.assembly.page import image_key
+from gateway.assembly.alignment import LineInk, find_line_inks
+from gateway.assembly.page import image_key, page_image_key
 from gateway.errors import ServiceError
-from gateway.imaging.block_merging import grouped
+from gateway.imaging.block_merging import merge_layout_blocks
 from gateway.imaging.crops import cut_picture
-from gateway.imaging.orientation import upright
-from gateway.imaging.table_images import with_tags
+from gateway.imaging.orientation import UNKNOWN, auto_rotate, warn_of_turn
+from gateway.imaging.table_images import assign_tags
 from gateway.labels import is_picture
-from gateway.model import Document, OcrOptions, PageFailure, PageImage, PageLayout
+from gateway.layout.line_ink import find_region_lines, measure_lines
+from gateway.layout.picture_text import drop_printed
+from gateway.layout.tick_boxes import include_tick_boxes
+from gateway.model import (
+    Document,
+    InkedLine,
+    OcrOptions,
+    PageFailure,
+    PageImage,
+    PageLayout,
+    Pixels,
+    Reading,
+    Region,
+)
 from gateway.parts import Parts
-from gateway.recognition.dispatch import RegionCalls
-from gateway.recognized_page import CutPage, PageView, ReadPage, failed_page, finished_page, ms_since
-from gateway.scheduling.fair_semaphore import INTERACTIVE, Caller, Urgency
-from gateway.scheduling.render_slots import PixelPlace
-from gateway.tasks import whole_page_region
+from gateway.recognition.dispatch import RegionDispatcher, completed_future, find_partners
+from gateway.recognized_page import PageInProgress, PageView, RecognizedPage, elapsed_ms, finish_page, make_failed_page
+from gateway.scheduling.fair_semaphore import Flow, Slot
+from gateway.scheduling.page_slots import PageSlot
+from gateway.tasks import task_for, whole_page_region
+from gateway.text_layer.document import NOT_PROVED, DocumentText, Offer, PageText, SeenLayer, find_offer, look_at_layer
+from gateway.text_layer.words import Word
+from textlines.glyphs import StrayInk
 
+T = TypeVar("T")
 log = structlog.get_logger(__name__)
 
+MAX_PAGE_IMAGE_SIDE = 2400
+"""Pixels of a page's picture: all that a screen shows of A4 at 200 dpi; a poster's would be tens of megabytes."""
 PAGES_AHEAD = 64
 """Pages read beyond the one that the client takes next; a slow client holds up its own document, not our memory."""
 
@@ -45,15 +67,15 @@ async def read_pages(
     options: OcrOptions,
     deadline: float,
     *,
-    urgency: Urgency = INTERACTIVE,
+    flow: Flow | None = None,
     view: PageView | None = None,
-) -> AsyncGenerator[ReadPage, None]:
+) -> AsyncGenerator[RecognizedPage, None]:
     """Reads the document's pages; gives each, in order, as soon as it and all before it are done.
 
     `deadline` is a time of the running loop; ServiceError 504 `deadline_exceeded` once it has passed. A page that fails
     is given with status `failed`. Closing the generator drops queued calls and closes running ones.
     """
-    work = _DocumentWork(parts, document, options, deadline, urgency, view)
+    work = _DocumentWork(parts, document, options, deadline, flow or Flow(), view)
     reading = asyncio.create_task(work.read_document())
     try:
         while (page := await work.pages.get()) is not None:
@@ -79,24 +101,23 @@ class _DocumentWork:
         document: Document,
         options: OcrOptions,
         deadline: float,
-        urgency: Urgency,
+        flow: Flow,
         view: PageView | None,
     ) -> None:
-        self.pages: asyncio.Queue[asyncio.Task[ReadPage] | None] = asyncio.Queue()
+        self.pages: asyncio.Queue[asyncio.Task[RecognizedPage] | None] = asyncio.Queue()
         self.ahead = asyncio.Semaphore(PAGES_AHEAD)
-        self._pixels = asyncio.Semaphore(parts.settings.pages_in_flight)
+        self._share = asyncio.Semaphore(parts.settings.pages_in_flight)
         self._parts = parts
         self._document = document
         self._options = options
         self._deadline = deadline
         self._view = view
-        self._caller = Caller(urgency)
-        self._calls = RegionCalls(
-            parts.queue, parts.pixels, parts.engine, parts.reader, self._caller, options, deadline
-        )
+        self._flow = flow
+        self._text = DocumentText()
+        self._dispatcher = RegionDispatcher(parts.queue, parts.slots, parts.engine, parts.reader, self._flow, options)
 
     async def read_document(self) -> None:
-        """Starts a task for each page as soon as there is room for its pixels; ends when all have ended."""
+        """Starts a task for each page as soon as there is a slot for it; ends when all have ended."""
         try:
             async with asyncio.timeout_at(self._deadline), asyncio.TaskGroup() as tasks:
                 await self._start_pages(tasks)
@@ -106,95 +127,248 @@ class _DocumentWork:
             self.pages.put_nowait(None)
 
     async def _start_pages(self, tasks: asyncio.TaskGroup) -> None:
-        source = self._document.pages()
+        source, slots = self._document.pages(), self._parts.slots
         for number in self._document.selected:
             await self.ahead.acquire()
-            await self._pixels.acquire()
-            place = await self._parts.pixels.enter(self._caller, number)
-            started = monotonic()
-            # No name for the page here: it would keep the pixels while the next one waits for its place.
-            reading = self._read_page(await _next_page(source, place), place, ms_since(started))
-            task = tasks.create_task(reading)
-            # A task that is cancelled before its first step never gets to its own `finally`.
-            task.add_done_callback(partial(_leave, place))
+            with ExitStack() as stack:
+                page_slot = await slots.acquire_page(self._flow, number, self._share)
+                stack.callback(page_slot.release)
+                render_slot = await slots.acquire_render(self._flow, number)
+                stack.callback(render_slot.release)
+                started = monotonic()
+                # No name for the page here: it would keep the pixels while the next one waits for its slots.
+                reading = self._read_page(await anext(source), page_slot, render_slot, elapsed_ms(started))
+                task = tasks.create_task(reading)
+                # A task that is cancelled before its first step never gets to its own `finally`.
+                task.add_done_callback(partial(_close, stack.pop_all()))
             self.pages.put_nowait(task)
         await anext(source, None)  # to its end: a generator that is forgotten before takes a task of its own to close
 
-    async def _read_page(self, page: PageImage | PageFailure, place: PixelPlace, intake_ms: int) -> ReadPage:
+    async def _read_page(
+        self, page: PageImage | PageFailure, slot: PageSlot, render_slot: Slot, intake_ms: int
+    ) -> RecognizedPage:
         """A page from pixels to Markdown. Whatever goes wrong costs this page only."""
         number = page.number
         try:
             async with asyncio.TaskGroup() as calls:
                 try:
-                    cut = await self._cut_page(page, place, calls)
+                    cut = await self._cut_page(page, slot, calls)
                 finally:
                     del page
-                    place.leave()
-                    self._pixels.release()
+                    render_slot.release()
+                    slot.advance()
             if isinstance(cut, PageFailure):
-                return failed_page(cut, intake_ms=intake_ms)
-            is_vlm = self._parts.engine.is_scaling
-            return await asyncio.to_thread(finished_page, cut, self._options, is_vlm=is_vlm, intake_ms=intake_ms)
+                return make_failed_page(cut, intake_ms=intake_ms)
+            engine = self._parts.engine
+            finish = partial(finish_page, is_vlm=engine.is_scaling, reads_formulas=engine.kind != "embedded")
+            return await asyncio.to_thread(finish, cut, self._options, intake_ms=intake_ms)
+        except asyncio.CancelledError as error:
+            # On Python 3.11 a task group's error and the frames that it went through hold each other, and with them the
+            # pixels, until garbage is looked for.
+            clear_frames(error.__traceback__)
+            raise
         except Exception:
             log.exception("page_failed", page=number)
             failure = PageFailure(number, "page_failed", "the page could not be read because of an internal fault")
-            return failed_page(failure, intake_ms=intake_ms)
+            return make_failed_page(failure, intake_ms=intake_ms)
 
     async def _cut_page(
-        self, page: PageImage | PageFailure, place: PixelPlace, calls: asyncio.TaskGroup
-    ) -> CutPage | PageFailure:
+        self, page: PageImage | PageFailure, slot: PageSlot, calls: asyncio.TaskGroup
+    ) -> PageInProgress | PageFailure:
         """Finds the regions, starts their calls and takes the pictures: all that needs the page's pixels."""
         if isinstance(page, PageFailure):
             return page
-        page = await self._upright(page)
+        if self._options.orientation:
+            page = await self._rotate(page)
+        seen = await self._look_at_layer(page)
         started = monotonic()
         try:
-            layout = await self._layout(page)
+            stray = StrayInk(page.pixels)
+            layout = await self._layout(replace(page, lines=seen.lines), stray)
         except Exception:
             log.exception("layout_failed", page=page.number)
             return PageFailure(page.number, "layout_failed", "the regions of the page could not be found")
-        pixels, regions, size = self._parts.pixels, layout.regions, (page.width, page.height)
-        cut = CutPage(page.number, *size, page.dpi, page.angle, layout, layout_ms=ms_since(started))
+        regions, size = layout.regions, (page.width, page.height)
+        lines = await self._text_lines(page, layout, stray)
+        if not self._options.orientation:
+            page = await self._warn_of_turn(page, stray)
+        del stray
+        text = await self._examine_layer(page, layout, seen)
+        sample = await self._start_sample(page.number, slot, text, calls)
+        cut = PageInProgress(
+            page.number,
+            *size,
+            page.dpi,
+            page.angle,
+            layout,
+            lines,
+            (*page.warnings, *seen.warnings),
+            page.is_partial,
+            line_inks=await self._line_inks(page, layout),
+            sample=sample,
+            layout_ms=elapsed_ms(started),
+        )
         for region in regions:
             first = cut.first_of_group(region)
-            if first is None and self._calls.would_wait(region):
-                place.leave()
-            cut.readings.append(first or await self._calls.start(page, region, regions, calls))
+            cut.readings.append(first or await self._start_reading(page, slot, region, cut, text, calls))
         for region in regions:
             if self._options.images != "none" and is_picture(region.label, self._options):
-                picture = await pixels.run(partial(cut_picture, page.pixels, region.bbox))
+                picture = await self._run(page, partial(cut_picture, page.pixels, region.bbox))
                 cut.images[image_key(page.number, region)] = picture
+        if self._options.images != "none" and self._options.page_image:
+            cut.images[page_image_key(page.number)] = await self._run(page, partial(_draw_page, page.pixels))
         if self._view:
-            cut.views.update(await pixels.run(partial(self._view, page, layout.detections)))
+            cut.views.update(await self._run(page, partial(self._view, page, layout.detections)))
         return cut
 
-    async def _upright(self, page: PageImage) -> PageImage:
-        """The page as people hold it, where that is asked for and can be told."""
-        if not self._options.orientation:
-            return page
+    async def _start_sample(
+        self, number: int, slot: PageSlot, text: PageText, calls: asyncio.TaskGroup
+    ) -> asyncio.Future[Reading | None] | None:
+        """The reading of lines that prove the fonts of the page's text layer, if it needs any."""
+        if text.sample is None:
+            return None
         try:
-            return await self._parts.pixels.run(partial(upright, page, self._parts.orientation))
+            prove = partial(self._text.prove, text)
+            return await self._dispatcher.dispatch_sample(number, slot, text.sample, calls, prove)
+        except Exception:
+            log.exception("font_sample_failed", page=number)
+            return None
+
+    async def _start_reading(
+        self,
+        page: PageImage,
+        slot: PageSlot,
+        region: Region,
+        cut: PageInProgress,
+        text: PageText,
+        calls: asyncio.TaskGroup,
+    ) -> asyncio.Future[Reading]:
+        """The region's reading, by the page's text layer or by the engine."""
+        is_only = self._options.text_layer == "only"
+        offer = find_offer(text, region, find_partners(region, cut.regions))
+        is_asked = task_for(region.label, self._options) is not None
+        if offer and is_asked and (is_only or self._text.is_proved(offer)):
+            return completed_future(offer.reading)
+        if is_only and is_asked:
+            return completed_future(Reading(status="skipped", error=NOT_PROVED))
+        proof = partial(self._wait_for_proof, offer, cut.sample) if offer and cut.sample else None
+        reading = await self._dispatcher.dispatch(page, slot, region, cut.layout, calls, proof)
+        words = text.tables.get(region.order)
+        return calls.create_task(self._correct_table(reading, words)) if words else reading
+
+    async def _wait_for_proof(self, offer: Offer, sample: asyncio.Future[Reading | None]) -> Reading | None:
+        await asyncio.wait([sample])
+        return offer.reading if self._text.is_proved(offer) else None
+
+    async def _correct_table(self, reading: asyncio.Future[Reading], words: Sequence[Word]) -> Reading:
+        read = await reading
+        try:
+            return await self._text.correct_table(read, words) if read.cells else read
+        except Exception:
+            log.exception("text_layer_failed")
+            return read
+
+    async def _look_at_layer(self, page: PageImage) -> SeenLayer:
+        if page.layer is None or self._options.task != "document":
+            return SeenLayer()
+        try:
+            return await self._run(page, partial(look_at_layer, page))
+        except Exception:
+            log.exception("text_layer_failed", page=page.number)
+            return SeenLayer()
+
+    async def _examine_layer(self, page: PageImage, layout: PageLayout, seen: SeenLayer) -> PageText:
+        if not seen.words:
+            return PageText()
+        has_sample = self._options.text_layer == "auto"
+        try:
+            return await self._run(page, partial(self._text.examine, page, layout, seen, has_sample=has_sample))
+        except Exception:
+            log.exception("text_layer_failed", page=page.number)
+            return PageText()
+
+    async def _rotate(self, page: PageImage) -> PageImage:
+        """The page as people hold it."""
+        try:
+            return await self._run(page, partial(auto_rotate, page, self._parts.orientation))
+        except Exception:
+            log.exception("orientation_failed", page=page.number)
+            return replace(page, warnings=(*page.warnings, UNKNOWN))
+
+    async def _warn_of_turn(self, page: PageImage, stray: StrayInk) -> PageImage:
+        """The page as it stands, with a warning where it is turned."""
+        try:
+            return await self._run(page, lambda: warn_of_turn(page, stray.half))
         except Exception:
             log.exception("orientation_failed", page=page.number)
             return page
 
-    async def _layout(self, page: PageImage) -> PageLayout:
+    async def _run(self, page: PageImage, work: Callable[[], T]) -> T:
+        return await self._parts.slots.run(self._flow, page.number, work)
+
+    async def _add_tick_boxes(self, page: PageImage, layout: PageLayout, stray: StrayInk) -> PageLayout:
+        try:
+            return await self._run(page, partial(include_tick_boxes, layout, page.pixels, stray))
+        except Exception:
+            log.exception("tick_boxes_failed", page=page.number)
+            return layout
+
+    async def _text_lines(self, page: PageImage, layout: PageLayout, stray: StrayInk) -> list[InkedLine] | None:
+        """The text lines that the page's result is held against; None where they can't be told."""
+        if self._options.task != "document":
+            return None
+        tasks = [task_for(region.label, self._options) for region in layout.regions]
+
+        def find() -> list[InkedLine]:
+            read = [region.bbox for region, task in zip(layout.regions, tasks, strict=True) if task]
+            lines = self._parts.ink.find_lines(page.pixels, layout, read, stray)
+            rows = find_region_lines(stray, layout, tasks)
+            return [*measure_lines(stray, lines), *measure_lines(stray, rows, are_rows=True)]
+
+        try:
+            return await self._run(page, find)
+        except Exception:
+            log.exception("text_ink_failed", page=page.number)
+            return None
+
+    async def _line_inks(self, page: PageImage, layout: PageLayout) -> list[LineInk]:
+        """The lines to which the text of an engine is aligned that tells no places; none where that is not needed."""
+        has_table = any(region.label == "table" for region in layout.regions)
+        is_needed = self._options.lines or (has_table and self._options.cells == "all")
+        if not is_needed or not self._parts.engine.is_scaling:
+            return []
+
+        def find() -> list[LineInk]:
+            return find_line_inks(page.pixels, self._parts.ink.detect_lines(page.pixels, layout))
+
+        try:
+            return await self._run(page, find)
+        except Exception:
+            log.exception("line_inks_failed", page=page.number)
+            return []
+
+    async def _layout(self, page: PageImage, stray: StrayInk) -> PageLayout:
+        if self._options.task == "lines":
+            return await self._run(page, partial(self._parts.ink.lay_out, page.pixels))
         if self._options.task != "document":
             return PageLayout([whole_page_region(page, self._options)], ())
-        layout = await self._parts.layout.detect(page, self._options.layout)
+        detector = self._parts.layout
+        async with self._parts.slots.layout_turn(self._flow, page.number, detector.pages_at_once):
+            layout = await detector.detect(page, self._options.layout)
+        if self._options.image_text:
+            layout = replace(layout, regions=drop_printed(layout.regions))
+        layout = await self._add_tick_boxes(page, layout, stray)
         if not self._parts.engine.is_scaling:
             return layout
-        regions = grouped(layout.regions, self._options) if self._options.merge_blocks else layout.regions
-        return replace(layout, regions=with_tags(regions))
+        regions = merge_layout_blocks(layout.regions, self._options) if self._options.merge_blocks else layout.regions
+        return replace(layout, regions=assign_tags(regions))
 
 
-async def _next_page(source: AsyncIterator[PageImage | PageFailure], place: PixelPlace) -> PageImage | PageFailure:
-    try:
-        return await anext(source)
-    except BaseException:
-        place.leave()
-        raise
+def _draw_page(pixels: Pixels) -> bytes:
+    """JPEG bytes."""
+    height, width = pixels.shape[:2]
+    return cut_picture(pixels, (0, 0, width, height), MAX_PAGE_IMAGE_SIDE)
 
 
-def _leave(place: PixelPlace, _task: asyncio.Task[ReadPage]) -> None:
-    place.leave()
+def _close(stack: ExitStack, _task: asyncio.Task[RecognizedPage]) -> None:
+    stack.close()

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from time import monotonic
 
+from gateway.assembly.alignment import LineInk, align_readings
 from gateway.assembly.clean import clean_reading
-from gateway.assembly.page import assemble_failure, assemble_page
-from gateway.model import OcrOptions, PageFailure, PageImage, PageLayout, PageResult, Reading, Region, Usage
+from gateway.assembly.page import assemble_failure, assemble_page, page_image_key
+from gateway.errors import ServiceError
+from gateway.labels import is_formula
+from gateway.model import InkedLine, OcrOptions, PageFailure, PageImage, PageLayout, PageResult, Reading, Region, Usage
 
 PageView = Callable[[PageImage, Sequence[Region]], Mapping[str, bytes]]
 """Pictures of a whole page by name, made in a thread while its pixels are there."""
 
 
 @dataclass(frozen=True, slots=True)
-class ReadPage:
+class RecognizedPage:
     """One page, finished. `images` maps keys of the Markdown to JPEG bytes; times are milliseconds.
 
-    `is_refused`: there is text that the engine can't read, whoever asks again.
+    `is_refused`: there is text that the engine can't read, whoever asks again; `busy`: there is text that it did not
+    read because it took no more work.
 
     `regions` stand as the result's blocks do; `detections` are the layout model's boxes; `views` are what the caller's
     `PageView` made of the page and those.
@@ -30,16 +35,25 @@ class ReadPage:
     regions: Sequence[Region] = ()
     detections: Sequence[Region] = ()
     views: Mapping[str, bytes] = field(default_factory=dict)
-    usage: Usage = field(default_factory=Usage)
     is_refused: bool = False
+    busy: ServiceError | None = None
     intake_ms: int = 0
     layout_ms: int = 0
     recognition_ms: int = 0
 
+    @property
+    def usage(self) -> Usage:
+        return self.result.usage
+
 
 @dataclass(frozen=True, slots=True)
-class CutPage:
-    """A page without its pixels: its regions, each with the reading that is on its way, and its pictures."""
+class PageInProgress:
+    """A page without its pixels: its regions, each with the reading that is on its way, and its pictures.
+
+    `lines`: the text lines that were seen on it, None where nobody looked. `line_inks`: those
+    to which text is aligned whose engine tells no places. `sample`: the reading of some of its lines for their own
+    sake, None if it was not needed.
+    """
 
     number: int
     width: int
@@ -47,7 +61,12 @@ class CutPage:
     dpi: int | None
     angle: int | None
     layout: PageLayout
+    lines: Sequence[InkedLine] | None = None
+    warnings: tuple[str, ...] = ()
+    is_partial: bool = False
+    line_inks: Sequence[LineInk] = ()
     readings: list[asyncio.Future[Reading]] = field(default_factory=list)
+    sample: asyncio.Future[Reading | None] | None = None
     images: dict[str, bytes] = field(default_factory=dict)
     views: dict[str, bytes] = field(default_factory=dict)
     layout_ms: int = 0
@@ -65,60 +84,106 @@ class CutPage:
         return next((call for other, call in begun if other.order == region.group), None)
 
 
-def finished_page(cut: CutPage, options: OcrOptions, *, is_vlm: bool, intake_ms: int) -> ReadPage:
-    """The page with its Markdown, when all its readings are there. Milliseconds of CPU, seconds for huge tables."""
+def finish_page(
+    page: PageInProgress, options: OcrOptions, *, is_vlm: bool, reads_formulas: bool, intake_ms: int
+) -> RecognizedPage:
+    """The page with its Markdown, when all its readings are there. Milliseconds of CPU, seconds for huge tables.
+
+    `reads_formulas`: whether the engine writes LaTeX; one that does not gives a formula's signs in a row.
+    """
     readings = [
-        _following(reading.result())
+        _blank_group_member(reading.result())
         if region.group not in (None, region.order)
-        else clean_reading(reading.result(), region, is_vlm=is_vlm)
-        for region, reading in zip(cut.regions, cut.readings, strict=True)
+        else clean_reading(reading.result(), region, is_vlm=is_vlm and reading.result().source == "engine")
+        for region, reading in zip(page.regions, page.readings, strict=True)
     ]
-    result = assemble_page(cut.number, cut.width, cut.height, cut.dpi, cut.regions, readings, options)
-    return ReadPage(
-        _with_angle(_with_warning(result, cut.layout.warning), cut.angle, is_asked=options.orientation),
-        cut.images,
-        cut.regions,
-        cut.layout.detections,
-        cut.views,
-        usage=_usage([reading.result() for reading in dict.fromkeys(cut.readings)]),
+    if page.line_inks:
+        readings = align_readings(page.regions, readings, page.line_inks, options)
+    usage = _usage([*(reading.result() for reading in dict.fromkeys(page.readings)), *_list_samples(page)])
+    result = assemble_page(page.number, page.width, page.height, page.dpi, page.regions, readings, options, page.lines)
+    if not reads_formulas:
+        result = _add_warning(result, warn_of_formulas(page.regions, readings))
+    return RecognizedPage(
+        _add_picture_notes(_add_warning(_add_usage(result, usage), page.layout.warning), page),
+        page.images,
+        page.regions,
+        page.layout.detections,
+        page.views,
         is_refused=any(reading.is_refused for reading in readings),
+        busy=next((reading.busy for reading in readings if reading.busy), None),
         intake_ms=intake_ms,
-        layout_ms=cut.layout_ms,
-        recognition_ms=ms_since(cut.cut_at),
+        layout_ms=page.layout_ms,
+        recognition_ms=elapsed_ms(page.cut_at),
     )
 
 
-def failed_page(failure: PageFailure, *, intake_ms: int) -> ReadPage:
-    return ReadPage(assemble_failure(failure), intake_ms=intake_ms)
+def warn_of_formulas(regions: Sequence[Region], readings: Sequence[Reading]) -> str | None:
+    """A clause on the formulas of a page whose signs an engine without LaTeX has read; None for none."""
+    read = [
+        reading
+        for region, reading in zip(regions, readings, strict=True)
+        if is_formula(region.label) and reading.text and reading.source == "engine"
+    ]
+    if not read:
+        return None
+    which = "1 formula is" if len(read) == 1 else f"{len(read)} formulas are"
+    return f"{which} approximate: the embedded engine reads the signs in a row, without powers, fractions and roots"
 
 
-def ms_since(started: float) -> int:
+def make_failed_page(failure: PageFailure, *, intake_ms: int) -> RecognizedPage:
+    return RecognizedPage(assemble_failure(failure), intake_ms=intake_ms)
+
+
+def encode_pictures(pictures: Mapping[str, bytes]) -> dict[str, str]:
+    """Base64 of each."""
+    return {key: base64.b64encode(data).decode("ascii") for key, data in pictures.items()}
+
+
+def picture_url(picture: bytes) -> str:
+    """`data:` URL of a JPEG."""
+    return f"data:image/jpeg;base64,{base64.b64encode(picture).decode('ascii')}"
+
+
+def elapsed_ms(started: float) -> int:
     """Milliseconds since a time of `monotonic`."""
     return round(1000 * (monotonic() - started))
 
 
-def _following(reading: Reading) -> Reading:
+def _blank_group_member(reading: Reading) -> Reading:
     """What is left to say of a region whose text stands in the first of its group."""
-    return replace(reading, text="", confidence=None, prompt_tokens=0, completion_tokens=0)
+    return replace(reading, text="", lines=None, confidence=None, prompt_tokens=0, completion_tokens=0)
 
 
-def _with_warning(result: PageResult, warning: str | None) -> PageResult:
+def _add_usage(result: PageResult, usage: Usage) -> PageResult:
+    """`usage`: of the engine; the result has that of its ink."""
+    ink = result.usage
+    return result.model_copy(update={"usage": usage.model_copy(update={"ink": ink.ink, "ink_read": ink.ink_read})})
+
+
+def _add_warning(result: PageResult, warning: str | None) -> PageResult:
     if warning is None:
         return result
     return result.model_copy(update={"warnings": [f"page {result.page}: {warning}", *result.warnings]})
 
 
-def _with_angle(result: PageResult, angle: int | None, *, is_asked: bool) -> PageResult:
-    warnings = result.warnings
-    if is_asked and angle is None:
-        warnings = [*warnings, f"page {result.page}: its orientation could not be told; it was read as it stands"]
-    return result.model_copy(update={"angle": angle, "warnings": warnings})
+def _add_picture_notes(result: PageResult, page: PageInProgress) -> PageResult:
+    """What is known of the page's picture: how it was turned, and what it lacks."""
+    warnings = [*result.warnings, *(f"page {result.page}: {warning}" for warning in page.warnings)]
+    status = "partial" if page.is_partial and result.status == "ok" else result.status
+    key = page_image_key(page.number)
+    image = key if key in page.images else None
+    return result.model_copy(update={"angle": page.angle, "warnings": warnings, "status": status, "image": image})
+
+
+def _list_samples(page: PageInProgress) -> list[Reading]:
+    sample = page.sample.result() if page.sample else None
+    return [sample] if sample else []
 
 
 def _usage(readings: Sequence[Reading]) -> Usage:
     return Usage(
         pages=1,
-        regions=sum(reading.status != "skipped" for reading in readings),
+        regions=sum(reading.status != "skipped" and reading.source == "engine" for reading in readings),
         prompt_tokens=sum(reading.prompt_tokens for reading in readings),
         completion_tokens=sum(reading.completion_tokens for reading in readings),
     )

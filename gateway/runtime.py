@@ -1,21 +1,15 @@
-"""How the process runs: its log lines, what becomes of memory that it has freed, when it looks for garbage."""
+"""How the process runs: its log lines, when it looks for garbage."""
 
 from __future__ import annotations
 
-import ctypes
 import gc
 import logging
 import sys
-from contextlib import suppress
 from typing import Literal
 
 import structlog
 from structlog.types import Processor
 
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
-"""From glibc's malloc.h; see mallopt(3)."""
-ARENAS = 2
-LARGE_BYTES = 1 << 20
 _SHARED: tuple[Processor, ...] = (
     structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_logger_name,
@@ -36,19 +30,6 @@ _QUIET = (
     "uvicorn",
 )
 """Loggers that tell of every call, some with what it carried, or of what we log ourselves; their warnings pass."""
-
-
-def give_back_freed_memory() -> None:
-    """Makes glibc give pages' pixels back to the system when they are freed; does nothing with another libc.
-
-    By default it raises its threshold for that to 32 MB at the first page that is freed, and keeps a heap for each
-    thread. Measured with a document of 1,000 pages: 50 MB less at the peak, at the same speed.
-    """
-    with suppress(OSError, AttributeError):
-        mallopt = ctypes.CDLL("libc.so.6").mallopt
-        mallopt(_M_MMAP_THRESHOLD, LARGE_BYTES)
-        mallopt(_M_TRIM_THRESHOLD, LARGE_BYTES)
-        mallopt(_M_ARENA_MAX, ARENAS)
 
 
 def shorten_pauses() -> None:

@@ -19,7 +19,7 @@ from gateway.tasks import PADDLEOCR_VL_DPI
 
 _POLL_S = 0.2
 _FIRST_RETRY_S = 1.0
-_LONGEST_RETRY_S = 30.0
+_MAX_RETRY_S = 30.0
 _TIMEOUT_S = 120.0
 
 log = structlog.get_logger(__name__)
@@ -40,11 +40,11 @@ class SelfCheck:
         """Returns when the check has passed; `is_up` says whether it is worth a try."""
         retry_s = _FIRST_RETRY_S
         while not self.passed:
-            await _until(is_up)
+            await _wait_until(is_up)
             await self._try(parts)
             if not self.passed:
                 await asyncio.sleep(retry_s)
-                retry_s = min(2 * retry_s, _LONGEST_RETRY_S)
+                retry_s = min(2 * retry_s, _MAX_RETRY_S)
 
     async def _try(self, parts: Parts) -> None:
         try:
@@ -64,7 +64,7 @@ class SelfCheck:
         log.warning("self-check failed", reason=reason)
 
 
-async def _until(is_up: Callable[[], bool]) -> None:
+async def _wait_until(is_up: Callable[[], bool]) -> None:
     while not is_up():  # noqa: ASYNC110 - the parts' states are plain attributes
         await asyncio.sleep(_POLL_S)
 

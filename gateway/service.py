@@ -6,20 +6,30 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
+from functools import partial
 from importlib.resources import files
+from operator import attrgetter
 from pathlib import Path
 
 import structlog
 
 from gateway import __version__
+from gateway.conversion.pool import ConversionPool
+from gateway.intake.font_packages import provide_fonts
+from gateway.keys.keyring import RELOAD_S, Keyring
 from gateway.metrics import Metrics
 from gateway.parts import Parts
+from gateway.scheduling.fair_semaphore import Places
 from gateway.selfcheck import SelfCheck
 from gateway.settings import Settings
 from gateway.storage.bucket import Bucket
+from gateway.storage.files import FileStore
 from gateway.storage.folders import FolderState, check_folder
-from gateway.storage.pictures import create_store
+from gateway.storage.pictures import create_store, not_stored
+from gateway.storage.retention import retention_of, tidy_interval_s
 
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
+_OPENING = "Open:  for this machine only; HOST=0.0.0.0 lets others in, API_KEYS says whom"
 _WATCH_S = 0.25
 _STORAGE_CHECK_S = 30.0
 _LAG_SAMPLE_S = 0.1
@@ -33,16 +43,20 @@ class Service:
     def __init__(self, settings: Settings, parts: Parts) -> None:
         self.settings = settings
         self.parts = parts
+        self.conversion = ConversionPool(settings)
         self.bucket = Bucket(settings)
         self.store = create_store(settings, self.bucket)
+        self.files = FileStore(settings)
         self.metrics = Metrics()
+        self.keyring = Keyring(settings.keys, settings.api_keys_file)
+        self.uploads = Places(settings.max_uploads)
         self.self_check = SelfCheck()
         self.version = __version__
         self.draining = False
         self.started = time.monotonic()
         self.output_dir = check_folder(settings.output_dir)
         self.temp_dir = check_folder(settings.temp_dir)
-        self._watch_queue()
+        self._register_gauges()
 
     @property
     def url(self) -> str:
@@ -56,17 +70,32 @@ class Service:
 
     def unreadiness(self) -> list[str]:
         """Why a document can't be served now; empty when it can."""
-        parts = self.parts
+        parts, output, temp = self.parts, self.output_dir, self.temp_dir
         reasons = {
             "draining": self.draining,
-            f"vlm is {parts.engine.state}{_because(parts.engine.reason)}": parts.engine.state != "ready",
-            f"layout is {parts.layout.state}{_because(parts.layout.reason)}": not self._has_layout(),
+            f"vlm is {parts.engine.state}{_format_reason(parts.engine.reason)}": parts.engine.state != "ready",
+            f"layout is {parts.layout.state}{_format_reason(parts.layout.reason)}": not self._has_layout(),
             "render workers are not running": not parts.pool.alive,
-            f"OUTPUT_DIR can't be written{_because(self.output_dir.reason)}": not self.output_dir.writable,
-            f"TEMP_DIR can't be written{_because(self.temp_dir.reason)}": not self.temp_dir.writable,
-            f"self-check {self.self_check.state}{_because(self.self_check.reason)}": not self.self_check.passed,
+            f"OUTPUT_DIR can't be written{_format_reason(output.reason)}": not (output.writable or output.is_full),
+            f"TEMP_DIR can't be written{_format_reason(temp.reason)}": not (temp.writable or temp.is_full),
+            f"self-check {self.self_check.state}{_format_reason(self.self_check.reason)}": not self.self_check.passed,
         }
         return [reason for reason, holds in reasons.items() if holds]
+
+    def limitations(self) -> list[str]:
+        """What can't be served now though other documents can; empty when all can."""
+        output, temp = self.output_dir, self.temp_dir
+        is_kept = output.writable or self.bucket.state == "ok"
+        limits = {
+            f"pictures can't be stored (images=stored): OUTPUT_DIR{_format_reason(output.reason)}": not is_kept,
+            f"documents above 1 MiB can't be read: TEMP_DIR{_format_reason(temp.reason)}": temp.is_full,
+        }
+        return [*(limit for limit, holds in limits.items() if holds), *filter(None, [self.keyring.reason])]
+
+    def require_picture_storage(self) -> None:
+        """Raises ServiceError 503 `storage_unavailable` where pictures could not be stored."""
+        if not (self.output_dir.writable or self.bucket.name):
+            raise not_stored(f"OUTPUT_DIR can't be written{_format_reason(self.output_dir.reason)}")
 
     def _has_layout(self) -> bool:
         """Whether pages can be laid out: with lazy loading, a model that no page has needed yet counts as there."""
@@ -79,13 +108,21 @@ class Service:
         return not (self.draining or broken or self.self_check.state != "pending")
 
     @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
+    async def run(self) -> AsyncIterator[None]:
         """Starts all in the background, so that the gateway answers at once; stops all at the end."""
         self._announce_start()
         parts = self.parts
         starts = (parts.pool.start(), parts.layout.start(), parts.engine.start())
-        duties = (self._check(), self._watch(), self._watch_storage(), self._watch_loop())
-        tasks = [asyncio.create_task(_logged(work)) for work in (*starts, *duties)]
+        duties = (
+            self._check(),
+            self._log_states(),
+            self._check_storage(),
+            self._remove_pictures(),
+            self._measure_lag(),
+            self._reload_keys(),
+            provide_fonts(self.settings),
+        )
+        tasks = [asyncio.create_task(_log_failure(work)) for work in (*starts, *duties)]
         try:
             yield
         finally:
@@ -97,9 +134,9 @@ class Service:
 
     async def _stop(self) -> None:
         parts = self.parts
-        for closing in (parts.engine.close(), parts.layout.close(), parts.pool.close(), self.bucket.close()):
-            await _logged(closing)
-        parts.pixels.close()
+        for part in (parts.engine, parts.layout, parts.pool, self.conversion, self.bucket):
+            await _log_failure(part.close())
+        parts.slots.close()
         log.info("service stopped")
 
     async def _check(self) -> None:
@@ -109,6 +146,7 @@ class Service:
         if self.settings.log_format == "console":
             lines = [f"Ready: {self.url}  (engine {engine.kind}, model {engine.model})"]
             lines += [f"Reads: {', '.join(engine.scripts)}"] if engine.scripts else []
+            lines += [_OPENING] if self.settings.host in _LOOPBACK else []
             print(*lines, f"Try:   {command}", f"Docs:  {self.url}/docs", sep="\n", flush=True)  # noqa: T201
         else:
             log.info(
@@ -120,7 +158,7 @@ class Service:
                 curl=command,
             )
 
-    async def _watch(self) -> None:
+    async def _log_states(self) -> None:
         """Logs each change of the engine's and the layout's state."""
         engine, layout = self.parts.engine, self.parts.layout
         last: tuple[str, str] = ("", "")
@@ -140,13 +178,18 @@ class Service:
                 last = now
             await asyncio.sleep(_WATCH_S)
 
-    def _watch_queue(self) -> None:
+    def _register_gauges(self) -> None:
         queue, metrics = self.parts.queue, self.metrics
+        metrics.watch("ocr_uploads", "Request bodies on their way", lambda: self.uploads.count)
         metrics.watch("ocr_documents_in_work", "Documents in work", lambda: queue.documents)
         metrics.watch("ocr_chats_in_work", "Chat requests in work", lambda: queue.chats)
-        metrics.watch("ocr_pages_in_work", "Pages being rendered, laid out or cut", lambda: self.parts.pixels.pages)
+        metrics.watch("ocr_pages_in_work", "Pages being rendered, laid out or cut", lambda: self.parts.slots.rendered)
         metrics.watch("ocr_regions_waiting", "Region calls that wait", lambda: queue.waiting)
         metrics.watch("ocr_regions_running", "Region calls at the engine", lambda: queue.running)
+        if not self.keyring.is_open:
+            for what in ("requests", "refused", "pages"):
+                count = partial(self.keyring.totals, attrgetter(what))
+                metrics.watch_keys(f"ocr_key_{what}", f"Of each API key: {what}", count)
         reader = self.parts.reader
         metrics.watch_total("ocr_runaways", "Readings stopped in a loop", lambda: reader.runaways)
         saved = "Tokens that stopped readings had left to their limits"
@@ -154,9 +197,9 @@ class Service:
         hedging = reader.hedging
         metrics.watch_total("ocr_hedges", "Calls asked beside silent ones", lambda: hedging.hedges)
         metrics.watch_total("ocr_hedges_won", "Those of them that were answered first", lambda: hedging.won)
-        metrics.watch("ocr_regions_limit", "Most region calls at the engine, now", lambda: queue.turns.limit)
+        metrics.watch("ocr_regions_limit", "Most region calls at the engine, now", lambda: queue.in_flight.limit)
 
-    async def _watch_storage(self) -> None:
+    async def _check_storage(self) -> None:
         await self.bucket.check()
         while True:
             await asyncio.sleep(_STORAGE_CHECK_S)
@@ -164,7 +207,19 @@ class Service:
             self.output_dir = await asyncio.to_thread(check_folder, self.settings.output_dir)
             self.temp_dir = await asyncio.to_thread(check_folder, self.settings.temp_dir)
 
-    async def _watch_loop(self) -> None:
+    async def _remove_pictures(self) -> None:
+        interval_s = tidy_interval_s(retention_of(self.settings))
+        while True:
+            await self.store.tidy()
+            await asyncio.to_thread(self.files.remove_expired, time.time())
+            await asyncio.sleep(interval_s)
+
+    async def _reload_keys(self) -> None:
+        while True:
+            await asyncio.sleep(RELOAD_S)
+            await asyncio.to_thread(self.keyring.reload)
+
+    async def _measure_lag(self) -> None:
         """Measures how long the event loop keeps a callback waiting that is due."""
         loop = asyncio.get_running_loop()
         while True:
@@ -181,7 +236,7 @@ class Service:
             vlm_engine=settings.vlm_engine,
             vlm_url=settings.engine_url,
             layout_model=self.parts.layout.name,
-            keys=len(settings.keys),
+            keys=len(self.keyring),
         )
         for name, folder in (("OUTPUT_DIR", self.output_dir), ("TEMP_DIR", self.temp_dir)):
             _announce_folder(name, folder)
@@ -198,7 +253,7 @@ def _announce_folder(name: str, folder: FolderState) -> None:
     write("folder", name=name, path=folder.path, writable=folder.writable, reason=folder.reason)
 
 
-async def _logged(work: Coroutine[None, None, None]) -> None:
+async def _log_failure(work: Coroutine[None, None, None]) -> None:
     """A part that fails to start or stop is told in the log and shown by its state; the others go on."""
     try:
         await work
@@ -206,5 +261,5 @@ async def _logged(work: Coroutine[None, None, None]) -> None:
         log.exception("a part of the service failed")
 
 
-def _because(reason: str | None) -> str:
+def _format_reason(reason: str | None) -> str:
     return f": {reason}" if reason else ""

@@ -7,11 +7,10 @@ pages that come.
 from __future__ import annotations
 
 import asyncio
-import base64
 import time
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from contextlib import aclosing, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -21,10 +20,19 @@ from gateway.assembly.restructure import combine_statuses, describe_document
 from gateway.errors import ServiceError
 from gateway.intake.document import open_document
 from gateway.intake.spool import SpooledFile
-from gateway.model import Document, DocumentResult, DocumentStatus, OcrOptions, Timings, Usage
+from gateway.model import (
+    Document,
+    DocumentResult,
+    DocumentStatus,
+    OcrOptions,
+    PageResult,
+    TextLayerMode,
+    Timings,
+    Usage,
+)
 from gateway.pipeline import read_pages
-from gateway.recognized_page import PageView, ReadPage
-from gateway.scheduling.fair_semaphore import INTERACTIVE, Urgency
+from gateway.recognized_page import PageView, RecognizedPage, encode_pictures
+from gateway.scheduling.fair_semaphore import Flow
 from gateway.service import Service
 from gateway.storage.bucket import S3Source, load_source
 from gateway.tasks import page_dpi
@@ -54,31 +62,41 @@ class ReadingStats:
     usage: Usage = field(default_factory=Usage)
     timings: Timings = field(default_factory=Timings)
     warnings: list[str] = field(default_factory=list)
+    text_layer: TextLayerMode = "auto"
     _statuses: set[DocumentStatus] = field(default_factory=set)
     _has_blocks: bool = False
     _is_refused: bool = False
+    _busy: ServiceError | None = None
 
-    def add(self, page: ReadPage) -> None:
+    def add(self, page: RecognizedPage) -> None:
         self.usage = _add_usage(self.usage, page.usage)
         self.timings = _add_timings(self.timings, page)
         self.warnings += page.result.warnings
         self._statuses.add(page.result.status)
         self._has_blocks |= bool(page.result.blocks)
         self._is_refused |= page.is_refused
+        self._busy = self._busy or page.busy
 
     @property
     def status(self) -> DocumentStatus:
         return combine_statuses(self._statuses)
 
     def require_read(self, *, shows_warnings: bool = True) -> None:
-        """ServiceError 422 `document_unreadable`, `script_not_readable` or 502 `recognition_failed` where nothing at
-        all was read. `shows_warnings`: the answer has a place for them, where what the engine can't read is told.
+        """Raises ServiceError where nothing at all was read: 422 `document_unreadable`, `script_not_readable`,
+        `no_text_layer`, 502 `recognition_failed`, or 429 and 503 as a busy engine says it.
+
+        `shows_warnings`: the answer has a place for them, where what the engine can't read is told.
         """
         if self.status != "failed" or (self._is_refused and shows_warnings):
             return
         reasons = "; ".join(self.warnings[:_MAX_REASONS])
         if self._is_refused:
             raise ServiceError(422, "script_not_readable", f"No text could be read: {reasons}")
+        if self._busy:
+            raise self._busy
+        if self._has_blocks and self.text_layer == "only":
+            detail = "No page has a text layer that can be trusted, and `text_layer=only` asks for no other text."
+            raise ServiceError(422, "no_text_layer", detail)
         if self._has_blocks:
             raise ServiceError(502, "recognition_failed", f"No region could be read: {reasons}")
         raise ServiceError(422, "document_unreadable", f"No page could be read: {reasons}")
@@ -88,14 +106,28 @@ class DocumentSession:
     """An open document, how it is read, and what is known of the pages read so far."""
 
     def __init__(
-        self, service: Service, document: Document, options: OcrOptions, pages: AsyncGenerator[ReadPage, None]
+        self,
+        service: Service,
+        document: Document,
+        options: OcrOptions,
+        pages: AsyncGenerator[RecognizedPage, None],
+        deadline: float,
+        content: SpooledFile,
+        flow: Flow,
+        count_page: Callable[[], None],
     ) -> None:
+        """`count_page` is called for each page that was read."""
         self.service = service
         self.document = document
+        self.content = content
+        """The document's bytes, until the session is closed."""
+        self.flow = flow
         self.options = options
         self.id = uuid.uuid4().hex
-        self.stats = ReadingStats()
+        self.stats = ReadingStats(text_layer=options.text_layer)
+        self.deadline = deadline
         self._pages = pages
+        self._count_page = count_page
         self._started = time.perf_counter()
 
     @property
@@ -110,19 +142,37 @@ class DocumentSession:
     def engine(self) -> str:
         return self.service.parts.engine.kind or ""
 
-    async def pages(self) -> AsyncGenerator[ReadPage, None]:
+    async def pages(self) -> AsyncGenerator[RecognizedPage, None]:
         """The pages in order, each counted as it comes. Raises what `read_pages` raises."""
         async for page in self._pages:
             self.stats.add(page)
+            self._count_page()
             self.service.metrics.count_page(page.result, _stage_times(page))
             yield page
 
-    async def deliver_pictures(self, page: ReadPage) -> dict[str, str]:
-        """A page's pictures as the client gets them: key to base64 or URL, as `options.images` asks."""
+    async def read_into(self, add: Callable[[PageResult, Mapping[str, bytes]], None]) -> None:
+        """Gives all pages in order, with their pictures by key, to `add` in a thread, and finishes. Raises what
+        `read_pages` and `require_read` raise."""
+        async for page in self.pages():
+            await asyncio.to_thread(add, page.result, page.images)
+        self.finish()
+        self.stats.require_read()
+
+    async def deliver_pictures(self, page: RecognizedPage) -> dict[str, str]:
+        """A page's pictures as the client gets them: key to base64 or URL, as `options.images` asks.
+
+        Raises ServiceError 503 `storage_unavailable`, 504 `deadline_exceeded`.
+        """
         if not page.images or self.options.images == "none":
             return {}
         if self.options.images == "stored":
-            return await self.service.store.save(self.id, page.images)
+            try:
+                async with asyncio.timeout_at(self.deadline):
+                    return await self.service.store.save(self.id, page.images)
+            except TimeoutError:
+                raise ServiceError(
+                    504, "deadline_exceeded", "The pictures were not stored before the deadline."
+                ) from None
         return await asyncio.to_thread(encode_pictures, page.images)
 
     def finish(self) -> Timings:
@@ -167,59 +217,79 @@ async def open_session(
     *,
     pages: str | None = None,
     dpi: int | None = None,
-    urgency: Urgency = INTERACTIVE,
+    password: str | None = None,
+    flow: Flow | None = None,
     view: ViewFactory | None = None,
 ) -> AsyncIterator[DocumentSession]:
     """Opens the document and begins to read it; leaving the context ends its work and closes it.
 
-    `pages`: selection as in the option of that name. `dpi` None: as `PDF_DPI` and the engine suggest. Raises what
-    `open_document`, `fetch` and `load_source` raise, and ServiceError 504 `deadline_exceeded`.
+    `pages`: selection as in the option of that name. `dpi` None: as `PDF_DPI` and the engine suggest. `password` opens
+    an encrypted PDF. Raises what `open_document`, `fetch` and `load_source` raise, and ServiceError 504
+    `deadline_exceeded`, 429 `key_limit_reached`, 422 `too_many_pages_for_key`.
     """
-    document = await _open_source(service, source, deadline, pages, dpi)
+    flow = flow or Flow()
+    has_layer = options.text_layer != "never" and options.task == "document"
+    document, content = await _open_source(service, source, deadline, pages, dpi, password, flow, has_layer=has_layer)
     try:
         drawn = view(document) if view else None
-        reading = read_pages(service.parts, document, options, deadline, urgency=urgency, view=drawn)
-        async with aclosing(reading):
-            yield DocumentSession(service, document, options, reading)
+        held = flow.account.hold_pages(len(document.selected)) if flow.account else nullcontext(_count_nothing)
+        with held as count:
+            reading = read_pages(service.parts, document, options, deadline, flow=flow, view=drawn)
+            async with aclosing(reading):
+                yield DocumentSession(service, document, options, reading, deadline, content, flow, count)
     finally:
         await document.close()
 
 
+def _count_nothing() -> None:
+    """For whoever has no key, whose pages nobody counts."""
+
+
 async def _open_source(
-    service: Service, source: DocumentSource, deadline: float, pages: str | None, dpi: int | None
-) -> Document:
+    service: Service,
+    source: DocumentSource,
+    deadline: float,
+    pages: str | None,
+    dpi: int | None,
+    password: str | None,
+    flow: Flow,
+    *,
+    has_layer: bool,
+) -> tuple[Document, SpooledFile]:
     parts = service.parts
     try:
         async with asyncio.timeout_at(deadline):
-            return await open_document(
-                await _fetch_content(source, service),
-                source.name,
+            content, name = await fetch_content(source, service)
+            document = await open_document(
+                content,
+                source.name or name,
                 pages=pages,
                 dpi=dpi or parts.settings.pdf_dpi or page_dpi(parts.engine.kind),
                 pool=parts.pool,
                 settings=parts.settings,
+                flow=flow,
+                password=password,
+                has_layer=has_layer,
             )
+            return document, content
     except TimeoutError:
         raise ServiceError(504, "deadline_exceeded", "The document was not opened before the deadline.") from None
 
 
-async def _fetch_content(source: DocumentSource, service: Service) -> SpooledFile:
+async def fetch_content(source: DocumentSource, service: Service) -> tuple[SpooledFile, str]:
+    """The document's bytes, and the name that the place has for it where the request has none."""
     settings = service.settings
     if source.s3:
-        return await load_source(service.bucket, source.s3, int(settings.max_upload_mb * 1_000_000))
+        return await load_source(service.bucket, source.s3, int(settings.max_upload_mb * 1_000_000)), ""
     if source.content:
-        return source.content
-    from gateway.intake.fetch import fetch, fetch_rules
+        return source.content, ""
+    from gateway.intake.fetch import fetch
+    from gateway.intake.url_rules import fetch_rules
 
     return await fetch(source.url or "", fetch_rules(settings))
 
 
-def encode_pictures(pictures: Mapping[str, bytes]) -> dict[str, str]:
-    """Base64 of each."""
-    return {key: base64.b64encode(data).decode("ascii") for key, data in pictures.items()}
-
-
-def _stage_times(page: ReadPage) -> dict[str, int]:
+def _stage_times(page: RecognizedPage) -> dict[str, int]:
     """Milliseconds of each stage."""
     return {"intake": page.intake_ms, "layout": page.layout_ms, "recognition": page.recognition_ms}
 
@@ -230,10 +300,20 @@ def _add_usage(one: Usage, other: Usage) -> Usage:
         regions=one.regions + other.regions,
         prompt_tokens=one.prompt_tokens + other.prompt_tokens,
         completion_tokens=one.completion_tokens + other.completion_tokens,
+        ink=one.ink + other.ink,
+        ink_read=_mean_share([usage for usage in (one, other) if usage.ink_read is not None]),
     )
 
 
-def _add_timings(timings: Timings, page: ReadPage) -> Timings:
+def _mean_share(usages: Sequence[Usage]) -> float | None:
+    """Of the ink of all of them; None where no page's was measured."""
+    if not usages:
+        return None
+    ink = sum(usage.ink for usage in usages)
+    return sum(usage.ink * (usage.ink_read or 0.0) for usage in usages) / ink if ink else 1.0
+
+
+def _add_timings(timings: Timings, page: RecognizedPage) -> Timings:
     return Timings(
         intake_ms=timings.intake_ms + page.intake_ms,
         layout_ms=timings.layout_ms + page.layout_ms,

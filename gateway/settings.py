@@ -5,20 +5,41 @@ Those that the VLM tier reads too are in `common/settings.py`.
 
 from __future__ import annotations
 
+import base64
+import re
 from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, field_validator
 
 from common.settings import TierSettings
+from gateway.storage.keys import is_plain_key
+
+_SECRET_PREFIX = "whsec_"
+_MIN_SECRET_BYTES, _MAX_SECRET_BYTES = 24, 64
+"""Standard Webhooks, "Signature scheme"."""
 
 
 class Settings(TierSettings):
-    host: str = Field("0.0.0.0", description="Address the gateway listens on")
+    host: str = Field(
+        "127.0.0.1",
+        description="Address the gateway listens on: by default this machine alone reaches it; `0.0.0.0`, as in the "
+        "images: every machine that reaches this one",
+    )
     port: int = Field(8081, ge=1, le=65535, description="Port the gateway listens on")
     output_dir: Path = Field(
         Path("var/output"),
         description="Folder for stored pictures, where no `S3_BUCKET` is set; `/app/output` in the image",
+    )
+
+    stored_max_age_s: float = Field(
+        604_800, ge=0, description="How long stored pictures are kept in `OUTPUT_DIR`; 0: without end"
+    )
+    stored_max_gb: float = Field(
+        10,
+        ge=0,
+        description="Most space that stored pictures take in `OUTPUT_DIR`, GB (10^9 bytes); the oldest documents' go "
+        "first; 0: no bound",
     )
 
     vlm_base_url: str | None = Field(None, description="OpenAI base URL (with `/v1`) of an external engine")
@@ -37,11 +58,15 @@ class Settings(TierSettings):
     vlm_restart_grace_s: float = Field(
         0,
         ge=0,
-        description="How long calls wait for an engine that was ready and went away, before they fail; 0: 30 s, and "
-        "300 s for vLLM, which loads for minutes",
+        description="How long calls wait for an engine that was ready and went away, before they fail; 0: 60 s for "
+        "the embedded engine, 300 s for vLLM, which loads for minutes, 30 s for any other. For a frozen one it begins "
+        "when that is killed",
     )
     vlm_frozen_after_s: float = Field(
-        60, gt=0, description="An engine of this container that has made no step for so long though asked is killed"
+        0,
+        ge=0,
+        description="An engine of this container that has made no step for so long though asked is killed, and starts "
+        "again; 0: 20 s for the embedded engine, 60 s for vLLM",
     )
     vlm_warm_up: bool = Field(True, description="Ask vLLM about pictures of real sizes before the service is ready")
     vlm_canary_interval_s: float = Field(
@@ -99,7 +124,31 @@ class Settings(TierSettings):
         description="CPU threads of the layout models; 0: one for each core, fewer under a container's CPU limit",
     )
 
-    api_keys: str = Field("", description="Comma-separated keys; empty: no key is asked for")
+    api_keys: str = Field("", description="Comma-separated keys; empty, and no `API_KEYS_FILE`: no key is asked for")
+    api_keys_file: Path | None = Field(
+        None, description="YAML file of more keys, hashed, with names, scopes and limits; read again when it changes"
+    )
+
+    allowed_hosts: str = Field(
+        "",
+        description="Comma-separated names under which the service is reached, `*.example.com` for all below one, `*` "
+        "for any. Addresses, names without a dot and those of private networks (`.local`, `.internal`, `.svc`) always "
+        "are. Empty: no others where no keys are asked for, else any. Keeps web pages from reaching the service under "
+        "a name of their own",
+    )
+    cors_origins: str = Field(
+        "",
+        description="Comma-separated origins (`https://app.example`) whose pages may use the service from a browser, "
+        "`*` for all; empty: only its own",
+    )
+    root_path: str = Field(
+        "", description="Path below which a proxy serves the service, `/ocr-service`; it may take it off or leave it"
+    )
+    forwarded_allow_ips: str = Field(
+        "127.0.0.1",
+        description="Comma-separated addresses and networks of proxies whose `X-Forwarded-For`, `-Proto`, `-Host` and "
+        "`-Prefix` are believed; `*` for all",
+    )
 
     s3_endpoint_url: str | None = Field(None, description="S3-compatible storage; none: Amazon's own")
     s3_bucket: str | None = Field(
@@ -110,6 +159,85 @@ class Settings(TierSettings):
     s3_access_key_id: str | None = Field(None, description="Key for the bucket; none: as botocore finds one")
     s3_secret_access_key: str | None = Field(None, description="Secret of the key")
     s3_prefix: str = Field("", description="What keys of stored pictures begin with, for example `ocr/`")
+
+    s3_timeout_s: float = Field(
+        60, gt=0, description="How long one operation of the bucket may take; a document's deadline may end it sooner"
+    )
+
+    max_connections: int = Field(
+        1024,
+        ge=1,
+        description="Connections of clients at once. Beyond that the one that has idled or stalled longest is closed; "
+        "where all are in use, requests answer 503, probes excepted. Fewer where the process may open fewer files",
+    )
+    max_peer_connections: int = Field(
+        0,
+        ge=0,
+        description="The same for each address that connects, answered 429; 0: three quarters of `MAX_CONNECTIONS`. "
+        "All clients of a proxy have its address",
+    )
+    max_url_bytes: int = Field(8192, ge=256, description="Longest URL of a request; a longer one answers 414")
+    max_header_bytes: int = Field(
+        32_768, ge=1024, description="Largest head of a request: its URL and headers, more answers 431"
+    )
+    max_headers: int = Field(100, ge=10, description="Most headers of a request; more answer 431")
+    header_timeout_s: float = Field(
+        10, gt=0, description="How long a request's headers may take to arrive; then 408, and the connection is closed"
+    )
+    keep_alive_s: int = Field(
+        5,
+        ge=0,
+        description="How long a connection is kept open for the next request; longer than a proxy in front does",
+    )
+    min_transfer_bytes_s: int = Field(
+        1000,
+        ge=1,
+        description="Least rate at which a body must arrive, and a response be taken, bytes a second; a slower body "
+        "answers 408, a slower response is broken off. What was quicker may be slower later",
+    )
+    max_upload_pause_s: float = Field(20, gt=0, description="How long a body may pause")
+    max_download_pause_s: float = Field(60, gt=0, description="How long a client may take nothing of a response")
+
+    jobs: bool = Field(True, description="Whether documents are read as jobs too (`POST /jobs`)")
+    data_dir: Path = Field(
+        Path("var/data"), description="Folder for jobs: their documents and results; `/app/data` in the image"
+    )
+    database_url: str | None = Field(
+        None,
+        description="URL of the jobs' Postgres (`postgresql://…`), by which several gateways on one `DATA_DIR` share "
+        "their jobs; none: a SQLite file in `DATA_DIR`",
+    )
+    public_base_url: str | None = Field(
+        None,
+        description="URL at which clients reach the service, for links in answers and webhooks; none: as they came, or "
+        "as a proxy of `FORWARDED_ALLOW_IPS` says",
+    )
+    webhook_secret: str = Field(
+        "",
+        description="What webhooks are signed with: `whsec_` and base64 of 24 to 64 bytes, as Standard Webhooks has "
+        "it; several, comma-separated, sign side by side while receivers change over. Empty: no webhooks",
+    )
+    max_jobs: int = Field(
+        2, ge=1, description="Jobs that one gateway reads at once, of each key; a quarter more for keys that have few"
+    )
+    max_queued_jobs: int = Field(10_000, ge=1, description="Jobs that wait or are read; more answer 429")
+    job_timeout_s: float = Field(86_400, gt=0, description="How long reading one job may take, without interruptions")
+    jobs_keep_s: float = Field(86_400, gt=0, description="How long a job and its results are kept after its end")
+    store_max_gb: float = Field(
+        20, gt=0, description="Most that jobs take of the disk, GB (10^9 bytes); more answer 507"
+    )
+    files_keep_s: float = Field(
+        86_400, gt=0, description="How long files that were uploaded to be read later (`/v1/files`) are kept, at most"
+    )
+    files_max_gb: float = Field(
+        10, gt=0, description="Most that such files take of the disk of `DATA_DIR`, GB (10^9 bytes); more answer 507"
+    )
+
+    mcp: bool = Field(False, description="Whether agents reach the service at `/mcp` (Model Context Protocol)")
+    mcp_folders: str = Field(
+        "",
+        description="Comma-separated folders of this machine whose files agents may read at `/mcp`; empty: URLs only",
+    )
 
     max_upload_mb: float = Field(100, gt=0, description="Largest request body or file fetched by URL, MB (10^6 bytes)")
     url_fetch: Literal["public", "off", "any"] = Field(
@@ -123,15 +251,30 @@ class Settings(TierSettings):
         60_000_000, ge=10_000, description="Most pixels of one image; PDF pages are rendered smaller to stay below"
     )
     request_timeout_s: float = Field(600, gt=0, description="Deadline of one request, from its first byte")
-    max_documents: int = Field(64, ge=1, description="Documents in work at once; more answer 429")
-    max_chats: int = Field(256, ge=1, description="Chat requests in work at once; more answer 429")
+    max_uploads: int = Field(
+        128,
+        ge=1,
+        description="Request bodies on their way at once, of each caller; more answer 429. A caller is an API key, or "
+        "an address where there are no keys. A quarter more, here and below, is for callers that have few",
+    )
+    max_documents: int = Field(
+        64,
+        ge=1,
+        description="Documents in work at once, of each caller; more answer 429. A place is taken with the body",
+    )
+    max_chats: int = Field(256, ge=1, description="Chat requests in work at once, of each caller; more answer 429")
     max_concurrent_regions: int = Field(
         0,
         ge=0,
         description="Most region calls in flight to the engine, which are adapted to what it can take; 0: no bound but "
         "that. The embedded engine gets one for each core and two more, or exactly this",
     )
-    max_queued_regions: int = Field(2000, ge=1, description="Region calls waiting; a full queue answers 429")
+    max_queued_regions: int = Field(
+        2000,
+        ge=1,
+        description="Region calls waiting, with which new requests answer 429; for each 16 of them one page may wait "
+        "with its calls",
+    )
     max_wait_s: float = Field(
         60,
         gt=0,
@@ -144,7 +287,9 @@ class Settings(TierSettings):
         description="Memory for answers to requests with an `Idempotency-Key`, MB (10^6 bytes); oldest go first",
     )
     idempotency_s: float = Field(3600, ge=0, description="How long such an answer is kept")
-    pages_in_flight: int = Field(4, ge=1, description="Pages of one document that hold pixels at once")
+    pages_in_flight: int = Field(
+        4, ge=1, description="Pages of one document in work at once, until all their calls have begun"
+    )
 
     pdf_dpi: int = Field(
         0,
@@ -153,18 +298,93 @@ class Settings(TierSettings):
         description="Resolution at which PDF pages are rendered; 0: 200 for the embedded engine, "
         "which reads small print better so, else 144 as PaddleOCR-VL's own pipeline",
     )
+    font_dir: Path = Field(
+        Path("var/fonts"),
+        description="Folder of fonts for the text of PDFs that do not hold theirs; those of the machine are used too",
+    )
+    font_download: bool = Field(
+        True,
+        description="Fetch Debian's free fonts for Chinese, Japanese and Korean, and those with the widths of Times, "
+        "Arial and Courier, by apt into `FONT_DIR` where the machine has none",
+    )
     render_workers: int = Field(2, ge=1, description="Processes that open documents and render pages")
     render_timeout_s: float = Field(30, gt=0, description="Wall time for one page, or for opening a file")
+    render_document_cpu_s: float = Field(
+        600, gt=0, description="CPU time that opening a document and rendering its pages may take; later pages fail"
+    )
     render_memory_mb: int = Field(2048, ge=256, description="Address space of one render worker, MB (2^20 bytes)")
+
+    convert_workers: int = Field(
+        2,
+        ge=1,
+        description="Processes that parse large JSON bodies, and as many that put pages together and make Word files; "
+        "started when needed first",
+    )
+    convert_timeout_s: float = Field(
+        300, gt=0, description="How long one of them may take for a request; the request's deadline may end it sooner"
+    )
+    convert_memory_mb: int = Field(
+        2048, ge=512, description="Address space of one of them, MB (2^20 bytes); a request gets by its body's size"
+    )
+    max_json_kb: float = Field(
+        1000, gt=0, description="Most of a JSON body besides the document in it: options, texts of a chat; kB"
+    )
 
     @field_validator("vlm_base_url")
     @classmethod
-    def _without_trailing_slash(cls, value: str | None) -> str | None:
+    def _strip_slash(cls, value: str | None) -> str | None:
         return value.rstrip("/") if value else None
+
+    @field_validator("s3_prefix")
+    @classmethod
+    def _check_prefix(cls, value: str) -> str:
+        if not is_plain_key(value):
+            raise ValueError("a prefix of keys holds no part that is `.` or `..`, and no control characters")
+        return value
+
+    @field_validator("root_path")
+    @classmethod
+    def _check_root_path(cls, value: str) -> str:
+        path = value.rstrip("/")
+        if path and not re.fullmatch(r"(/[A-Za-z0-9._~-]+)+", path):
+            raise ValueError("a path begins with a slash and holds letters, digits and ._~- only")
+        return path
+
+    @field_validator("webhook_secret")
+    @classmethod
+    def _check_secrets(cls, value: str) -> str:
+        for secret in _split(value):
+            try:
+                size = len(base64.b64decode(secret.removeprefix(_SECRET_PREFIX), validate=True))
+            except ValueError:
+                size = 0
+            if not secret.startswith(_SECRET_PREFIX) or not _MIN_SECRET_BYTES <= size <= _MAX_SECRET_BYTES:
+                raise ValueError("a secret is `whsec_` and base64 of 24 to 64 bytes (openssl rand -base64 32)")
+        return value
+
+    @property
+    def webhook_keys(self) -> list[bytes]:
+        """The bytes that each secret stands for."""
+        return [base64.b64decode(secret.removeprefix(_SECRET_PREFIX)) for secret in _split(self.webhook_secret)]
+
+    @property
+    def hosts(self) -> frozenset[str] | None:
+        """Names that are served besides private ones; None: all are."""
+        named = _names(self.allowed_hosts)
+        asks_for_key = bool(self.keys or self.api_keys_file)
+        return None if asks_for_key and not named else named
+
+    @property
+    def origins(self) -> frozenset[str]:
+        return frozenset(origin.rstrip("/") for origin in _names(self.cors_origins))
 
     @property
     def keys(self) -> frozenset[str]:
-        return frozenset(key.strip() for key in self.api_keys.split(",") if key.strip())
+        return frozenset(_split(self.api_keys))
+
+    @property
+    def mcp_folder_names(self) -> list[str]:
+        return _split(self.mcp_folders)
 
     @property
     def engine_url(self) -> str:
@@ -172,3 +392,11 @@ class Settings(TierSettings):
         if self.vlm_engine == "external" and self.vlm_base_url:
             return self.vlm_base_url
         return f"http://127.0.0.1:{self.vlm_port}/v1"
+
+
+def _names(value: str) -> frozenset[str]:
+    return frozenset(map(str.lower, _split(value)))
+
+
+def _split(value: str) -> list[str]:
+    return [part.strip() for part in value.split(",") if part.strip()]

@@ -57,8 +57,10 @@ class RegionTask:
     repetition_penalty: float | None = None
     min_confidence: float | None = None
     """A reading below is read once more, with a larger picture."""
-    priority: int = 0
+    engine_priority: int = 0
     """For an engine that takes one; the least goes first."""
+    with_words: bool = False
+    """Whether an engine that knows where its lines stand is to tell the places of their words, too."""
 
     @property
     def is_spotting(self) -> bool:
@@ -106,6 +108,7 @@ def task_for(label: str, options: OcrOptions) -> RegionTask | None:
         top_p=options.top_p,
         repetition_penalty=options.repetition_penalty,
         min_confidence=options.min_confidence,
+        with_words=options.lines,
     )
 
 

@@ -23,18 +23,18 @@ from pydantic import ValidationError
 from pydantic_settings import BaseSettings
 
 from common.contracts import supervision_file
+from common.remedies import IS_INSTALLED, OPENCV_REMEDY, opencv_problem
 from gateway.settings import Settings as GatewaySettings
+from supervision.cli import import_environment
 from supervision.run_dir import VARIABLE
 from supervision.settings import Settings as StartSettings
 from supervision.state import ExitCode
-from textlines.opencv import REMEDY, opencv_problem
 from vlm_backend.settings import Settings as VlmSettings
 from vlm_backend.status import status_file
 
 PACKAGE = Path(__file__).resolve().parent
-IS_INSTALLED = (PACKAGE / "supervisord.conf").is_file()
-"""A wheel holds the file in this package; a checkout has it at its top, for people to see."""
 CONFIGURATION = (PACKAGE if IS_INSTALLED else PACKAGE.parent) / "supervisord.conf"
+"""A wheel holds the file in this package; a checkout has it at its top, for people to see."""
 PROGRAM_SCRIPT = PACKAGE / "program.sh"
 VLM_ADDRESS = "127.0.0.1"
 
@@ -62,7 +62,7 @@ def setting_problems(*tables: type[BaseSettings]) -> list[str]:
     return list(sentences)
 
 
-def listening_problem(host: str, port: int, name: str) -> str | None:
+def find_port_problem(host: str, port: int, name: str) -> str | None:
     """Why nothing can listen at `host:port`, as a sentence that names the setting; None if something can."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
@@ -97,11 +97,11 @@ def engine_problems(gateway: GatewaySettings) -> Iterator[str]:
 
 
 def port_problems(gateway: GatewaySettings) -> Iterator[str]:
-    problems = [listening_problem(gateway.host, gateway.port, "PORT")]
+    problems = [find_port_problem(gateway.host, gateway.port, "PORT")]
     if hosts_vlm(gateway) and gateway.port == gateway.vlm_port:
         problems.append(f"PORT and VLM_PORT are both {gateway.port}; the two tiers need two ports.")
     elif hosts_vlm(gateway):
-        problems.append(listening_problem(VLM_ADDRESS, gateway.vlm_port, "VLM_PORT"))
+        problems.append(find_port_problem(VLM_ADDRESS, gateway.vlm_port, "VLM_PORT"))
     return filter(None, problems)
 
 
@@ -162,15 +162,6 @@ def relay_stdout() -> None:
     os.close(writer)
 
 
-def import_environment() -> dict[str, str]:
-    """With this, `python -m` of a process below finds our packages, and nothing else of the working folder, whose
-    files may have names of modules."""
-    safe = {"PYTHONSAFEPATH": "1"}
-    if IS_INSTALLED:
-        return safe
-    return safe | {"PYTHONPATH": os.pathsep.join(filter(None, (str(PACKAGE.parent), os.environ.get("PYTHONPATH"))))}
-
-
 def environment(gateway: GatewaySettings, start: StartSettings, console: bool) -> dict[str, str]:
     """What `supervisord.conf` expands and the programs inherit. Each tier may have an interpreter of its own."""
     named = os.environ | import_environment()
@@ -195,9 +186,9 @@ def supervisor_command(folder: Path) -> list[str]:
     return command
 
 
-def checked_settings() -> tuple[GatewaySettings, StartSettings]:
+def check_settings() -> tuple[GatewaySettings, StartSettings]:
     """The settings, once nothing that would keep the service from starting is left; else says what is and exits."""
-    problems = [f"{problem} {REMEDY}"] if (problem := opencv_problem()) else []
+    problems = [f"{problem} {OPENCV_REMEDY}"] if (problem := opencv_problem()) else []
     problems += setting_problems(GatewaySettings, VlmSettings, StartSettings)
     if not problems:
         gateway = GatewaySettings()
@@ -215,7 +206,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> NoReturn:
     """Becomes the service, with the working folder as the place of `.env` and of relative paths."""
-    gateway, start = checked_settings()
+    gateway, start = check_settings()
     warn_of_folders(gateway)
     forget_last_run(gateway, VlmSettings())
     folder = make_private_folder(gateway)

@@ -27,7 +27,7 @@ class PrivateFolder:
         """The watchdog's memory, should it be killed; what it publishes in `TEMP_DIR` is a copy."""
         return self.path / "supervision.json"
 
-    def given_up(self, program: str) -> Path:
+    def give_up_note(self, program: str) -> Path:
         """A note that keeps the program from being run again."""
         return self.path / f"{program}.given-up"
 

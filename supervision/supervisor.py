@@ -41,7 +41,7 @@ def log_like_the_programs(logger: loggers.Logger, _line: str) -> None:
     logger.addHandler(LineHandler())
 
 
-def stored_exit_code(folder: PrivateFolder) -> int:
+def read_exit_code(folder: PrivateFolder) -> int:
     with contextlib.suppress(OSError, ValueError):
         return int(folder.exit_code.read_text(encoding="utf-8"))
     return 0
@@ -55,7 +55,7 @@ def main(arguments: list[str]) -> None:
         # A leader that ended in time may have left children of its own.
         for name in TITLES:
             folder.kill_group(name)
-        sys.exit(stored_exit_code(folder))
+        sys.exit(read_exit_code(folder))
     finally:
         shutil.rmtree(folder.path, ignore_errors=True)
 

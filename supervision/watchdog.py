@@ -24,7 +24,7 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import TextIO
 
-from common.contracts import supervision_file
+from common.contracts import FrozenReport, TierStatus, frozen_file, supervision_file
 from common.logs import LineFormatter
 from gateway.settings import Settings as GatewaySettings
 from supervision.run_dir import PrivateFolder, private_folder
@@ -96,7 +96,7 @@ def is_listening(address: Address) -> bool:
     return False
 
 
-def recalled(folder: PrivateFolder, settings: Settings) -> Supervision:
+def recall(folder: PrivateFolder, settings: Settings) -> Supervision:
     """What a watchdog before this one knew, should it have been killed."""
     with contextlib.suppress(OSError, ValueError):
         return Supervision.model_validate_json(folder.supervision.read_text(encoding="utf-8"))
@@ -105,11 +105,13 @@ def recalled(folder: PrivateFolder, settings: Settings) -> Supervision:
 
 @dataclass(slots=True)
 class Watchdog:
-    """`published` and `refusal` are files of this run, `addresses` where each program listens once it has loaded."""
+    """`published`, `refusal` (the VLM tier's status) and `frozen` are files of this run, `addresses` where each program
+    listens once it has loaded."""
 
     folder: PrivateFolder
     published: Path
     refusal: Path
+    frozen: Path
     addresses: Mapping[str, Address]
     end_service: Callable[[], None]
     supervision: Supervision
@@ -128,6 +130,7 @@ class Watchdog:
             self._follow(event.fields, event.name.removeprefix(STATE_EVENT).lower(), now)
         elif event.name == "TICK_5":
             self._look_who_serves(now)
+            self._kill_frozen_engine()
         if event.name != "TICK_5":
             self._publish()
 
@@ -135,7 +138,7 @@ class Watchdog:
         """At the start, and after SIGHUP, by which people make supervisord start everything again."""
         self.supervision.programs.clear()
         for name in TITLES:
-            self.folder.given_up(name).unlink(missing_ok=True)
+            self.folder.give_up_note(name).unlink(missing_ok=True)
 
     def _follow(self, fields: Fields, state: str, now: float) -> None:
         name = fields["processname"]
@@ -180,7 +183,7 @@ class Watchdog:
 
     def _keep_down(self, name: str) -> None:
         """supervisord may have started it again by now; from the next start on it finds the note and ends at once."""
-        self.folder.given_up(name).touch()
+        self.folder.give_up_note(name).touch()
         self.folder.kill_group(name)
 
     def _look_who_serves(self, now: float) -> None:
@@ -189,6 +192,19 @@ class Watchdog:
             if waits and is_listening(self.addresses[name]):
                 program.serve(now)
                 self._publish()
+
+    def _kill_frozen_engine(self) -> None:
+        """Kills the engine's process group, which supervisord then starts again, where the gateway reports that it is
+        frozen. Its children, one of which may be the frozen one, are in the group that it leads."""
+        with contextlib.suppress(OSError, ValueError):
+            content = self.frozen.read_bytes()
+            self.frozen.unlink()
+            report = FrozenReport.model_validate_json(content)
+            status = TierStatus.model_validate_json(self.refusal.read_bytes())
+            is_ours = status.pid == self.folder.pid("vlm")
+            if is_ours and (report.pid, report.started) == (status.pid, status.started):
+                log(logging.ERROR, "engine killed", pid=report.pid, frozen_s=round(report.idle_s))
+                self.folder.kill_group("vlm")
 
     def _publish(self) -> None:
         text = self.supervision.model_dump_json()
@@ -222,9 +238,10 @@ def main() -> None:
         folder=folder,
         published=supervision_file(gateway.temp_dir, gateway.port),
         refusal=status_file(vlm),
+        frozen=frozen_file(gateway.temp_dir, gateway.vlm_port),
         addresses={"vlm": ("127.0.0.1", gateway.vlm_port), "gateway": (gateway.host, gateway.port)},
         end_service=lambda: os.kill(supervisor, signal.SIGTERM),
-        supervision=recalled(folder, Settings()),
+        supervision=recall(folder, Settings()),
     )
     answers = sys.stdout
     if isinstance(sys.stdin, TextIOWrapper):

@@ -70,7 +70,7 @@ SHORT = (
     Figure(
         "The same pages: time, as a share of plain RapidOCR's",
         "{}",
-        [Cell("embedded", ("all",), "ratio")],
+        [Cell("embedded", ("all samples",), "ratio")],
         "make bench-embedded",
     ),
     _load("gateway", "This gateway"),

@@ -19,7 +19,7 @@ from vlm_backend.choice import Choice, choose_engine
 from vlm_backend.doctor import Report, examine
 from vlm_backend.doctor import main as doctor
 from vlm_backend.fetch_weights import main as fetch_models
-from vlm_backend.settings import CONFIGURATION_ERROR, TEMPORARY_FAILURE, Settings, checked_settings
+from vlm_backend.settings import CONFIGURATION_ERROR, TEMPORARY_FAILURE, Settings, load_settings
 from vlm_backend.status import describe_process, write_status
 from vlm_backend.vllm import command, environment, sequences
 
@@ -29,14 +29,14 @@ LEVELS = {"ok": logging.DEBUG, "warn": logging.WARNING, "fail": logging.ERROR}
 
 def start(settings: Settings) -> NoReturn:
     """Becomes the engine, unless the doctor knows that it could not work: then says why and ends."""
-    choice, report = examined_choice(settings)
+    choice, report = examine_choice(settings)
     if report.failures:
-        refuse(settings, choice, report)
-    write_status(settings, starting(settings, choice))
-    become(settings, choice)
+        exit_with_status(settings, choice, report)
+    write_status(settings, describe_start(settings, choice))
+    exec_engine(settings, choice)
 
 
-def starting(settings: Settings, choice: Choice) -> TierStatus:
+def describe_start(settings: Settings, choice: Choice) -> TierStatus:
     if choice.engine != "vllm" or choice.installation is None:
         return describe_process("starting", choice.engine, choice.why)
     at_once = sequences(settings, choice.installation, choice.driver)
@@ -44,27 +44,27 @@ def starting(settings: Settings, choice: Choice) -> TierStatus:
     return describe_process("starting", choice.engine, choice.why, sequences=at_once, takes_priority=takes_priority)
 
 
-def examined_choice(settings: Settings) -> tuple[Choice, Report]:
+def examine_choice(settings: Settings) -> tuple[Choice, Report]:
     """The engine of this machine; with `auto`, not a vLLM that this machine can't run whatever its settings."""
     choice = choose_engine(settings)
     # The doctor may need minutes where torch lies on a slow disk.
-    write_status(settings, starting(settings, choice))
+    write_status(settings, describe_start(settings, choice))
     report = examine(settings, choice.engine)
-    tell(choice, report)
+    log_report(choice, report)
     if settings.vlm_engine == "auto" and choice.engine == "vllm" and report.unusable:
         choice = Choice("embedded", f"VLM_ENGINE=auto, and vLLM cannot work here: {report.unusable[0].detail}")
         report = examine(settings, choice.engine)
-        tell(choice, report)
+        log_report(choice, report)
     return choice, report
 
 
-def tell(choice: Choice, report: Report) -> None:
+def log_report(choice: Choice, report: Report) -> None:
     log("engine chosen", engine=choice.engine, why=choice.why)
     for check in report.checks:
         log("doctor", level=LEVELS[check.status], check=check.name, detail=check.detail, remedy=check.remedy)
 
 
-def refuse(settings: Settings, choice: Choice, report: Report) -> NoReturn:
+def exit_with_status(settings: Settings, choice: Choice, report: Report) -> NoReturn:
     told = [Failure(check=check.name, detail=check.detail, remedy=check.remedy or "") for check in report.failures]
     state: TierState = "postponed" if report.can_pass else "refused"
     write_status(settings, describe_process(state, choice.engine, choice.why, told))
@@ -73,7 +73,7 @@ def refuse(settings: Settings, choice: Choice, report: Report) -> NoReturn:
     sys.exit(TEMPORARY_FAILURE if report.can_pass else CONFIGURATION_ERROR)
 
 
-def become(settings: Settings, choice: Choice) -> NoReturn:
+def exec_engine(settings: Settings, choice: Choice) -> NoReturn:
     line, named = [sys.executable, "-m", "vlm_backend.embedded"], dict(os.environ)
     if choice.engine == "vllm":
         assert choice.installation is not None, "the doctor lets no vLLM start that is not installed"
@@ -89,7 +89,7 @@ def add_arguments(_: argparse.ArgumentParser) -> None:
 
 def run(_: argparse.Namespace | None = None) -> int:
     """Becomes the engine. 0 where there is none to become."""
-    settings = checked_settings()
+    settings = load_settings()
     if settings.vlm_engine == "external":
         sys.stderr.write(NOTHING_TO_HOST)
         return 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from textlines.remedies import command_of
+from common.remedies import command_of
 from vlm_backend.driver import Driver, probe_driver
 from vlm_backend.installation import Installation, find_installation
 from vlm_backend.settings import Settings

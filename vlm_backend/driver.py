@@ -103,7 +103,7 @@ def probe_driver(timeout_s: float = 20, environment: Mapping[str, str] | None = 
     except OSError as error:
         return Driver(None, (), f"The driver could not be asked: {error}.", "Make room for one more process.")
     facts = _facts(outcome.output)
-    broken = _broken(outcome, facts, timeout_s)
+    broken = _report_broken_child(outcome, facts, timeout_s)
     reason, remedy = broken or _refusal(facts) or _nvml_refusal(facts) or (None, None)
     return Driver(_version(facts), _gpus(facts), reason, remedy)
 
@@ -131,7 +131,7 @@ def _gpus(facts: Mapping[str, Any]) -> tuple[Gpu, ...]:
     )
 
 
-def _broken(outcome: Outcome, facts: Mapping[str, Any], timeout_s: float) -> tuple[str, str] | None:
+def _report_broken_child(outcome: Outcome, facts: Mapping[str, Any], timeout_s: float) -> tuple[str, str] | None:
     """The child that asked did not come back whole."""
     step = facts.get("step", "its start")
     if outcome.code is None:

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from common.download import DownloadError, download_missing, list_files
-from vlm_backend.settings import Settings, checked_settings
+from vlm_backend.settings import Settings, load_settings
 from vlm_backend.weights import model_folder, problems
 
 NEEDED = (".safetensors", ".json", ".jinja", ".txt", ".model")
@@ -30,7 +30,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def run(chosen: argparse.Namespace) -> int:
     """Exit status: 0, or 1 where the weights can't be had."""
-    settings = checked_settings()
+    settings = load_settings()
     settings = settings.model_copy(
         update={"vlm_model": chosen.model or settings.vlm_model, "vlm_model_dir": chosen.to or settings.vlm_model_dir}
     )

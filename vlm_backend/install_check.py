@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from vlm_backend.child import Outcome, ask, python
-from vlm_backend.doctor.nccl import LIBRARY, PROBE, dotted, missing_functions
+from vlm_backend.doctor.nccl import LIBRARY, PROBE, format_version, list_missing_functions
 from vlm_backend.installation import normal_name
 from vlm_backend.last_words import find_reason
 
@@ -48,7 +48,7 @@ def main(requirements: Sequence[str]) -> int:
 
 def problems(requirements: Iterable[Path]) -> Iterator[str]:
     """One sentence each."""
-    yield from version_problems("\n".join(file.read_text(encoding="utf-8") for file in requirements), installed())
+    yield from version_problems("\n".join(file.read_text(encoding="utf-8") for file in requirements), list_installed())
     loaded = ask(python(Path(sys.executable), PROBE), IMPORT_S)
     said = json.loads(loaded.output.splitlines()[-1]) if loaded.code == 0 else {"error": last_words(loaded)}
     if said["error"]:
@@ -62,7 +62,7 @@ def problems(requirements: Iterable[Path]) -> Iterator[str]:
         yield f"vLLM cannot be imported: {last_words(vllm)}."
 
 
-def installed() -> dict[str, str]:
+def list_installed() -> dict[str, str]:
     """Name as in a lock → version."""
     return {normal_name(distribution.name): distribution.version for distribution in distributions()}
 
@@ -86,13 +86,13 @@ def nccl_problems(loaded: Mapping[str, Any]) -> Iterator[str]:
         yield f"torch is built for CUDA and loads no {LIBRARY}."
         return
     nccl = Path(loaded["nccl"][0])
-    if missing := missing_functions(Path(loaded["torch"]), nccl):
+    if missing := list_missing_functions(Path(loaded["torch"]), nccl):
         yield f"torch loads {nccl}, which lacks {', '.join(missing)}."
     copies = sorted({file.resolve() for file in Path(sys.prefix).rglob(LIBRARY)})
     if copies != [nccl.resolve()]:
         yield f"torch loads {nccl}; the environment has {' and '.join(map(str, copies)) or f'no {LIBRARY}'}."
-    packages = {name: version for name, version in installed().items() if name.startswith(NCCL_PACKAGES)}
-    if list(packages.values()) != [version := dotted(loaded["version"])]:
+    packages = {name: version for name, version in list_installed().items() if name.startswith(NCCL_PACKAGES)}
+    if list(packages.values()) != [version := format_version(loaded["version"])]:
         named = " and ".join(f"{name} {version}" for name, version in sorted(packages.items()))
         yield f"{nccl} is NCCL {version}; installed is {named or 'no package of it'}."
 

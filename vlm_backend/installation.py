@@ -69,19 +69,19 @@ def find_installation(settings: Settings) -> Installation | None:
 def search(settings: Settings) -> Installation | NotInstalled:
     """The same; where there is none, why."""
     if settings.vllm_python:
-        return installed_in(settings.vllm_python.absolute(), "VLLM_PYTHON=")
+        return inspect_interpreter(settings.vllm_python.absolute(), "VLLM_PYTHON=")
     for interpreter in (OWN_ENVIRONMENT, Path(sys.executable)):
-        if os.path.exists(interpreter) and isinstance(found := installed_in(interpreter), Installation):
+        if os.path.exists(interpreter) and isinstance(found := inspect_interpreter(interpreter), Installation):
             return found
     return NotInstalled(f"vLLM is in neither {OWN_ENVIRONMENT.parents[1]} nor the environment of {sys.executable}.")
 
 
-def installed_in(interpreter: Path, origin: str = "") -> Installation | NotInstalled:
+def inspect_interpreter(interpreter: Path, origin: str = "") -> Installation | NotInstalled:
     """vLLM as `interpreter` would find it; `origin` stands before its path in the reason where there is none."""
     paths = _search_path(interpreter, f"{origin}{interpreter}")
     if isinstance(paths, NotInstalled):
         return paths
-    distribution = next(installed(paths, DISTRIBUTIONS), None)
+    distribution = next(find_distributions(paths, DISTRIBUTIONS), None)
     if distribution is None:
         return NotInstalled(f"{origin}{interpreter} has no vLLM.")
     torch = find_torch(paths)
@@ -104,7 +104,7 @@ def _search_path(interpreter: Path, named: str) -> tuple[Path, ...] | NotInstall
         return NotInstalled(f"{named} is no Python interpreter.")
 
 
-def installed(paths: tuple[Path, ...], names: tuple[str, ...]) -> Iterator[Distribution]:
+def find_distributions(paths: tuple[Path, ...], names: tuple[str, ...]) -> Iterator[Distribution]:
     """The distributions of these names that lie in `paths`."""
     for name in names:
         yield from distributions(name=name, path=[str(path) for path in paths])

@@ -51,7 +51,7 @@ def find_reason(text: str) -> str | None:
     tells of an error, else the last of all.
     """
     lines = list(_lines(text))
-    said = sorted((said for own in _by_process(lines) for said in _failures(own)), key=lambda failure: failure[0])
+    said = sorted((said for own in _group_by_process(lines) for said in _failures(own)), key=lambda failure: failure[0])
     if said:
         reasons = [sentence for _, sentence in said if not _POINTING.search(sentence)]
         return shorten(reasons[-1] if reasons else f"{WITHOUT_A_WORD} {said[-1][1]}")
@@ -76,12 +76,12 @@ def _lines(text: str) -> Iterator[Line]:
     for raw in text.splitlines():
         line = "".join(filter(str.isprintable, raw.expandtabs())).rstrip()
         prefix = _PROCESS.match(line)
-        for part in _unfolded(line[prefix.end() :] if prefix else line):
+        for part in _unfold(line[prefix.end() :] if prefix else line):
             yield number, f"{prefix[0] if prefix else ''}{part}"
             number += 1
 
 
-def _unfolded(line: str) -> list[str]:
+def _unfold(line: str) -> list[str]:
     if not line.startswith("{"):
         return [line]
     try:
@@ -92,7 +92,7 @@ def _unfolded(line: str) -> list[str]:
     return [*str(told).splitlines(), ""] if told else [line]
 
 
-def _by_process(lines: Sequence[Line]) -> list[list[Line]]:
+def _group_by_process(lines: Sequence[Line]) -> list[list[Line]]:
     """The lines of each process by itself: those of several may stand between each other."""
     processes: dict[str, list[Line]] = {}
     for number, line in lines:

@@ -18,7 +18,7 @@ def source(settings: Settings) -> str:
     return settings.vlm_model if folder is None else str(folder)
 
 
-def served_names(settings: Settings) -> list[str]:
+def list_served_names(settings: Settings) -> list[str]:
     """The names under which OpenAI's API offers the model: its own first, then PaddleX's, which its clients send."""
     if settings.vlm_served_names:
         return [name.strip() for name in settings.vlm_served_names.split(",") if name.strip()]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from vlm_backend.settings import Settings
-from vlm_backend.weights import cached_snapshot, locate
+from vlm_backend.weights import find_cached_snapshot, locate
 
 CONTEXT_KEYS = (
     "max_position_embeddings",
@@ -30,7 +30,7 @@ ROPE_TYPES_WITHOUT_FACTOR = frozenset({"su", "longrope", "llama3", "yarn", "deep
 """RoPE scalings whose factor the configuration's context already holds (`_get_and_verify_max_len`)."""
 
 
-LARGEST = 1e30
+MAX_NUMBER = 1e30
 """More is no length of a context (1e30 is transformers' word for none) and breaks sums."""
 
 
@@ -53,7 +53,7 @@ def find_model_config(settings: Settings) -> ModelConfig | None:
 
     Of a download that was broken off, the configuration may be there without the weights.
     """
-    folder = locate(settings) or cached_snapshot(settings.vlm_model)
+    folder = locate(settings) or find_cached_snapshot(settings.vlm_model)
     return read_model_config(folder / "config.json") if folder else None
 
 
@@ -117,4 +117,4 @@ def _cache_values(fields: Mapping[str, Any]) -> int:
 
 def _number(value: object) -> float | None:
     """None for what is no count of anything; JSON's `1e999` is infinite in Python."""
-    return value if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < LARGEST else None
+    return value if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < MAX_NUMBER else None

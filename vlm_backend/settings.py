@@ -105,7 +105,7 @@ class Settings(TierSettings):
     embedded_queue: int = Field(256, ge=1, description="Requests waiting in the embedded engine; more answer 503")
 
 
-def checked_settings() -> Settings:
+def load_settings() -> Settings:
     """The settings; where one is not accepted, says which in one sentence each and exits."""
     try:
         return Settings()

@@ -13,7 +13,7 @@ GIB = 1024
 """MiB."""
 RESERVE_MIB = 600
 """What the CUDA context and the allocator's slack take before vLLM looks at what is free."""
-LARGEST_SHARE = 0.9
+MAX_SHARE = 0.9
 MIB = 1024 * 1024
 CACHE_VALUES_PER_TOKEN = 2 * 18 * 2 * 128
 """A key and a value for 18 layers with 2 heads of 128 numbers: PaddleOCR-VL."""
@@ -45,16 +45,16 @@ _LARGE = Sizes(16384, 16384, 256)
 _CPU = Sizes(16384, 4096, 16)
 
 
-def suggested_sizes(gpu: Gpu | None) -> Sizes:
+def suggest_sizes(gpu: Gpu | None) -> Sizes:
     """Sizes for a card, or for a CPU where there is none."""
     if gpu is None:
         return _CPU
     return next((sizes for below_mib, sizes in _BY_MEMORY if gpu.total_mib < below_mib), _LARGE)
 
 
-def sizes_for(settings: Settings, gpu: Gpu | None, model: ModelConfig | None = None) -> Sizes:
+def choose_sizes(settings: Settings, gpu: Gpu | None, model: ModelConfig | None = None) -> Sizes:
     """The settings' sizes; what they leave open, as the card suggests and the model can."""
-    suggested = suggested_sizes(gpu)
+    suggested = suggest_sizes(gpu)
     longest = model.max_context if model and model.max_context else suggested.max_model_len
     return Sizes(
         settings.vlm_max_model_len or min(suggested.max_model_len, longest),
@@ -83,4 +83,4 @@ def memory_share(settings: Settings, gpu: Gpu) -> float:
     if settings.vlm_gpu_memory_share:
         return settings.vlm_gpu_memory_share
     free = (gpu.free_mib - RESERVE_MIB) / gpu.total_mib
-    return min(LARGEST_SHARE, math.floor(100 * max(free, 0.01)) / 100)
+    return min(MAX_SHARE, math.floor(100 * max(free, 0.01)) / 100)

@@ -13,10 +13,10 @@ from pathlib import Path
 from common.cores import available_cores
 from vlm_backend.driver import Driver, Gpu
 from vlm_backend.installation import Build, Installation
-from vlm_backend.model import chat_template, served_names, source
+from vlm_backend.model import chat_template, list_served_names, source
 from vlm_backend.model_config import find_model_config
 from vlm_backend.settings import Settings
-from vlm_backend.sizes import GIB, MIN_PIXELS, cache_mib, memory_share, picture_pixels, sizes_for
+from vlm_backend.sizes import GIB, MIN_PIXELS, cache_mib, choose_sizes, memory_share, picture_pixels
 from vlm_backend.status import status_file
 from vlm_backend.weights import locate
 
@@ -25,14 +25,14 @@ FOREIGN_LOGGERS = ("vllm", "uvicorn", "uvicorn.error")
 """Those of vLLM's processes whose lines are to look like ours."""
 NOWHERE = "nowhere.invalid"
 """The one host that pictures may be fetched from: a name that cannot exist (RFC 2606), so vLLM fetches nothing."""
-CORES_OF_API_SERVER, MOST_API_SERVERS = 4, 4
+CORES_OF_API_SERVER, MAX_API_SERVERS = 4, 4
 LEAST_CAPABILITY_OF_BFLOAT16 = (8, 0)
 BYTES_OF_FLOAT32 = 4
 
 
 def command(settings: Settings, installation: Installation, driver: Driver) -> list[str]:
     """The whole command; what `VLM_EXTRA_ARGUMENTS` says comes last and wins."""
-    gpu = working_gpu(settings, installation, driver)
+    gpu = find_working_gpu(settings, installation, driver)
     arguments = [*_model(settings), *_limits(settings, gpu), *_server(settings, gpu), *_device(settings, gpu)]
     return [str(installation.python), str(ENTRY), *arguments, *shlex.split(settings.vlm_extra_arguments)]
 
@@ -54,11 +54,11 @@ def environment(settings: Settings, inherited: Mapping[str, str], build: Build |
 
 def sequences(settings: Settings, installation: Installation, driver: Driver) -> int:
     """How many requests vLLM works on at once, over all copies of the model."""
-    gpu = working_gpu(settings, installation, driver)
-    return sizes_for(settings, gpu).max_sequences * (settings.vlm_data_parallel if gpu else 1)
+    gpu = find_working_gpu(settings, installation, driver)
+    return choose_sizes(settings, gpu).max_sequences * (settings.vlm_data_parallel if gpu else 1)
 
 
-def working_gpu(settings: Settings, installation: Installation, driver: Driver) -> Gpu | None:
+def find_working_gpu(settings: Settings, installation: Installation, driver: Driver) -> Gpu | None:
     """The card that bounds the sizes: of those that get a copy of the model, which are the driver's first, the one with
     the least free memory; none for a CPU build."""
     if installation.build == "cpu" or not driver.gpus:
@@ -106,13 +106,13 @@ def _defaults(settings: Settings, build: Build | None) -> Iterator[tuple[str, st
 def _cache_gib(settings: Settings) -> int:
     """Whole GiB of key-value cache on a CPU, in which one whole context fits: vLLM does not start otherwise."""
     model = find_model_config(settings)
-    context = sizes_for(settings, None, model).max_model_len
+    context = choose_sizes(settings, None, model).max_model_len
     return math.ceil(cache_mib(model, context, BYTES_OF_FLOAT32) / GIB) or 1
 
 
 def _model(settings: Settings) -> Iterator[str]:
     yield from ("--model", source(settings))
-    yield from ("--served-model-name", *served_names(settings))
+    yield from ("--served-model-name", *list_served_names(settings))
     if template := chat_template(settings):
         yield from ("--chat-template", str(template.absolute()))
     yield from ("--chat-template-content-format", "openai")
@@ -123,7 +123,7 @@ def _model(settings: Settings) -> Iterator[str]:
 
 
 def _limits(settings: Settings, gpu: Gpu | None) -> Iterator[str]:
-    sizes = sizes_for(settings, gpu, find_model_config(settings))
+    sizes = choose_sizes(settings, gpu, find_model_config(settings))
     yield from ("--max-model-len", str(sizes.max_model_len))
     yield from ("--max-num-batched-tokens", str(sizes.max_batched_tokens))
     yield from ("--max-num-seqs", str(sizes.max_sequences))
@@ -156,7 +156,7 @@ def _server(settings: Settings, gpu: Gpu | None) -> Iterator[str]:
     yield from ("--stream-interval", str(settings.vlm_stream_interval))
     yield from ("--enable-request-id-headers", "--disable-fastapi-docs", "--disable-uvicorn-access-log")
     yield from ("--uvicorn-log-level", "warning")
-    yield from _logging(settings)
+    yield from _log_arguments(settings)
 
 
 def _api_servers(settings: Settings, gpu: Gpu | None) -> int:
@@ -164,10 +164,10 @@ def _api_servers(settings: Settings, gpu: Gpu | None) -> int:
     more than some four pages a second."""
     if gpu is None:
         return 1
-    return max(settings.vlm_data_parallel, min(available_cores() // CORES_OF_API_SERVER, MOST_API_SERVERS))
+    return max(settings.vlm_data_parallel, min(available_cores() // CORES_OF_API_SERVER, MAX_API_SERVERS))
 
 
-def _logging(settings: Settings) -> Iterator[str]:
+def _log_arguments(settings: Settings) -> Iterator[str]:
     if logs := write_log_config(settings.temp_dir / f"vllm-logs-{settings.vlm_port}.json", settings):
         yield from ("--logging-config.pylogging_config_file", str(logs.absolute()))
 

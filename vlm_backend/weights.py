@@ -13,7 +13,7 @@ from vlm_backend.settings import Settings
 INDEX = "model.safetensors.index.json"
 LENGTH_BYTES = 8
 """A safetensors file begins with its header's length: 8 bytes, little-endian."""
-LARGEST_HEADER = 100_000_000
+MAX_HEADER_BYTES = 100_000_000
 """The safetensors library refuses a longer header, bytes."""
 LFS_POINTER = b"version https://git-lfs"
 NEEDED: tuple[tuple[str, tuple[str, ...]], ...] = (
@@ -35,9 +35,9 @@ def locate(settings: Settings) -> Path | None:
     fetched = model_folder(settings)
     if os.path.isdir(fetched):
         return fetched
-    snapshot = cached_snapshot(settings.vlm_model)
+    snapshot = find_cached_snapshot(settings.vlm_model)
     # A download that was broken off goes on where it stopped; what is there and damaged is for the doctor.
-    return snapshot if snapshot and not any(missing_parts(snapshot)) else None
+    return snapshot if snapshot and not any(find_missing_parts(snapshot)) else None
 
 
 def model_folder(settings: Settings) -> Path:
@@ -45,7 +45,7 @@ def model_folder(settings: Settings) -> Path:
     return settings.vlm_model_dir / settings.vlm_model.rstrip("/").rpartition("/")[2]
 
 
-def cached_snapshot(model: str) -> Path | None:
+def find_cached_snapshot(model: str) -> Path | None:
     """The snapshot of the hub model `model` that `refs/main` names in the Hugging Face cache."""
     repository = hub_cache() / f"models--{model.replace('/', '--')}"
     try:
@@ -60,27 +60,27 @@ def hub_cache() -> Path:
     """The folder that huggingface_hub takes, from the same variables in the same order."""
     for variable in ("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"):
         if folder := os.environ.get(variable):
-            return expanded(folder)
+            return expand_path(folder)
     if home := os.environ.get("HF_HOME"):
-        return expanded(home) / "hub"
-    return expanded(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "huggingface" / "hub"
+        return expand_path(home) / "hub"
+    return expand_path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "huggingface" / "hub"
 
 
-def expanded(folder: str) -> Path:
+def expand_path(folder: str) -> Path:
     return Path(os.path.expandvars(os.path.expanduser(folder)))
 
 
 def problems(folder: Path) -> list[str]:
     """One sentence for each thing that keeps vLLM from loading the model in `folder`; empty where it is complete."""
-    return _told(folder, missing_parts, damaged_json, damaged_weights)
+    return _list_problems(folder, find_missing_parts, find_damaged_json, find_damaged_weights)
 
 
 def file_problems(folder: Path) -> list[str]:
     """The same, but for the weights."""
-    return _told(folder, missing_files, damaged_json)
+    return _list_problems(folder, find_missing_files, find_damaged_json)
 
 
-def _told(folder: Path, *searches: Callable[[Path], Iterator[str]]) -> list[str]:
+def _list_problems(folder: Path, *searches: Callable[[Path], Iterator[str]]) -> list[str]:
     try:
         if not folder.is_dir():
             return [f"{folder} is not a folder."]
@@ -89,15 +89,15 @@ def _told(folder: Path, *searches: Callable[[Path], Iterator[str]]) -> list[str]
         return [f"{folder} cannot be read: {error}."]
 
 
-def missing_files(folder: Path) -> Iterator[str]:
+def find_missing_files(folder: Path) -> Iterator[str]:
     for what, names in NEEDED:
         if not any((folder / name).is_file() for name in names):
             yield f"{folder} holds no {what} ({' or '.join(names)})."
 
 
-def missing_parts(folder: Path) -> Iterator[str]:
+def find_missing_parts(folder: Path) -> Iterator[str]:
     """The same, and weights that are not there."""
-    yield from missing_files(folder)
+    yield from find_missing_files(folder)
     names = shards(folder)
     if not names:
         yield f"{folder} holds no weights (model.safetensors)."
@@ -106,7 +106,7 @@ def missing_parts(folder: Path) -> Iterator[str]:
             yield f"{folder / name} is missing, which {INDEX} names."
 
 
-def damaged_json(folder: Path) -> Iterator[str]:
+def find_damaged_json(folder: Path) -> Iterator[str]:
     for file in sorted(folder.glob("*.json")):
         try:
             json.loads(file.read_bytes())
@@ -114,7 +114,7 @@ def damaged_json(folder: Path) -> Iterator[str]:
             yield f"{file} is not whole JSON: {file.stat().st_size} bytes are there."
 
 
-def damaged_weights(folder: Path) -> Iterator[str]:
+def find_damaged_weights(folder: Path) -> Iterator[str]:
     for name in shards(folder):
         if (folder / name).is_file() and (problem := safetensors_problem(folder / name)):
             yield f"{folder / name} {problem}."
@@ -137,12 +137,12 @@ def safetensors_problem(file: Path) -> str | None:
         length = int.from_bytes(start, "little")
         if (start + content.read(len(LFS_POINTER) - LENGTH_BYTES)) == LFS_POINTER:
             return "is a pointer of git-lfs, not the weights: run `git lfs pull` where it was cloned"
-        if size < LENGTH_BYTES + length and length <= LARGEST_HEADER:
+        if size < LENGTH_BYTES + length and length <= MAX_HEADER_BYTES:
             return f"is truncated within its header: {size} bytes are there"
-        if length > LARGEST_HEADER:
+        if length > MAX_HEADER_BYTES:
             return f"is not a safetensors file: its header would be {length} bytes long"
         content.seek(LENGTH_BYTES)
-        expected = expected_size(content.read(length))
+        expected = compute_expected_size(content.read(length))
     if expected is None:
         return "is not a safetensors file: its header is not a table of tensors"
     if size < expected:
@@ -150,7 +150,7 @@ def safetensors_problem(file: Path) -> str | None:
     return f"is {size - expected} bytes longer than its header says" if size > expected else None
 
 
-def expected_size(header: bytes) -> int | None:
+def compute_expected_size(header: bytes) -> int | None:
     """Bytes that a safetensors file with `header` has; None where `header` is none."""
     try:
         table: Mapping[str, Any] = json.loads(header)

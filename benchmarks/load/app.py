@@ -14,15 +14,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
-import uvicorn
 from fastapi import FastAPI
 
-from gateway.__main__ import Server
+from common.memory import give_back_freed_memory
 from gateway.app import create_app
 from gateway.layout.base import LayoutEngine
 from gateway.model import LayoutOptions, PageImage, PageLayout, Region
 from gateway.parts import create_parts
-from gateway.runtime import configure_logs, give_back_freed_memory, shorten_pauses
+from gateway.runtime import configure_logs, shorten_pauses
+from gateway.server.serving import create_server
 from gateway.settings import Settings
 
 TICK_S = 0.01
@@ -30,7 +30,7 @@ TICK_S = 0.01
 
 @dataclass
 class RecordedLayout:
-    """The same boxes on every page, at no cost."""
+    """The same boxes on every page, at no cost; like PP-DocLayout it finds no text lines."""
 
     boxes: list[tuple[str, float, float, float, float]]
     name: str = "recorded"
@@ -38,6 +38,7 @@ class RecordedLayout:
     state: Literal["not_initialized", "ready", "failed"] = "not_initialized"
     reason: str | None = None
     warning: str | None = None
+    pages_at_once: int = 64
 
     async def start(self) -> None:
         self.state = "ready"
@@ -94,10 +95,7 @@ def main() -> None:
     configure_logs(settings.log_level, settings.log_format)
     app = bench_app(settings, Path(os.environ["BENCH_BOXES"]))
     shorten_pauses()
-    config = uvicorn.Config(
-        app, host=settings.host, port=settings.port, log_config=None, access_log=False, server_header=False
-    )
-    Server(config, app.state.service).run()
+    create_server(app).run()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Admission control before a body is read, and the end of work whose client has gone."""
+"""Admission control before and after a body is read, and the end of work whose client has gone."""
 
 from __future__ import annotations
 
@@ -11,56 +11,137 @@ from fastapi import Request
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive
 
+from gateway.api.auth import account_of
+from gateway.api.forms import content_type_of
 from gateway.api.problems import shutting_down
 from gateway.errors import ServiceError
-from gateway.scheduling.fair_semaphore import INTERACTIVE, URGENCIES, Urgency
+from gateway.scheduling.fair_semaphore import INTERACTIVE, PRIORITIES, Flow, Priority
+from gateway.server.connections import peer_name
 from gateway.service import Service
 
 T = TypeVar("T")
+UPLOAD_RETRY_AFTER_S = 10
 
 
-def requested_priority(request: Request) -> Urgency:
-    """What the query says of it, the only place that is known before the body is read."""
-    return URGENCIES.get(request.query_params.get("priority", ""), INTERACTIVE)
+class Admission:
+    """A request on its way to its place. What can't be served anyway is refused before the body is read; the place is
+    taken when the body is there, so that uploads, which may take long, keep nobody out. These have places of their own.
 
-
-def admit_document(service: Service, scope: AsyncExitStack, urgency: Urgency = INTERACTIVE) -> float:
-    """Refuses before the body is read what can't be served anyway; the deadline, a time of the running loop.
-
-    Raises ServiceError 429 `queue_full`, 503 `shutting_down`, `vlm_unavailable`.
+    `deadline` is a time of the running loop; `flow` says whose turns the request takes.
     """
-    return _admit(service, service.parts.queue.admit(urgency), scope)
+
+    def __init__(self, request: Request, service: Service, scope: AsyncExitStack, flow: Flow) -> None:
+        self.deadline = asyncio.get_running_loop().time() + service.settings.request_timeout_s
+        self.flow = flow
+        self._request = request
+        self._service = service
+        self._scope = scope
+
+    async def read_body(self, body: Coroutine[Any, Any, T]) -> T:
+        """The body, read in a place for uploads; raises ServiceError 408 `body_timeout`, 429 `too_many_uploads`."""
+        uploads = self._service.uploads
+        if not uploads.has_place(self.flow.caller):
+            body.close()
+            raise self._too_many_uploads()
+        try:
+            with uploads.hold(self.flow.caller):
+                async with asyncio.timeout_at(self.deadline):
+                    return await body
+        except TimeoutError:
+            raise ServiceError(408, "body_timeout", "The request body did not arrive before the deadline.") from None
+
+    def take_document_place(self, *, needs_engine: bool = True) -> None:
+        """Raises as `take_place`."""
+        self.take_place(self._service.parts.queue.admit(self.flow), needs_engine=needs_engine)
+
+    def take_place(self, place: AbstractContextManager[None], *, needs_engine: bool = True) -> None:
+        """Holds the place for as long as the request lasts. Raises ServiceError 429 `queue_full`, `key_limit_reached`,
+        503."""
+        self.require_service(needs_engine=needs_engine)
+        if self.flow.account:
+            self._scope.enter_context(self.flow.account.hold_document())
+        self._scope.enter_context(place)
+
+    async def finish(self, work: Coroutine[Any, Any, T]) -> T:
+        """As `cancel_on_disconnect`, and frees the place: a client that takes its answer slowly keeps nobody out."""
+        result = await cancel_on_disconnect(self._request.receive, work)
+        await self._scope.aclose()
+        return result
+
+    def require_service(self, *, needs_engine: bool = True) -> None:
+        """Raises ServiceError 503 `shutting_down`, `vlm_unavailable`."""
+        if self._service.draining:
+            raise shutting_down()
+        if needs_engine:
+            self._service.parts.engine.require_serving()
+
+    def _too_many_uploads(self) -> ServiceError:
+        count = self._service.uploads.count
+        detail = f"{count} uploads are in progress, the most that this service takes of you now (MAX_UPLOADS)."
+        return ServiceError(429, "too_many_uploads", detail, retry_after_s=UPLOAD_RETRY_AFTER_S)
 
 
-def admit_restructuring(service: Service, scope: AsyncExitStack) -> float:
-    """As `admit_document`, for what needs no engine and so is served while there is none."""
-    return _admit(service, service.parts.queue.admit(), scope, needs_engine=False)
+def caller_of(request: Request) -> str:
+    """Who asks, for shares of the service: a key, or an address where there are none.
+
+    Behind a proxy it is the proxy's address, unless FORWARDED_ALLOW_IPS names that one.
+    """
+    account = account_of(request)
+    if account:
+        return f"key {account.owner}"
+    return "peer " + peer_name(request.client.host if request.client else "")
 
 
-def admit_chat(service: Service, scope: AsyncExitStack) -> float:
-    """As `admit_document`, for one picture and one answer."""
-    return _admit(service, service.parts.queue.admit_chat(), scope)
+def flow_of(request: Request, priority: Priority = INTERACTIVE) -> Flow:
+    """Whose turns the request takes, and whose limits it counts in."""
+    return Flow(priority, caller_of(request), account_of(request))
 
 
-def _admit(
-    service: Service, place: AbstractContextManager[None], scope: AsyncExitStack, *, needs_engine: bool = True
-) -> float:
-    deadline = asyncio.get_running_loop().time() + service.settings.request_timeout_s
-    if service.draining:
-        raise shutting_down()
-    scope.enter_context(place)
-    if needs_engine:
-        service.parts.engine.require_serving()
-    return deadline
+def parse_priority(request: Request) -> Priority:
+    """What the query says of it, the only place that is known before the body is read."""
+    return PRIORITIES.get(request.query_params.get("priority", ""), INTERACTIVE)
 
 
-async def read_body(body: Coroutine[Any, Any, T], deadline: float) -> T:
-    """The body, read; raises ServiceError 408 `body_timeout`."""
-    try:
-        async with asyncio.timeout_at(deadline):
-            return await body
-    except TimeoutError:
-        raise ServiceError(408, "body_timeout", "The request body did not arrive before the deadline.") from None
+def begin_document(request: Request, service: Service, scope: AsyncExitStack) -> Admission:
+    """Raises ServiceError 429 `queue_full`, 503 `shutting_down`, `vlm_unavailable`."""
+    flow = flow_of(request, parse_priority(request))
+    admission = Admission(request, service, scope, flow)
+    admission.require_service()
+    service.parts.queue.require_document_place(flow)
+    return admission
+
+
+def begin_restructuring(request: Request, service: Service, scope: AsyncExitStack) -> Admission:
+    """As `begin_document`, for what needs no engine and so is served while there is none."""
+    admission = Admission(request, service, scope, flow_of(request))
+    admission.require_service(needs_engine=False)
+    service.parts.queue.require_document_place(admission.flow)
+    return admission
+
+
+def begin_submission(request: Request, service: Service, scope: AsyncExitStack) -> Admission:
+    """For what is only taken now and read later: needs no engine and no document's place. ServiceError 503
+    `shutting_down`."""
+    admission = Admission(request, service, scope, flow_of(request))
+    admission.require_service(needs_engine=False)
+    return admission
+
+
+def begin_chat(request: Request, service: Service, scope: AsyncExitStack) -> Admission:
+    """As `begin_document`, for one picture and one answer."""
+    admission = Admission(request, service, scope, flow_of(request))
+    admission.require_service()
+    service.parts.queue.require_chat_place(admission.flow)
+    return admission
+
+
+def require_json(request: Request) -> None:
+    """Refuses types that a web page can send to any address without being asked (415); none at all is no page's."""
+    kind = content_type_of(request, "application/json")
+    if kind != "application/json" and not kind.endswith("+json"):
+        raise ServiceError(
+            415, "unsupported_content_type", f"A body of type {kind[:80]!r} is not understood: send application/json."
+        )
 
 
 async def cancel_on_disconnect(receive: Receive, work: Coroutine[Any, Any, T]) -> T:

@@ -3,54 +3,103 @@
 from __future__ import annotations
 
 import hashlib
-import hmac
-from typing import Annotated
+from collections.abc import Iterator
+from typing import Annotated, Any
 
 from fastapi import Depends, Request, Security
 from fastapi.security import APIKeyHeader
 
 from gateway.errors import ServiceError
+from gateway.keys.accounts import Account, Scope
+from gateway.keys.keyring import Keyring
 
-_key_header = APIKeyHeader(name="X-API-Key", auto_error=False, description="One of `API_KEYS`")
-_authorization = APIKeyHeader(
+key_header = APIKeyHeader(
+    name="X-API-Key", auto_error=False, description="One of `API_KEYS`, or one that `API_KEYS_FILE` knows"
+)
+authorization_header = APIKeyHeader(
     name="Authorization", auto_error=False, scheme_name="Authorization", description="`Bearer <key>` or `token <key>`"
 )
+_NO_OWNER = hashlib.sha256(b"").hexdigest()[:32]
 
 
 async def require_key(
     request: Request,
-    key: Annotated[str | None, Security(_key_header)] = None,
-    authorization: Annotated[str | None, Security(_authorization)] = None,
+    scope: Scope | None,
+    key: str | None,
+    authorization: str | None,
 ) -> None:
-    """Lets the request pass if no keys are set or one of its headers holds one, which `request.state.key` names then.
+    """Lets the request pass if no keys are asked for, or if one of its headers holds one with the scope (None: any),
+    and counts it. `request.state.account` is the key's then, or None.
 
-    ServiceError 401 otherwise.
+    ServiceError 401 `unauthorized`, 403 `scope_missing`, 429 `key_limit_reached`.
 
     Either header is enough: a platform in front may own `Authorization`.
     """
-    keys = request.app.state.service.settings.keys
-    offered = [value for value in (key, _token(authorization)) if value]
-    known = [found for value in offered for found in _equal_to(value, keys)]
-    if keys and not known:
+    account = _find_account(request, key, authorization)
+    if account is None and not _keyring_of(request).is_open:
         raise ServiceError(
             401, "unauthorized", "This service needs a key: send it as X-API-Key or Authorization: Bearer."
         )
-    request.state.key = known[0] if known else ""
+    if account is not None:
+        if account.is_expired:
+            raise ServiceError(401, "unauthorized", f"The key `{account.name}` has expired.")
+        account.require_scope(scope)
+        account.take_request()
+    request.state.account = account
 
 
-KeyRequired = Depends(require_key)
+def key_required(scope: Scope | None) -> Any:  # noqa: ANN401 - as FastAPI's Depends
+    """What a route depends on that wants a key with this scope; None: any key."""
+
+    async def require(
+        request: Request,
+        key: Annotated[str | None, Security(key_header)] = None,
+        authorization: Annotated[str | None, Security(authorization_header)] = None,
+    ) -> None:
+        await require_key(request, scope, key, authorization)
+
+    return Depends(require)
+
+
+def account_of(request: Request) -> Account | None:
+    """The account of the key that the request came with; None without one."""
+    account: Account | None = request.state.account
+    return account
+
+
+def owner_of(request: Request) -> str:
+    """Whose jobs and files the request may see."""
+    account = account_of(request)
+    return account.owner if account else _NO_OWNER
+
+
+def is_key_holder(request: Request) -> bool:
+    """Whether the sender may be told what strangers are not: everybody where no keys are asked for."""
+    if _keyring_of(request).is_open:
+        return True
+    account = _find_account(request, request.headers.get("x-api-key"), request.headers.get("authorization"))
+    return account is not None and not account.is_expired
+
+
+def _keyring_of(request: Request) -> Keyring:
+    keyring: Keyring = request.app.state.service.keyring
+    return keyring
+
+
+def sent_key(request: Request) -> str:
+    """The known key that the request came with; empty without one."""
+    offered = _offer(request.headers.get("x-api-key"), request.headers.get("authorization"))
+    return next(filter(_keyring_of(request).find, offered), "")
+
+
+def _find_account(request: Request, key: str | None, authorization: str | None) -> Account | None:
+    return next(filter(None, map(_keyring_of(request).find, _offer(key, authorization))), None)
+
+
+def _offer(key: str | None, authorization: str | None) -> Iterator[str]:
+    return filter(None, (key, _token(authorization)))
 
 
 def _token(authorization: str | None) -> str | None:
     scheme, _, token = (authorization or "").partition(" ")
     return token.strip() if scheme.lower() in ("bearer", "token") else None
-
-
-def _equal_to(offered: str, keys: frozenset[str]) -> list[str]:
-    """Compares with every key, by digests of equal length, so that time tells nothing."""
-    digest = _digest(offered)
-    return [key for key in keys if hmac.compare_digest(digest, _digest(key))]
-
-
-def _digest(value: str) -> bytes:
-    return hashlib.sha256(value.encode()).digest()

@@ -7,11 +7,15 @@ could not be given back.
 
 from __future__ import annotations
 
+import asyncio
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TypeAlias
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
+
+from gateway.intake.spool import SpooledFile
 
 SENT_AT_ONCE = 65_536
 """Bytes of one write to the socket."""
@@ -27,7 +31,7 @@ class ChunkedResponse(Response):
         kept = {name.lower(): value for name, value in headers.items()}
         super().__init__(headers={**kept, "content-length": str(self.size)})
 
-    def with_header(self, name: str, value: str) -> ChunkedResponse:
+    def add_header(self, name: str, value: str) -> ChunkedResponse:
         """A copy with one header more, which shares the pieces."""
         return ChunkedResponse(self.pieces, {**self.headers, name: value})
 
@@ -36,6 +40,25 @@ class ChunkedResponse(Response):
         for piece in _chunks(self.pieces):
             await send({"type": "http.response.body", "body": piece, "more_body": True})
         await send({"type": "http.response.body"})
+
+
+class SpooledResponse(Response):
+    """A file as one body of known length, which is gone when it is sent."""
+
+    def __init__(self, content: SpooledFile, headers: Mapping[str, str]) -> None:
+        self.content = content
+        super().__init__(headers={**headers, "content-length": str(content.size)})
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+            with self.content.open_fd() as descriptor:
+                for at in range(0, self.content.size, SENT_AT_ONCE):
+                    piece = await asyncio.to_thread(os.pread, descriptor, SENT_AT_ONCE, at)
+                    await send({"type": "http.response.body", "body": piece, "more_body": True})
+            await send({"type": "http.response.body"})
+        finally:
+            self.content.close()
 
 
 def append(body: bytearray, piece: bytes, separator: bytes) -> None:

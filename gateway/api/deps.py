@@ -8,6 +8,7 @@ from typing import Annotated, TypeAlias
 
 from fastapi import Depends, Request
 
+from gateway.jobs.service import JobService
 from gateway.service import Service
 
 
@@ -21,7 +22,13 @@ async def _resources() -> AsyncIterator[AsyncExitStack]:
         yield stack
 
 
+async def _jobs_of(request: Request) -> JobService:
+    jobs: JobService = request.app.state.jobs
+    return jobs
+
+
 ServiceDep: TypeAlias = Annotated[Service, Depends(_service_of)]
+JobsDep: TypeAlias = Annotated[JobService, Depends(_jobs_of)]
 RequestScope: TypeAlias = Annotated[AsyncExitStack, Depends(_resources)]
 """What a request holds until its response is sent, a stream's last event included. A whole answer lets go of it before:
 who takes it slowly must not keep others out."""

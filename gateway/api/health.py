@@ -12,18 +12,21 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 from starlette.responses import JSONResponse, Response
 
-from gateway.api.auth import KeyRequired
-from gateway.api.deps import ServiceDep
+from common.inference.models import describe_models
+from gateway.api.auth import is_key_holder, key_required
+from gateway.api.deps import JobsDep, ServiceDep
 from gateway.api.problems import request_id
 from gateway.engine.monitor import EngineMonitor
+from gateway.jobs.service import JobService
 from gateway.layout.base import LayoutDetector
+from gateway.service import Service
 from gateway.storage.bucket import BucketState
 
 router = APIRouter(tags=["health"])
 
 
 class FolderHealth(BaseModel):
-    path: str
+    path: str | None = Field(description="Told to holders of a key only, where keys are set; so are reasons")
     writable: bool
     reason: str | None = Field(description="Why it can't be written")
 
@@ -34,7 +37,11 @@ class VlmHealth(BaseModel):
     model: str | None
     engine: str | None
     scripts: list[str] | None = Field(description="Scripts that it reads; null where the engine does not say")
+    runtimes: dict[str, str] | None = Field(
+        description="What runs each network of the model; null where the engine does not say"
+    )
     reason: str | None = Field(description="Why it is not ready")
+    warning: str | None = Field(description="What is odd about its answers, as when another model gives them")
 
 
 class QueueHealth(BaseModel):
@@ -52,9 +59,16 @@ class SelfCheckHealth(BaseModel):
 class Health(BaseModel):
     status: Literal["healthy", "degraded"]
     reasons: list[str] = Field(description="Why the service is not ready; empty when it is")
+    limitations: list[str] = Field(
+        description="What is not served now though the service is ready, such as stored pictures where the disk is full"
+    )
     paddleocr: Literal["not_initialized", "ready", "failed"] = Field(description="State of the layout model")
     layout_model: str
     layout_engine: Literal["onnx", "paddleocr"] = Field(description="What runs it; `LAYOUT_ENGINE` asks for one")
+    runtimes: dict[str, str] = Field(
+        description="What runs each network that the gateway has loaded, such as the layout model, and why it is not "
+        "what `INFERENCE_RUNTIME` asks for"
+    )
     layout_warning: str | None = Field(description="Why it is not the layout model, or the engine, that was asked for")
     vlm: VlmHealth
     s3_storage: BucketState
@@ -64,6 +78,8 @@ class Health(BaseModel):
     render_workers: Literal["running", "down"]
     queue: QueueHealth
     self_check: SelfCheckHealth
+    jobs: Literal["ready", "unavailable"]
+    jobs_reason: str | None = Field(description="Why no jobs are taken; requests are served all the same")
     docs: str
     version: str
     uptime_s: int
@@ -75,21 +91,31 @@ class Health(BaseModel):
 class Probe(BaseModel):
     status: Literal["ok", "unavailable"]
     reasons: list[str] = Field(default_factory=list, description="What is missing")
+    limitations: list[str] = Field(default_factory=list, description="What is not served now; all else is")
 
 
 _PROBE: dict[int | str, dict[str, Any]] = {503: {"model": Probe, "description": "Not now; `reasons` says why"}}
 
 
 @router.get("/health", summary="Health in full", response_model=Health)
-async def health(request: Request, service: ServiceDep) -> Health:
+async def health(request: Request, service: ServiceDep, jobs: JobsDep) -> Health:
     """Always 200 while the gateway lives."""
+    docs = request.scope.get("root_path", "") + "/docs"
+    found = _health(service, jobs, request_id(request.scope), docs)
+    return found if is_key_holder(request) else _hide_details(found)
+
+
+def _health(service: Service, jobs: JobService, log_id: str, docs: str) -> Health:
     parts, reasons = service.parts, service.unreadiness()
+    limitations = _limitations(service, jobs)
     return Health(
-        status="degraded" if reasons else "healthy",
+        status="degraded" if reasons or limitations else "healthy",
         reasons=reasons,
+        limitations=limitations,
         paddleocr=parts.layout.state,
         layout_model=parts.layout.name,
         layout_engine=parts.layout.engine,
+        runtimes=dict(describe_models()),
         layout_warning=_warning(parts.layout),
         vlm=_vlm(parts.engine),
         s3_storage=service.bucket.state,
@@ -99,11 +125,36 @@ async def health(request: Request, service: ServiceDep) -> Health:
         render_workers="running" if parts.pool.alive else "down",
         queue=QueueHealth.model_validate(parts.queue, from_attributes=True),
         self_check=SelfCheckHealth.model_validate(service.self_check, from_attributes=True),
-        docs="/docs",
+        jobs="unavailable" if jobs.reason else "ready",
+        jobs_reason=jobs.reason,
+        docs=docs,
         version=service.version,
         uptime_s=int(time.monotonic() - service.started),
-        log_id=request_id(request.scope),
+        log_id=log_id,
     )
+
+
+def _hide_details(found: Health) -> Health:
+    """For strangers: how the service is, without its folders and without the words of what failed."""
+    hidden = {"path": None, "reason": None}
+    return found.model_copy(
+        update={
+            "reasons": _heads(found.reasons),
+            "limitations": _heads(found.limitations),
+            "layout_warning": None,
+            "s3_reason": None,
+            "jobs_reason": None,
+            "vlm": found.vlm.model_copy(update={"reason": None, "warning": None}),
+            "output_dir": found.output_dir.model_copy(update=hidden),
+            "temp_dir": found.temp_dir.model_copy(update=hidden),
+            "self_check": found.self_check.model_copy(update={"reason": None}),
+        }
+    )
+
+
+def _heads(reasons: list[str]) -> list[str]:
+    """What is missing, without why."""
+    return [reason.partition(":")[0] for reason in reasons]
 
 
 @router.get("/livez", summary="Alive", response_model=Probe)
@@ -115,15 +166,16 @@ async def livez() -> Probe:
 
 @router.get("/readyz", summary="Able to serve a document now", response_model=Probe, responses=_PROBE)
 @router.get("/v1/health/ready", summary="Able to serve a document now", response_model=Probe, responses=_PROBE)
-async def readyz(service: ServiceDep) -> Response:
-    """Engine and layout ready, folders writable, self-check passed, not draining. A busy server is ready."""
-    return _probe(service.unreadiness())
+async def readyz(request: Request, service: ServiceDep, jobs: JobsDep) -> Response:
+    """Engine and layout ready, folders writable or full, self-check passed, not draining. A busy server is ready; a
+    full disk, and a database of jobs that is away, keep only those out who need them: `limitations` tells of them."""
+    return _probe(request, service.unreadiness(), _limitations(service, jobs))
 
 
 @router.get("/startupz", summary="Initialised once", response_model=Probe, responses=_PROBE)
-async def startupz(service: ServiceDep) -> Response:
+async def startupz(request: Request, service: ServiceDep) -> Response:
     """200 from the moment the self-check has read the bundled example."""
-    return _probe([] if service.self_check.passed else service.unreadiness())
+    return _probe(request, [] if service.self_check.passed else service.unreadiness())
 
 
 @router.get(
@@ -138,7 +190,7 @@ async def ping(service: ServiceDep) -> Response:
     return Response(status_code=204 if service.is_loading() else 503)
 
 
-@router.get("/metrics", summary="Prometheus metrics", response_class=Response, dependencies=[KeyRequired])
+@router.get("/metrics", summary="Prometheus metrics", response_class=Response, dependencies=[key_required(None)])
 async def metrics(service: ServiceDep) -> Response:
     return Response(service.metrics.render(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
@@ -157,10 +209,18 @@ def _vlm(engine: EngineMonitor) -> VlmHealth:
         model=engine.model,
         engine=engine.kind,
         scripts=None if engine.scripts is None else list(engine.scripts),
+        runtimes=engine.runtimes,
         reason=engine.reason,
+        warning=engine.warning,
     )
 
 
-def _probe(reasons: list[str]) -> Response:
-    probe = Probe(status="unavailable" if reasons else "ok", reasons=reasons)
+def _limitations(service: Service, jobs: JobService) -> list[str]:
+    return service.limitations() + ([jobs.limitation] if jobs.limitation else [])
+
+
+def _probe(request: Request, reasons: list[str], limitations: list[str] | None = None) -> Response:
+    told = (lambda words: words) if is_key_holder(request) else _heads
+    status: Literal["ok", "unavailable"] = "unavailable" if reasons else "ok"
+    probe = Probe(status=status, reasons=told(reasons), limitations=told(limitations or []))
     return JSONResponse(probe.model_dump(), 503 if reasons else 200)

@@ -16,6 +16,7 @@ from typing import Any, TypeAlias
 
 from fastapi import Request
 
+from gateway.api.auth import owner_of
 from gateway.api.chunked_response import ChunkedResponse
 from gateway.errors import ServiceError
 from gateway.settings import Settings
@@ -66,11 +67,11 @@ class SharedAnswers:
         if shared.fingerprint != fingerprint:
             raise ServiceError(422, "idempotency_key_reused", f"This `{HEADER}` came with another request before.")
         found = await self._wait(key, shared)
-        return found.with_header(REPLAYED, "true")
+        return found.add_header(REPLAYED, "true")
 
     def _begin(self, key: bytes, fingerprint: bytes, work: Work) -> _Shared:
         shared = self._answers[key] = _Shared(fingerprint, asyncio.create_task(work()))
-        shared.task.add_done_callback(lambda _task: self._ended(key, shared))
+        shared.task.add_done_callback(lambda _task: self._keep_or_drop(key, shared))
         return shared
 
     async def _wait(self, key: bytes, shared: _Shared) -> ChunkedResponse:
@@ -85,7 +86,7 @@ class SharedAnswers:
                 await asyncio.gather(shared.task, return_exceptions=True)
         return shared.task.result()
 
-    def _ended(self, key: bytes, shared: _Shared) -> None:
+    def _keep_or_drop(self, key: bytes, shared: _Shared) -> None:
         task = shared.task
         if self._answers.get(key) is not shared:
             return
@@ -122,12 +123,17 @@ async def idempotent(request: Request, parts: Callable[[], tuple[bytes, ...]], w
     key = request.headers.get(HEADER)
     if key is None:
         return await work()
-    if not _SANE.fullmatch(key):
-        raise ServiceError(400, "invalid_idempotency_key", f"`{HEADER}` must be 1 to 255 printable characters.")
-    owner: str = request.state.key
+    validate_key(key)
+    owner = owner_of(request)
     answers: SharedAnswers = request.app.state.answers
     scope = _digest(owner.encode(), request.url.path.encode(), key.encode())
     return await answers.answer(scope, await asyncio.to_thread(lambda: _digest(*parts())), work)
+
+
+def validate_key(key: str) -> None:
+    """ServiceError 400 `invalid_idempotency_key`."""
+    if not _SANE.fullmatch(key):
+        raise ServiceError(400, "invalid_idempotency_key", f"`{HEADER}` must be 1 to 255 printable characters.")
 
 
 def refuse_key(request: Request) -> None:

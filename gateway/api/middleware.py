@@ -1,4 +1,4 @@
-"""What every request passes through: its id, its log line and count, HEAD for GET, and the limit on its body."""
+"""What every request passes through: its id, log line and count, HEAD for GET, what a proxy says, its body's limit."""
 
 from __future__ import annotations
 
@@ -11,14 +11,23 @@ import structlog
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from gateway.api.problems import error_event, error_response, internal_error, shutting_down
 from gateway.errors import ServiceError
 from gateway.metrics import Metrics
 
 _SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_HOST = re.compile(r"(?:[A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
+_PREFIX = re.compile(r"(?:/[A-Za-z0-9._~-]+){0,16}")
 
 log = structlog.get_logger(__name__)
+STALLED_AFTER_S = 60.0
+"""How long a client may take no byte of a response."""
+PROBES = frozenset({"/livez", "/readyz", "/startupz", "/ping", "/v1/health/live", "/v1/health/ready"})
+"""Answered whoever asks, under whatever name, and however many connections there are."""
+QUIET_ROUTES = PROBES | {"/health", "/metrics"}
+"""Asked every few seconds by platforms; their log lines would bury the others."""
 
 
 class RequestMiddleware:
@@ -55,10 +64,6 @@ class RequestMiddleware:
         self.metrics.requests.labels(route, status).inc()
         write = log.debug if route in QUIET_ROUTES else log.info
         write("request", method=scope["method"], path=scope["path"][:200], status=status, ms=int(seconds * 1000))
-
-
-STALLED_AFTER_S = 60.0
-"""How long a client may take no byte of a response."""
 
 
 class _Answer:
@@ -98,12 +103,6 @@ class _Answer:
             await self._send({"type": "http.response.body", "body": error_event(scope, error), "more_body": False})
 
 
-QUIET_ROUTES = frozenset(
-    {"/health", "/livez", "/readyz", "/startupz", "/ping", "/v1/health/live", "/v1/health/ready", "/metrics"}
-)
-"""Asked every few seconds by platforms; their log lines would bury the others."""
-
-
 class HeadMiddleware:
     """Answers HEAD wherever GET is answered, as `wget --spider` and load balancers ask; uvicorn drops the body."""
 
@@ -119,57 +118,90 @@ class HeadMiddleware:
         scope["route"] = asked.get("route")
 
 
-BODY_STALLED_AFTER_S = 30.0
-"""How long a body may pause; gaps of mobile networks are shorter."""
-
-
 class BodyLimitMiddleware:
     """Refuses a body above `limit` bytes, by its announced length before reading, else as soon as it has grown.
 
-    One that stops arriving is refused too: it would hold a document's place until its deadline.
+    One that comes too slowly is refused too: it would hold its place until its deadline. It may pause for `pause_s`
+    seconds, and must come at `rate` bytes a second on the whole; the time that the application takes does not count.
     """
 
-    def __init__(self, app: ASGIApp, limit: int) -> None:
+    def __init__(self, app: ASGIApp, limit: int, pause_s: float, rate: float) -> None:
         self.app = app
         self.limit = limit
+        self.pause_s = pause_s
+        self.rate = rate
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
-        elif _announced(scope) > self.limit:
+        elif _content_length(scope) > self.limit:
             await error_response(scope, self._too_large())(scope, receive, send)
         else:
-            await self.app(scope, self._counted(receive), send)
+            await self.app(scope, self._count_bytes(receive), send)
 
-    def _counted(self, receive: Receive) -> Receive:
-        size, is_whole = 0, False
+    def _count_bytes(self, receive: Receive) -> Receive:
+        size, is_whole, left_s = 0, False, self.pause_s
 
-        async def counted() -> Message:
-            nonlocal size, is_whole
-            # Afterwards receiving is waiting for the client to leave.
-            message = await (receive() if is_whole else _in_time(receive))
+        async def receive_counted() -> Message:
+            nonlocal size, is_whole, left_s
+            if is_whole:
+                # Receiving is waiting for the client to leave.
+                return await receive()
+            started = time.monotonic()
+            message = await self._receive(receive, left_s)
+            body: bytes = message.get("body", b"")
+            left_s = min(left_s - (time.monotonic() - started) + len(body) / self.rate, self.pause_s)
             is_whole = not message.get("more_body", False)
-            size += len(message.get("body", b""))
+            size += len(body)
             if size > self.limit:
                 raise self._too_large()
             return message
 
-        return counted
+        return receive_counted
+
+    async def _receive(self, receive: Receive, left_s: float) -> Message:
+        try:
+            async with asyncio.timeout(left_s):
+                return await receive()
+        except TimeoutError:
+            raise self._too_slow() from None
 
     def _too_large(self) -> ServiceError:
         return ServiceError(
             413, "body_too_large", f"The request body is larger than {self.limit / 1e6:g} MB (MAX_UPLOAD_MB)."
         )
 
+    def _too_slow(self) -> ServiceError:
+        return ServiceError(
+            408,
+            "body_timeout",
+            f"The request body came too slowly: it may pause for {self.pause_s:g} s (MAX_UPLOAD_PAUSE_S), and must "
+            f"come at {self.rate:g} bytes a second otherwise (MIN_TRANSFER_BYTES_S).",
+        )
 
-async def _in_time(receive: Receive) -> Message:
-    try:
-        async with asyncio.timeout(BODY_STALLED_AFTER_S):
-            return await receive()
-    except TimeoutError:
-        raise ServiceError(
-            408, "body_timeout", f"The request body stopped arriving: nothing came for {BODY_STALLED_AFTER_S:g} s."
-        ) from None
+
+class ProxyMiddleware(ProxyHeadersMiddleware):
+    """Takes `X-Forwarded-For`, `-Proto`, `-Host` and `-Prefix` of trusted peers; puts `root_path` before all paths.
+
+    The host serves for links only, as `forwarded_host` of the scope: who may be served is judged by `Host`.
+
+    Whether the proxy takes the prefix off or leaves it, `path` has it afterwards, as ASGI wants it.
+    """
+
+    def __init__(self, app: ASGIApp, trusted_hosts: str, root_path: str) -> None:
+        super().__init__(app, trusted_hosts)  # type: ignore[arg-type]
+        self._root_path = root_path
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # type: ignore[override]
+        if scope["type"] == "http":
+            is_trusted = (client := scope.get("client")) is not None and client[0] in self.trusted_hosts
+            headers = Headers(scope=scope) if is_trusted else Headers()
+            host = headers.get("x-forwarded-host", "").partition(",")[0].strip()
+            if _HOST.fullmatch(host):
+                scope["forwarded_host"] = host
+            prefix = headers.get("x-forwarded-prefix", "").rstrip("/")
+            _put_below(scope, prefix if prefix and _PREFIX.fullmatch(prefix) else self._root_path)
+        await super().__call__(scope, receive, send)  # type: ignore[arg-type]
 
 
 def _request_id(scope: Scope) -> str:
@@ -177,6 +209,15 @@ def _request_id(scope: Scope) -> str:
     return given if _SANE_ID.fullmatch(given) else uuid.uuid4().hex
 
 
-def _announced(scope: Scope) -> int:
+def _content_length(scope: Scope) -> int:
     length = Headers(scope=scope).get("content-length", "")
     return int(length) if length.isascii() and length.isdigit() else 0
+
+
+def _put_below(scope: Scope, prefix: str) -> None:
+    if not prefix:
+        return
+    if not scope["path"].startswith(f"{prefix}/"):
+        scope["path"] = prefix + scope["path"]
+        scope["raw_path"] = prefix.encode() + scope.get("raw_path", b"")
+    scope["root_path"] = prefix

@@ -5,7 +5,8 @@ A dialect that says failures its own way on its own paths registers an `ErrorDia
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import asyncio
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -14,13 +15,21 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
+from pydantic_core import to_json
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.types import Scope
 
+from gateway.api.suggestions import suggest_path
 from gateway.errors import ServiceError
 
 MEDIA_TYPE = "application/problem+json"
+ERROR_DIALECT = "error_dialect"
+ABOUT_DOCUMENT = frozenset({400, 413, 415, 422})
+"""Statuses of what concerns a document itself, which some dialects tell of in an answer."""
+_MAX_DETAIL = 12_000
+_DOCUMENTS = ("/docs", "/redoc", "/openapi.json")
+"""Paths that the schema does not tell of."""
 _TITLES = {499: "Client Closed Request"}
 _CODES = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large"}
 
@@ -60,9 +69,16 @@ class ErrorDialect:
 
 def error_response(scope: Scope, error: ServiceError, headers: Mapping[str, str] | None = None) -> Response:
     dialect = _dialect_of(scope)
+    error.detail = _shorten(error.detail)
     body = dialect.body(error, scope).model_dump_json(by_alias=True)
-    headers = {**(headers or {}), **_advice(error)}
+    headers = {**(headers or {}), **advice(error)}
     return Response(body, dialect.status(error), headers=headers, media_type=dialect.media_type)
+
+
+def _shorten(detail: str) -> str:
+    """An answer to a failure stays below 16 kB, whatever of the request it repeats: escaped, a control character is six
+    bytes, twice so in PaddleX's messages."""
+    return detail if len(to_json(detail)) <= _MAX_DETAIL else f"{detail[: _MAX_DETAIL // 12]}…"
 
 
 def error_event(scope: Scope, error: ServiceError) -> bytes:
@@ -94,14 +110,35 @@ async def _on_service_error(request: Request, error: Exception) -> Response:
 async def _on_http_exception(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     code = _CODES.get(error.status_code, "http_error")
-    found = ServiceError(error.status_code, code, str(error.detail))
-    return error_response(request.scope, found, error.headers)
+    # Made once, which takes most of a second.
+    paths: Mapping[str, Mapping[str, Any]] = (await asyncio.to_thread(request.app.openapi))["paths"]
+    detail = _describe_missing_path(request.scope, paths) if error.status_code == 404 else str(error.detail)
+    found = ServiceError(error.status_code, code, detail)
+    return error_response(request.scope, found, _allow_all_methods(request.scope, paths, error.headers))
+
+
+def _describe_missing_path(scope: Scope, paths: Iterable[str]) -> str:
+    found = suggest_path(route_path(scope), (*paths, *_DOCUMENTS))
+    prefix = scope.get("root_path", "")
+    hint = f"Did you mean `{prefix}{found}`?" if found else f"`{prefix}/docs` lists all."
+    return f"There is no such path. {hint}"
+
+
+def _allow_all_methods(
+    scope: Scope, paths: Mapping[str, Mapping[str, Any]], headers: Mapping[str, str] | None
+) -> Mapping[str, str] | None:
+    """`Allow` with the methods of all routes of the path: Starlette names those of the first one."""
+    operations = paths.get(getattr(scope.get("route"), "path", route_path(scope)), {})
+    if not headers or "Allow" not in headers or not operations:
+        return headers
+    return {**headers, "Allow": ", ".join(sorted(name.upper() for name in operations))}
 
 
 async def _on_invalid_request(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
-    found = ServiceError(422, "invalid_option", f"`{first['loc'][-1]}`: {first['msg']}.")
+    name = next(step for step in reversed(first["loc"]) if isinstance(step, str))
+    found = ServiceError(422, "invalid_option", f"`{name[:80]}`: {first['msg'][:300]}.")
     return error_response(request.scope, found)
 
 
@@ -113,7 +150,7 @@ def internal_error() -> ServiceError:
     return ServiceError(500, "internal_error", "The service failed on this request; its log has the details.")
 
 
-def _advice(error: ServiceError) -> Mapping[str, str]:
+def advice(error: ServiceError) -> Mapping[str, str]:
     """What the client may do about it, as HTTP has it in headers."""
     if error.retry_after_s is not None:
         return {"Retry-After": str(error.retry_after_s)}
@@ -132,8 +169,19 @@ PROBLEMS = ErrorDialect(lambda _path: True, lambda error: error.status, _problem
 
 
 def _dialect_of(scope: Scope) -> ErrorDialect:
+    """A route that several dialects share says in the scope which one it was asked in."""
+    if ERROR_DIALECT in scope:
+        asked: ErrorDialect = scope[ERROR_DIALECT]
+        return asked
     dialects: Sequence[ErrorDialect] = scope["app"].state.error_dialects if "app" in scope else ()
-    return next((dialect for dialect in dialects if dialect.owns(scope["path"])), PROBLEMS)
+    path = route_path(scope)
+    return next((dialect for dialect in dialects if dialect.owns(path)), PROBLEMS)
+
+
+def route_path(scope: Scope) -> str:
+    """The path without the prefix that a proxy has put before it."""
+    path: str = scope["path"]
+    return path.removeprefix(scope.get("root_path", ""))
 
 
 def request_id(scope: Scope) -> str:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from functools import partial
 
-from gateway.assembly.text.formulas import convert_delimiters, extract_latex, strip_delimiters
+from gateway.assembly.text.formulas import convert_delimiters, disarm_formulas, extract_latex, strip_delimiters
 from gateway.labels import CAPTION_LABELS, is_formula
 from gateway.model import Reading, Region
 from gateway.recognition.repetition import is_suspicious, remove_loop
@@ -13,6 +14,10 @@ from gateway.recognition.repetition import is_suspicious, remove_loop
 _LINE_END = re.compile(r"\r\n?|[\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x9f\ufdd0-\ufdef\ufffe\uffff]")
 _HALF = re.compile(r"[\ud800-\udfff]")
+_TICKED_BOX = re.compile(
+    r"[☑☒🗷🗹🗵]|✅|(?m:^[✓✔](?=[^\S\n]*\w))|\$\s*\\(?:boxtimes|boxed\{\s*\\(?:checkmark|times)\s*\})\s*\$"
+)
+_EMPTY_BOX = re.compile(r"☐|[□▢◻❏❐❑❒⬜](?=[^\S\n]*\w)|\$\s*\\(?:square|Box)\s*\$(?=[^\S\n]*\w)")
 _OPEN_FENCE = re.compile(r"^\s*\\[\[(]|\\[\])]\s*$")
 _HTML_LABELS = CAPTION_LABELS | {"table", "chart", "seal", "spotting"}
 """Labels that Markdown shows as HTML, where a backslash escapes nothing, or that are parsed further."""
@@ -28,7 +33,22 @@ def clean_reading(reading: Reading, region: Region, *, is_vlm: bool) -> Reading:
     if is_vlm:
         reading = _cut_loop(replace(reading, text=text), region)
         text = _normalize_formulas(reading.text, region.label)
-    return replace(reading, text=text)
+    text = disarm_formulas(text)
+    return replace(reading, text=mark_tick_boxes(text) if region.label != "seal" else text)
+
+
+def mark_tick_boxes(text: str) -> str:
+    """Signs for boxes to tick as `[ ]` and `[x]`, so that every font shows whether one is ticked.
+
+    A check mark is one only at the beginning of a line: elsewhere it may be a value. White squares are one before a
+    text: on their own they may be a figure's, or stand for what could not be read.
+    """
+    return _EMPTY_BOX.sub(partial(_write_box, "[ ]"), _TICKED_BOX.sub(partial(_write_box, "[x]"), text))
+
+
+def _write_box(box: str, sign: re.Match[str]) -> str:
+    following = sign.string[sign.end() : sign.end() + 1]
+    return f"{box} " if following.isalnum() else box
 
 
 def strip_controls(text: str) -> str:

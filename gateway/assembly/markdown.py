@@ -7,19 +7,29 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 
 from gateway.assembly.tables.html import chart_to_html
-from gateway.assembly.text.formulas import MATH, extract_latex, separate_tags
+from gateway.assembly.text.columns import find_rooms
+from gateway.assembly.text.formulas import MATH, disarm_formulas, extract_latex, separate_tags
+from gateway.assembly.text.listings import is_listing, write_listing
 from gateway.assembly.text.reflow import join_lines, keep_lines, reflow
 from gateway.labels import CAPTION_LABELS, LINE_LABELS, is_formula
 from gateway.model import Block
 
 _TABLE = "<table border=1 style='margin: auto; word-wrap: break-word;'>"
 _CENTRED = CAPTION_LABELS | {"seal"}
+LISTING_LABELS = frozenset({"algorithm", "text"})
+"""Regions that may hold program text."""
 _NUMBERING = re.compile(r"\d+((?:\.\d+)*)\.?(?=\s|$|[^\d\s.%])")
 _ABSTRACT = re.compile(
     r"\s*(?i:abstract|摘\s*要|аннотация|реферат)(?:[^\S\n]*+[:：.]?[^\S\n]*+\n|[^\S\n]++(?=[^\W\d_a-zа-яё]))"
 )
 _NUMBER = re.compile(r"[\w().,:'*\-–]{1,16}")
+_LINK = re.compile(r"\](?=[(:]\s*+(\S{1,200}))")
+"""Where a link's target, or its definition's, begins; whoever writes a longer scheme than that has none in mind."""
+_IGNORED_IN_URLS = re.compile(r"[\\<\x00-\x20\x7f-\xa0]")
+_SCHEME = re.compile(r"[^/?#:]*:")
+_SCHEMES = frozenset({"http:", "https:", "mailto:"})
 _ENTITY = re.compile(r"&(?=#?\w+;)")
+_FENCE = re.compile(r"^([^\S\n]*)([`~])(?=\2\2)", re.MULTILINE)
 
 
 def page_markdown(
@@ -36,23 +46,52 @@ def page_markdown(
     the numbers of formulas are left out.
     """
     visible = [block for block in blocks if formula_numbers or block.label != "formula_number"]
+    rooms = find_rooms(visible, page_width)
     parts = [
-        block_markdown(block, pictures.get(block.id), page_width, number, pretty=pretty)
+        block_markdown(block, pictures.get(block.id), page_width, number, pretty=pretty, room=rooms.get(block.id, 1.0))
         for block, number in pair_formula_numbers(visible)
     ]
     return "\n\n".join(part for part in parts if part)
 
 
+def format_blocks(blocks: Sequence[Block], pictures: Mapping[str, str], page_width: int) -> dict[str, str]:
+    """Id of each block of a page to its own Markdown."""
+    rooms = find_rooms(blocks, page_width)
+    return {
+        block.id: block_markdown(block, pictures.get(block.id), page_width, room=rooms.get(block.id, 1.0))
+        for block in blocks
+    }
+
+
 def block_markdown(
-    block: Block, picture: str | None, page_width: int, formula_number: str = "", *, pretty: bool = True
+    block: Block,
+    picture: str | None,
+    page_width: int,
+    formula_number: str = "",
+    *,
+    pretty: bool = True,
+    room: float = 1.0,
 ) -> str:
-    """One block's Markdown, empty where the block holds nothing to show."""
+    """One block's Markdown, empty where the block holds nothing to show. `room`: as in `find_rooms`."""
     parts = []
     if picture:
         parts.append(_picture(block, picture, page_width) if pretty else f"![]({picture})")
     if block.content.strip():
-        parts.append(_formula(block, formula_number) if is_formula(block.label) else _text(block, pretty))
-    return "\n\n".join(parts)
+        parts.append(_formula(block, formula_number) if is_formula(block.label) else _text(block, pretty, room))
+    return limit_links("\n\n".join(parts))
+
+
+def limit_links(markdown: str) -> str:
+    """Markdown in which the page's own brackets and formulas link to http, https and mailto only."""
+    return _LINK.sub(_limit_link, disarm_formulas(markdown))
+
+
+def _limit_link(match: re.Match[str]) -> str:
+    """A space keeps brackets from being a link, in a formula as well."""
+    # Twice, as text's own entities are escaped already, and some readers undo that.
+    target = _IGNORED_IN_URLS.sub("", html.unescape(html.unescape(match[1])))
+    scheme = _SCHEME.match(target)
+    return "] " if scheme and scheme[0].lower() not in _SCHEMES else "]"
 
 
 def pair_formula_numbers(blocks: Sequence[Block]) -> list[tuple[Block, str]]:
@@ -78,15 +117,17 @@ def _picture(block: Block, key: str, page_width: int) -> str:
     return f'<div style="text-align: center;"><img src="{key}" alt="Image" width="{width}%" /></div>'
 
 
-def _text(block: Block, pretty: bool) -> str:
+def _text(block: Block, pretty: bool, room: float) -> str:
     if block.label in _CENTRED:
         return _caption(block.content) if pretty else escape_tags(join_lines(block.content))
+    if block.label in LISTING_LABELS and is_listing(block.content):
+        return write_listing(block.content)
     if block.label in LINE_LABELS:
         return escape_tags(keep_lines(block.content))
     if block.label == "paragraph_title":
         return _paragraph_title(block.content, block.title_level)
     writer = (_WRITERS if pretty else _PLAIN_WRITERS).get(block.label)
-    return writer(block.content) if writer else escape_tags(reflow(block.content))
+    return writer(block.content) if writer else escape_tags(reflow(block.content, room))
 
 
 def _caption(content: str) -> str:
@@ -158,14 +199,20 @@ def _formula(block: Block, number: str) -> str:
 
 
 def escape_tags(text: str) -> str:
-    """Text in which nothing reads as HTML, to people's renderers and to programs that strip tags by a pattern alike.
+    """Text in which nothing reads as HTML, to people's renderers and to programs that strip tags by a pattern alike,
+    nor as the fence of a listing.
 
     Formulas are left to the mathematics renderer, which knows no entities; a space keeps their `<` from opening a tag.
     """
     parts = MATH.split(text)
-    parts[::2] = [_ENTITY.sub("&amp;", part).replace("<", "&lt;") for part in parts[::2]]
+    parts[::2] = [_escape(part) for part in parts[::2]]
     parts[1::2] = [separate_tags(part) for part in parts[1::2]]
     return "".join(parts)
+
+
+def _escape(text: str) -> str:
+    escaped = _ENTITY.sub("&amp;", text).replace("<", "&lt;")
+    return _FENCE.sub(lambda fence: f"{fence[1]}&#{ord(fence[2])};", escaped)
 
 
 _WRITERS: Mapping[str, Callable[[str], str]] = {

@@ -11,15 +11,33 @@ import re
 from collections.abc import Iterator, Sequence
 
 from gateway.assembly.markdown import page_markdown
+from gateway.assembly.tables.cells import list_cells
 from gateway.assembly.tables.html import restore_table_images, table_to_html
+from gateway.assembly.unread import account_ink
 from gateway.labels import is_picture, is_shown
-from gateway.model import BBox, Block, DocumentStatus, OcrOptions, PageFailure, PageResult, Reading, Region, Spot
+from gateway.model import (
+    BBox,
+    Block,
+    Box,
+    DocumentStatus,
+    InkedLine,
+    OcrOptions,
+    PageFailure,
+    PageResult,
+    Reading,
+    Region,
+    Spot,
+    TableCell,
+    TextLine,
+    Usage,
+)
 
 _SPOT_TAG = re.compile(r"<\|(?:TEXT_START|TEXT_END|LOC_BEGIN|LOC_END)\|>")
 _SPOT_CORNERS = re.compile(r"((?:<\|LOC_\d{1,6}\|>\s*)+)")
 _SPOT_NUMBER = re.compile(r"LOC_(\d{1,6})")
 _SPOT_NUMBERS = 8
 _SPOT_SCALE = 1000
+_DEFAULT_IGNORED = OcrOptions().ignore_labels
 
 
 def assemble_page(
@@ -30,27 +48,39 @@ def assemble_page(
     regions: Sequence[Region],
     readings: Sequence[Reading],
     options: OcrOptions,
+    lines: Sequence[InkedLine] | None = None,
 ) -> PageResult:
-    """The result of page number `page`; `regions` stand in reading order, each with the reading at the same place."""
+    """The result of page number `page`; `regions` stand in reading order, each with the reading at the same place.
+
+    `lines`: the text lines that stand on the page; the result names those that it lacks. None: nobody looked.
+    """
     pairs = zip(regions, readings, strict=True)
     ids = {region.order: f"p{page}-b{number}" for number, region in enumerate(regions, 1)}
     blocks = [
-        _block(f"p{page}-b{number}", region, reading, ids.get(region.group or 0))
+        _block(f"p{page}-b{number}", region, reading, ids.get(region.group or 0), options)
         for number, (region, reading) in enumerate(pairs, 1)
     ]
     pictures = picture_keys(page, blocks, options)
     blocks = restore_table_images(regions, blocks, pictures)
+    if options.cells != "none":
+        grids = {f"p{page}-b{number}": reading.cells for number, reading in enumerate(readings, 1)}
+        blocks = [_add_cells(block, grids.get(block.id)) for block in blocks]
+    places = {f"p{page}-b{number}": _list_places(reading) for number, reading in enumerate(readings, 1)}
+    shown = visible_blocks(blocks, options)
+    account = account_ink(page, (width, height), blocks, shown, lines or (), places, options)
     return PageResult(
         page=page,
         width=width,
         height=height,
         dpi=dpi,
-        status=_status(blocks),
+        status=_status(blocks, lacks_text=bool(account.warnings)),
         markdown=_markdown(page, blocks, width, options),
         blocks=blocks,
+        usage=Usage(ink=account.ink, ink_read=account.share if lines is not None else None),
         warnings=[
             *(_loss_warning(page, block) for block in blocks if _is_loss(block)),
             *_empty_warnings(page, blocks, options),
+            *account.warnings,
             *_confidence_warnings(page, blocks, options.min_confidence or 0),
         ],
     )
@@ -68,8 +98,16 @@ def assemble_failure(failure: PageFailure) -> PageResult:
 
 
 def visible_blocks(blocks: Sequence[Block], options: OcrOptions) -> list[Block]:
-    """The blocks that Markdown, HTML and plain text show; the JSON holds all."""
-    return [block for block in blocks if is_shown(block.label, options)]
+    """The blocks that Markdown, HTML and plain text show of one page; the JSON holds all.
+
+    The labels that are left out by default never take a page's only text: a notice of one line, or a line over a
+    picture, may look like a running head.
+    """
+    shown = [block for block in blocks if is_shown(block.label, options)]
+    has_text = any(block.content.strip() or block.continues for block in shown)
+    if has_text or options.ignore_labels != _DEFAULT_IGNORED:
+        return shown
+    return [block for block in blocks if block.content.strip() or is_shown(block.label, options)]
 
 
 def picture_keys(page: int, blocks: Sequence[Block], options: OcrOptions) -> dict[str, str]:
@@ -85,6 +123,11 @@ def image_key(page: int, source: Region | Block) -> str:
     return f"imgs/p{page}_img_in_{source.label}_box_{corners}.jpg"
 
 
+def page_image_key(page: int) -> str:
+    """Key of the picture of a whole page."""
+    return f"imgs/p{page}_page.jpg"
+
+
 def parse_spots(text: str, bbox: BBox) -> list[Spot]:
     """The texts of an answer in its order, corners in pixels of the page that `bbox` lies on, never outside of `bbox`.
 
@@ -95,7 +138,7 @@ def parse_spots(text: str, bbox: BBox) -> list[Spot]:
     return [_spot(words, corners, bbox) for words, corners in zip(texts, places, strict=True) if words.strip()]
 
 
-def _block(block_id: str, region: Region, reading: Reading, group_id: str | None) -> Block:
+def _block(block_id: str, region: Region, reading: Reading, group_id: str | None, options: OcrOptions) -> Block:
     spots = parse_spots(reading.text, region.bbox) if region.label == "spotting" else None
     return Block(
         id=block_id,
@@ -105,11 +148,22 @@ def _block(block_id: str, region: Region, reading: Reading, group_id: str | None
         order=region.order,
         content=_content(region.label, reading.text, spots),
         spots=spots,
+        lines=_shown_lines(reading.lines, options),
         confidence=reading.confidence,
         status=reading.status,
         error=reading.error,
+        source=reading.source,
         group_id=group_id,
     )
+
+
+def _add_cells(block: Block, grid: Sequence[TableCell] | None) -> Block:
+    cells = list_cells(block.content, grid) if block.label == "table" else None
+    return block.model_copy(update={"cells": cells}) if cells else block
+
+
+def _list_places(reading: Reading) -> list[Box] | None:
+    return None if reading.lines is None else [line.bbox for line in reading.lines]
 
 
 def _markdown(page: int, blocks: Sequence[Block], width: int, options: OcrOptions) -> str:
@@ -120,6 +174,12 @@ def _markdown(page: int, blocks: Sequence[Block], width: int, options: OcrOption
         pretty=options.pretty,
         formula_numbers=options.formula_numbers,
     )
+
+
+def _shown_lines(lines: Sequence[TextLine] | None, options: OcrOptions) -> list[TextLine] | None:
+    if lines is None or not options.lines:
+        return None
+    return [line if options.words else line.model_copy(update={"words": []}) for line in lines]
 
 
 def _content(label: str, text: str, spots: Sequence[Spot] | None) -> str:
@@ -164,7 +224,7 @@ def _confidence_warnings(page: int, blocks: Sequence[Block], min_confidence: flo
             yield f"page {page}: block {block.id} ({block.label}) {reason}"
 
 
-def _status(blocks: Sequence[Block]) -> DocumentStatus:
+def _status(blocks: Sequence[Block], *, lacks_text: bool) -> DocumentStatus:
     if not any(map(_is_loss, blocks)):
-        return "ok"
+        return "partial" if lacks_text else "ok"
     return "partial" if any(block.content for block in blocks) else "failed"

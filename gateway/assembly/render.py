@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 
 import nh3
 from markdown_it import MarkdownIt
@@ -13,6 +13,7 @@ from markdown_it.rules_inline import StateInline
 from gateway.assembly.page import visible_blocks
 from gateway.assembly.tables.html import table_rows
 from gateway.assembly.text.formulas import MATH, unescape_dollars
+from gateway.assembly.text.mathml import MATHML_ATTRIBUTES, MATHML_TAGS, write_mathml
 from gateway.model import Block, OcrOptions, PageResult
 
 POLICY = "default-src 'none'; img-src 'self' data: https:; style-src 'unsafe-inline'"
@@ -36,9 +37,10 @@ table {{ border-collapse: collapse; }} td, th {{ border: 1px solid; padding: .2e
 </html>
 """
 _TAGS = {
-    *("br", "div", "img", "li", "ol", "p", "section", "ul", "h1", "h2", "h3", "h4", "h5", "h6"),
+    *("br", "code", "div", "img", "li", "ol", "p", "pre", "section", "ul", "h1", "h2", "h3", "h4", "h5", "h6"),
     *("table", "thead", "tbody", "tr", "td", "th"),
 }
+_FRAGMENT_TAGS = _TAGS | MATHML_TAGS
 _ATTRIBUTES = {
     "div": {"style"},
     "img": {"src", "alt", "width"},
@@ -47,14 +49,25 @@ _ATTRIBUTES = {
     "table": {"border", "style"},
     "td": {"rowspan", "colspan"},
 }
+_FRAGMENT_ATTRIBUTES = {
+    **{tag: names - {"style", "border"} for tag, names in _ATTRIBUTES.items()},
+    **{tag: set(MATHML_ATTRIBUTES) for tag in MATHML_TAGS},
+}
 _IMAGE = re.compile(r'(<img src=")([^"]*)(")')
+_PICTURE = re.compile(r'!\[\]\(([^()\s]+)\)|<img src="([^"<>]*)"[^<>]*>')
 _CELL_BREAK = re.compile(r"[\t\n]")
 _ESCAPED_DOLLAR = re.compile(r"\\\$")
 
 
 def render_markdown(markdown: str, images: Mapping[str, str]) -> str:
-    """Markdown whose picture keys are replaced by the values of `images`: URLs, or base64 JPEG put in as data URIs."""
+    """Markdown whose picture keys are replaced by the values of `images`: URLs and paths that end in `.jpg`, data
+    URIs, or base64 JPEG put in as one."""
     return _IMAGE.sub(lambda match: match[1] + _image_source(images, match[2]) + match[3], markdown)
+
+
+def replace_pictures(markdown: str, texts: Mapping[str, str]) -> str:
+    """Markdown that was not written `pretty`, with something else in the place of pictures. `texts`: by their keys."""
+    return _PICTURE.sub(lambda match: texts.get(match[1] or match[2], match[0]), markdown)
 
 
 def html_frame(title: str) -> tuple[str, str]:
@@ -70,6 +83,13 @@ def render_html(page: PageResult, images: Mapping[str, str]) -> str:
     return _sanitize(f'<section id="page-{page.page}">\n{markdown}</section>', sources)
 
 
+def render_fragment(markdown: str, keys: Collection[str]) -> str:
+    """Markdown as a part of an HTML page, safe as `render_html` has it, with formulas as MathML and pictures by their
+    `keys`, and without styles, which a strict policy of the page would refuse. A formula that is not understood stays
+    LaTeX."""
+    return _sanitize(_FRAGMENT.render(markdown).strip(), set(keys), _FRAGMENT_TAGS, _FRAGMENT_ATTRIBUTES)
+
+
 def render_text(page: PageResult, options: OcrOptions) -> str:
     """Contents of the blocks in reading order, a blank line between; tables with tabs between their cells."""
     parts = (_plain_text(block) for block in visible_blocks(page.blocks, options))
@@ -78,18 +98,23 @@ def render_text(page: PageResult, options: OcrOptions) -> str:
 
 def _image_source(images: Mapping[str, str], key: str) -> str:
     value = images.get(key, key)
-    is_address = value is key or (value.startswith(("/", "http:", "https:")) and value.endswith(".jpg"))
+    is_address = value is key or value.startswith("data:") or value.endswith(".jpg")
     return value if is_address else f"data:image/jpeg;base64,{value}"
 
 
-def _sanitize(body: str, sources: set[str]) -> str:
+def _sanitize(
+    body: str,
+    sources: set[str],
+    tags: set[str] = _TAGS,
+    attributes: dict[str, set[str]] = _ATTRIBUTES,
+) -> str:
     def only_own_pictures(tag: str, attribute: str, value: str) -> str | None:
         return None if (tag, attribute) == ("img", "src") and value not in sources else value
 
     return nh3.clean(
         body,
-        tags=_TAGS,
-        attributes=_ATTRIBUTES,
+        tags=tags,
+        attributes=attributes,
         attribute_filter=only_own_pictures,
         url_schemes={"http", "https", "data"},
         filter_style_properties={"text-align", "margin", "word-wrap"},
@@ -100,6 +125,19 @@ def _math(state: StateInline, silent: bool) -> bool:
     """A formula as it is."""
     match = MATH.match(state.src, state.pos)
     return _literal(state, silent, match, match[0]) if match else False
+
+
+def _mathml(state: StateInline, silent: bool) -> bool:
+    """A formula as MathML, or as it is."""
+    match = MATH.match(state.src, state.pos)
+    if not match:
+        return False
+    written = None if silent else write_mathml(match[0].strip("$"), is_block=match[0].startswith("$$"))
+    if written is None:
+        return _literal(state, silent, match, match[0])
+    state.push("html_inline", "", 0).content = written
+    state.pos = match.end()
+    return True
 
 
 def _dollar(state: StateInline, silent: bool) -> bool:
@@ -115,16 +153,17 @@ def _literal(state: StateInline, silent: bool, match: re.Match[str], text: str) 
     return True
 
 
-def _markdown() -> MarkdownIt:
-    """Headings, lists, line breaks and HTML only: a page's own stars, underscores and brackets are text, not marks."""
+def _markdown(math: Callable[[StateInline, bool], bool]) -> MarkdownIt:
+    """Headings, lists, listings, line breaks and HTML only: a page's own stars, underscores and brackets are text."""
     parser = MarkdownIt("zero", {"html": True, "breaks": True})
-    parser.enable(["heading", "list", "html_block", "html_inline", "newline", "entity"])
-    parser.inline.ruler.before("text", "math", _math)
+    parser.enable(["fence", "heading", "list", "html_block", "html_inline", "newline", "entity"])
+    parser.inline.ruler.before("text", "math", math)
     parser.inline.ruler.before("text", "dollar", _dollar)
     return parser
 
 
-_MARKDOWN = _markdown()
+_MARKDOWN = _markdown(_math)
+_FRAGMENT = _markdown(_mathml)
 
 
 def _plain_text(block: Block) -> str:

@@ -2,102 +2,103 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
+import re
+from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, aclosing
-from typing import TypeVar
+from typing import Any
 
 import msgspec
 
 from gateway.engine.client import EngineClient
-from gateway.engine.errors import EngineFailure, garbled
-from gateway.engine.monitor import EngineMonitor, diagnosed
-from gateway.engine.retries import RetryBudget, attempts
+from gateway.engine.errors import invalid_response, unfinished_response
+from gateway.engine.monitor import EngineMonitor
+from gateway.engine.retries import Retrier
 from gateway.engine.sse import split_events
 from gateway.engine.transport import UpstreamResponse
 
-T = TypeVar("T")
+_FINISH = re.compile(rb'"finish_reason"\s*:\s*"')
+_MODEL = re.compile(rb'"model"\s*:\s*"([^"\\]{1,200})"')
+"""What an event says beside its text, in which quotes are escaped."""
+
+
+class _Choice(msgspec.Struct):
+    finish_reason: Any = None
 
 
 class _Completion(msgspec.Struct):
-    choices: list[msgspec.Raw]
+    choices: list[_Choice]
+    model: Any = None
 
 
-class ChatCaller:
+class ChatProxy:
     """Asks again, and waits for an engine that restarts, as long as nothing of an answer has come.
 
-    `body` is the request as JSON, `deadline` a time of the running loop; EngineFailure when there is no answer. Whoever
-    calls sees to the deadline while it waits. Cancelling a call, or closing its events, stops the engine's work.
+    `body` is the request as JSON; EngineError when there is no answer. Whoever calls sees to the deadline: cancelling a
+    call, or closing its events, stops the engine's work.
     """
 
     def __init__(self, client: EngineClient, engine: EngineMonitor) -> None:
         self._client = client
         self._engine = engine
-        self._budget = RetryBudget()
+        self._retrier = Retrier(engine)
 
-    async def answer(self, body: bytes, deadline: float) -> bytes:
+    async def complete(self, body: bytes) -> bytes:
         """The engine's whole answer, a chat completion as JSON."""
 
-        async def ask() -> bytes:
+        async def send() -> bytes:
             async with AsyncExitStack() as stack:
-                return _completion(await (await self._open(body, deadline, stack)).read())
+                answer = await (await self._open(body, stack)).read()
+            self._engine.record_model(_check_completion(answer))
+            return answer
 
-        return await self._answered(ask)
+        return await self._retrier.run(send)
 
-    async def events(self, body: bytes, deadline: float) -> AsyncGenerator[bytes, None]:
-        """The engine's events, whole ones, without the last `[DONE]`."""
+    async def stream(self, body: bytes) -> AsyncGenerator[bytes, None]:
+        """The engine's events, whole ones, without the last `[DONE]`. EngineError where they end without a finish
+        reason, as half an answer does."""
         async with AsyncExitStack() as held:
 
-            async def ask() -> tuple[bytes, AsyncGenerator[bytes, None]]:
+            async def send() -> tuple[bytes, AsyncGenerator[bytes, None]]:
                 async with AsyncExitStack() as stack:
-                    answer = await self._open(body, deadline, stack)
+                    answer = await self._open(body, stack)
                     chunks = await stack.enter_async_context(aclosing(answer.chunks()))
                     events = await stack.enter_async_context(aclosing(split_events(chunks)))
                     first = await anext(events, b"")
                     if not first:
-                        raise garbled()
+                        raise invalid_response()
                     held.push_async_exit(stack.pop_all())
                 return first, events
 
-            first, events = await self._answered(ask)
+            first, events = await self._retrier.run(send)
+            self._engine.record_model(_model_of(first))
+            is_finished = bool(_FINISH.search(first))
             yield first
             async for more in events:
+                is_finished = is_finished or bool(_FINISH.search(more))
                 yield more
+            if not is_finished:
+                raise unfinished_response()
 
-    async def _answered(self, ask: Callable[[], Awaitable[T]]) -> T:
-        with attempts(self._budget) as tries:
-            async for attempt in tries:
-                with attempt:
-                    try:
-                        answer = await ask()
-                    except EngineFailure as failure:
-                        raise await diagnosed(self._engine, failure) from failure
-                    self._engine.succeeded()
-                    self._budget.earn()
-                    return answer
-        raise AssertionError("tenacity leaves its loop by return or raise only")
-
-    async def _open(self, body: bytes, deadline: float, stack: AsyncExitStack) -> UpstreamResponse:
-        if not await self._engine.wait_ready(_left_s(deadline)):
-            raise EngineFailure("away", self._engine.reason or "The recognition engine was not there in time.")
-        left_s = _left_s(deadline)
-        if left_s <= 0:
-            raise EngineFailure("late", "The time for the request was over before the engine answered.")
-        answer = await self._client.open_chat(body, left_s)
+    async def _open(self, body: bytes, stack: AsyncExitStack) -> UpstreamResponse:
+        answer = await self._client.open_chat(body)
         stack.push_async_callback(answer.close)
         return answer
 
 
-def _left_s(deadline: float) -> float:
-    return deadline - asyncio.get_running_loop().time()
-
-
-def _completion(body: bytes) -> bytes:
-    """The body, if it is a chat completion with a choice; its parts are the client's to read."""
+def _check_completion(body: bytes) -> object:
+    """The model that a chat completion names. EngineError for a body that is none, or whose answer is not finished."""
     try:
-        choices = msgspec.json.decode(body, type=_Completion).choices
+        completion = msgspec.json.decode(body, type=_Completion)
     except (msgspec.DecodeError, RecursionError) as error:
-        raise garbled() from error
-    if not choices:
-        raise garbled()
-    return body
+        raise invalid_response() from error
+    if not completion.choices:
+        raise invalid_response()
+    if not completion.choices[0].finish_reason:
+        raise unfinished_response()
+    return completion.model
+
+
+def _model_of(events: bytes) -> str | None:
+    """The model that the first event names."""
+    found = _MODEL.search(events)
+    return found[1].decode(errors="replace") if found else None

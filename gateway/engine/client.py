@@ -13,7 +13,7 @@ from openai import AsyncOpenAI
 
 from gateway.engine import transport
 from gateway.engine.completion import CompletionAccumulator
-from gateway.engine.errors import EngineFailure, map_client_status, map_errors
+from gateway.engine.errors import map_client_status, map_errors, unfinished_response
 from gateway.engine.sse import split_events
 from gateway.engine.transport import UpstreamResponse
 from gateway.model import EngineKind
@@ -94,26 +94,26 @@ class EngineClient:
     ) -> CompletionAccumulator:
         """The engine's answer; of a stream that `should_stop` ends, what has come of it, and the engine stops its work.
 
-        Raises EngineFailure. Cancelling stops the engine's work, too.
+        Raises EngineError. Cancelling stops the engine's work, too.
         """
         with map_errors():
             async with asyncio.timeout(timeout_s):
-                response = await transport.post(self._client, self._chat_url, request.body, None)
+                response = await transport.post(self._client, self._chat_url, request.body)
                 try:
                     return await _accumulate(response, should_stop, on_event)
                 finally:
                     await response.close()
 
-    async def open_chat(self, body: bytes, timeout_s: float) -> UpstreamResponse:
-        """The engine's answer to a client's request, begun; the caller closes it.
+    async def open_chat(self, body: bytes) -> UpstreamResponse:
+        """The engine's answer to a client's request, begun; the caller closes it, and has a deadline.
 
-        Raises EngineFailure, RequestRejected where the client must change its request.
+        Raises EngineError, RequestRejected where the client must change its request.
         """
         with map_errors(map_client_status):
-            return await transport.post(self._client, self._chat_url, body, timeout_s)
+            return await transport.post(self._client, self._chat_url, body, transport.MAX_CHAT_BYTES)
 
     async def get(self, url: str, timeout_s: float) -> bytes:
-        """Body of a path below the base URL, or of a whole URL; raises EngineFailure."""
+        """Body of a path below the base URL, or of a whole URL; raises EngineError."""
         with map_errors():
             async with asyncio.timeout(timeout_s):
                 whole = f"{self.base_url}{url}" if url.startswith("/") else url
@@ -147,5 +147,5 @@ async def _accumulate(response: UpstreamResponse, should_stop: ShouldStop, on_ev
     async for _ in response.stream:  # a connection is used again only when it was read to its end
         pass
     if not completion.finish_reason:
-        raise EngineFailure("dropped", "The recognition engine broke its answer off.")
+        raise unfinished_response()
     return completion

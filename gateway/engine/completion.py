@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 import pydantic_core
 
-from gateway.engine.errors import garbled
+from gateway.engine.errors import invalid_response
 
 
 class _Token(msgspec.Struct, gc=False):
@@ -24,9 +24,32 @@ class _Logprobs(msgspec.Struct, gc=False):
     content: list[_Token] | None = None
 
 
+class WordPlace(msgspec.Struct, gc=False):
+    """A word, or a line with its words, as the embedded engine tells it; `bbox` in pixels of the crop."""
+
+    text: str
+    bbox: tuple[float, float, float, float]
+    confidence: float | None = None
+    words: list[WordPlace] = []
+
+
+class CellPlace(msgspec.Struct, gc=False):
+    """A cell of a table, as the embedded engine tells it; `bbox` between its edges, in pixels of the crop."""
+
+    row: int
+    column: int
+    rows: int
+    columns: int
+    bbox: tuple[float, float, float, float]
+
+
 class _Message(msgspec.Struct, gc=False):
+    """`lines`, `cells`: additions of the embedded engine's, which no other one is asked for."""
+
     content: str | None = None
     refusal: str | None = None
+    lines: list[WordPlace] | None = None
+    cells: list[CellPlace] | None = None
 
 
 class _Choice(msgspec.Struct, gc=False):
@@ -46,6 +69,7 @@ class _Usage(msgspec.Struct, gc=False):
 class _Completion(msgspec.Struct, gc=False):
     """A chat completion or an event of one. External servers leave out much."""
 
+    model: Any = None
     choices: list[_Choice] | None = None
     usage: _Usage | None = None
 
@@ -61,6 +85,12 @@ class CompletionAccumulator:
         self.refusal = ""
         """Why the engine did not read all of it, in its own words: OpenAI's field for that."""
         self.finish_reason: str | None = None
+        self.model: object = None
+        """The model that the engine says has answered."""
+        self.lines: list[WordPlace] | None = None
+        """Where the text's lines stand, from an engine that was asked and knows it."""
+        self.cells: list[CellPlace] | None = None
+        """The same of a table's cells."""
         self.prompt_tokens = 0
         self._completion_tokens = 0
         self._marks: list[tuple[int, float, int]] = [(0, 0.0, 0)]
@@ -81,29 +111,33 @@ class CompletionAccumulator:
         return None if math.isnan(mean) else math.exp(min(mean, 0.0))
 
     def feed(self, events: bytes) -> str:
-        """Takes whole `data:` events; gives the text that they add. Raises EngineFailure."""
+        """Takes whole `data:` events; gives the text that they add. Raises EngineError."""
         before = len(self.text)
         for event in events.split(b"\n\n"):
             if event:
                 completion = _parse_completion(event.removeprefix(b"data: "))
+                self.model = completion.model or self.model
                 self._count(completion.usage)
                 if completion.choices:
                     self._add(completion.choices[0], completion.choices[0].delta)
         return self.text[before:]
 
     def feed_body(self, body: bytes) -> None:
-        """Takes a chat completion; raises EngineFailure for anything else."""
+        """Takes a chat completion; raises EngineError for anything else."""
         completion = _parse_completion(body)
         if not completion.choices:
-            raise garbled()
+            raise invalid_response()
+        self.model = completion.model
         self._count(completion.usage)
         self._add(completion.choices[0], completion.choices[0].message)
 
     def _add(self, choice: _Choice, message: _Message | None) -> None:
         if message is None:
-            raise garbled()
+            raise invalid_response()
         self.text += message.content or ""
         self.refusal += message.refusal or ""
+        self.lines = message.lines or self.lines
+        self.cells = message.cells or self.cells
         self.finish_reason = choice.finish_reason or self.finish_reason
         if choice.logprobs and choice.logprobs.content:
             self._mark([token.logprob for token in choice.logprobs.content])
@@ -127,7 +161,7 @@ def _parse_completion(data: bytes) -> _Completion:
         try:
             return msgspec.convert(parse_json(data), _Completion, strict=False)
         except (ValueError, RecursionError) as error:
-            raise garbled() from error
+            raise invalid_response() from error
 
 
 def parse_json(data: bytes) -> Any:  # noqa: ANN401 - JSON of an engine

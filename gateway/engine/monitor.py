@@ -12,76 +12,34 @@ from typing import Literal
 import structlog
 
 from gateway.engine.client import EngineClient
-from gateway.engine.errors import EngineFailure
+from gateway.engine.errors import EngineError
 from gateway.engine.probes import ServedModel, ask_canary, ask_health, ask_models, ask_steps, warm_up
-from gateway.engine.process_status import kill_tier, read_tier
+from gateway.engine.process_status import read_process_status
+from gateway.engine.progress import ProgressWatchdog, frozen_after_s, read_cpu_s, report_frozen
 from gateway.errors import ServiceError
 from gateway.model import EngineKind
 from gateway.settings import Settings
 
 log = structlog.get_logger(__name__)
 
-FIRST_BEAT_FACTOR = 5
-"""An engine that has just started compiles before its first step; it may be still for so much longer."""
 EngineState = Literal["starting", "ready", "restarting", "down"]
 POLL_WHILE_AWAY_S = 1.0
 POLL_WHILE_READY_S = 2.0
-LATE_POLLS_MAX = 3
+MAX_LATE_POLLS = 3
 """A saturated engine may be late with its health: so many late answers in a row count, if no region was read either."""
 CANARY_TIMEOUT_S = 10.0
 CANARY_TIMEOUT_BUSY_S = 60.0
 """For an engine that is at work on other calls, or warms up."""
-MISSED_CANARIES_MAX = 2
+MAX_MISSED_CANARIES = 2
 ADMITTED_WHILE_AWAY_S = 30.0
 """New documents wait so long with the others for an engine that restarts; then they had better go elsewhere."""
-GRACE_S: Mapping[EngineKind | None, float] = {"vllm": 300.0}
-USUAL_GRACE_S = 30.0
+GRACE_S: Mapping[EngineKind | None, float] = {"vllm": 300.0, "embedded": 60.0}
+DEFAULT_GRACE_S = 30.0
 """`VLM_RESTART_GRACE_S` of 0, by kind: vLLM loads weights and captures graphs for one to four minutes."""
 RETRY_AFTER_S = {"starting": 5, "restarting": 15, "down": 30}
 
 
-class Pulse:
-    """A beat is an answer, or a step forward of the engine's own counter."""
-
-    def __init__(self) -> None:
-        self.restart()
-
-    def restart(self) -> None:
-        """The engine is not there, or not yet: its silence counts from its next start."""
-        self._last = monotonic()
-        self._has_beaten = False
-        self._steps: float | None = None
-
-    @property
-    def still_s(self) -> float:
-        """Seconds since the last beat, or since the engine was seen starting."""
-        return monotonic() - self._last
-
-    @property
-    def is_counted(self) -> bool:
-        """Whether the engine has a counter."""
-        return self._steps is not None
-
-    def beat(self) -> None:
-        self._last = monotonic()
-        self._has_beaten = True
-
-    def count(self, steps: float | None) -> bool:
-        """Notes the counter; whether it has moved since it was last read, which is a beat. None: it can't be read."""
-        if steps is None:
-            return False
-        moved = self._steps is not None and steps != self._steps
-        self._steps = steps
-        if moved:
-            self.beat()
-        return moved
-
-    def left_s(self, frozen_after_s: float) -> float:
-        """Seconds until an engine that stays still is to be called frozen; 0 or less: it is."""
-        return frozen_after_s * (1 if self._has_beaten else FIRST_BEAT_FACTOR) - self.still_s
-
-
-async def _nothing() -> None:
+async def _do_nothing() -> None:
     pass
 
 
@@ -93,8 +51,9 @@ class EngineMonitor:
     that the canary is patient; `on_ready` hears each time that the engine becomes ready, `while_ready` is called every
     `POLL_WHILE_READY_S` from then on.
 
-    An engine of this container that is asked and makes no step for `settings.vlm_frozen_after_s` is killed, which is
-    how supervisord comes to start it again.
+    An engine of this container that is asked and makes no step for `frozen_after_s` is reported to the watchdog, which
+    kills it, which is how supervisord comes to start it again. Calls wait for that and then for its start: the grace
+    begins anew.
     """
 
     def __init__(
@@ -104,10 +63,12 @@ class EngineMonitor:
         *,
         is_busy: Callable[[], bool] = lambda: False,
         on_ready: Callable[[EngineMonitor], None] = lambda _engine: None,
-        while_ready: Callable[[], Awaitable[None]] = _nothing,
+        while_ready: Callable[[], Awaitable[None]] = _do_nothing,
     ) -> None:
         self.reason: str | None = "The recognition engine has not answered yet."
         """Why the state is not `ready`, one sentence."""
+        self.warning: str | None = None
+        """What is odd about its answers, one sentence."""
         self.models: tuple[ServedModel, ...] = ()
         """What the engine serves; region calls go to `model`, one of them."""
         self.model: str | None = None
@@ -125,22 +86,23 @@ class EngineMonitor:
         self._while_ready = while_ready
         self._ready = asyncio.Event()
         self._wake = asyncio.Event()
-        self._since = monotonic()
+        self._since = self._grace_from = monotonic()
+        self._is_silent = False
         self._was_ready = False
-        self._is_lost = False
-        self._pulse = Pulse()
+        self._gave_up = False
+        self._watchdog = ProgressWatchdog()
         self._last_loss = -math.inf
         self._last_success = -math.inf
         self._late_polls = 0
         self._missed_canaries = 0
-        self._look_task: asyncio.Task[bool] | None = None
-        self._watch_task: asyncio.Task[None] | None = None
+        self._poll_task: asyncio.Task[bool] | None = None
+        self._monitor_task: asyncio.Task[None] | None = None
 
     @property
     def state(self) -> EngineState:
         if self._ready.is_set():
             return "ready"
-        if self._is_lost:
+        if self._gave_up:
             return "down"
         if not self._was_ready:
             return "starting"
@@ -157,9 +119,19 @@ class EngineMonitor:
         return next((model.scripts for model in self.models if model.id == self.model), None)
 
     @property
+    def runtimes(self) -> dict[str, str] | None:
+        """Networks that its model is made of to what runs each; None where the engine does not say."""
+        return next((model.runtimes for model in self.models if model.id == self.model), None)
+
+    @property
     def grace_s(self) -> float:
         """How long calls wait for an engine that went away."""
-        return self._settings.vlm_restart_grace_s or GRACE_S.get(self.kind, USUAL_GRACE_S)
+        return self._settings.vlm_restart_grace_s or GRACE_S.get(self.kind, DEFAULT_GRACE_S)
+
+    @property
+    def frozen_after_s(self) -> float:
+        """How long an engine may make no step though it is asked."""
+        return frozen_after_s(self._settings, self.kind)
 
     @property
     def context(self) -> int | None:
@@ -173,52 +145,73 @@ class EngineMonitor:
 
     async def start(self) -> None:
         """Begins to watch the engine; returns at once."""
-        self._watch_task = asyncio.create_task(self._watch(), name="engine-monitor")
+        self._monitor_task = asyncio.create_task(self._poll_forever(), name="engine-monitor")
 
     async def close(self) -> None:
         """Ends the watch and the connection to the engine, which region calls use too."""
-        tasks = [task for task in (self._watch_task, self._look_task) if task is not None]
+        tasks = [task for task in (self._monitor_task, self._poll_task) if task is not None]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        self._watch_task = self._look_task = None
+        self._monitor_task = self._poll_task = None
         await self._client.close()
 
-    def succeeded(self) -> None:
+    def record_success(self) -> None:
         """A region call got its answer."""
         self._last_success = monotonic()
         self._missed_canaries = 0
-        self._pulse.beat()
+        self._watchdog.record()
 
-    def overloaded(self) -> None:
-        """A region call was refused, or not answered in time."""
-        self.refused += 1
-
-    def unreachable(self, reason: str) -> None:
+    def record_loss(self, reason: str) -> None:
         """A region call found the engine gone: the state changes at once, and the engine is looked at."""
         self._last_loss = monotonic()
         if self._ready.is_set():
-            self._went_away(reason)
+            self._mark_down(reason)
         self._wake.set()
+
+    def record_model(self, name: object) -> None:
+        """An answer came from the model of this name; one that was not asked for is told in the log and `/health`."""
+        if not isinstance(name, str) or not name or name in (model.id for model in self.models):
+            return
+        warning = f"The recognition engine answers as {name[:100]!r}, a model that it was not asked for."
+        if warning != self.warning:
+            log.warning("engine_model", asked=self.model, answered=name[:100])
+        self.warning = warning
+
+    async def report(self, failure: EngineError) -> EngineError:
+        """Notes how a real call failed; gives the error as it is to be treated, a lost engine being told from a call.
+
+        A vLLM whose core has just died answers 500 before it ends: lost, too. A connection that broke says nothing yet
+        of the engine: it may have been the only one.
+        """
+        if failure.kind in ("server_error", "connection_lost"):
+            if await self.check_now():
+                return failure
+            failure = EngineError("connection_lost", failure.message, failure.status)
+        if failure.kind in ("unreachable", "connection_lost"):
+            self.record_loss(failure.message)
+        elif failure.kind in ("busy", "timeout"):
+            self.refused += 1
+        return failure
 
     async def wait_ready(self, timeout_s: float) -> bool:
         """Waits for an engine that starts or restarts; False when it stays away, at once when it is down."""
-        if self._was_ready or self._is_lost:
+        if self._was_ready or self._gave_up:
             timeout_s = min(timeout_s, self._grace_left_s())
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(max(timeout_s, 0)):
                 await self._ready.wait()
         return self._ready.is_set()
 
-    async def recheck(self) -> bool:
+    async def check_now(self) -> bool:
         """Asks the engine now whether it is well; callers at the same time share one answer."""
-        begun = self._look_task
+        begun = self._poll_task
         if begun is not None and not begun.done():
             # It may have found the engine well before the caller found it broken.
             await asyncio.wait([begun])
-        if self._look_task is None or self._look_task is begun:
-            self._look_task = asyncio.create_task(self._look(), name="engine-look")
-        return await asyncio.shield(self._look_task)
+        if self._poll_task is None or self._poll_task is begun:
+            self._poll_task = asyncio.create_task(self._poll(), name="engine-poll")
+        return await asyncio.shield(self._poll_task)
 
     def require_serving(self) -> None:
         """Raises ServiceError 503 `vlm_unavailable` where a new document could not be read."""
@@ -229,136 +222,131 @@ class EngineMonitor:
             raise ServiceError(503, "vlm_unavailable", detail, retry_after_s=retry_after_s)
 
     def _grace_left_s(self) -> float:
-        return 0.0 if self._is_lost else self.grace_s - self.state_s
+        if self._gave_up:
+            return 0.0
+        left_s = self.grace_s - (monotonic() - self._grace_from)
+        if not self._is_silent:
+            return left_s
+        watchdog = self._watchdog
+        verdict_s = watchdog.time_to_frozen_s(self.frozen_after_s, is_working=watchdog.is_working)
+        return max(left_s, verdict_s + self.grace_s)
 
-    async def _watch(self) -> None:
+    async def _poll_forever(self) -> None:
         while True:
             self._wake.clear()
-            if await self.recheck():
+            if await self.check_now():
                 await self._while_ready()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(POLL_WHILE_READY_S if self._ready.is_set() else POLL_WHILE_AWAY_S):
                     await self._wake.wait()
 
-    async def _look(self) -> bool:
+    async def _poll(self) -> bool:
         """One look at the engine, and what follows from it for the state. False: the engine is not well."""
         asked_at = monotonic()
         try:
             await ask_health(self._client)
             self.models = await ask_models(self._client)
-            served = self._preferred()
+            served = self._choose_model()
             self.model, self.kind = served.id, served.kind
-            await self._prove_life(served.id, served.kind)
+            await self._check_canary(served.id, served.kind)
             await self._warm_up(served.id, served.kind)
-        except EngineFailure as failure:
-            return await self._look_failed(failure)
+        except EngineError as failure:
+            return await self._handle_poll_error(failure)
         except Exception:
             log.exception("engine_look_failed")
             return False
         self._late_polls = 0
         if not self._ready.is_set() and self._last_loss < asked_at:
-            report = await asyncio.to_thread(read_tier, self._settings)
+            report = await asyncio.to_thread(read_process_status, self._settings)
             self.sequences, self.takes_priority = report.sequences, report.takes_priority
-            self._came_back()
+            self._mark_ready()
         return self._ready.is_set()
 
-    def _preferred(self) -> ServedModel:
+    def _choose_model(self) -> ServedModel:
         """The model of the settings, if the engine has it, else its first."""
         return next((model for model in self.models if model.id == self._settings.vlm_model), self.models[0])
 
-    async def _prove_life(self, model: str, kind: EngineKind) -> None:
+    async def _check_canary(self, model: str, kind: EngineKind) -> None:
         """A canary, where no region call shows that the engine works; a ready engine may miss one."""
-        if self._ready.is_set() and not self._canary_is_due():
+        if self._ready.is_set() and not self._is_canary_due():
             return
-        self._pulse.count(await ask_steps(self._client))
+        self._watchdog.record_steps(await ask_steps(self._client))
         try:
-            await ask_canary(self._client, model, kind, self._patience_s())
-        except EngineFailure:
-            is_at_work = self._pulse.count(await ask_steps(self._client))
+            await ask_canary(self._client, model, kind, self._canary_timeout_s())
+        except EngineError:
+            is_at_work = self._watchdog.record_steps(await ask_steps(self._client))
             if is_at_work and self._ready.is_set():
                 return
             # One may be missed by chance, but not while the counter stands still.
-            self._missed_canaries = MISSED_CANARIES_MAX if self._pulse.is_counted else self._missed_canaries + 1
-            if not self._ready.is_set() or self._missed_canaries >= MISSED_CANARIES_MAX:
+            self._missed_canaries = MAX_MISSED_CANARIES if self._watchdog.has_counter else self._missed_canaries + 1
+            if not self._ready.is_set() or self._missed_canaries >= MAX_MISSED_CANARIES:
                 raise
         else:
-            self.succeeded()
+            self.record_success()
 
-    def _patience_s(self) -> float:
+    def _canary_timeout_s(self) -> float:
         if self._ready.is_set():
-            return CANARY_TIMEOUT_BUSY_S if self._is_busy() and not self._pulse.is_counted else CANARY_TIMEOUT_S
+            return CANARY_TIMEOUT_BUSY_S if self._is_busy() and not self._watchdog.has_counter else CANARY_TIMEOUT_S
         # Of an engine that went away without a word, the canary is to be back when the verdict is due.
-        return max(CANARY_TIMEOUT_S, self._pulse.left_s(self._settings.vlm_frozen_after_s))
+        return max(CANARY_TIMEOUT_S, self._watchdog.time_to_frozen_s(self.frozen_after_s))
 
     async def _warm_up(self, model: str, kind: EngineKind) -> None:
         if self._ready.is_set() or kind != "vllm" or not self._settings.vlm_warm_up:
             return
         self.reason = "The recognition engine is warming up."
         if await warm_up(self._client, model, kind):
-            self.succeeded()
+            self.record_success()
 
-    async def _look_failed(self, failure: EngineFailure) -> bool:
-        if failure.kind == "late" and self._ready.is_set() and self._missed_canaries < MISSED_CANARIES_MAX:
+    async def _handle_poll_error(self, failure: EngineError) -> bool:
+        if failure.kind == "timeout" and self._ready.is_set() and self._missed_canaries < MAX_MISSED_CANARIES:
             self._late_polls += 1
-            if self._late_polls < LATE_POLLS_MAX or not self._canary_is_due():
+            if self._late_polls < MAX_LATE_POLLS or not self._is_canary_due():
                 return True
-        self._went_away(failure.sentence)
-        if failure.kind == "late":
-            await self._end_if_frozen()
+        self._mark_down(failure.message)
+        self._is_silent = failure.kind == "timeout"
+        if self._is_silent:
+            await self._report_if_frozen()
         else:
-            self._pulse.restart()
+            self._watchdog.reset()
             await self._explain(failure)
         return False
 
-    async def _end_if_frozen(self) -> None:
-        if self._pulse.left_s(self._settings.vlm_frozen_after_s) > 0:
+    async def _report_if_frozen(self) -> None:
+        if self.kind == "embedded":
+            self._watchdog.record_cpu(await asyncio.to_thread(read_cpu_s, self._settings))
+        if self._watchdog.time_to_frozen_s(self.frozen_after_s, is_working=self._watchdog.is_working) > 0:
             return
-        still_s = self._pulse.still_s
-        if await asyncio.to_thread(kill_tier, self._settings):
-            self._pulse.restart()
-            self.reason = f"The recognition engine was frozen for {still_s:.0f} s and has been killed; it starts again."
-            log.error("engine_killed", reason=self.reason)
+        idle_s = self._watchdog.idle_s
+        if await asyncio.to_thread(report_frozen, self._settings, idle_s):
+            self._watchdog.reset()
+            self._is_silent, self._grace_from = False, monotonic()
+            self.reason = f"The recognition engine was frozen for {idle_s:.0f} s and is killed; it starts again."
+            log.error("engine_frozen", reason=self.reason)
 
-    async def _explain(self, failure: EngineFailure) -> None:
+    async def _explain(self, failure: EngineError) -> None:
         """Puts what the tier says of itself in the place of what can be seen from outside."""
         if failure.kind != "unreachable":
             return
-        report = await asyncio.to_thread(read_tier, self._settings)
-        self._is_lost = report.is_lost
-        self.reason = report.reason or failure.sentence
+        report = await asyncio.to_thread(read_process_status, self._settings)
+        self._gave_up = report.gave_up
+        self.reason = report.reason or failure.message
 
-    def _canary_is_due(self) -> bool:
+    def _is_canary_due(self) -> bool:
         return monotonic() - self._last_success >= self._settings.vlm_canary_interval_s
 
-    def _came_back(self) -> None:
+    def _mark_ready(self) -> None:
         self.reason = None
-        self._is_lost = False
+        self._gave_up = False
         self._was_ready = True
+        self._is_silent = False
         self._since = monotonic()
         self._on_ready(self)
         self._ready.set()
         log.info("engine_ready", model=self.model, kind=self.kind)
 
-    def _went_away(self, reason: str) -> None:
+    def _mark_down(self, reason: str) -> None:
         self.reason = reason
         if self._ready.is_set():
             self._ready.clear()
-            self._since = monotonic()
+            self._since = self._grace_from = monotonic()
             log.warning("engine_away", reason=reason)
-
-
-async def diagnosed(engine: EngineMonitor, failure: EngineFailure) -> EngineFailure:
-    """Tells the monitor of a lost engine, or of one with too much to do.
-
-    A vLLM whose core has just died answers 500 before it ends: lost, too. A connection that broke says nothing yet of
-    the engine: it may have been the only one.
-    """
-    if failure.kind in ("broken", "dropped"):
-        if await engine.recheck():
-            return failure
-        failure = EngineFailure("dropped", failure.sentence, failure.status)
-    if failure.kind in ("unreachable", "dropped"):
-        engine.unreachable(failure.sentence)
-    elif failure.kind in ("busy", "late"):
-        engine.overloaded()
-    return failure

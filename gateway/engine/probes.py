@@ -13,7 +13,7 @@ import structlog
 from pydantic import BaseModel, ValidationError
 
 from gateway.engine.client import ChatCompletionRequest, EngineClient
-from gateway.engine.errors import EngineFailure, garbled
+from gateway.engine.errors import EngineError, invalid_response
 from gateway.imaging.crops import PATCH, Crop, encode
 from gateway.model import EngineKind, Pixels
 from gateway.scheduling.concurrency_limit import EngineLoad
@@ -25,8 +25,8 @@ KINDS: dict[str | None, EngineKind] = {"vllm": "vllm", "paddleocr-vl-service": "
 """`owned_by` in `/v1/models` to the engine's kind; any other owner is `external`."""
 NO_HEALTH_STATUSES = (404, 405, 501)
 POLL_TIMEOUT_S = 2.0
-_STEPS = re.compile(r"^(?:vllm:iteration_tokens_total_count|embedded_lines_total)(?:\{[^}]*\})? ([0-9.eE+]+)$", re.M)
-"""vLLM's steps of one batch, and the lines that the embedded engine has found."""
+_STEPS = re.compile(r"^(?:vllm:iteration_tokens_total_count|embedded_steps_total)(?:\{[^}]*\})? ([0-9.eE+]+)$", re.M)
+"""vLLM's steps of one batch, and the lines that the embedded engine has looked at."""
 _LOAD = re.compile(
     r"^(?:vllm:num_requests_|sglang:num_)(running|waiting|running_reqs|queue_reqs)(?:\{[^}]*\})? ([0-9.eE+]+)$", re.M
 )
@@ -35,7 +35,7 @@ CANARY_CROP = encode(np.full((PATCH, PATCH, 3), 255, dtype=np.uint8))
 LINE, PARAGRAPH, FULL = (1008, 112), (560, 448), (1120, 896)
 """Width and height of a line at the least area that is sent, of a paragraph, and of a picture at the largest area."""
 SPOTTING = (1568, 1008)
-QUESTIONS: Sequence[tuple[str, tuple[int, int]]] = (
+WARM_UP_REQUESTS: Sequence[tuple[str, tuple[int, int]]] = (
     (OCR_PROMPT, LINE),
     (OCR_PROMPT, PARAGRAPH),
     (OCR_PROMPT, FULL),
@@ -46,7 +46,7 @@ QUESTIONS: Sequence[tuple[str, tuple[int, int]]] = (
     (PROMPTS["spotting"], SPOTTING),
 )
 TOKENS = 8
-LONGEST_S = 240.0
+MAX_WARM_UP_S = 240.0
 """A model that is slow for want of a GPU must get ready at last; what is not warm by then stays cold."""
 
 assert LINE[0] * LINE[1] == MIN_PIXELS
@@ -57,7 +57,8 @@ assert SPOTTING[0] * SPOTTING[1] <= SPOTTING_MAX_PIXELS
 class ServedModel(BaseModel):
     """One name under which the engine offers its model, as in its `/v1/models`. `created`: Unix time, seconds.
 
-    `scripts`: what it reads, where the engine says so: the embedded engine does.
+    `scripts`: what it reads, and `runtimes`: what runs each of its networks, where the engine says so: the embedded
+    engine does.
     """
 
     id: str
@@ -65,6 +66,7 @@ class ServedModel(BaseModel):
     created: int = 0
     max_model_len: int | None = None
     scripts: tuple[str, ...] | None = None
+    runtimes: dict[str, str] | None = None
 
     @property
     def kind(self) -> EngineKind:
@@ -76,25 +78,25 @@ class _ModelList(BaseModel):
 
 
 async def ask_health(engine: EngineClient) -> None:
-    """Raises EngineFailure unless `/health` answers 200, or is a path that this engine does not have."""
+    """Raises EngineError unless `/health` answers 200, or is a path that this engine does not have."""
     try:
         await engine.get(f"{root_url(engine)}/health", POLL_TIMEOUT_S)
-    except EngineFailure as failure:
+    except EngineError as failure:
         if failure.kind == "busy":
-            raise EngineFailure("busy", "The recognition engine is not ready yet.", failure.status) from failure
+            raise EngineError("busy", "The recognition engine is not ready yet.", failure.status) from failure
         if failure.status not in NO_HEALTH_STATUSES:
             raise
 
 
 async def ask_models(engine: EngineClient) -> tuple[ServedModel, ...]:
-    """The models that the engine serves, at least one; raises EngineFailure."""
+    """The models that the engine serves, at least one; raises EngineError."""
     body = await engine.get("/models", POLL_TIMEOUT_S)
     try:
         models = _ModelList.model_validate_json(body).data
     except ValidationError as error:
-        raise garbled() from error
+        raise invalid_response() from error
     if not models:
-        raise EngineFailure("garbled", "The recognition engine serves no model.")
+        raise EngineError("invalid_response", "The recognition engine serves no model.")
     return tuple(models)
 
 
@@ -103,7 +105,7 @@ async def ask_steps(engine: EngineClient) -> float | None:
 
     A frozen engine still answers its health, and its gauges stand at zero; only a counter that stands still tells.
     """
-    counts = [float(value) for value in _STEPS.findall(await _metrics(engine))]
+    counts = [float(value) for value in _STEPS.findall(await _fetch_metrics(engine))]
     return sum(counts) if counts else None
 
 
@@ -112,17 +114,17 @@ async def ask_load(engine: EngineClient) -> EngineLoad | None:
 
     Never raises.
     """
-    counts = [(name, float(value)) for name, value in _LOAD.findall(await _metrics(engine))]
+    counts = [(name, float(value)) for name, value in _LOAD.findall(await _fetch_metrics(engine))]
     if not counts:
         return None
     working = sum(value for name, value in counts if name.startswith("running"))
     return EngineLoad(round(working), round(sum(value for _, value in counts) - working))
 
 
-async def _metrics(engine: EngineClient) -> str:
+async def _fetch_metrics(engine: EngineClient) -> str:
     try:
         return (await engine.get(f"{root_url(engine)}/metrics", POLL_TIMEOUT_S)).decode(errors="replace")
-    except EngineFailure:
+    except EngineError:
         return ""
 
 
@@ -131,10 +133,10 @@ def root_url(engine: EngineClient) -> str:
 
 
 async def ask_canary(engine: EngineClient, model: str, kind: EngineKind, timeout_s: float) -> None:
-    """Reads one token of a white picture; raises EngineFailure. An engine too busy for it is well."""
+    """Reads one token of a white picture; raises EngineError. An engine too busy for it is well."""
     try:
         await engine.complete(ChatCompletionRequest(model, kind, CANARY_CROP.data_url, OCR_PROMPT, 1), timeout_s)
-    except EngineFailure as failure:
+    except EngineError as failure:
         if failure.kind != "busy":
             raise
 
@@ -142,15 +144,15 @@ async def ask_canary(engine: EngineClient, model: str, kind: EngineKind, timeout
 async def warm_up(engine: EngineClient, model: str, kind: EngineKind) -> bool:
     """Asks about one picture, then about all at once, as a page does. False: it was too slow to answer them all.
 
-    Raises EngineFailure where the engine breaks, or does not even answer the first.
+    Raises EngineError where the engine breaks, or does not even answer the first.
     """
     started = monotonic()
-    crops = await asyncio.to_thread(lambda: [(prompt, _printed(size)) for prompt, size in QUESTIONS])
-    await _ask(engine, model, kind, *crops[0])
+    crops = await asyncio.to_thread(lambda: [(prompt, _draw_text(size)) for prompt, size in WARM_UP_REQUESTS])
+    await _send(engine, model, kind, *crops[0])
     try:
-        await asyncio.gather(*(_ask(engine, model, kind, prompt, crop) for prompt, crop in crops))
-    except EngineFailure as failure:
-        if failure.kind != "late":
+        await asyncio.gather(*(_send(engine, model, kind, prompt, crop) for prompt, crop in crops))
+    except EngineError as failure:
+        if failure.kind != "timeout":
             raise
         log.warning("warm_up_unfinished", seconds=round(monotonic() - started, 1))
         return False
@@ -158,16 +160,16 @@ async def warm_up(engine: EngineClient, model: str, kind: EngineKind) -> bool:
     return True
 
 
-async def _ask(engine: EngineClient, model: str, kind: EngineKind, prompt: str, crop: Crop) -> None:
+async def _send(engine: EngineClient, model: str, kind: EngineKind, prompt: str, crop: Crop) -> None:
     try:
-        await engine.complete(ChatCompletionRequest(model, kind, crop.data_url, prompt, TOKENS), LONGEST_S)
-    except EngineFailure as failure:
+        await engine.complete(ChatCompletionRequest(model, kind, crop.data_url, prompt, TOKENS), MAX_WARM_UP_S)
+    except EngineError as failure:
         # A picture too large for a small context is no reason to keep the others from being read.
         if failure.kind not in ("busy", "rejected"):
             raise
 
 
-def _printed(size: tuple[int, int]) -> Crop:
+def _draw_text(size: tuple[int, int]) -> Crop:
     """Lines of print, so that the tokens vary as those of a page."""
     width, height = size
     pixels: Pixels = np.full((height, width, 3), 255, dtype=np.uint8)

@@ -6,7 +6,7 @@ import re
 from collections.abc import AsyncGenerator, AsyncIterable, Iterator
 
 from gateway.engine.completion import parse_json
-from gateway.engine.errors import EngineFailure, garbled
+from gateway.engine.errors import EngineError, invalid_response
 
 MAX_EVENT_BYTES = 16 * 2**20
 """20 alternatives for each of a thousand tokens in one event stream stay below."""
@@ -20,16 +20,19 @@ _LAST_EVENT = b"data: [DONE]\n\n"
 async def split_events(chunks: AsyncIterable[bytes]) -> AsyncGenerator[bytes, None]:
     """One or more whole `data:` events at a time, as soon as they are there, without the last `[DONE]`.
 
-    Raises EngineFailure for an error event, whose text goes no further, and for what is no stream of JSON events.
+    Raises EngineError for an error event, whose text goes no further, and for what is no stream of JSON events.
     """
-    rest = b""
+    rest = bytearray()
     async for chunk in chunks:
+        before = len(rest)
         rest += chunk
-        if b"\r" in rest:
-            rest = _normalize_line_ends(rest)
-        end = rest.rfind(b"\n\n") + 2
+        # Only what is new is looked at, with what may be the first half of a line end or of a blank line.
+        if b"\r" in chunk or rest[before - 1 : before] == b"\r":
+            rest[max(before - 1, 0) :] = _normalize_line_ends(bytes(rest[max(before - 1, 0) :]))
+        end = rest.rfind(b"\n\n", max(before - 2, 0)) + 2
         if end >= 2:
-            events, rest = rest[:end], rest[end:]
+            events = bytes(rest[:end])
+            del rest[:end]
             is_last = events.endswith(_LAST_EVENT)
             plain = events.removesuffix(_LAST_EVENT)
             if not plain or _is_fast_path(plain):
@@ -41,7 +44,7 @@ async def split_events(chunks: AsyncIterable[bytes]) -> AsyncGenerator[bytes, No
             if is_last:
                 return
         elif len(rest) > MAX_EVENT_BYTES:
-            raise garbled()
+            raise invalid_response()
 
 
 def _is_fast_path(events: bytes) -> bool:
@@ -79,10 +82,10 @@ def _check(data: bytes) -> None:
     try:
         content = parse_json(data)
     except ValueError as error:
-        raise garbled() from error
+        raise invalid_response() from error
     if not isinstance(content, dict) or content.get("error"):
         raise _stream_failure()
 
 
-def _stream_failure() -> EngineFailure:
-    return EngineFailure("broken", "The recognition engine failed while it answered.")
+def _stream_failure() -> EngineError:
+    return EngineError("server_error", "The recognition engine failed while it answered.")

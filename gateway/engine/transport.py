@@ -6,6 +6,7 @@ headers; `AiohttpClient` leaves them out. `make bench-client` measures both.
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import AsyncGenerator, Mapping
 from functools import lru_cache
 from io import BytesIO
@@ -17,13 +18,21 @@ import aiohttp
 import httpx2
 from openai import AsyncOpenAI, AsyncStream, Omit, RequestOptions
 
-from gateway.engine.errors import map_errors
+from gateway.engine.errors import ResponseTooLarge, map_errors
 from gateway.settings import Settings
 
 CONNECT_TIMEOUT_S = 5.0
 KEEPALIVE_S = 2.0
 """Less than uvicorn's 5 s, so that nothing is sent on a connection which the engine is just closing."""
 USER_AGENT = "paddleocr-vl-service"
+MAX_RESPONSE_BYTES = 8 * 2**20
+"""Of any answer that is read as a whole: 16,384 tokens of a stream, each in an event of its own with its log
+probability, stay below."""
+MAX_CHAT_BYTES = 64 * 2**20
+"""Of a chat's: 20 alternatives for each token stay below."""
+_PIECE_BYTES = 2**16
+_CODINGS = {"gzip": 16 + zlib.MAX_WBITS, "x-gzip": 16 + zlib.MAX_WBITS, "deflate": zlib.MAX_WBITS}
+"""Content codings that some proxies apply unasked, and zlib's window bits for each."""
 
 _parse_url = lru_cache(maxsize=64)(httpx2.URL)
 
@@ -74,25 +83,29 @@ class UpstreamResponse:
         """Whether events come; some servers answer whole what was asked for as a stream."""
 
     async def chunks(self) -> AsyncGenerator[bytes, None]:
-        """The body as it arrives; raises EngineFailure when it is cut off."""
+        """The body as it arrives; raises EngineError when it is cut off."""
         with map_errors():
             async for chunk in self.stream:
                 yield chunk
 
     async def read(self) -> bytes:
-        """The whole body; raises EngineFailure."""
+        """The whole body; raises EngineError."""
         return b"".join([chunk async for chunk in self.chunks()])
 
     async def close(self) -> None:
         await self.stream.aclose()
 
 
-async def post(client: AsyncOpenAI, url: str, body: bytes, read_timeout_s: float | None) -> UpstreamResponse:
+async def post(
+    client: AsyncOpenAI,
+    url: str,
+    body: bytes,
+    max_bytes: int = MAX_RESPONSE_BYTES,
+) -> UpstreamResponse:
     """Sends a request and returns when the engine has begun to answer; the caller closes the answer.
 
-    `url` is a whole one, which the client need not join. `read_timeout_s` is the longest wait for something to come;
-    None: the caller has a deadline. Raises exceptions of OpenAI and httpx2, for `map_errors`. Cancelling closes the
-    connection.
+    `url` is a whole one, which the client need not join. The caller has a deadline. `max_bytes` bounds the answer,
+    decoded. Raises exceptions of OpenAI and httpx2, for `map_errors`. Cancelling closes the connection.
     """
     response = await client.post(
         url,
@@ -100,14 +113,16 @@ async def post(client: AsyncOpenAI, url: str, body: bytes, read_timeout_s: float
         cast_to=httpx2.Response,
         stream=True,
         stream_cls=_STREAM_CLS,
-        options=_options(read_timeout_s),
+        options=_options(None),
     )
     # The client gives a response that is asked for by `cast_to` as it is, whatever `stream_cls` says.
-    return UpstreamResponse(cast("httpx2.Response", response))
+    answer = UpstreamResponse(cast("httpx2.Response", response))
+    answer.stream.max_bytes = max_bytes
+    return answer
 
 
 async def get(client: AsyncOpenAI, url: str, timeout_s: float) -> bytes:
-    """The body of a URL; raises EngineFailure."""
+    """The body of a URL; raises EngineError."""
     with map_errors():
         response = await client.get(url, cast_to=httpx2.Response, options=_options(timeout_s))
     return response.content
@@ -145,8 +160,8 @@ def _client_timeout(connect_s: float | None, read_s: float | None) -> aiohttp.Cl
 class AiohttpClient(httpx2.AsyncClient):
     """What `AsyncOpenAI` takes as its `http_client`: requests go straight to an aiohttp session.
 
-    Answers come decoded and bring only their media type: their other headers tell of encodings that are undone by then,
-    and a `charset` that Python has no text codec for would break httpx2's reading of an error.
+    Answers come decoded and bring only their media type and `Retry-After`: their other headers tell of encodings that
+    are undone by then, and a `charset` that Python has no text codec for would break httpx2's reading of an error.
     """
 
     def __init__(self, connector: aiohttp.BaseConnector, headers: Mapping[str, str], proxy: str | None = None) -> None:
@@ -156,6 +171,7 @@ class AiohttpClient(httpx2.AsyncClient):
             connector=connector,
             headers={"Accept-Encoding": "identity", "User-Agent": USER_AGENT, **headers},
             cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,  # it has no bound on what a few bytes become
         )
 
     def build_request(self, method: str, url: httpx2.URL | str, **options: Any) -> httpx2.Request:  # noqa: ANN401
@@ -172,7 +188,7 @@ class AiohttpClient(httpx2.AsyncClient):
         answer = await self._request(request)
         response = httpx2.Response(
             answer.status,
-            headers={"Content-Type": answer.content_type},
+            headers={"Content-Type": answer.content_type, "Retry-After": _header(answer, "Retry-After")},
             stream=ResponseStream(answer),
             request=request,
         )
@@ -209,26 +225,72 @@ class AiohttpClient(httpx2.AsyncClient):
         await super().aclose()
 
 
+def _header(answer: aiohttp.ClientResponse, name: str) -> str:
+    """ASCII only, which is all that a header holds."""
+    return answer.headers.get(name, "").encode("ascii", "replace").decode()
+
+
 class ResponseStream(httpx2.AsyncByteStream):
-    """The body of an aiohttp response, in the pieces in which it arrives."""
+    """The body of an aiohttp response, in the pieces in which it arrives, decoded. Raises ResponseTooLarge as soon as
+    it is longer than `max_bytes`."""
 
     def __init__(self, response: aiohttp.ClientResponse) -> None:
         self.content_type = response.content_type
+        self.max_bytes = MAX_RESPONSE_BYTES
         self._response = response
+        self._decoder = _Decoder(response.headers.get("Content-Encoding", "identity").strip().lower())
+        self._size = 0
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> bytes:
         try:
-            chunk = await self._response.content.readany()
+            piece = self._decoder.more()
+            while not piece:
+                chunk = await self._read()
+                if not chunk:
+                    raise StopAsyncIteration
+                piece = self._decoder.feed(chunk)
+            self._size += len(piece)
+            if self._size > self.max_bytes:
+                raise ResponseTooLarge(f"more than {self.max_bytes} bytes")
+        except httpx2.RequestError:
+            self._response.close()  # who reads an error's body leaves it as it is
+            raise
+        return piece
+
+    async def _read(self) -> bytes:
+        """What has arrived; nothing at the end."""
+        try:
+            return await self._response.content.readany()
         except TimeoutError as error:
             raise httpx2.ReadTimeout(str(error)) from error
         except (aiohttp.ClientError, OSError) as error:
             raise httpx2.ReadError(str(error)) from error
-        if not chunk:
-            raise StopAsyncIteration
-        return chunk
 
     async def aclose(self) -> None:
         self._response.close()
+
+
+class _Decoder:
+    """Undoes a content coding in pieces of `_PIECE_BYTES` at most, however small what makes them is."""
+
+    def __init__(self, coding: str) -> None:
+        self._is_known = coding in ("", "identity", *_CODINGS)
+        self._inflater = zlib.decompressobj(_CODINGS[coding]) if coding in _CODINGS else None
+
+    def feed(self, data: bytes) -> bytes:
+        """What the data begins with, decoded; it may be nothing yet, and there may be more."""
+        if not self._is_known:
+            raise httpx2.DecodingError("a content coding that was not asked for")
+        if self._inflater is None:
+            return data
+        try:
+            return self._inflater.decompress(self._inflater.unconsumed_tail + data, _PIECE_BYTES)
+        except zlib.error as error:
+            raise httpx2.DecodingError(str(error)) from error
+
+    def more(self) -> bytes:
+        """The next piece of what was fed already."""
+        return self.feed(b"") if self._inflater is not None and self._inflater.unconsumed_tail else b""

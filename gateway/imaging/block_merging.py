@@ -29,7 +29,7 @@ MAX_RATIO = 3
 WHITE = 255
 
 
-def grouped(regions: Sequence[Region], options: OcrOptions) -> list[Region]:
+def merge_layout_blocks(regions: Sequence[Region], options: OcrOptions) -> list[Region]:
     """The same regions in the same order; those to be read in one call have the `order` of their first as `group`."""
     obstacles = [region for region in regions if region.label == "table" or not is_read(region.label, options)]
     runs: list[list[Region]] = []
@@ -43,7 +43,7 @@ def grouped(regions: Sequence[Region], options: OcrOptions) -> list[Region]:
     return [replace(region, group=firsts[region.order]) if region.order in firsts else region for region in regions]
 
 
-def stacked(boxes: Sequence[BBox], crops: Sequence[Pixels]) -> Pixels:
+def stack_crops(boxes: Sequence[BBox], crops: Sequence[Pixels]) -> Pixels:
     """The crops below each other on white; `boxes`, where they stood on the page, say how they are aligned."""
     offsets, width = [0], crops[0].shape[1]
     for (above, below), crop in zip(pairwise(boxes), crops[1:], strict=True):

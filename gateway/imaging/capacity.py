@@ -11,13 +11,13 @@ LINE_HEIGHT = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Room:
+class TextCapacity:
     """What a region could hold in the smallest print: characters, and lines (or columns) along its longer side."""
 
     characters: int
     lines: int
 
 
-def room_of(width: int, height: int) -> Room:
+def text_capacity(width: int, height: int) -> TextCapacity:
     """The room on a picture of so many pixels, as it is on the page, not enlarged."""
-    return Room(width * height // CHARACTER_AREA, max(width, height) // LINE_HEIGHT)
+    return TextCapacity(width * height // CHARACTER_AREA, max(width, height) // LINE_HEIGHT)

@@ -6,6 +6,7 @@ import base64
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TypedDict
 
 import cv2
 import numpy as np
@@ -14,17 +15,17 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from common.geometry import clip_nonempty
-from gateway.imaging.block_merging import stacked
-from gateway.imaging.capacity import Room, room_of
-from gateway.imaging.png import png_of
-from gateway.imaging.table_images import paint_tags
+from gateway.imaging.block_merging import stack_crops
+from gateway.imaging.capacity import TextCapacity, text_capacity
+from gateway.imaging.png import encode_png
+from gateway.imaging.table_images import mask_figures
 from gateway.labels import is_formula
-from gateway.model import BBox, Pixels, Polygon, Region
+from gateway.model import BBox, Box, Pixels, Polygon, Region
 from gateway.tasks import SPOTTING_ENLARGED_BELOW, RegionTask
 
 PAPER = 200
 """Grey from which a pixel counts as paper once the crop's darkest is 0 and its lightest 255. PaddleOCR-VL's number."""
-LEAST_SIDE = 3
+MIN_SIDE = 3
 """A crop whose ink is thinner, in pixels, stays whole. PaddleOCR-VL's number too."""
 PATCH = 28
 """Both sides of what PaddleOCR-VL sees are multiples of this; its processor enlarges a thinner crop to it first."""
@@ -32,20 +33,20 @@ THIN_RATIO = 190
 """A thin crop up to this ratio is left to that. The processor's limit is 200; the rest is for rounding."""
 MAX_RATIO = 100
 """Longest to shortest side. The processor's limit is 200; half of it, for rounding a side to 28 may halve it."""
-LONGEST_STRIP = 32_000
+MAX_STRIP = 32_000
 """A strip beyond `MAX_RATIO` is scaled to this length before it is padded: padding a longer one would fill memory."""
-LONGEST_JPEG_SIDE = 65_500
-LOOKED_AT = 16
+MAX_JPEG_SIDE = 65_500
+SAMPLE_STEP = 16
 """Every so many pixels tell a picture in colour from one that may be grey."""
 JPEG_QUALITY = (cv2.IMWRITE_JPEG_QUALITY, 90)
 WHITE = 255
 ENLARGED = 2
 """Times the pixels of a crop that is read a second time, for want of confidence."""
-LEAST_ENLARGED = 1.2
+MIN_ENLARGED = 1.2
 DATA_URL = "data:image/png;base64,"
 
 
-def trimmed(pixels: Pixels) -> Pixels:
+def crop_margin(pixels: Pixels) -> Pixels:
     """The crop without the paper around its ink."""
     grey = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), dtype=np.float32)
     dark, light = float(grey.min()), float(grey.max())
@@ -54,12 +55,56 @@ def trimmed(pixels: Pixels) -> Pixels:
     ink: NDArray[np.bool_] = np.floor((grey - dark) * (255 / (light - dark))) <= PAPER
     rows, columns = np.flatnonzero(ink.any(axis=1)), np.flatnonzero(ink.any(axis=0))
     inked = pixels[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    return inked if min(inked.shape[:2]) >= LEAST_SIDE else pixels
+    return inked if min(inked.shape[:2]) >= MIN_SIDE else pixels
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where a picture stands on its page: the page's x is `x + scale_x` times the picture's, and y alike."""
+
+    x: float = 0.0
+    y: float = 0.0
+    scale_x: float = 1.0
+    scale_y: float = 1.0
+
+    def restore(self, box: Box) -> Box:
+        """A box of the picture, in pixels of the page to a tenth."""
+        x1, y1, x2, y2 = box
+        return (
+            round(self.x + self.scale_x * x1, 1),
+            round(self.y + self.scale_y * y1, 1),
+            round(self.x + self.scale_x * x2, 1),
+            round(self.y + self.scale_y * y2, 1),
+        )
+
+    def place(self, x: float, y: float) -> tuple[float, float]:
+        """A point of the page, in pixels of the picture to a tenth."""
+        return round((x - self.x) / self.scale_x, 1), round((y - self.y) / self.scale_y, 1)
+
+    def scaled(self, width: float, height: float) -> Placement:
+        """Of the same picture with its sides multiplied."""
+        return replace(self, scale_x=self.scale_x / width, scale_y=self.scale_y / height)
+
+    def padded(self, left: int, top: int) -> Placement:
+        """Of the same picture with so many more pixels on its left and its top."""
+        return replace(self, x=self.x - left * self.scale_x, y=self.y - top * self.scale_y)
+
+
+class CropLine(TypedDict):
+    """A text line of a crop: its corners from the top left on, x and y in turn, in pixels of the crop. `leader`: where
+    leading dots begin and end, shares of its length."""
+
+    corners: list[float]
+    leader: tuple[float, float] | None
 
 
 @dataclass(frozen=True, slots=True)
 class Crop:
-    """An encoded picture of one region; width and height in pixels. `room`: what the region could hold.
+    """An encoded picture of one region; width and height in pixels. `capacity`: what the region could hold.
+
+    `lines`: the text lines in it, where the layout has found them already.
+
+    `placement`: where it stands on the page; None for a picture that is put together, trimmed or scaled for a VLM.
 
     `larger` is the PNG with up to `ENLARGED` times the pixels, where the picture was made smaller and the task may need
     a second look. `data_url` is made where the picture is, in a thread: it takes as long as the rest of a call.
@@ -68,8 +113,10 @@ class Crop:
     data_url: str
     width: int
     height: int
-    room: Room | None = None
+    capacity: TextCapacity | None = None
     larger: bytes | None = None
+    placement: Placement | None = None
+    lines: Sequence[CropLine] | None = None
 
     @property
     def png(self) -> bytes:
@@ -86,21 +133,22 @@ def cut_crop(page: Pixels, region: Region, task: RegionTask, *, fit: bool, partn
     pixels = _cut(page, region)
     if region.group is not None:
         together = [region, *partners]
-        pixels = stacked([one.bbox for one in together], [_cut(page, one) for one in together])
+        pixels = stack_crops([one.bbox for one in together], [_cut(page, one) for one in together])
     elif fit:
-        pixels = _prepared(pixels, page, region, partners)
-    pixels = without_colour(pixels)
-    room = room_of(pixels.shape[1], pixels.shape[0])
+        pixels = _prepare(pixels, page, region, partners)
+    pixels = drop_colour(pixels)
+    capacity = text_capacity(pixels.shape[1], pixels.shape[0])
     if not fit:
-        return replace(encode(guard(pixels)), room=room)
+        guarded, placement = _guard(pixels, _place(page, region))
+        return replace(encode(guarded), capacity=capacity, placement=None if region.group else placement)
     pixels = pixels if _is_enlarged_by_fit(pixels) else guard(pixels)
-    return replace(encode(_fitted(pixels, task)), room=room, larger=_larger(pixels, task))
+    return replace(encode(_fit_to_task(pixels, task)), capacity=capacity, larger=_larger(pixels, task))
 
 
-def cut_picture(page: Pixels, bbox: BBox) -> bytes:
-    """The box of the page as JPEG, for the client."""
+def cut_picture(page: Pixels, bbox: BBox, max_side: int = MAX_JPEG_SIDE) -> bytes:
+    """The box of the page as JPEG, for the client; scaled down where a side has more than `max_side` pixels."""
     x1, y1, x2, y2 = clip_nonempty(bbox, page.shape[1], page.shape[0])
-    pixels = _no_longer_than(LONGEST_JPEG_SIDE, page[y1:y2, x1:x2])
+    pixels = _limit_side(min(max_side, MAX_JPEG_SIDE), page[y1:y2, x1:x2])
     return _compress(".jpg", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), JPEG_QUALITY)
 
 
@@ -108,33 +156,43 @@ def shrink(crop: Crop) -> Crop:
     """The same crop with half the pixels, for an engine that failed on it."""
     pixels = cv2.imdecode(np.frombuffer(crop.png, np.uint8), cv2.IMREAD_COLOR_RGB)
     size = (max(1, round(crop.width * math.sqrt(0.5))), max(1, round(crop.height * math.sqrt(0.5))))
-    smaller = guard(_as_pixels(cv2.resize(_as_pixels(pixels), size, interpolation=cv2.INTER_AREA)))
-    return replace(encode(smaller), room=crop.room)
+    placement = (crop.placement or Placement()).scaled(size[0] / crop.width, size[1] / crop.height)
+    smaller, placement = _guard(
+        _as_pixels(cv2.resize(_as_pixels(pixels), size, interpolation=cv2.INTER_AREA)), placement
+    )
+    return replace(encode(smaller), capacity=crop.capacity, placement=placement if crop.placement else None)
 
 
-def enlarged(crop: Crop, most_pixels: int) -> Crop | None:
-    """The same crop with `ENLARGED` times the pixels, at most `most_pixels`; None where that is hardly more."""
+def enlarge(crop: Crop, max_pixels: int) -> Crop | None:
+    """The same crop with `ENLARGED` times the pixels, at most `max_pixels`; None where that is hardly more."""
     area = crop.width * crop.height
-    wanted = min(ENLARGED * area, most_pixels)
-    if wanted < LEAST_ENLARGED * area:
+    wanted = min(ENLARGED * area, max_pixels)
+    if wanted < MIN_ENLARGED * area:
         return None
     pixels = cv2.imdecode(np.frombuffer(crop.larger or crop.png, np.uint8), cv2.IMREAD_COLOR_RGB)
-    return replace(encode(fit(_as_pixels(pixels), wanted, wanted)), room=crop.room)
+    return replace(encode(fit(_as_pixels(pixels), wanted, wanted)), capacity=crop.capacity)
 
 
 def guard(pixels: Pixels) -> Pixels:
     """The same picture with white margins where it is too small or too thin for the engine."""
+    return _guard(pixels, Placement())[0]
+
+
+def _guard(pixels: Pixels, placement: Placement) -> tuple[Pixels, Placement]:
+    """As `guard`, with the place of what comes of a picture that had a place."""
     height, width = pixels.shape[:2]
     if max(width, height) > MAX_RATIO * min(width, height):
-        pixels = _no_longer_than(LONGEST_STRIP, pixels)
+        pixels = _limit_side(MAX_STRIP, pixels)
+        placement = placement.scaled(pixels.shape[1] / width, pixels.shape[0] / height)
         height, width = pixels.shape[:2]
     more_width = max(PATCH, math.ceil(height / MAX_RATIO)) - width
     more_height = max(PATCH, math.ceil(width / MAX_RATIO)) - height
     if more_width <= 0 and more_height <= 0:
-        return pixels
+        return pixels, placement
     left, right = _halves(max(more_width, 0))
     top, bottom = _halves(max(more_height, 0))
-    return np.pad(pixels, ((top, bottom), (left, right), (0, 0))[: pixels.ndim], constant_values=WHITE)
+    padded = np.pad(pixels, ((top, bottom), (left, right), (0, 0))[: pixels.ndim], constant_values=WHITE)
+    return padded, placement.padded(left, top)
 
 
 def _is_enlarged_by_fit(pixels: Pixels) -> bool:
@@ -142,7 +200,7 @@ def _is_enlarged_by_fit(pixels: Pixels) -> bool:
     return bool(min(width, height) < PATCH and max(width, height) <= THIN_RATIO * min(width, height))
 
 
-def fitted_size(width: int, height: int, min_pixels: int, max_pixels: int) -> tuple[int, int]:
+def fit_size(width: int, height: int, min_pixels: int, max_pixels: int) -> tuple[int, int]:
     """A size that PaddleOCR-VL's processor makes as many tokens of as it would with this budget for itself.
 
     It rounds both sides to multiples of 28 in any case. A picture that is inside the budget then stays as it is, so
@@ -164,12 +222,17 @@ def fitted_size(width: int, height: int, min_pixels: int, max_pixels: int) -> tu
     return max(1, steps[0]) * PATCH, max(1, steps[1]) * PATCH
 
 
-def _prepared(pixels: Pixels, page: Pixels, region: Region, partners: Sequence[Region]) -> Pixels:
+def _prepare(pixels: Pixels, page: Pixels, region: Region, partners: Sequence[Region]) -> Pixels:
     if is_formula(region.label):
-        return trimmed(pixels)
+        return crop_margin(pixels)
     if region.label == "table" and partners:
-        return paint_tags(pixels, clip_nonempty(region.bbox, page.shape[1], page.shape[0])[:2], partners)
+        return mask_figures(pixels, clip_nonempty(region.bbox, page.shape[1], page.shape[0])[:2], partners)
     return pixels
+
+
+def _place(page: Pixels, region: Region) -> Placement:
+    x1, y1, _, _ = clip_nonempty(region.bbox, page.shape[1], page.shape[0])
+    return Placement(x1, y1)
 
 
 def _cut(page: Pixels, region: Region) -> Pixels:
@@ -177,11 +240,11 @@ def _cut(page: Pixels, region: Region) -> Pixels:
     pixels = page[y1:y2, x1:x2]
     if region.polygon is None or len(region.polygon) < 3:
         return pixels
-    inside = _outline_mask(region.polygon, (x1, y1, x2, y2))
+    inside = outline_mask(region.polygon, (x1, y1, x2, y2))
     return np.where(inside[:, :, np.newaxis], pixels, np.uint8(WHITE)) if inside.any() else pixels
 
 
-def _outline_mask(polygon: Polygon, box: BBox) -> Pixels:
+def outline_mask(polygon: Polygon, box: BBox) -> Pixels:
     """Non-zero inside the polygon. Corners far outside the box are drawn in to it: OpenCV takes 32-bit numbers only."""
     x1, y1, x2, y2 = box
     width, height = x2 - x1, y2 - y1
@@ -192,7 +255,7 @@ def _outline_mask(polygon: Polygon, box: BBox) -> Pixels:
     return mask
 
 
-def _fitted(pixels: Pixels, task: RegionTask) -> Pixels:
+def _fit_to_task(pixels: Pixels, task: RegionTask) -> Pixels:
     height, width = pixels.shape[:2]
     if task.is_spotting and max(width, height) < SPOTTING_ENLARGED_BELOW:
         pixels = _as_pixels(cv2.resize(pixels, (2 * width, 2 * height), interpolation=cv2.INTER_LANCZOS4))
@@ -202,7 +265,7 @@ def _fitted(pixels: Pixels, task: RegionTask) -> Pixels:
 def fit(pixels: Pixels, min_pixels: int, max_pixels: int) -> Pixels:
     """The picture in the size that PaddleOCR-VL's processor would scale it to."""
     height, width = pixels.shape[:2]
-    size = fitted_size(width, height, min_pixels, max_pixels)
+    size = fit_size(width, height, min_pixels, max_pixels)
     if size == (width, height):
         return pixels
     if size[0] * size[1] < width * height:
@@ -217,7 +280,7 @@ def _larger(pixels: Pixels, task: RegionTask) -> bytes | None:
     return encode(fit(pixels, task.min_pixels, ENLARGED * task.max_pixels)).png
 
 
-def _no_longer_than(longest: int, pixels: Pixels) -> Pixels:
+def _limit_side(longest: int, pixels: Pixels) -> Pixels:
     height, width = pixels.shape[:2]
     if max(width, height) <= longest:
         return pixels
@@ -233,22 +296,25 @@ def _halves(total: int) -> tuple[int, int]:
 def encode(pixels: Pixels) -> Crop:
     """As PNG: on one channel where all three are alike."""
     height, width = pixels.shape[:2]
-    return crop_of(png_of(without_colour(pixels)), width, height)
+    return make_crop(encode_png(drop_colour(pixels)), width, height)
 
 
-def crop_of(png: bytes, width: int, height: int) -> Crop:
+def make_crop(png: bytes, width: int, height: int) -> Crop:
     """The crop of a PNG; width and height in pixels."""
     return Crop(DATA_URL + base64.b64encode(png).decode("ascii"), width, height)
 
 
-def without_colour(pixels: Pixels) -> Pixels:
+def drop_colour(pixels: Pixels) -> Pixels:
     """One channel where all three are alike, which is scaled and compressed in a third of the time."""
-    if pixels.ndim == 2 or not (_is_grey(pixels[::LOOKED_AT, ::LOOKED_AT]) and _is_grey(pixels)):
+    if pixels.ndim == 2 or not _are_alike(pixels[::SAMPLE_STEP, ::SAMPLE_STEP]):
         return pixels
-    return np.ascontiguousarray(pixels[:, :, 0])
+    # Put together again, one channel is compared in a third of the time that channels take within the picture.
+    grey = cv2.extractChannel(pixels, 0)
+    return _as_pixels(grey) if cv2.norm(cv2.merge((grey, grey, grey)), pixels, cv2.NORM_INF) == 0 else pixels
 
 
-def _is_grey(pixels: Pixels) -> bool:
+def _are_alike(pixels: Pixels) -> bool:
+    """Whether the three channels are."""
     red, green, blue = pixels[:, :, 0], pixels[:, :, 1], pixels[:, :, 2]
     return np.array_equal(red, green) and np.array_equal(green, blue)
 

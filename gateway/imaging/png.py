@@ -20,7 +20,7 @@ _BITS, _GREY, _COLOUR = 8, 0, 2
 _LEVEL = 1
 
 
-def png_of(pixels: Pixels) -> bytes:
+def encode_png(pixels: Pixels) -> bytes:
     """`pixels`: (height, width, 3) in RGB, or (height, width) of grey; at least one of each."""
     height, width = pixels.shape[:2]
     kind = _GREY if pixels.ndim == 2 else _COLOUR

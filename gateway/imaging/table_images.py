@@ -12,7 +12,7 @@ from common.geometry import contains
 from gateway.model import BBox, Pixels, Region
 
 FIGURE_LABELS = frozenset({"image", "seal"})
-LEAST_SIDE = 25
+MIN_SIDE = 25
 """A smaller picture, in pixels, has no room for a tag that can be read: it stays as it is. PaddleOCR-VL's number."""
 SEED = 1024
 MISREAD_DIGITS = frozenset("019")
@@ -26,24 +26,24 @@ STROKE = 4
 BLACK, WHITE = (0, 0, 0), (255, 255, 255)
 
 
-def with_tags(regions: Sequence[Region]) -> list[Region]:
+def assign_tags(regions: Sequence[Region]) -> list[Region]:
     """The same regions; a picture inside a table knows the table and the tag that stands for it there."""
     tables = [region for region in regions if region.label == "table"]
     figures = [region.order for region in regions if region.label in FIGURE_LABELS]
-    tags = dict(zip(figures, _tags(len(figures)), strict=True))
-    return [_tagged(region, tables, tags[region.order]) if region.order in tags else region for region in regions]
+    tags = dict(zip(figures, _make_tags(len(figures)), strict=True))
+    return [_assign_tag(region, tables, tags[region.order]) if region.order in tags else region for region in regions]
 
 
-def paint_tags(pixels: Pixels, corner: tuple[int, int], figures: Sequence[Region]) -> Pixels:
+def mask_figures(pixels: Pixels, corner: tuple[int, int], figures: Sequence[Region]) -> Pixels:
     """The picture of a table whose top left is at `corner` of the page, with its figures painted over."""
     painted = pixels.copy()
     for figure in figures:
         x1, y1, x2, y2 = figure.bbox
-        _paint(painted, (x1 - corner[0], y1 - corner[1], x2 - corner[0], y2 - corner[1]), figure.tag or "")
+        _paint_tag(painted, (x1 - corner[0], y1 - corner[1], x2 - corner[0], y2 - corner[1]), figure.tag or "")
     return painted
 
 
-def _tags(count: int) -> list[str]:
+def _make_tags(count: int) -> list[str]:
     """PaddleOCR-VL's own numbers in its own order: the model has been seen to read these."""
     numbers: list[int] = []
     number = 0
@@ -55,15 +55,15 @@ def _tags(count: int) -> list[str]:
     return [f"[F{number}]" for number in numbers]
 
 
-def _tagged(figure: Region, tables: Sequence[Region], tag: str) -> Region:
+def _assign_tag(figure: Region, tables: Sequence[Region], tag: str) -> Region:
     x1, y1, x2, y2 = figure.bbox
     parent = next((table.order for table in tables if contains(table.bbox, figure.bbox)), None)
-    if parent is None or min(x2 - x1, y2 - y1) < LEAST_SIDE:
+    if parent is None or min(x2 - x1, y2 - y1) < MIN_SIDE:
         return figure
     return replace(figure, parent_table=parent, tag=tag)
 
 
-def _paint(pixels: Pixels, box: BBox, tag: str) -> None:
+def _paint_tag(pixels: Pixels, box: BBox, tag: str) -> None:
     x1, y1, x2, y2 = box
     cv2.rectangle(pixels, (x1, y1), (x2, y2), WHITE, thickness=-1)
     scale = _scale(tag, FILL * min(x2 - x1, y2 - y1))
@@ -75,5 +75,5 @@ def _paint(pixels: Pixels, box: BBox, tag: str) -> None:
 def _scale(tag: str, side: float) -> float:
     """The largest scale at which the tag is no longer than `side` pixels."""
     (width, height), _ = cv2.getTextSize(tag, FONT, 1.0, 1)
-    least, most = UNIT_SCALES
-    return min(max(side / max(width, height, 1), least), most)
+    minimum, maximum = UNIT_SCALES
+    return min(max(side / max(width, height, 1), minimum), maximum)

@@ -37,6 +37,10 @@ class LayoutDetector(Protocol):
     def warning(self) -> str | None:
         """What clients are to know of the regions, one clause; None where the model is the one that was asked for."""
 
+    @property
+    def pages_at_once(self) -> int:
+        """How many pages it can have in hand without one of them waiting for another inside it for long."""
+
     async def start(self) -> None:
         """Loads the models off the event loop. A failure sets `state` and `reason` and does not raise."""
 
@@ -48,6 +52,40 @@ class LayoutDetector(Protocol):
 
     async def close(self) -> None:
         """Frees the models' threads. Safe to call twice."""
+
+
+class LayoutWrapper:
+    """What a `LayoutDetector` around another one, `_inner`, says as that one does."""
+
+    def __init__(self, inner: LayoutDetector) -> None:
+        self._inner = inner
+
+    @property
+    def name(self) -> str:
+        return self._inner.name
+
+    @property
+    def engine(self) -> LayoutEngine:
+        return self._inner.engine
+
+    @property
+    def state(self) -> LayoutState:
+        return self._inner.state
+
+    @property
+    def reason(self) -> str | None:
+        return self._inner.reason
+
+    @property
+    def warning(self) -> str | None:
+        return self._inner.warning
+
+    @property
+    def pages_at_once(self) -> int:
+        return self._inner.pages_at_once
+
+    def unsupported_options(self, options: LayoutOptions) -> list[str]:
+        return self._inner.unsupported_options(options)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,10 +11,11 @@ from functools import partial
 import structlog
 
 from common.download import DownloadError
-from gateway.layout.base import DetectionError, LayoutDetector, LayoutEngine, LayoutState
+from gateway.layout.base import DetectionError, LayoutDetector, LayoutWrapper
 from gateway.layout.bundled.model import BundledLayout
 from gateway.layout.fetch_model import PADDLE_MODEL, cache_folder, fetch_in_subprocess
 from gateway.layout.paddleocr.detector import PaddleOcrLayout
+from gateway.layout.picture_text import PictureText
 from gateway.layout.pp_doclayout.model import MODEL_FILE, PaddleLayout
 from gateway.model import LayoutOptions, PageImage, PageLayout
 from gateway.settings import Settings
@@ -45,10 +46,12 @@ def _choose_layout(settings: Settings) -> LayoutDetector:
     else:
         wanted = PaddleLayout(expected, folder, settings.layout_device, settings.layout_threads, settings.layout_batch)
     is_fetched = not is_auto and settings.layout_model_dir is None
-    return FallbackLayout(wanted, bundled, partial(fetch_in_subprocess, name, folder) if is_fetched else None)
+    return FallbackLayout(
+        PictureText(wanted), bundled, partial(fetch_in_subprocess, name, folder) if is_fetched else None
+    )
 
 
-class FallbackLayout:
+class FallbackLayout(LayoutWrapper):
     """`LayoutDetector` that serves with `wanted`, and with `other` where that one does not load; `warning` says so.
 
     `fetch` gets the wanted model's files, or raises DownloadError. Nobody waits for it: `other` serves
@@ -59,49 +62,38 @@ class FallbackLayout:
     def __init__(
         self, wanted: LayoutDetector, other: LayoutDetector, fetch: Callable[[], Awaitable[None]] | None = None
     ) -> None:
-        self.warning: str | None = None
+        super().__init__(wanted)
         self._detectors = (wanted, other)
-        self._used = wanted
+        self._warning: str | None = None
         self._why: str | None = None
         self._fetch = fetch
         self._fetching: asyncio.Task[None] | None = None
         self._starting: asyncio.Task[None] | None = None
 
     @property
-    def name(self) -> str:
-        return self._used.name
-
-    @property
-    def engine(self) -> LayoutEngine:
-        return self._used.engine
-
-    @property
-    def state(self) -> LayoutState:
-        return self._used.state
-
-    @property
     def reason(self) -> str | None:
-        return self._used.reason or self._why
+        return self._inner.reason or self._why
+
+    @property
+    def warning(self) -> str | None:
+        return self._warning
 
     async def start(self) -> None:
         wanted, other = self._detectors
         await wanted.start()
         if wanted.state == "ready":
             return
-        self._used = other
+        self._inner = other
         if self._fetch:
-            self.warning = f"the layout is by {other.name} until {wanted.name} is downloaded"
+            self._warning = f"the layout is by {other.name} until {wanted.name} is downloaded"
             self._fetching = asyncio.create_task(self._replace(self._fetch))
         else:
             self._warn(wanted.reason or "")
         await self._start_other()
 
-    def unsupported_options(self, options: LayoutOptions) -> list[str]:
-        return self._used.unsupported_options(options)
-
     async def detect(self, page: PageImage, options: LayoutOptions) -> PageLayout:
         try:
-            return await self._used.detect(page, options)
+            return await self._inner.detect(page, options)
         except DetectionError as failure:
             wanted, other = self._detectors
             log.warning(
@@ -135,7 +127,7 @@ class FallbackLayout:
         if wanted.state != "ready":
             self._warn(wanted.reason or "")
             return
-        self._used, self.warning, self._why = wanted, None, None
+        self._inner, self._warning, self._why = wanted, None, None
         log.info("layout_model_downloaded", used=wanted.name, before=other.name)
 
     async def _try_fetch(self, fetch: Callable[[], Awaitable[None]]) -> bool:
@@ -150,41 +142,22 @@ class FallbackLayout:
         wanted, other = self._detectors
         if reason != self._why:
             log.warning("layout_model_replaced", wanted=wanted.name, used=other.name, reason=reason)
-        self.warning, self._why = f"the layout is by {other.name}, for {wanted.name} could not be loaded", reason
+        self._warning, self._why = f"the layout is by {other.name}, for {wanted.name} could not be loaded", reason
 
 
-class LazyLayout:
+class LazyLayout(LayoutWrapper):
     """`LayoutDetector` that starts `inner` once, when a page comes; pages that come meanwhile wait for it."""
 
     def __init__(self, inner: LayoutDetector) -> None:
-        self._inner = inner
+        super().__init__(inner)
         self._starting: asyncio.Task[None] | None = None
-
-    @property
-    def name(self) -> str:
-        return self._inner.name
-
-    @property
-    def engine(self) -> LayoutEngine:
-        return self._inner.engine
-
-    @property
-    def state(self) -> LayoutState:
-        return self._inner.state
 
     @property
     def reason(self) -> str | None:
         return self._inner.reason if self._starting else "the layout model loads with the first page"
 
-    @property
-    def warning(self) -> str | None:
-        return self._inner.warning
-
     async def start(self) -> None:
         """Nothing: loading is for the first page."""
-
-    def unsupported_options(self, options: LayoutOptions) -> list[str]:
-        return self._inner.unsupported_options(options)
 
     async def detect(self, page: PageImage, options: LayoutOptions) -> PageLayout:
         self._starting = self._starting or asyncio.create_task(self._inner.start())

@@ -1,78 +1,110 @@
-"""The calls of one document's regions: each gets its place in the queue, then its crop, then its reading."""
+"""The calls of one document's regions: each gets its crop, then its turn, then its reading."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
 import structlog
 
 from gateway.engine.monitor import EngineMonitor
+from gateway.imaging.crop_lines import place_lines
 from gateway.imaging.crops import Crop, cut_crop
-from gateway.model import OcrOptions, PageImage, Reading, Region
+from gateway.model import OcrOptions, PageImage, PageLayout, Pixels, Reading, Region
 from gateway.recognition.reader import RegionReader
-from gateway.scheduling.call_queue import Place, RegionQueue
-from gateway.scheduling.fair_semaphore import Caller, engine_priority
-from gateway.scheduling.render_slots import PixelStage
+from gateway.scheduling.call_queue import CallQueue
+from gateway.scheduling.fair_semaphore import Flow, engine_priority
+from gateway.scheduling.page_slots import PageSlot, PageSlots
 from gateway.tasks import RegionTask, fit_context, task_for
+
+Proof = Callable[[], Awaitable[Reading | None]]
+"""Waits until it is known whether the engine is needed; the reading, where it is not."""
+Prove = Callable[[Callable[[], Awaitable[Reading]]], Awaitable[Reading | None]]
+"""Takes what reads a sample, and calls it or not."""
 
 log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class RegionCalls:
-    """`deadline`: a time of the running loop."""
-
-    queue: RegionQueue
-    pixels: PixelStage
+class RegionDispatcher:
+    queue: CallQueue
+    slots: PageSlots
     engine: EngineMonitor
     reader: RegionReader
-    caller: Caller
+    flow: Flow
     options: OcrOptions
-    deadline: float
 
-    def would_wait(self, region: Region) -> bool:
-        """Whether the region's call would have to wait for its place in the queue."""
-        return task_for(region.label, self.options) is not None and not self.queue.has_room(self.caller)
-
-    async def start(
-        self, page: PageImage, region: Region, regions: Sequence[Region], tasks: asyncio.TaskGroup
+    async def dispatch(
+        self,
+        page: PageImage,
+        slot: PageSlot,
+        region: Region,
+        layout: PageLayout,
+        tasks: asyncio.TaskGroup,
+        proof: Proof | None = None,
     ) -> asyncio.Future[Reading]:
-        """Takes a place in the queue (waiting while it is full), then cuts the crop that will wait there.
+        """Cuts the crop, which then waits for its turn; the page's slot counts that.
 
         The region's reading is on its way in `tasks`, or there at once where nobody asked for it or it can't be cut.
+        `proof`: what the PDF's text layer may have in the engine's place.
         """
         task = task_for(region.label, self.options)
         if task is None:
-            return _settled(Reading(status="skipped"))
-        place = await self.queue.place(self.caller, page.number)
-        call: asyncio.Future[Reading] | None = None
+            return completed_future(Reading(status="skipped"))
         try:
-            task = fit_context(task, self.engine.context) if self.engine.is_scaling else task
-            fit, partners = self.engine.is_scaling, _partners_of(region, regions)
-            crop = await self.pixels.run(partial(cut_crop, page.pixels, region, task, fit=fit, partners=partners))
-            call = tasks.create_task(self._call(place, crop, task))
+            partners = find_partners(region, layout.regions)
+            crop, task = await self._cut(page.number, page.pixels, region, task, partners)
+            if self.engine.kind == "embedded":
+                crop = place_lines(crop, region, layout.detected)
         except Exception:
             log.exception("cut_failed", page=page.number, bbox=region.bbox)
-        finally:
-            if call is None:
-                place.leave()
-        return call or _settled(Reading(status="failed", error="The region could not be cut from its page."))
+            return completed_future(Reading(status="failed", error="The region could not be cut from its page."))
+        slot.add_call()
+        return tasks.create_task(self._read(page.number, slot, crop, task, proof))
 
-    async def _call(self, place: Place, crop: Crop, task: RegionTask) -> Reading:
-        async with place.turn():
-            task = replace(task, priority=engine_priority(place.caller.urgency, place.page))
-            return await self.reader.read(crop, task, self.deadline)
+    async def dispatch_sample(
+        self, number: int, slot: PageSlot, sample: Pixels, tasks: asyncio.TaskGroup, prove: Prove
+    ) -> asyncio.Future[Reading | None]:
+        """Has `prove` decide whether lines of page `number` are read for their own sake."""
+        region = Region("text", (0, 0, sample.shape[1], sample.shape[0]), order=1)
+        crop, task = await self._cut(number, sample, region, RegionTask(), ())
+        slot.add_call()
+        return tasks.create_task(self._prove(number, slot, crop, task, prove))
+
+    async def _cut(
+        self, number: int, pixels: Pixels, region: Region, task: RegionTask, partners: Sequence[Region]
+    ) -> tuple[Crop, RegionTask]:
+        task = fit_context(task, self.engine.context) if self.engine.is_scaling else task
+        cut = partial(cut_crop, pixels, region, task, fit=self.engine.is_scaling, partners=partners)
+        return await self.slots.run(self.flow, number, cut), task
+
+    async def _prove(self, number: int, slot: PageSlot, crop: Crop, task: RegionTask, prove: Prove) -> Reading | None:
+        reading = await prove(partial(self._read, number, slot, crop, task))
+        if reading is None:
+            slot.advance()
+        return reading
+
+    async def _read(
+        self, page: int, slot: PageSlot, crop: Crop, task: RegionTask, proof: Proof | None = None
+    ) -> Reading:
+        if proof is not None and (proved := await proof()) is not None:
+            slot.advance()
+            return proved
+        async with self.queue.run_slot(self.flow, page):
+            slot.advance()
+            return await self.reader.read(
+                crop, replace(task, engine_priority=engine_priority(self.flow.priority, page))
+            )
 
 
-def _partners_of(region: Region, regions: Sequence[Region]) -> list[Region]:
+def find_partners(region: Region, regions: Sequence[Region]) -> list[Region]:
     """The regions that are cut together with this one: the rest of its group, or the pictures inside a table."""
     return [other for other in regions if other is not region and region.order in (other.parent_table, other.group)]
 
 
-def _settled(reading: Reading) -> asyncio.Future[Reading]:
+def completed_future(reading: Reading) -> asyncio.Future[Reading]:
     future: asyncio.Future[Reading] = asyncio.get_running_loop().create_future()
     future.set_result(reading)
     return future

@@ -9,72 +9,135 @@ import structlog
 
 from gateway.engine.client import ChatCompletionRequest, EngineClient, OnEvent
 from gateway.engine.completion import CompletionAccumulator
-from gateway.engine.errors import EngineFailure
-from gateway.engine.monitor import EngineMonitor, diagnosed
-from gateway.engine.retries import RetryBudget, attempts
-from gateway.imaging.crops import Crop, enlarged, shrink
-from gateway.model import EngineKind, Reading
+from gateway.engine.errors import EngineError, busy_error
+from gateway.engine.monitor import EngineMonitor
+from gateway.engine.retries import Retrier
+from gateway.imaging.crops import Crop, Placement, enlarge, shrink
+from gateway.model import EngineKind, Reading, TableCell, TextLine, Word
 from gateway.recognition.hedging import Hedging
-from gateway.recognition.repetition import DOUBTFUL, DOUBTFUL_AGAIN, Loop, LoopWatch, strip_partial_tag
+from gateway.recognition.repetition import (
+    SUSPECTED_LENGTH,
+    SUSPECTED_LENGTH_AGAIN,
+    Repetition,
+    RepetitionDetector,
+    strip_partial_tag,
+)
 from gateway.settings import Settings
 from gateway.tasks import RegionTask, fit_context, token_limit
 
 log = structlog.get_logger(__name__)
 
-HOTTER = 0.2
+TEMPERATURE_STEP = 0.2
 """Added to the temperature, so that the second answer is another one."""
 PENALTY = 1.1
 """Repetition penalty of the second answer, only where the region has no room for the repetition: it breaks loops, but
 would also thin out what a document repeats."""
-LEAST_KEPT = 0.5
+MIN_KEPT = 0.5
 """A second answer shorter than this share of what stood before the first one's loop has lost too much."""
+
+CUT_REASONS = frozenset({None, "", "length", "abort", "content_filter", "error"})
+"""Why an answer may end without being whole; None: its engine does not say."""
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
-    """An answer that may have had `limit` tokens, whole, or stopped in a `loop`."""
+class CompletionResult:
+    """An answer that may have had `limit` tokens, whole, or stopped in a `repetition`. `placement`: of the picture that
+    was read."""
 
     answer: CompletionAccumulator
     limit: int | None
-    loop: Loop | None = None
+    repetition: Repetition | None = None
+    placement: Placement | None = None
 
 
-def other_sampling(task: RegionTask, loop: Loop) -> RegionTask:
+def resample(task: RegionTask, repetition: Repetition) -> RegionTask:
     """How to ask again after a loop."""
-    penalty = max(task.repetition_penalty or 1.0, PENALTY) if loop.is_certain else task.repetition_penalty
-    return replace(task, temperature=task.temperature + HOTTER, repetition_penalty=penalty)
+    penalty = max(task.repetition_penalty or 1.0, PENALTY) if repetition.is_certain else task.repetition_penalty
+    return replace(task, temperature=task.temperature + TEMPERATURE_STEP, repetition_penalty=penalty)
 
 
-def better(first: Heard, second: Heard) -> Heard:
+def pick_after_loop(first: CompletionResult, second: CompletionResult) -> CompletionResult:
     """Of an answer that was stopped in a loop and one to the same question with other sampling: a repetition that ends
     by itself is the document's; of two loops, the one with more before it."""
-    before = first.loop.start if first.loop else 0
-    if second.loop:
-        return second if second.loop.start > before else first
-    return second if len(second.answer.text) >= LEAST_KEPT * before else first
+    before = first.repetition.start if first.repetition else 0
+    if second.repetition:
+        return second if second.repetition.start > before else first
+    return second if len(second.answer.text) >= MIN_KEPT * before else first
 
 
-def reading_of(heard: Heard) -> Reading:
+def make_reading(result: CompletionResult) -> Reading:
     """The reading in an answer: of a loop one copy."""
-    answer, loop = heard.answer, heard.loop
-    if loop:
-        return _stopped(answer, loop)
+    answer, repetition = result.answer, result.repetition
+    if repetition:
+        return _cut_repetition(answer, repetition)
     if answer.refusal:
-        return _refused(answer)
-    is_cut = answer.finish_reason == "length"
+        return _make_refused(result)
+    is_cut = answer.finish_reason in CUT_REASONS
     return Reading(
-        text=answer.text.strip(),
+        text=_trim(answer.text),
         status="truncated" if is_cut else "ok",
         confidence=answer.confidence(),
         finish_reason=answer.finish_reason,
         prompt_tokens=answer.prompt_tokens,
         completion_tokens=answer.completion_tokens,
-        error=f"The reading was cut off at {heard.limit or answer.completion_tokens} tokens." if is_cut else None,
+        error=_explain_cut(result) if is_cut else None,
+        lines=_place_lines(result),
+        cells=_place_cells(result),
     )
 
 
-def _refused(answer: CompletionAccumulator) -> Reading:
+def _place_lines(result: CompletionResult) -> tuple[TextLine, ...] | None:
+    """The answer's lines on the page; None where it tells none, or where the picture stands is unknown."""
+    lines, placement = result.answer.lines, result.placement
+    if lines is None or placement is None:
+        return None
+    return tuple(
+        TextLine(
+            text=line.text,
+            bbox=placement.restore(line.bbox),
+            words=[
+                Word(text=word.text, bbox=placement.restore(word.bbox), confidence=word.confidence)
+                for word in line.words
+            ],
+            confidence=line.confidence,
+            source="engine",
+        )
+        for line in lines
+    )
+
+
+def _place_cells(result: CompletionResult) -> tuple[TableCell, ...] | None:
+    """The answer's cells on the page, without their texts; None as for lines."""
+    cells, placement = result.answer.cells, result.placement
+    if cells is None or placement is None:
+        return None
+    return tuple(
+        TableCell(
+            row=cell.row,
+            column=cell.column,
+            rows=cell.rows,
+            columns=cell.columns,
+            bbox=placement.restore(cell.bbox),
+            source="engine",
+        )
+        for cell in cells
+    )
+
+
+def _explain_cut(result: CompletionResult) -> str:
+    if result.answer.finish_reason == "length":
+        return f"The reading was cut off at {result.limit or result.answer.completion_tokens} tokens."
+    return "The recognition engine did not say that the reading is whole."
+
+
+def _trim(text: str) -> str:
+    """Without white space around, but for the first line's indentation where others are indented too."""
+    return text.strip("\n").rstrip() if "\n " in text.strip() else text.strip()
+
+
+def _make_refused(result: CompletionResult) -> Reading:
     """What the engine did read, or nothing, and its reason for the rest."""
+    answer = result.answer
     text = answer.text.strip()
     return Reading(
         text=text,
@@ -85,23 +148,25 @@ def _refused(answer: CompletionAccumulator) -> Reading:
         completion_tokens=answer.completion_tokens,
         error=answer.refusal,
         is_refused=True,
+        lines=_place_lines(result),
+        cells=_place_cells(result),
     )
 
 
-def _stopped(answer: CompletionAccumulator, loop: Loop) -> Reading:
-    text = strip_partial_tag(answer.text[: loop.end_of_copy]).strip()
+def _cut_repetition(answer: CompletionAccumulator, repetition: Repetition) -> Reading:
+    text = strip_partial_tag(answer.text[: repetition.end_of_copy]).strip()
     left_out = len(answer.text) - len(text)
     return Reading(
         text=text,
         status="truncated",
-        confidence=answer.confidence(loop.end_of_copy),
+        confidence=answer.confidence(repetition.end_of_copy),
         prompt_tokens=answer.prompt_tokens,
         completion_tokens=answer.completion_tokens,
         error=f"The reading repeated itself without end and was stopped; {left_out} repeated characters were left out.",
     )
 
 
-def with_tokens_of(reading: Reading, other: CompletionAccumulator | Reading) -> Reading:
+def add_tokens(reading: Reading, other: CompletionAccumulator | Reading) -> Reading:
     """The same reading; its tokens count what the other took, too."""
     return replace(
         reading,
@@ -110,14 +175,14 @@ def with_tokens_of(reading: Reading, other: CompletionAccumulator | Reading) -> 
     )
 
 
-def is_unsure(reading: Reading, task: RegionTask) -> bool:
+def is_low_confidence(reading: Reading, task: RegionTask) -> bool:
     """Whether it is whole, and less sure than was asked for."""
     if task.min_confidence is None or reading.status != "ok" or reading.confidence is None:
         return False
     return reading.confidence < task.min_confidence
 
 
-def surer(first: Reading, second: Reading) -> Reading:
+def pick_more_confident(first: Reading, second: Reading) -> Reading:
     """The one with the higher confidence; one that is not whole, or whose confidence is unknown, is never it."""
     if second.status != "ok" or second.confidence is None or second.confidence <= (first.confidence or 0):
         return first
@@ -137,87 +202,86 @@ class RegionReader:
         self._settings = settings
         self._client = client
         self._engine = engine
-        self._budget = RetryBudget()
-        self.hedging = Hedging(self._budget)
+        self._retrier = Retrier(engine)
+        self.hedging = Hedging(self._retrier.budget)
 
-    async def read(self, crop: Crop, task: RegionTask, deadline: float) -> Reading:
-        """The engine's reading of the crop; `deadline` is a time of the running loop. Only cancellation raises."""
+    async def read(self, crop: Crop, task: RegionTask) -> Reading:
+        """The engine's reading of the crop. Only cancellation raises, which ends it at a deadline."""
         try:
-            first = await self._hear(crop, task, deadline)
-            if first.loop:
-                return await self._after_loop(first, first.loop, crop, task, deadline)
-            reading = reading_of(first)
-            return await self._surer(reading, crop, task, deadline) if is_unsure(reading, task) else reading
-        except EngineFailure as failure:
-            return Reading(status="failed", error=failure.sentence)
+            first = await self._complete(crop, task)
+            if first.repetition:
+                return await self._reread_after_loop(first, first.repetition, crop, task)
+            reading = make_reading(first)
+            return await self._reread_enlarged(reading, crop, task) if is_low_confidence(reading, task) else reading
+        except EngineError as failure:
+            busy = busy_error(failure) if failure.kind == "busy" else None
+            return Reading(status="failed", error=failure.message, busy=busy)
         except Exception:
             log.exception("region_failed")
             return Reading(status="failed", error="The region could not be read because of an internal fault.")
 
-    async def _after_loop(self, first: Heard, loop: Loop, crop: Crop, task: RegionTask, deadline: float) -> Reading:
+    async def _reread_after_loop(
+        self, first: CompletionResult, repetition: Repetition, crop: Crop, task: RegionTask
+    ) -> Reading:
         """Asks once more with other sampling, and chooses.
 
         What the region has room for may well be the document's own, and is asked for again whatever the budget says.
         """
-        if loop.is_certain and not self._budget.spend():
-            return reading_of(first)
+        if repetition.is_certain and not self._retrier.budget.spend():
+            return make_reading(first)
         try:
-            second = await self._hear(crop, other_sampling(task, loop), deadline, doubtful=DOUBTFUL_AGAIN)
-        except EngineFailure:
-            return reading_of(first)
-        chosen = better(first, second)
+            second = await self._complete(crop, resample(task, repetition), suspected_length=SUSPECTED_LENGTH_AGAIN)
+        except EngineError:
+            return make_reading(first)
+        chosen = pick_after_loop(first, second)
         other = first if chosen is second else second
-        return with_tokens_of(reading_of(chosen), other.answer)
+        return add_tokens(make_reading(chosen), other.answer)
 
-    async def _surer(self, reading: Reading, crop: Crop, task: RegionTask, deadline: float) -> Reading:
+    async def _reread_enlarged(self, reading: Reading, crop: Crop, task: RegionTask) -> Reading:
         """Asks once more with a larger picture, where the engine takes one."""
         larger = None
         if self._engine.is_scaling:
-            most_pixels = fit_context(
+            max_pixels = fit_context(
                 RegionTask(max_pixels=self._settings.vlm_max_pixels), self._engine.context
             ).max_pixels
-            larger = await asyncio.to_thread(enlarged, crop, most_pixels)
+            larger = await asyncio.to_thread(enlarge, crop, max_pixels)
         if larger is None:
             return reading
         try:
-            second = reading_of(await self._hear(larger, task, deadline))
-        except EngineFailure:
+            second = make_reading(await self._complete(larger, task))
+        except EngineError:
             return reading
-        chosen = surer(reading, second)
-        return with_tokens_of(chosen, reading if chosen is second else second)
+        chosen = pick_more_confident(reading, second)
+        return add_tokens(chosen, reading if chosen is second else second)
 
-    async def _hear(self, crop: Crop, task: RegionTask, deadline: float, *, doubtful: int = DOUBTFUL) -> Heard:
-        with attempts(self._budget) as tries:
-            async for attempt in tries:
-                with attempt:
-                    try:
-                        return await self._ask(crop, task, deadline, doubtful)
-                    except EngineFailure as failure:
-                        told = await diagnosed(self._engine, failure)
-                        if told.kind == "broken":
-                            crop = await asyncio.to_thread(shrink, crop)
-                        raise told from failure
-        raise AssertionError("tenacity leaves its loop by return or raise only")
+    async def _complete(
+        self, crop: Crop, task: RegionTask, *, suspected_length: int = SUSPECTED_LENGTH
+    ) -> CompletionResult:
+        async def send() -> CompletionResult:
+            return await self._send(crop, task, suspected_length)
 
-    async def _ask(self, crop: Crop, task: RegionTask, deadline: float, doubtful: int) -> Heard:
-        if not await self._engine.wait_ready(min(self._engine.grace_s, _left_s(deadline))):
-            raise EngineFailure("away", self._engine.reason or "The recognition engine was not there in time.")
-        if _left_s(deadline) <= 0:
-            raise EngineFailure("away", "The time for the request was over before the region was read.")
-        heard = await self._answered(crop, task, deadline, doubtful)
-        self._engine.succeeded()
-        self._budget.earn()
-        if heard.loop:
-            self._stopped(heard.loop, heard.answer.completion_tokens, heard.limit or 0)
-        return heard
+        async def shrink_crop(error: EngineError) -> None:
+            nonlocal crop
+            if error.kind == "server_error":
+                crop = await asyncio.to_thread(shrink, crop)
 
-    async def _answered(self, crop: Crop, task: RegionTask, deadline: float, doubtful: int) -> Heard:
+        result = await self._retrier.run(send, shrink_crop)
+        self._engine.record_model(result.answer.model)
+        if result.repetition:
+            self._count_runaway(result.repetition, result.answer.completion_tokens, result.limit or 0)
+        return result
+
+    async def _send(self, crop: Crop, task: RegionTask, suspected_length: int) -> CompletionResult:
         kind = self._engine.kind
         limit = token_limit(task, kind, self._engine.context, crop.width * crop.height)
-        extras = sampling_extras(task, kind) | ({"priority": task.priority} if self._engine.takes_priority else {})
+        extras = sampling_extras(task, kind) | (
+            {"priority": task.engine_priority} if self._engine.takes_priority else {}
+        )
+        if crop.lines is not None and kind == "embedded":
+            extras["text_lines"] = crop.lines
 
-        async def ask(on_event: OnEvent) -> Heard:
-            watch = LoopWatch(crop.room, doubtful)
+        async def send(on_event: OnEvent) -> CompletionResult:
+            detector = RepetitionDetector(crop.capacity, suspected_length)
             request = ChatCompletionRequest(
                 self._engine.model or self._settings.vlm_model,
                 kind,
@@ -229,31 +293,27 @@ class RegionReader:
                 stream=self._settings.vlm_stream and kind != "embedded",
                 extras=extras,
             )
-            timeout_s = min(_left_s(deadline), self._settings.vlm_call_timeout_s)
-            answer = await self._client.complete(request, timeout_s, watch.sees_loop, on_event)
-            return Heard(answer, limit, watch.loop)
+            timeout_s = self._settings.vlm_call_timeout_s
+            answer = await self._client.complete(request, timeout_s, detector.detect, on_event)
+            return CompletionResult(answer, limit, detector.repetition, crop.placement)
 
         # The embedded engine is on this machine, and a crop asked for twice would take its few cores twice.
-        return await (ask(_nobody) if kind == "embedded" else self.hedging.answer(ask))
+        return await (send(_ignore_event) if kind == "embedded" else self.hedging.run(send))
 
-    def _stopped(self, loop: Loop, tokens: int, limit: int) -> None:
+    def _count_runaway(self, repetition: Repetition, tokens: int, limit: int) -> None:
         self.runaways += 1
         self.tokens_saved += max(limit - tokens, 0)
-        log.info("runaway_stopped", tokens=tokens, period=loop.period, certain=loop.is_certain)
+        log.info("runaway_stopped", tokens=tokens, period=repetition.period, certain=repetition.is_certain)
 
 
-def _left_s(deadline: float) -> float:
-    return deadline - asyncio.get_running_loop().time()
-
-
-def _nobody() -> None:
+def _ignore_event() -> None:
     pass
 
 
 def sampling_extras(task: RegionTask, kind: EngineKind | None) -> dict[str, object]:
-    """What is not in OpenAI's API: all of it for vLLM, only what was asked for elsewhere, nothing for PP-OCR."""
+    """What is not in OpenAI's API: all of it for vLLM, only what was asked for elsewhere, no sampling for PP-OCR."""
     if kind == "embedded":
-        return {}
+        return {"return_lines": True, "return_words": task.with_words}
     extras: dict[str, object] = {}
     if kind == "vllm" or task.is_spotting:
         extras["skip_special_tokens"] = not task.is_spotting

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import re
+import errno
+import math
+import threading
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
@@ -13,13 +16,14 @@ import structlog
 from gateway.errors import ServiceError
 from gateway.settings import Settings
 from gateway.storage.bucket import Bucket, BucketError, unavailable
+from gateway.storage.keys import is_picture_name
+from gateway.storage.retention import Retention, remove_drafts, remove_old, retention_of, write_file
 
 FILES = "/files"
 """Route under which the gateway serves what it has stored, wherever that lies."""
-_DOCUMENT_ID = re.compile(r"[0-9a-f]{32}")
-_KEY = re.compile(r"imgs/\w[\w-]*\.jpg", re.ASCII)
 log = structlog.get_logger(__name__)
 PICTURE_MAX_BYTES = 64 * 2**20
+REST_S = 30.0
 
 
 class PictureStore(Protocol):
@@ -29,10 +33,8 @@ class PictureStore(Protocol):
     async def load(self, document_id: str, key: str) -> bytes | None:
         """The JPEG; None where there is none of that name. ServiceError 503 `storage_unavailable`."""
 
-
-def is_picture_name(document_id: str, key: str) -> bool:
-    """Whether the gateway itself makes such names: no others are written or read."""
-    return bool(_DOCUMENT_ID.fullmatch(document_id) and _KEY.fullmatch(key))
+    async def tidy(self) -> None:
+        """Removes what is too old or too much; to be called at the start and from time to time. Never raises."""
 
 
 def picture_urls(document_id: str, pictures: Mapping[str, bytes]) -> dict[str, str]:
@@ -40,19 +42,22 @@ def picture_urls(document_id: str, pictures: Mapping[str, bytes]) -> dict[str, s
 
 
 class LocalStore:
-    """`PictureStore` with files at `<root>/<document id>/imgs/….jpg`."""
+    """`PictureStore` with files at `<root>/<document id>/imgs/….jpg`, as many and for as long as `retention` lets them
+    stay."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, retention: Retention) -> None:
         self._root = root
+        self._retention = retention
+        self._bytes = 0
+        """Of all pictures: counted when the folder is looked through, and what was added since."""
+        self._counting = threading.Lock()
 
     async def save(self, document_id: str, pictures: Mapping[str, bytes]) -> dict[str, str]:
         try:
             await asyncio.to_thread(self._write, document_id, pictures)
         except OSError as error:
             log.error("pictures not stored", folder=str(self._root), reason=str(error))
-            raise ServiceError(
-                503, "storage_unavailable", "Pictures can't be stored now; ask with images=inline or images=none."
-            ) from error
+            raise not_stored(_reason(error)) from error
         return picture_urls(document_id, pictures)
 
     async def load(self, document_id: str, key: str) -> bytes | None:
@@ -63,31 +68,59 @@ class LocalStore:
         except OSError:
             return None
 
+    async def tidy(self) -> None:
+        await asyncio.to_thread(self._tidy)
+
     def _write(self, document_id: str, pictures: Mapping[str, bytes]) -> None:
         for key, data in pictures.items():
-            path = self._root / document_id / key
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(data)
+            write_file(self._root, self._root / document_id / key, data)
+        self._count(sum(map(len, pictures.values())))
+
+    def _count(self, added: int) -> None:
+        with self._counting:
+            self._bytes += added
+            if self._retention.max_bytes is not None and self._bytes > self._retention.max_bytes:
+                self._bytes = remove_old(self._root, self._retention, time.time())
+
+    def _tidy(self) -> None:
+        remove_drafts(self._root)
+        with self._counting:
+            self._bytes = remove_old(self._root, self._retention, time.time())
+
+
+def not_stored(reason: str | None) -> ServiceError:
+    because = f" ({reason})" if reason else ""
+    detail = f"Pictures can't be stored now{because}; ask with images=inline or images=none."
+    return ServiceError(503, "storage_unavailable", detail)
+
+
+def _reason(error: OSError) -> str:
+    return "OUTPUT_DIR is full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "OUTPUT_DIR can't be written"
 
 
 class S3Store:
     """`PictureStore` with objects at `<prefix><document id>/imgs/….jpg`.
 
-    What the bucket doesn't take goes into `other`: pictures must not cost a document that was read.
+    What the bucket doesn't take goes into `other`: pictures must not cost a document that was read. A bucket that
+    failed is left alone for a while, so that one that hangs does not hold up each page.
     """
 
     def __init__(self, bucket: Bucket, prefix: str, other: PictureStore) -> None:
         self._bucket = bucket
         self._prefix = prefix
         self._other = other
+        self._rests_until = -math.inf
 
     async def save(self, document_id: str, pictures: Mapping[str, bytes]) -> dict[str, str]:
+        if asyncio.get_running_loop().time() < self._rests_until:
+            return await self._other.save(document_id, pictures)
         try:
             async with asyncio.TaskGroup() as tasks:
                 for key, data in pictures.items():
                     tasks.create_task(self._bucket.put(self._key(document_id, key), data, "image/jpeg"))
         except* BucketError as errors:
             log.error("pictures not stored in the bucket", reason=str(errors.exceptions[0]), id=document_id)
+            self._rests_until = asyncio.get_running_loop().time() + REST_S
         else:
             return picture_urls(document_id, pictures)
         return await self._other.save(document_id, pictures)
@@ -103,11 +136,15 @@ class S3Store:
             raise unavailable(error) from error
         return await asyncio.to_thread(picture.read) if picture else None
 
+    async def tidy(self) -> None:
+        """What is in the bucket stays as long as the bucket's own rules say."""
+        await self._other.tidy()
+
     def _key(self, document_id: str, key: str) -> str:
         return f"{self._prefix}{document_id}/{key}"
 
 
 def create_store(settings: Settings, bucket: Bucket) -> PictureStore:
     """The store that the settings ask for."""
-    local = LocalStore(settings.output_dir)
+    local = LocalStore(settings.output_dir, retention_of(settings))
     return S3Store(bucket, settings.s3_prefix, local) if bucket.name else local

@@ -1,6 +1,6 @@
-"""Messages between the gateway and a render worker: a JSON header of declared length.
+"""Messages between the gateway and a worker: a JSON header of declared length.
 
-A request brings its document by a descriptor; an answer may bring raw bytes, which its header announces.
+A request brings its files as descriptors; an answer may bring raw bytes, which its header announces.
 
 JSON and not pickle: a worker that a hostile file has taken over must not be able to run code in the gateway.
 """
@@ -13,6 +13,8 @@ import socket
 import struct
 from collections.abc import Iterable
 from typing import IO, Any
+
+from gateway.errors import ServiceError
 
 Header = dict[str, Any]
 
@@ -38,22 +40,29 @@ def receive(stream: IO[bytes]) -> Header:
     return _parse_header(read_bytes(stream, length))
 
 
-def send_request(channel: socket.socket, header: Header, descriptor: int) -> None:
-    """Sends a request and its document's descriptor. Raises OSError."""
+def send_request(channel: socket.socket, header: Header, *descriptors: int) -> None:
+    """Sends a request and the descriptors of its files. Raises OSError."""
     encoded = json.dumps(header).encode()
-    socket.send_fds(channel, [_LENGTH.pack(len(encoded))], [descriptor])
+    socket.send_fds(channel, [_LENGTH.pack(len(encoded))], descriptors)
     channel.sendall(encoded)
 
 
 def receive_request(channel: socket.socket) -> tuple[Header, int]:
     """The next request and its document's descriptor. Raises ProtocolError, at the end of the channel too."""
-    length, descriptors, _, _ = socket.recv_fds(channel, _LENGTH.size, 1, socket.MSG_WAITALL)
-    if not descriptors:
-        raise ProtocolError("a request without a document")
+    header, (descriptor,) = receive_files(channel, 1)
+    return header, descriptor
+
+
+def receive_files(channel: socket.socket, count: int) -> tuple[Header, list[int]]:
+    """The next request and the descriptors of its `count` files. Raises as `receive_request`."""
+    length, descriptors, _, _ = socket.recv_fds(channel, _LENGTH.size, count, socket.MSG_WAITALL)
     try:
-        return _parse_header(_read_channel(channel, _parse_length(length))), descriptors[0]
+        if len(descriptors) != count:
+            raise ProtocolError(f"a request with {len(descriptors)} files")
+        return _parse_header(_read_channel(channel, _parse_length(length))), descriptors
     except ProtocolError:
-        os.close(descriptors[0])
+        for descriptor in descriptors:
+            os.close(descriptor)
         raise
 
 
@@ -84,6 +93,15 @@ def _parse_header(data: bytes) -> Header:
     if not isinstance(header, dict):
         raise ProtocolError("a header that is not an object")
     return header
+
+
+def pack_error(error: ServiceError) -> Header:
+    """For `unpack_error` on the other side."""
+    return {"status": error.status, "code": error.code, "detail": error.detail, "param": error.param}
+
+
+def unpack_error(header: Header) -> ServiceError:
+    return ServiceError(header["status"], header["code"], header["detail"], param=header["param"])
 
 
 def read_bytes(stream: IO[bytes], size: int) -> bytes:

@@ -42,14 +42,14 @@ def silence(descriptor: int) -> None:
     os.close(null)
 
 
-def confine(memory_mb: int) -> None:
-    """Address space, no core dumps, no file writing, few descriptors, no new privileges, memory closed to debuggers.
+def confine(memory_mb: int, file_mb: int = 0) -> None:
+    """Address space, no core dumps, few descriptors, no new privileges, memory closed to debuggers.
 
-    Comes before the first hostile byte.
+    `file_mb`: the longest file that it may write. Comes before the first hostile byte.
     """
     _limit(resource.RLIMIT_AS, memory_mb * 2**20)
     _limit(resource.RLIMIT_CORE, 0)
-    _limit(resource.RLIMIT_FSIZE, 0)
+    _limit(resource.RLIMIT_FSIZE, file_mb * 2**20)
     _limit(resource.RLIMIT_NOFILE, _MAX_DESCRIPTORS)
     libc = ctypes.CDLL(None)
     for option, value in ((_PR_SET_DUMPABLE, 0), (_PR_SET_NO_NEW_PRIVS, 1)):

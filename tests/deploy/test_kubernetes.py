@@ -20,7 +20,7 @@ from vlm_backend.settings import Settings as VlmSettings
 
 MANIFESTS = Path(__file__).parents[2] / "deploy" / "kubernetes"
 KUBECTL = Path(sys.executable).with_name("kubectl")
-ROOTS = ("cpu", "gpu", "autoscaling")
+ROOTS = ("cpu", "gpu", "replicas", "autoscaling")
 KUBERNETES_VERSIONS = ("1.27", "1.33", "1.37")
 SLOWEST_START_S = 15 * 60
 STOP_S = 30
@@ -140,3 +140,15 @@ def test_the_autoscaler_goes_by_a_metric_that_the_service_has() -> None:
     assert f"\n{metric} " in app.state.service.metrics.render().decode()
     assert autoscaler["spec"]["scaleTargetRef"]["name"] == rendered("cpu")["Deployment"]["metadata"]["name"]
     assert metric in (MANIFESTS / "autoscaling" / "adapter.yaml").read_text()
+
+
+def test_replicas_share_a_database_and_a_volume_that_all_may_write() -> None:
+    resources = rendered("replicas")
+    deployment = resources["Deployment"]["spec"]
+    volumes = {volume["name"]: volume for volume in deployment["template"]["spec"]["volumes"]}
+    claim = resources["PersistentVolumeClaim"]
+
+    assert deployment["replicas"] > 1
+    assert "DATABASE_URL" in {variable["name"] for variable in container(resources)["env"]}
+    assert volumes["data"]["persistentVolumeClaim"]["claimName"] == claim["metadata"]["name"]
+    assert claim["spec"]["accessModes"] == ["ReadWriteMany"]

@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import uvicorn
 
-from gateway.__main__ import Server
+from gateway.server.serving import Server
 from tests.support.server import gateway
 from tests.support.stub_engine import free_port
 from tests.support.waiting import WAIT_S, wait_until

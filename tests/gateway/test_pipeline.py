@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 from collections.abc import AsyncIterator
 from contextlib import aclosing
@@ -17,8 +18,8 @@ from gateway.errors import ServiceError
 from gateway.model import OcrOptions, PageFailure, PageImage, PageResult, Pixels, Region
 from gateway.parts import Parts
 from gateway.pipeline import PAGES_AHEAD, read_pages
-from gateway.recognized_page import ReadPage
-from gateway.scheduling.fair_semaphore import BATCH, Caller
+from gateway.recognized_page import RecognizedPage
+from gateway.scheduling.fair_semaphore import BATCH, Flow
 from tests.support.fakes import FakeDocument, FakeLayout, blank, text_regions
 from tests.support.parts import parts_for
 from tests.support.stub_engine import Reply, StubEngine, StubRequest
@@ -38,7 +39,7 @@ async def read_all(
     document: FakeDocument,
     options: OcrOptions = PLAIN,
     within_s: float = WAIT_S,
-) -> list[ReadPage]:
+) -> list[RecognizedPage]:
     return [page async for page in read_pages(parts, document, options, in_(within_s))]
 
 
@@ -260,6 +261,21 @@ async def test_the_deadline_ends_the_document_and_frees_the_engine(stub: StubEng
     await eventually(lambda: document.live == 0)
 
 
+async def test_pixels_of_a_page_that_is_cut_off_are_no_garbage_that_waits(stub: StubEngine) -> None:
+    document, layout = FakeDocument(pages_total=2), FakeLayout(text_regions(1), delay_s=lambda _number: 3600)
+    gc.collect()
+    gc.disable()
+    try:
+        async with parts_for(stub, layout) as parts:
+            reading = asyncio.create_task(read_all(parts, document))
+            await eventually(lambda: document.live)
+            reading.cancel()
+            await asyncio.wait([reading])
+            await eventually(lambda: document.live == 0)
+    finally:
+        gc.enable()
+
+
 async def test_pages_done_before_the_deadline_are_given(stub: StubEngine) -> None:
     layout = FakeLayout(text_regions(1), delay_s=lambda number: 0 if number < 3 else 3600)
     async with parts_for(stub, layout) as parts:
@@ -313,7 +329,7 @@ async def test_pixels_are_freed_while_the_calls_of_their_page_still_wait(stub: S
     document = FakeDocument(pages_total=5)
     async with parts_for(stub, regions=text_regions(3), max_concurrent_regions=1, pages_in_flight=2) as parts:
         reading = asyncio.create_task(read_all(parts, document))
-        await eventually(lambda: parts.queue.waiting == 14)
+        await eventually(lambda: parts.queue.waiting == 5)
         await eventually(lambda: document.live == 0)
         gate.set()
         assert len(await reading) == 5
@@ -334,7 +350,7 @@ async def test_a_document_waits_for_room_in_the_queue_instead_of_failing(stub: S
     ) as parts:
         pages = await read_all(parts, document)
     assert [page.result.status for page in pages] == ["ok"] * 10
-    assert most_waiting <= 4
+    assert most_waiting <= 5, "a page's calls wait together"
     assert stub.most_running <= 2
     assert document.most_live <= 4
 
@@ -343,11 +359,11 @@ async def test_an_interactive_document_overtakes_a_batch(stub: StubEngine) -> No
     gate = threading.Event()
     stub.answer = lambda _request: Reply(after=gate)
     async with parts_for(stub, regions=text_regions(4), max_concurrent_regions=1) as parts:
-        batch = read_pages(parts, FakeDocument(pages_total=5), OcrOptions(), in_(WAIT_S), urgency=BATCH)
+        batch = read_pages(parts, FakeDocument(pages_total=5), OcrOptions(), in_(WAIT_S), flow=Flow(BATCH))
         batch_read = asyncio.create_task(anext(batch))
-        await eventually(lambda: parts.queue.waiting == 19)
+        await eventually(lambda: parts.queue.waiting == 15)
         quick = asyncio.create_task(read_all(parts, FakeDocument(), OcrOptions(task="table")))
-        await eventually(lambda: parts.queue.waiting == 20)
+        await eventually(lambda: parts.queue.waiting == 16)
         gate.set()
         await quick
         assert stub.prompts.index("Table Recognition:") == 1
@@ -361,7 +377,7 @@ async def test_an_engine_that_takes_priorities_hears_of_batches_and_pages(tmp_pa
         tier = TierSettings.model_validate({"vlm_port": stub.port, "temp_dir": tmp_path})
         write_status(tier, describe_process("starting", "vllm", "", takes_priority=takes_priority))
         async with parts_for(stub, regions=text_regions(1), temp_dir=tmp_path) as parts:
-            pages = read_pages(parts, FakeDocument(pages_total=90), OcrOptions(), in_(WAIT_S), urgency=BATCH)
+            pages = read_pages(parts, FakeDocument(pages_total=90), OcrOptions(), in_(WAIT_S), flow=Flow(BATCH))
             batch = [page.result.page async for page in pages]
             of_batch = [request.body.get("priority", 0) for request in stub.requests]
             await read_all(parts, FakeDocument())
@@ -384,20 +400,32 @@ async def test_a_client_that_takes_no_pages_stops_its_document(stub: StubEngine)
         assert len(await read_all(parts, FakeDocument(pages_total=PAGES_AHEAD + 40))) == PAGES_AHEAD + 40
 
 
+async def test_a_client_that_takes_pages_too_slowly_hears_of_the_deadline(stub: StubEngine) -> None:
+    async def read_slowly() -> None:
+        pages = read_pages(parts, FakeDocument(pages_total=PAGES_AHEAD + 40), OcrOptions(), in_(2))
+        async for page in pages:
+            if page.result.page == 1:
+                await asyncio.sleep(2)
+
+    async with parts_for(stub, regions=[]) as parts:
+        with pytest.raises(ServiceError, match="deadline"):
+            await read_slowly()
+
+
 async def test_a_full_queue_refuses_a_new_document_and_spares_those_in_work(stub: StubEngine) -> None:
     gate = threading.Event()
     stub.answer = lambda _request: Reply(after=gate)
     async with parts_for(stub, regions=text_regions(6), max_queued_regions=3, max_concurrent_regions=1) as parts:
-        with parts.queue.admit():
+        with parts.queue.admit(Flow()):
             reading = asyncio.create_task(read_all(parts, FakeDocument(pages_total=2)))
-            await eventually(lambda: parts.queue.waiting == 3)
-            with pytest.raises(ServiceError) as refused, parts.queue.admit():
+            await eventually(lambda: parts.queue.waiting == 5)
+            with pytest.raises(ServiceError) as refused, parts.queue.admit(Flow()):
                 pass
             assert (refused.value.status, refused.value.code) == (429, "queue_full")
             gate.set()
             assert [page.result.status for page in await reading] == ["ok", "ok"]
-        with parts.queue.admit():
-            async with parts.queue.slot(Caller()):
+        with parts.queue.admit(Flow()):
+            async with parts.queue.run_slot(Flow()):
                 assert parts.queue.running == 1
 
 
@@ -445,3 +473,18 @@ async def test_a_page_whose_orientation_cannot_be_told_is_read_as_it_stands(stub
     [warning] = page.result.warnings
     assert warning.startswith("page 1: its orientation")
     assert "secret" not in warning
+
+
+async def test_what_a_picture_lacks_makes_its_page_partial(stub: StubEngine) -> None:
+    class Drawn(FakeDocument):
+        async def pages(self) -> AsyncIterator[PageImage | PageFailure]:
+            async for page in super().pages():
+                assert isinstance(page, PageImage)
+                lacks = page.number == 2
+                yield replace(page, warnings=("drawn small", "letters are missing")[: 1 + lacks], is_partial=lacks)
+
+    async with parts_for(stub) as parts:
+        first, second = await read_all(parts, Drawn(pages_total=2), OcrOptions())
+    assert (first.result.status, first.result.warnings) == ("ok", ["page 1: drawn small"])
+    assert second.result.status == "partial"
+    assert second.result.warnings == ["page 2: drawn small", "page 2: letters are missing"]

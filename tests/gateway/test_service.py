@@ -42,6 +42,7 @@ def test_for_eyes_the_address_and_the_line_to_try_are_printed(
     assert f"Ready: {served.url}" in printed
     assert f"curl -F file=@examples/article-en.png '{served.url}/ocr?format=markdown'" in printed
     assert f"{served.url}/docs" in printed
+    assert "HOST=0.0.0.0" in printed
 
 
 def test_no_text_of_a_document_is_ever_logged(tmp_path: Path, png: bytes) -> None:

@@ -21,7 +21,8 @@ def checkout(tmp_path: Path) -> Path:
     (folder / "scripts").mkdir(parents=True)
     (folder / "requirements").mkdir()
     shutil.copy(ROOT / "Makefile", folder)
-    shutil.copy(ROOT / "scripts" / "venv.sh", folder / "scripts")
+    for script in ("venv.sh", "trim.sh"):
+        shutil.copy(ROOT / "scripts" / script, folder / "scripts")
     (folder / "requirements" / "runtime.txt").write_text("# nothing\n", encoding="utf-8")
     return folder
 
@@ -115,3 +116,14 @@ def test_a_package_index_that_does_not_answer_is_said_and_the_next_run_tries_aga
     assert "check the network" in done.stderr
     assert "Traceback" not in done.stderr
     assert not (checkout / ".venv" / "installed-requirements.txt").exists()
+
+
+def test_what_openvino_has_for_other_devices_is_left_out(tmp_path: Path) -> None:
+    libs = tmp_path / "lib" / "python3.11" / "site-packages" / "openvino" / "libs"
+    libs.mkdir(parents=True)
+    kept = {"libopenvino.so.2641", "libopenvino_intel_cpu_plugin.so", "libopenvino_onnx_frontend.so.2641"}
+    for name in (*kept, "libopenvino_intel_gpu_plugin.so", "libopenvino_pytorch_frontend.so.2641", "cache.json"):
+        (libs / name).touch()
+    subprocess.run(["sh", ROOT / "scripts" / "trim.sh", tmp_path], check=True)
+    assert {path.name for path in libs.iterdir()} == kept
+    subprocess.run(["sh", ROOT / "scripts" / "trim.sh", tmp_path / "without"], check=True)

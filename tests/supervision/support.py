@@ -36,7 +36,7 @@ FOREIGN = (
 def environment(**names: str) -> dict[str, str]:
     """The test's own environment without what would change the outcome, and with `names`. Nothing is downloaded."""
     own = {name: value for name, value in os.environ.items() if name not in FOREIGN}
-    return own | {"EMBEDDED_DOWNLOAD": "false"} | names
+    return own | {"EMBEDDED_DOWNLOAD": "false", "FONT_DOWNLOAD": "false"} | names
 
 
 def free_port() -> int:

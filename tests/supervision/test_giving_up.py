@@ -9,14 +9,19 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 
+from gateway.engine.progress import report_frozen
+from gateway.settings import Settings as GatewaySettings
 from tests.supervision.support import ROOT, environment, is_running, launched, program, stand_ins, wait_until
 from tests.support.waiting import WAIT_S
+from vlm_backend.settings import Settings as TierSettings
+from vlm_backend.status import describe_process, write_status
 
 LAUNCH = [sys.executable, "-m", "supervision.launch"]
 ENDLESS = "exec sleep 1000"
@@ -41,6 +46,11 @@ def supervision(names: dict[str, str]) -> dict[str, Any]:
         return {}
     programs: dict[str, Any] = json.loads(text)["programs"]
     return programs
+
+
+def count_ends(names: dict[str, str]) -> int:
+    """Of the VLM tier, as the watchdog has noticed them."""
+    return len(supervision(names).get("vlm", {}).get("ends", ()))
 
 
 def has_given_up(names: dict[str, str], tier: str) -> bool:
@@ -159,7 +169,7 @@ def test_a_killed_watchdog_comes_back_and_remembers(tmp_path: Path, names: dict[
         assert first
         assert watchdog
         first.kill()
-        wait_until(lambda: len(supervision(names)["vlm"]["ends"]) == 1, "the watchdog's notice", log=log)
+        wait_until(lambda: count_ends(names) == 1, "the watchdog's notice", log=log)
         watchdog.kill()
         wait_until(lambda: started_again(service, log, "watchdog", watchdog), "a new watchdog", log=log)
         second = tier_process(service, log, "vlm")
@@ -176,8 +186,10 @@ def test_a_kill_is_one_end_and_leaves_nothing_behind(
     names |= {"VLM_PYTHON": program(tmp_path / "with workers", "sleep 1000 &\nsleep 1000 &\nwait"), "START_TRIES": "5"}
 
     def group() -> list[psutil.Process]:
-        leader = tier_process(service, log, "vlm")
-        return [leader, *leader.children()] if leader else []
+        with suppress(psutil.NoSuchProcess):  # it may end while it is looked at
+            if leader := tier_process(service, log, "vlm"):
+                return [leader, *leader.children()]
+        return []
 
     with launched(log, LAUNCH, **names) as service:
         wait_until(lambda: len(group()) == 3, "a leader and its workers", log=log)
@@ -185,12 +197,27 @@ def test_a_kill_is_one_end_and_leaves_nothing_behind(
         kill(killed[0].pid, signal.SIGKILL)
         wait_until(lambda: not any(map(is_running, killed)), "the end of the group", log=log)
         wait_until(lambda: len(group()) == 3 and group()[0] not in killed, "the tier's return", log=log)
-        wait_until(lambda: len(supervision(names)["vlm"]["ends"]) == 1, "the watchdog's notice", log=log)
+        wait_until(lambda: count_ends(names) == 1, "the watchdog's notice", log=log)
         returned = group()
         service.terminate()
         assert service.wait(WAIT_S) == 0
         wait_until(lambda: not any(map(is_running, returned)), "the end of all workers")
-    assert len(supervision(names)["vlm"]["ends"]) == 1
+    assert count_ends(names) == 1
+
+
+def test_an_engine_that_the_gateway_reports_frozen_is_killed_and_started_again(
+    tmp_path: Path, names: dict[str, str]
+) -> None:
+    log = tmp_path / "log"
+    tier = {"vlm_port": names["VLM_PORT"], "temp_dir": names["TEMP_DIR"]}
+    with launched(log, LAUNCH, **(names | {"START_TRIES": "5"})) as service:
+        wait_until(lambda: tier_process(service, log, "vlm"), "the tier", log=log)
+        frozen = tier_process(service, log, "vlm")
+        assert frozen
+        write_status(TierSettings.model_validate(tier), describe_process("starting", "vllm", "", pid=frozen.pid))
+        assert report_frozen(GatewaySettings.model_validate(tier), 60)
+        wait_until(lambda: started_again(service, log, "vlm", frozen), "the tier's return", log=log)
+        assert not is_running(frozen)
 
 
 COMPLAINT = "vllm serve: error: unrecognized arguments: --nonsense"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from common.contracts import Failure, supervision_file
-from gateway.engine.process_status import read_tier
+from gateway.engine.process_status import read_process_status
 from gateway.settings import Settings as GatewaySettings
 from supervision.launch import forget_last_run
 from supervision.state import Supervision
@@ -24,6 +24,6 @@ def test_the_failures_of_the_last_run_are_not_told_of_this_one(tmp_path: Path) -
         vlm,
         describe_process("refused", "vllm", "", [failure]),
     )
-    assert read_tier(gateway).is_lost
+    assert read_process_status(gateway).gave_up
     forget_last_run(gateway, vlm)
-    assert (read_tier(gateway).is_lost, read_tier(gateway).reason) == (False, None)
+    assert (read_process_status(gateway).gave_up, read_process_status(gateway).reason) == (False, None)

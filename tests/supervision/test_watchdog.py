@@ -7,15 +7,20 @@ import os
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
+import psutil
 import pytest
 
+from common.contracts import TierStatus
 from supervision.run_dir import VARIABLE, PrivateFolder
 from supervision.state import Supervision
 from supervision.watchdog import Event, Watchdog
-from tests.supervision.support import ROOT, environment, free_port
-from tests.support.waiting import WAIT_S
+from tests.supervision.support import ROOT, environment, free_port, is_running
+from tests.support.waiting import WAIT_S, wait_until
+from vlm_backend.status import describe_process
 
 MINUTE = 60
 
@@ -30,6 +35,7 @@ class Story:
             folder=PrivateFolder(folder),
             published=folder / "published.json",
             refusal=folder / "refusal.json",
+            frozen=folder / "frozen.json",
             addresses={"vlm": ("127.0.0.1", port)},
             end_service=self.end,
             supervision=Supervision(on_fatal="exit", start_tries=2),
@@ -192,3 +198,67 @@ def test_a_program_not_started_any_more_because_of_a_stop_has_not_failed(tmp_pat
     )
     assert done.returncode == 0
     assert os.listdir(names[VARIABLE]) == ["supervision.json"]
+
+
+FAMILY = """
+import subprocess, sys, time
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+print(child.pid, flush=True)
+time.sleep(600)
+"""
+
+
+@pytest.fixture
+def engine() -> Iterator[tuple[psutil.Process, psutil.Process]]:
+    """A program that leads a process group, as supervisord starts one, and its child."""
+    with subprocess.Popen([sys.executable, "-c", FAMILY], stdout=subprocess.PIPE, start_new_session=True) as leader:
+        assert leader.stdout
+        child = psutil.Process(int(leader.stdout.readline()))
+        yield psutil.Process(leader.pid), child
+        leader.kill()
+        child.kill() if child.is_running() else None
+
+
+def has_ended(process: psutil.Process) -> bool:
+    return not is_running(process)
+
+
+def report_frozen(folder: Path, status: TierStatus, **changes: object) -> Story:
+    """The gateway's report of the engine that `status` tells of, the last process that supervision started."""
+    (folder / "vlm.pid").write_text(str(status.pid))
+    (folder / "refusal.json").write_text(status.model_dump_json())
+    report = {"pid": status.pid, "started": status.started, "idle_s": 61.0} | changes
+    (folder / "frozen.json").write_text(json.dumps(report))
+    story = Story(folder, free_port())
+    story.tell("TICK_5")
+    return story
+
+
+def test_a_frozen_engine_is_killed_with_its_children(
+    tmp_path: Path, engine: tuple[psutil.Process, psutil.Process]
+) -> None:
+    report_frozen(tmp_path, describe_process("starting", "vllm", "", pid=engine[0].pid))
+    for process in engine:
+        wait_until(partial(has_ended, process), "the end of the process")
+    assert not (tmp_path / "frozen.json").exists()
+
+
+@pytest.mark.parametrize("changes", [{"started": 1.0}, {"pid": 1}, {"idle_s": "long"}])
+def test_a_report_of_another_process_kills_nothing(
+    tmp_path: Path, engine: tuple[psutil.Process, psutil.Process], changes: dict[str, object]
+) -> None:
+    story = report_frozen(tmp_path, describe_process("starting", "vllm", "", pid=engine[0].pid), **changes)
+    story.tell("TICK_5")
+    assert all(map(is_running, engine))
+    assert not (tmp_path / "frozen.json").exists()
+
+
+def test_a_report_kills_only_what_supervision_started(
+    tmp_path: Path, engine: tuple[psutil.Process, psutil.Process]
+) -> None:
+    status = describe_process("starting", "vllm", "", pid=engine[0].pid)
+    (tmp_path / "refusal.json").write_text(status.model_dump_json())
+    (tmp_path / "vlm.pid").write_text(str(os.getpid()))
+    (tmp_path / "frozen.json").write_text(json.dumps({"pid": status.pid, "started": status.started, "idle_s": 61.0}))
+    Story(tmp_path, free_port()).tell("TICK_5")
+    assert all(map(is_running, engine))

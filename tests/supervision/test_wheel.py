@@ -19,8 +19,9 @@ from gateway import __version__
 from tests.supervision.support import ROOT, environment, free_port
 
 PLACES = """
-import gateway.assets, supervision, vlm_backend.model, vlm_backend.settings
+import gateway.assets, paddleocr_vl_client, supervision, vlm_backend.model, vlm_backend.settings
 print(supervision.__file__)
+print(paddleocr_vl_client.__file__)
 print(vlm_backend.model.chat_template(vlm_backend.settings.Settings()).read_text()[:0])
 """
 PAGE = ROOT / "examples" / "article-en.png"
@@ -123,7 +124,7 @@ def test_serve_reads_a_page(service: tuple[subprocess.Popen[bytes], str, Path], 
 def test_package_data(installation: Path, folder: Path) -> None:
     done = run(installation, folder, "python", "-P", "-c", PLACES)
     assert done.returncode == 0, done.stderr
-    assert Path(done.stdout.splitlines()[0]).is_relative_to(installation.parent)
+    assert all(Path(line).is_relative_to(installation.parent) for line in done.stdout.split())
 
 
 def test_supervisord_configuration_is_the_one_of_the_checkout(installation: Path) -> None:
@@ -141,6 +142,8 @@ def test_other_subcommands(installation: Path, folder: Path) -> None:
     fetch = run(installation, folder, command, "fetch-models", LAYOUT_MODEL="bundled", HF_HUB_OFFLINE="1")
     assert (fetch.returncode, "HF_HUB_OFFLINE" in fetch.stderr) == (1, True)
     assert run(installation, folder, command, "nonsense").returncode == 2
+    read = run(installation, folder, command, "read", "none.pdf")
+    assert (read.returncode, read.stderr) == (2, f"{command}: none.pdf does not exist.\n")
 
 
 def test_a_taken_port_is_told_with_the_installed_command(installation: Path, folder: Path) -> None:

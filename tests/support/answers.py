@@ -21,4 +21,4 @@ def assert_problem(answer: httpx.Response, status: int, code: str) -> dict[str, 
 
 def events_of(text: str) -> list[tuple[str, dict[str, Any]]]:
     found = [event.splitlines() for event in text.split("\n\n") if event.startswith("event: ")]
-    return [(lines[0].removeprefix("event: "), json.loads(lines[1].removeprefix("data: "))) for lines in found]
+    return [(lines[0].removeprefix("event: "), json.loads(lines[-1].removeprefix("data: "))) for lines in found]

@@ -16,11 +16,18 @@ from tests.support.waiting import WAIT_S, wait_until
 def serving(app: FastAPI, host: str, port: int) -> Iterator[str]:
     """Base URL of the application, which has started; stopped at the end."""
     server = uvicorn.Server(uvicorn.Config(app, host=host, port=port, log_config=None, timeout_graceful_shutdown=2))
+    with running(server):
+        yield f"http://{host}:{port}"
+
+
+@contextmanager
+def running(server: uvicorn.Server) -> Iterator[None]:
+    """The server, which has started; stopped at the end."""
     thread = threading.Thread(target=server.run, name="server", daemon=True)
     thread.start()
     try:
         wait_until(lambda: server.started or not thread.is_alive(), "the start")
-        yield f"http://{host}:{port}"
+        yield
     finally:
         server.should_exit = True
         thread.join(WAIT_S)

@@ -10,7 +10,7 @@ from typing import Literal
 
 import numpy as np
 
-from gateway.model import LayoutOptions, PageFailure, PageImage, PageLayout, Pixels, Region
+from gateway.model import BBox, LayoutOptions, PageFailure, PageImage, PageLayout, Pixels, Region
 
 
 def blank(width: int = 400, height: int = 300, value: int = 255) -> Pixels:
@@ -26,6 +26,7 @@ def text_regions(count: int, label: str = "text") -> list[Region]:
 class FakeLayout:
     """Gives `regions` for each page, or `by_page[number]`; an exception in its place is raised. `detections` are the
     same unless given; `failing` is why it does not load; `asked` are the options of its pages.
+    `lines` None: it looks for none.
     """
 
     regions: Sequence[Region] = ()
@@ -36,12 +37,14 @@ class FakeLayout:
     state: Literal["not_initialized", "ready", "failed"] = "ready"
     reason: str | None = None
     warning: str | None = None
+    pages_at_once: int = 64
     seen: list[int] = field(default_factory=list)
     asked: list[LayoutOptions] = field(default_factory=list)
     without_effect: list[str] = field(default_factory=list)
     detections: Sequence[Region] | None = None
     failing: str | None = None
     starts: int = 0
+    lines: Sequence[BBox] | None = ()
 
     async def start(self) -> None:
         self.starts += 1
@@ -61,7 +64,8 @@ class FakeLayout:
         regions = self.by_page.get(page.number, self.regions)
         if isinstance(regions, Exception):
             raise regions
-        return PageLayout(list(regions), list(regions if self.detections is None else self.detections))
+        detections = regions if self.detections is None else self.detections
+        return PageLayout(list(regions), list(detections), lines=self.lines)
 
 
 @dataclass

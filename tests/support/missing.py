@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import NoReturn
 
 import pytest
 
-from vlm_backend.embedded.languages import TESSDATA_FOLDERS
+from tests.support.tessdata import RUSSIAN, find_tessdata
+from vlm_backend.embedded.languages import LATIN
 
 
 def is_required(variable: str = "REQUIRE_ALL") -> bool:
@@ -20,20 +20,8 @@ def skip_mark(is_missing: bool, what: str) -> pytest.MarkDecorator:
     return pytest.mark.skipif(is_missing and not is_required(), reason=what)
 
 
-def _tessdata_folder(*languages: str) -> str | None:
-    """A folder of the machine that has Tesseract's data for all of them."""
-    return next(
-        (
-            folder
-            for folder in TESSDATA_FOLDERS
-            if all((Path(folder) / f"{language}.traineddata").is_file() for language in languages)
-        ),
-        None,
-    )
-
-
-MIXED_TESSDATA = _tessdata_folder("rus", "eng")
-needs_russian = skip_mark(_tessdata_folder("rus") is None, "no Tesseract data for Russian (Debian: tesseract-ocr-rus)")
+MIXED_TESSDATA = find_tessdata(RUSSIAN, LATIN)
+needs_russian = skip_mark(find_tessdata(RUSSIAN) is None, "no Tesseract data for Russian (Debian: tesseract-ocr-rus)")
 needs_russian_and_english = skip_mark(
     MIXED_TESSDATA is None, "no Tesseract data for Russian and English (Debian: tesseract-ocr-rus tesseract-ocr-eng)"
 )

@@ -16,7 +16,9 @@ from tests.support.waiting import WAIT_S
 
 def settings_for(stub: StubEngine, **changes: object) -> Settings:
     """Settings that lead to the stub, with no warm-up among the requests it records."""
-    return Settings.model_validate({"vlm_engine": "auto", "vlm_port": stub.port, "vlm_warm_up": False, **changes})
+    return Settings.model_validate(
+        {"vlm_engine": "auto", "vlm_port": stub.port, "vlm_warm_up": False, "font_download": False, **changes}
+    )
 
 
 @asynccontextmanager
@@ -29,7 +31,7 @@ async def start_parts(stub: StubEngine, **changes: object) -> AsyncIterator[Part
         yield parts
     finally:
         await parts.engine.close()
-        parts.pixels.close()
+        parts.slots.close()
 
 
 @asynccontextmanager

@@ -15,9 +15,10 @@ from fastapi import FastAPI
 from gateway.app import create_app
 from gateway.layout.factory import LazyLayout
 from gateway.parts import create_parts
+from gateway.server.serving import create_server
 from gateway.service import Service
 from gateway.settings import Settings
-from tests.support.asgi import serving
+from tests.support.asgi import running
 from tests.support.fakes import FakeLayout, text_regions
 from tests.support.stub_engine import Reply, StubEngine, free_port
 from tests.support.waiting import WAIT_S, eventually, wait_until
@@ -51,6 +52,7 @@ class Gateway:
         self.layout.regions = text_regions(2)
         self.layout.by_page = {}
         self.layout.detections = None
+        self.layout.lines = ()
         self.layout.without_effect = []
         self.layout.asked.clear()
         self.layout.delay_s = lambda _number: 0.0
@@ -79,7 +81,7 @@ def gateway(
     await_ready: bool = True,
     **names: Any,  # noqa: ANN401 - settings
 ) -> Iterator[Gateway]:
-    """A gateway, stopped at the end. Without its engine it never gets ready."""
+    """A gateway, stopped at the end: ready, and with jobs taking them. Without its engine it never gets ready."""
     engine = engine or StubEngine()
     engine.start() if engine_up else None
     settings = Settings(
@@ -88,21 +90,27 @@ def gateway(
         port=free_port(),
         output_dir=folder / "output",
         temp_dir=folder / "temp",
+        data_dir=folder / "data",
         vlm_engine="external",
         vlm_base_url=f"http://127.0.0.1:{engine.port or free_port()}/v1",
         render_workers=1,
-        **names,
+        font_download=False,
+        **{"jobs": False, **names},
     )
     layout = FakeLayout(text_regions(2), state="not_initialized")
     used = LazyLayout(layout) if settings.layout_loading == "lazy" else layout
     app = create_app(settings, replace(create_parts(settings), layout=used))
+    server, url = create_server(app), f"http://{settings.host}:{settings.port}"
+    server.config.timeout_graceful_shutdown = 2
     with (
-        serving(app, settings.host, settings.port) as url,
+        running(server),
         httpx.Client(base_url=url, timeout=WAIT_S) as client,
         engine,
     ):
-        running = Gateway(url, app, engine, layout, client)
+        served = Gateway(url, app, engine, layout, client)
         if engine_up and await_ready:
             wait_until(lambda: client.get("/readyz").status_code == 200, "readiness")
-        running.reset()
-        yield running
+            key = {"x-api-key": next(iter(settings.keys), "")}
+            wait_until(lambda: not settings.jobs or client.get("/jobs", headers=key).status_code == 200, "jobs")
+        served.reset()
+        yield served

@@ -19,7 +19,7 @@ import json
 import socket
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -71,6 +71,8 @@ class Reply:
     logprobs: tuple[float, ...] = (-0.1, -0.1)
     raw: str | None = None
     content_type: str = "application/json"
+    retry_after: str | None = None
+    """The header of that name."""
     param: str | None = None
     """The field that an error names; its message is `text`."""
     after: threading.Event | None = None
@@ -161,6 +163,8 @@ class StubEngine:
             if not up.done():
                 up.set_exception(error)
         finally:
+            # A connection that was just being accepted closes its socket when it is cancelled.
+            loop.run_until_complete(_cancel_all(asyncio.all_tasks(loop)))
             loop.close()
 
     async def _listen(self) -> None:
@@ -316,7 +320,8 @@ def _text(request: StubRequest, reply: Reply) -> str:
 def _completion(model: str, request: StubRequest, reply: Reply) -> web.Response:
     if reply.status != 200:
         error = {"message": reply.text or SECRET, "type": "stub", "param": reply.param, "code": reply.status}
-        return web.json_response({"error": error}, status=reply.status)
+        headers = {"Retry-After": reply.retry_after} if reply.retry_after else {}
+        return web.json_response({"error": error}, status=reply.status, headers=headers)
     choice = {
         "index": 0,
         "message": {"role": "assistant", "content": _text(request, reply)},
@@ -337,3 +342,9 @@ def _logprobs(request: StubRequest, values: Sequence[float]) -> dict[str, Any] |
 
 def _usage(completion_tokens: int) -> dict[str, int]:
     return {"prompt_tokens": 10, "completion_tokens": completion_tokens, "total_tokens": 10 + completion_tokens}
+
+
+async def _cancel_all(tasks: Collection[asyncio.Task[Any]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

@@ -15,7 +15,7 @@ import pytest
 
 from tests.support.stub_engine import free_port
 from tests.support.waiting import WAIT_S
-from vlm_backend.__main__ import examined_choice
+from vlm_backend.__main__ import examine_choice
 from vlm_backend.choice import Choice
 from vlm_backend.doctor import Check, Report
 from vlm_backend.driver import Driver, Gpu
@@ -160,6 +160,6 @@ def test_auto_leaves_vllm_only_where_the_machine_cannot_run_it(
     monkeypatch.setattr(
         "vlm_backend.__main__.examine", lambda _settings, engine: failed if engine == "vllm" else Report(())
     )
-    choice, _ = examined_choice(Settings.model_validate({"vlm_engine": "auto"}))
+    choice, _ = examine_choice(Settings.model_validate({"vlm_engine": "auto"}))
     assert choice.engine == engine
     assert engine == "vllm" or "It is broken." in choice.why

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from vlm_backend.model import chat_template, served_names, source
+from vlm_backend.model import chat_template, list_served_names, source
 from vlm_backend.settings import Settings
 
 
@@ -54,12 +54,12 @@ def test_a_template_can_be_named_by_version_or_file(tmp_path: Path) -> None:
 def test_the_model_answers_to_its_own_name_and_to_that_of_paddlexs_clients(
     tmp_path: Path, model: str, names: list[str]
 ) -> None:
-    assert served_names(settings(tmp_path, vlm_model=model)) == names
+    assert list_served_names(settings(tmp_path, vlm_model=model)) == names
 
 
 def test_a_folder_is_called_by_its_last_part_and_names_can_be_chosen(tmp_path: Path) -> None:
-    assert served_names(settings(tmp_path, vlm_model=str(tmp_path))) == [tmp_path.name]
-    assert served_names(settings(tmp_path, vlm_served_names=" a , b,")) == ["a", "b"]
+    assert list_served_names(settings(tmp_path, vlm_model=str(tmp_path))) == [tmp_path.name]
+    assert list_served_names(settings(tmp_path, vlm_served_names=" a , b,")) == ["a", "b"]
 
 
 def test_weights_that_were_fetched_are_taken_without_a_network(tmp_path: Path) -> None:

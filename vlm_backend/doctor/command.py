@@ -15,12 +15,12 @@ from dataclasses import asdict
 from vlm_backend.choice import choose_engine
 from vlm_backend.doctor.examination import Engine, examine
 from vlm_backend.doctor.report import Check, Report, Status
-from vlm_backend.settings import Settings, checked_settings
+from vlm_backend.settings import Settings, load_settings
 
 MARKS: Mapping[Status, str] = {"ok": "✔", "warn": "!", "fail": "✘"}
 WORDS: Mapping[Status, str] = {"ok": "ok  ", "warn": "warn", "fail": "FAIL"}
 NAMES = {"vllm": "vLLM", "embedded": "The embedded engine"}
-WIDEST = 110
+MAX_WIDTH = 110
 DESCRIPTION = "Examines everything that the engine needs on this machine."
 LAST_START_REMEDY = "Mend that first; the log has all that it said before."
 
@@ -38,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Prints the report; 1 where something failed, else 0."""
-    settings = checked_settings()
+    settings = load_settings()
     if options.engine is None and settings.vlm_engine == "external":
         _write("VLM_ENGINE=external: the engine runs elsewhere, there is nothing to examine here.\n")
         return 0
@@ -46,7 +46,7 @@ def run(options: argparse.Namespace) -> int:
     report = examine(settings, engine)
     if check := _last_start(settings):
         report = Report((*report.checks, check))
-    _write(as_json(report, engine, why) if options.json else as_text(report, engine, why))
+    _write(format_json(report, engine, why) if options.json else format_text(report, engine, why))
     return 0 if report.is_ok else 1
 
 
@@ -66,12 +66,12 @@ def _engine(settings: Settings, wished: Engine | None) -> tuple[Engine, str]:
     return choice.engine, choice.why
 
 
-def as_json(report: Report, engine: Engine, why: str) -> str:
+def format_json(report: Report, engine: Engine, why: str) -> str:
     checks = [asdict(check) for check in report.checks]
     return f"{json.dumps({'engine': engine, 'why': why, 'ok': report.is_ok, 'checks': checks}, indent=2)}\n"
 
 
-def as_text(report: Report, engine: Engine, why: str) -> str:
+def format_text(report: Report, engine: Engine, why: str) -> str:
     marks = MARKS if _can_write("".join(MARKS.values())) else WORDS
     width = max(len(check.name) for check in report.checks)
     lines = [line for check in report.checks for line in _lines(check, marks[check.status], width)]
@@ -82,12 +82,12 @@ def _lines(check: Check, mark: str, width: int) -> list[str]:
     """Name and detail, and below it the remedy, each folded and in line with the others."""
     first = f"{mark} {check.name:<{width}}  "
     margin = " " * len(first)
-    remedy = _folded(f"-> {check.remedy}", margin, f"{margin}   ") if check.remedy else []
-    return [*_folded(check.detail, first, margin), *remedy]
+    remedy = _fold(f"-> {check.remedy}", margin, f"{margin}   ") if check.remedy else []
+    return [*_fold(check.detail, first, margin), *remedy]
 
 
-def _folded(text: str, first: str, others: str) -> list[str]:
-    width = min(shutil.get_terminal_size((WIDEST, 0)).columns, WIDEST)
+def _fold(text: str, first: str, others: str) -> list[str]:
+    width = min(shutil.get_terminal_size((MAX_WIDTH, 0)).columns, MAX_WIDTH)
     return textwrap.wrap(
         text,
         width=max(width, len(others) + 30),

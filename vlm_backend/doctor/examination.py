@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from typing import Literal
 
-from vlm_backend.doctor import context, embedded, folders, gpu, model, nccl, port, shm, torch, user, vllm
+from vlm_backend.doctor import disk, gpu, machine, model, nccl, packages
 from vlm_backend.doctor.facts import Facts
 from vlm_backend.doctor.report import Check, Finding, Report, warn
 from vlm_backend.settings import Settings
@@ -17,31 +17,31 @@ Examine = Callable[[Facts], Finding | None]
 
 CHECKS: Mapping[Engine, Mapping[str, Examine]] = {
     "vllm": {
-        "vllm": vllm.check_vllm,
+        "vllm": packages.check_vllm,
         "driver": gpu.check_driver,
         "gpu": gpu.check_gpu,
         "gpu-settings": gpu.check_gpu_settings,
         "gpu-memory": gpu.check_gpu_memory,
-        "torch": torch.check_torch,
+        "torch": packages.check_torch,
         "nccl-files": nccl.check_files,
         "nccl": nccl.check_loaded,
         "weights": model.check_weights,
         "architecture": model.check_architecture,
-        "context": context.check_context,
+        "context": model.check_context,
         "chat-template": model.check_chat_template,
-        "arguments": vllm.check_arguments,
-        "shm": shm.check_shm,
-        "port": port.check_port,
-        "temp-dir": folders.check_temp_dir,
-        "cache": folders.check_cache,
-        "disk": folders.check_disk_for_model,
-        "user": user.check_user,
+        "arguments": packages.check_arguments,
+        "shm": machine.check_shm,
+        "port": machine.check_port,
+        "temp-dir": disk.check_temp_dir,
+        "cache": disk.check_cache,
+        "disk": disk.check_disk_for_model,
+        "user": machine.check_user,
     },
     "embedded": {
-        "packages": embedded.check_packages,
-        "port": port.check_port,
-        "temp-dir": folders.check_temp_dir,
-        "disk": folders.check_disk,
+        "packages": packages.check_packages,
+        "port": machine.check_port,
+        "temp-dir": disk.check_temp_dir,
+        "disk": disk.check_disk,
     },
 }
 
@@ -54,11 +54,11 @@ def examine(settings: Settings, engine: Engine) -> Report:
 
 def _checks(facts: Facts, checks: Mapping[str, Examine]) -> Iterator[Check]:
     for name, examine_one in checks.items():
-        if finding := _finding(facts, examine_one):
+        if finding := _examine(facts, examine_one):
             yield Check(name, finding.status, finding.detail, finding.remedy)
 
 
-def _finding(facts: Facts, examine_one: Examine) -> Finding | None:
+def _examine(facts: Facts, examine_one: Examine) -> Finding | None:
     try:
         return examine_one(facts)
     except Exception as error:

@@ -58,7 +58,7 @@ class Facts:
         return find_model_config(self.settings)
 
     @cached_property
-    def running(self) -> int | None:
+    def engine_pid(self) -> int | None:
         """Process id of this service's own engine, where it runs already: what it holds is not another's."""
         try:
             status = json.loads(status_file(self.settings).read_text(encoding="utf-8"))

@@ -8,7 +8,7 @@ from vlm_backend.doctor.facts import Facts
 from vlm_backend.doctor.model import weights_mib
 from vlm_backend.doctor.report import Finding, fail, ok, warn
 from vlm_backend.driver import Gpu
-from vlm_backend.sizes import LARGEST_SHARE, cache_mib, memory_share, sizes_for
+from vlm_backend.sizes import MAX_SHARE, cache_mib, choose_sizes, memory_share
 
 GIB = 1024
 """MiB."""
@@ -18,8 +18,8 @@ USUAL_CONTEXT = 16384
 BYTES_OF_16_BITS = 2
 MUCH = 0.25
 """Share of a card that others may hold before it is worth a word."""
-LEAST_CAPABILITY = (7, 0)
-LEAST_CAPABILITY_OF_CUDA_13 = (7, 5)
+MIN_CAPABILITY = (7, 0)
+MIN_CAPABILITY_OF_CUDA_13 = (7, 5)
 """CUDA 13 dropped Maxwell, Pascal and Volta."""
 BFLOAT16_CAPABILITY = (8, 0)
 
@@ -29,7 +29,7 @@ def check_driver(facts: Facts) -> Finding:
         return ok(f"{_build(facts)}: no NVIDIA driver needed.")
     driver = facts.driver
     if driver.reason is None:
-        return ok(f"The driver runs CUDA up to {_dotted(driver.cuda_version)}; GPUs: {_names(driver.gpus)}.")
+        return ok(f"The driver runs CUDA up to {_format_version(driver.cuda_version)}; GPUs: {_names(driver.gpus)}.")
     if facts.installation is None:
         return warn(driver.reason, driver.remedy or "")
     return fail(f"vLLM is installed as a CUDA build, and no GPU can be used. {driver.reason}", driver.remedy or "")
@@ -37,13 +37,13 @@ def check_driver(facts: Facts) -> Finding:
 
 def check_gpu(facts: Facts) -> Finding | None:
     """Whether the cards are young enough."""
-    gpus = _used(facts)
+    gpus = _list_used_gpus(facts)
     if not gpus:
         return None
     oldest, least = _oldest(gpus), _least_capability(facts)
     if oldest.capability < least:
         return fail(
-            f"{_capability(oldest)}; this vLLM's torch needs {_dotted(least)}.",
+            f"{_capability(oldest)}; this vLLM's torch needs {_format_version(least)}.",
             "Use a card of that generation (T4 or newer), or VLM_ENGINE=embedded.",
         )
     return ok(f"{_capability(oldest)}.")
@@ -51,7 +51,7 @@ def check_gpu(facts: Facts) -> Finding | None:
 
 def check_gpu_settings(facts: Facts) -> Finding | None:
     """Whether the settings ask for what the cards have."""
-    gpus = _used(facts)
+    gpus = _list_used_gpus(facts)
     if not gpus:
         return None
     wanted, dtype = facts.settings.vlm_data_parallel, facts.settings.vlm_dtype
@@ -74,17 +74,17 @@ def _oldest(gpus: tuple[Gpu, ...]) -> Gpu:
 
 
 def _capability(gpu: Gpu) -> str:
-    return f"{gpu.name} has compute capability {_dotted(gpu.capability)}"
+    return f"{gpu.name} has compute capability {_format_version(gpu.capability)}"
 
 
 def check_gpu_memory(facts: Facts) -> Finding | None:
-    gpus = _used(facts)
+    gpus = _list_used_gpus(facts)
     if not gpus:
         return None
     fullest = min(gpus, key=lambda gpu: gpu.free_mib)
     state = f"{_gib(fullest.free_mib)} of {_gib(fullest.total_mib)} GiB are free on {fullest.name}"
-    if facts.running:
-        return ok(f"{state}; this service's own engine (process {facts.running}) is running on it.")
+    if facts.engine_pid:
+        return ok(f"{state}; this service's own engine (process {facts.engine_pid}) is running on it.")
     return _shortage(facts, fullest, state) or _crowd(fullest, state)
 
 
@@ -110,12 +110,12 @@ def _shortage(facts: Facts, gpu: Gpu, state: str) -> Finding | None:
 
 def _cache_of_long_context_mib(facts: Facts, gpu: Gpu) -> float:
     """What the key-value cache of one context takes beyond that of a usual one."""
-    context = sizes_for(facts.settings, gpu, facts.model_config).max_model_len
+    context = choose_sizes(facts.settings, gpu, facts.model_config).max_model_len
     return cache_mib(facts.model_config, max(context - USUAL_CONTEXT, 0), BYTES_OF_16_BITS)
 
 
 def _share(gpu: Gpu) -> str:
-    fitting = min(LARGEST_SHARE, math.floor(100 * gpu.free_mib / gpu.total_mib) / 100)
+    fitting = min(MAX_SHARE, math.floor(100 * gpu.free_mib / gpu.total_mib) / 100)
     return f"Set VLM_GPU_MEMORY_SHARE={fitting:g} at most, or 0: what is free at the start is taken then."
 
 
@@ -128,7 +128,7 @@ def _crowd(gpu: Gpu, state: str) -> Finding:
     return ok(f"{state}.")
 
 
-def _used(facts: Facts) -> tuple[Gpu, ...]:
+def _list_used_gpus(facts: Facts) -> tuple[Gpu, ...]:
     """The cards vLLM will work on: as many as it has copies of the model, in the driver's order."""
     if not facts.needs_gpu or facts.driver.reason:
         return ()
@@ -137,7 +137,7 @@ def _used(facts: Facts) -> tuple[Gpu, ...]:
 
 def _least_capability(facts: Facts) -> tuple[int, int]:
     built_for = facts.torch.cuda_version if facts.torch else None
-    return LEAST_CAPABILITY_OF_CUDA_13 if built_for and built_for >= (13, 0) else LEAST_CAPABILITY
+    return MIN_CAPABILITY_OF_CUDA_13 if built_for and built_for >= (13, 0) else MIN_CAPABILITY
 
 
 def _build(facts: Facts) -> str:
@@ -152,5 +152,5 @@ def _gib(mib: float) -> str:
     return f"{mib / GIB:.1f}"
 
 
-def _dotted(version: tuple[int, int] | None) -> str:
+def _format_version(version: tuple[int, int] | None) -> str:
     return "unknown" if version is None else ".".join(map(str, version))

@@ -1,19 +1,22 @@
-"""The model: its weights and its chat template."""
+"""The model: its weights, its architecture, its context and its chat template."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shlex
 from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
 
-from textlines.remedies import command_of
+from common.remedies import command_of
 from vlm_backend.doctor.facts import Facts
 from vlm_backend.doctor.report import Finding, fail, ok, warn
 from vlm_backend.model import chat_template, is_known
 from vlm_backend.settings import Settings
+from vlm_backend.sizes import choose_sizes
+from vlm_backend.vllm import find_working_gpu
 from vlm_backend.weights import file_problems, model_folder, problems, shards
 
 ARCHITECTURE = "PaddleOCRVLForConditionalGeneration"
@@ -24,6 +27,15 @@ MIB = 1024 * 1024
 DOWNLOAD_GB = 2
 """Weights, tokenizer and configuration, rounded up."""
 FETCH = f"Run {command_of('fetch-models')} where the network is, and keep or mount VLM_MODEL_DIR"
+CONTEXT_OPTION = "--max-model-len"
+MIN_CONTEXT = 1024
+"""A picture of 512 tokens, some 600 x 600 pixels, and as many tokens of text: less is no paragraph."""
+FULL_CONTEXT = 1280 + 4096 + 64
+"""A region's largest picture, the most tokens of its text, and its prompt."""
+ALLOW_LONG = "VLLM_ALLOW_LONG_MAX_MODEL_LEN"
+_LENGTH = re.compile(r"(\d+(?:\.\d+)?)([kmgtKMGT]?)")
+_UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
+"""As in vLLM's `human_readable_int`."""
 
 
 def weights_mib(settings: Settings, folder: Path | None) -> float:
@@ -102,7 +114,7 @@ def check_architecture(facts: Facts) -> Finding | None:
     named = ", ".join(model.architectures)
     if ARCHITECTURE in model.architectures:
         return ok(f"{named}.")
-    known = _known_architectures(facts)
+    known = _read_architectures(facts)
     if known and facts.installation and not any(f'"{name}"' in known for name in model.architectures):
         return fail(
             f"{model.file} names the architecture {named}, which vLLM {facts.installation.vllm} does not have.",
@@ -114,7 +126,7 @@ def check_architecture(facts: Facts) -> Finding | None:
     )
 
 
-def _known_architectures(facts: Facts) -> str:
+def _read_architectures(facts: Facts) -> str:
     """The texts in which vLLM and transformers name every architecture that they have; empty where they can't be
     read. vLLM runs those of transformers too."""
     for packages in facts.installation.paths if facts.installation else ():
@@ -139,3 +151,60 @@ def check_chat_template(facts: Facts) -> Finding:
             "Set VLM_CHAT_TEMPLATE=v1 for the first version, v1.5 for later ones; a wrong one makes reading worse.",
         )
     return ok(f"{'That of the model version' if wished == 'auto' else wished}: {template}.")
+
+
+def check_context(facts: Facts) -> Finding | None:
+    model, asked = facts.model_config, _find_context(facts)
+    if asked is None:
+        return ok(f"VLM_EXTRA_ARGUMENTS has {CONTEXT_OPTION} with a value that vLLM finds itself.")
+    tokens, origin = asked
+    if model and model.max_context and tokens > model.max_context:
+        return _too_long(facts, tokens, origin, model.max_context, f"{model.file} ({model.max_context_key})")
+    if tokens < MIN_CONTEXT:
+        return fail(
+            f"{origin} gives a context of {tokens} tokens; a region's picture and text need {MIN_CONTEXT} at least.",
+            "Set VLM_MAX_MODEL_LEN to 0 or to more, or take a model with a longer context.",
+        )
+    if tokens < FULL_CONTEXT:
+        return warn(
+            f"{origin} gives a context of {tokens} tokens; a full page's region may need {FULL_CONTEXT}.",
+            "Long tables and dense print are cut off, and say so. A model with a longer context reads them whole.",
+        )
+    return ok(f"{tokens} tokens ({origin}).")
+
+
+def _find_context(facts: Facts) -> tuple[int, str] | None:
+    """Tokens of the context that vLLM is asked for, and who says so; None where vLLM is to choose."""
+    settings, installation, model = facts.settings, facts.installation, facts.model_config
+    if (wished := _extra_argument(settings)) is not None:
+        length = _LENGTH.fullmatch(wished)
+        origin = f"VLM_EXTRA_ARGUMENTS: {CONTEXT_OPTION} {wished}"
+        return (int(float(length[1]) * _UNITS[length[2]]), origin) if length else None
+    if settings.vlm_max_model_len:
+        return settings.vlm_max_model_len, f"VLM_MAX_MODEL_LEN={settings.vlm_max_model_len}"
+    gpu = find_working_gpu(settings, installation, facts.driver) if installation else None
+    tokens = choose_sizes(settings, gpu, model).max_model_len
+    is_models_own = model is not None and tokens == model.max_context
+    return tokens, str(model.file) if model and is_models_own else "VLM_MAX_MODEL_LEN=0"
+
+
+def _extra_argument(settings: Settings) -> str | None:
+    """The value of the last `--max-model-len` in VLM_EXTRA_ARGUMENTS."""
+    try:
+        words = shlex.split(settings.vlm_extra_arguments)
+    except ValueError:
+        return None
+    # vLLM takes underscores for dashes, and a value after `=` or after a space.
+    options = [
+        (word.partition("=")[0].replace("_", "-"), word.partition("=")[2], after)
+        for word, after in pairwise([*words, ""])
+    ]
+    values = [joined or after for option, joined, after in options if option == CONTEXT_OPTION]
+    return values[-1] if values else None
+
+
+def _too_long(facts: Facts, tokens: int, origin: str, most: int, limit: str) -> Finding:
+    sentence = f"{origin} asks for a context of {tokens} tokens, and the model has {most}: {limit}."
+    if facts.environment.get(ALLOW_LONG, "").strip().lower() in ("1", "true"):
+        return warn(sentence, f"{ALLOW_LONG} is set: beyond {most} tokens what vLLM reads may mean nothing.")
+    return fail(sentence, f"Set it to {most} at most, or leave it out: what the model has is taken then.")

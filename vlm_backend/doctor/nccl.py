@@ -17,7 +17,7 @@ from vlm_backend.installation import Torch, normal_name
 from vlm_backend.last_words import find_reason
 
 LIBRARY = "libnccl.so.2"
-TELLTALE = "ncclCommWindowRegister"
+SYMBOL = "ncclCommWindowRegister"
 """New in NCCL 2.27.3; torch needs it since 2.8. Whoever meets the error searches for this name."""
 PROBE = Path(__file__).with_name("nccl_probe.py")
 IMPORT_S = 180
@@ -37,7 +37,7 @@ def check_files(facts: Facts) -> Finding | None:
         return ok(NOT_NEEDED)
     installed = list(distributions(path=[str(path) for path in facts.installation.paths]))
     file = torch.folder.parent / "nvidia" / "nccl" / "lib" / LIBRARY
-    missing = missing_functions(torch.folder / "lib" / "libtorch_cuda.so", file) if file.exists() else []
+    missing = list_missing_functions(torch.folder / "lib" / "libtorch_cuda.so", file) if file.exists() else []
     disorder = _disorder(installed)
     if missing:
         return fail(
@@ -49,7 +49,7 @@ def check_files(facts: Facts) -> Finding | None:
     return ok(_owners_line(installed, file))
 
 
-def missing_functions(torch_cuda: Path, nccl: Path) -> list[str]:
+def list_missing_functions(torch_cuda: Path, nccl: Path) -> list[str]:
     """The NCCL functions that torch's library asks for and `nccl` does not offer."""
     return sorted(read_symbols(torch_cuda, "nccl").undefined - read_symbols(nccl, "nccl").defined)
 
@@ -93,7 +93,7 @@ def check_loaded(facts: Facts) -> Finding | None:
     if said is None:
         return _no_answer(outcome)
     if not said["nccl"]:
-        return _without_nccl(said)
+        return _report_no_nccl(said)
     return _judge(said, torch, facts.environment)
 
 
@@ -116,7 +116,7 @@ def _no_answer(outcome: Outcome) -> Finding:
     return fail(f"vLLM's interpreter cannot import torch: {last}.", APART)
 
 
-def _without_nccl(said: Mapping[str, Any]) -> Finding:
+def _report_no_nccl(said: Mapping[str, Any]) -> Finding:
     if said["error"]:
         return fail(f"torch cannot be imported: {said['error']}.", APART)
     return ok("torch was imported and needs no NCCL library.")
@@ -124,8 +124,8 @@ def _without_nccl(said: Mapping[str, Any]) -> Finding:
 
 def _judge(said: Mapping[str, Any], torch: Torch, environment: Mapping[str, str]) -> Finding:
     loaded = Path(said["nccl"][0])
-    what = f"{loaded} (NCCL {dotted(said['version'])})"
-    missing = missing_functions(Path(said["torch"]), loaded)
+    what = f"{loaded} (NCCL {format_version(said['version'])})"
+    missing = list_missing_functions(Path(said["torch"]), loaded)
     if missing:
         error = f" The loader says: {said['error']}." if said["error"] else ""
         return fail(
@@ -136,7 +136,7 @@ def _judge(said: Mapping[str, Any], torch: Torch, environment: Mapping[str, str]
         return fail(f"torch cannot be imported: {said['error']}.", APART)
     if not loaded.resolve().is_relative_to(torch.folder.parent.resolve()) and _is_own(torch):
         return warn(f"torch gets {what} and not the one it was installed with.", _way_out(loaded, environment))
-    return ok(f"torch gets {what}, which has every function it calls, {TELLTALE} too.{_shadows(loaded, environment)}")
+    return ok(f"torch gets {what}, which has every function it calls, {SYMBOL} too.{_shadows(loaded, environment)}")
 
 
 def _is_own(torch: Torch) -> bool:
@@ -166,7 +166,7 @@ def _preloads(environment: Mapping[str, str]) -> list[str]:
     return re.split("[: ]", environment.get("LD_PRELOAD", ""))
 
 
-def dotted(code: int | None) -> str:
+def format_version(code: int | None) -> str:
     """NCCL's own number as its package writes it (`NCCL_VERSION` in nccl.h): 22809 is 2.28.9 and, before 2.9, 2804 is
     2.8.4."""
     if not code:
@@ -177,7 +177,7 @@ def dotted(code: int | None) -> str:
 
 def _some(functions: list[str]) -> str:
     """The telltale first, where it is among them."""
-    ordered = sorted(functions, key=lambda name: (name != TELLTALE, name))
+    ordered = sorted(functions, key=lambda name: (name != SYMBOL, name))
     rest = f" and {len(ordered) - 3} more" if len(ordered) > 3 else ""
     return f"{', '.join(ordered[:3])}{rest}"
 

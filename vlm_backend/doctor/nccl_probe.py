@@ -17,7 +17,7 @@ import sys
 MAPS = "/proc/self/maps"
 
 
-def mapped(name: str) -> list[str]:
+def list_mapped(name: str) -> list[str]:
     """Paths of the loaded libraries whose file name begins with `name`."""
     with open(MAPS, encoding="utf-8", errors="replace") as lines:
         paths = {line.split(maxsplit=5)[5].rstrip("\n") for line in lines if line.count("/")}
@@ -59,9 +59,9 @@ def nccl_version(library: str) -> int | None:
 def main() -> None:
     library = torch_library()
     error = import_torch()
-    if library and not mapped("libtorch_cuda.so"):
+    if library and not list_mapped("libtorch_cuda.so"):
         load_lazily(library)
-    nccl = mapped("libnccl.so")
+    nccl = list_mapped("libnccl.so")
     version = nccl_version(nccl[0]) if nccl else None
     sys.stdout.write(f"\n{json.dumps({'error': error, 'torch': library, 'nccl': nccl, 'version': version})}\n")
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
+from gateway.api.example import EXAMPLE_PICTURE
 from gateway.api.ocr.options import RequestOptions
+from gateway.api.openapi import written_schemas
 from gateway.api.problems import problem_responses
 
-OCR_DESCRIPTION = """Reads one document (PNG, JPEG, WebP, BMP, GIF, TIFF or PDF; told by its bytes, not by its name).
+OCR_DESCRIPTION = """Reads one document (PNG, JPEG, WebP, BMP, GIF, TIFF, JPEG 2000, HEIC, AVIF or PDF; told by its
+bytes, not by its name).
 
 Send it as `multipart/form-data` with a part `file`, as JSON with `source`, or as the bare bytes. Options may stand in
 the query, in form fields, or beside `source`; they mean the same everywhere. `Accept` may choose the format instead of
@@ -28,6 +32,7 @@ _EXAMPLE_BLOCK = {
     "order": 1,
     "content": "A title",
     "spots": None,
+    "lines": None,
     "confidence": 0.98,
     "title_level": None,
     "continues": None,
@@ -67,17 +72,18 @@ def _option_schemas() -> dict[str, Any]:
 
 def _form_schema() -> dict[str, Any]:
     file = {"type": "string", "format": "binary", "description": "The document"}
-    return {"type": "object", "required": ["file"], "properties": {"file": file, **_option_schemas()}}
+    return {"type": "object", "required": ["file"], "properties": {"file": file, **written_schemas(_option_schemas())}}
 
 
 def _json_schema() -> dict[str, Any]:
-    text = {"type": "string"}
+    text = {"type": "string", "minLength": 1}
     source = {
         "type": "object",
         "description": "The document: exactly one of `base64`, `url`, `s3`",
+        "oneOf": [{"required": [kind]} for kind in ("base64", "url", "s3")],
         "properties": {
             "base64": {**text, "description": "The document's bytes; a base64 `data:` URL is taken too"},
-            "name": {**text, "description": "A name to show in the answer"},
+            "name": {"type": "string", "description": "A name to show in the answer"},
             "url": {**text, "description": "Where the service fetches it, by the rules of `URL_FETCH`"},
             "s3": {**text, "description": "Its key in the bucket of the service, or `s3://bucket/key`"},
         },
@@ -101,9 +107,26 @@ IDEMPOTENCY_KEY: dict[str, Any] = {
 
 def _parameters() -> list[dict[str, Any]]:
     return [
-        {"name": name, "in": "query", "required": False, "schema": schema, "description": schema.get("description", "")}
-        for name, schema in _option_schemas().items()
+        {
+            "name": name,
+            "in": "query",
+            "required": False,
+            "schema": schema,
+            "description": schema.get("description", ""),
+            **_separation(schema),
+        }
+        for name, schema in written_schemas(_option_schemas()).items()
     ] + [IDEMPOTENCY_KEY]
+
+
+def _separation(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Lists are written with commas; OpenAPI takes them for repeated parameters unless it is told."""
+    return {"style": "form", "explode": False} if schema.get("type") == "array" else {}
+
+
+def _form_encoding() -> dict[str, Any]:
+    separations = {name: _separation(schema) for name, schema in written_schemas(_option_schemas()).items()}
+    return {name: separation for name, separation in separations.items() if separation}
 
 
 _BYTES = {"schema": {"type": "string", "format": "binary"}}
@@ -114,10 +137,10 @@ OCR_REQUEST: dict[str, Any] = {
     "requestBody": {
         "required": True,
         "content": {
-            "multipart/form-data": {"schema": _form_schema()},
+            "multipart/form-data": {"schema": _form_schema(), "encoding": _form_encoding()},
             "application/json": {
                 "schema": _json_schema(),
-                "example": {"source": {"base64": "iVBORw0KGgo…"}, "pages": "1-3", "images": "none"},
+                "example": {"source": {"base64": EXAMPLE_PICTURE}, "pages": "1", "images": "none"},
             },
             "application/octet-stream": _BYTES,
             "application/pdf": _BYTES,
@@ -133,8 +156,15 @@ OCR_RESPONSES: dict[int | str, dict[str, Any]] = {
             "text/markdown": {**_TEXT, "example": "# A title\n"},
             "text/html": _TEXT,
             "text/plain": _TEXT,
+            "text/vnd.hocr+html": _TEXT,
+            "text/csv": _TEXT,
+            "application/xml": _TEXT,
+            "application/pdf": _BYTES,
+            "application/zip": _BYTES,
+            "application/vnd.openxmlformats-officedocument.wordprocessingml.document": _BYTES,
+            "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": _BYTES,
             "text/event-stream": {**_TEXT, "example": 'event: meta\ndata: {"id": "…"}\n\nevent: page\ndata: {…}\n\n'},
         },
     },
-    **problem_responses(400, 401, 408, 413, 415, 422, 429, 500, 501, 502, 503, 504),
+    **problem_responses(400, 401, 408, 413, 415, 422, 429, 500, 502, 503, 504),
 }

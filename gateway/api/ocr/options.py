@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
+from gateway.api.brief_errors import MAX_ERRORS, BriefError, brief_errors
 from gateway.errors import ServiceError
 from gateway.labels import LABELS
-from gateway.model import OcrOptions
-from gateway.scheduling.fair_semaphore import URGENCIES, Urgency
+from gateway.model import OcrOptions, TextLayerMode
+from gateway.scheduling.fair_semaphore import PRIORITIES, Priority
 
-Format = Literal["json", "markdown", "html", "text"]
+Format = Literal["json", "markdown", "html", "text", "pdf", "hocr", "alto", "docx", "xlsx", "csv"]
+PLACED_FORMATS: frozenset[Format] = frozenset({"pdf", "hocr", "alto"})
+"""Formats that show where lines and words stand."""
+_BARE_FORMATS = PLACED_FORMATS | {"text", "csv", "xlsx"}
+"""Formats without pictures."""
+Included = Literal["lines", "words", "cells", "html", "page_image"]
 Pair = tuple[str, Any]
 
 _FORMATS: dict[str, Format] = {
@@ -24,11 +38,25 @@ _FORMATS: dict[str, Format] = {
 _EVENTS = "text/event-stream"
 WHOLE_DOCUMENT = ("merge_tables", "join_paragraphs", "relevel_titles")
 """Options that need all pages, so that a stream, which gives each page when it is read, can't have them."""
+"""Options that are for what comes before the pipeline and after it, or that it takes in another form."""
 _DEFAULTS = OcrOptions()
 
 
 def _split(value: object) -> object:
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+def _read_flag(value: object) -> object:
+    """Only what says so: Python takes `1.0`, "y" and "off" for truth values too."""
+    if isinstance(value, str) and value.lower() in _FLAGS:
+        return _FLAGS[value.lower()]
+    if not isinstance(value, bool):
+        raise ValueError("must be true or false")
+    return value
+
+
+_FLAGS = {"true": True, "1": True, "false": False, "0": False}
+Flag = Annotated[bool, BeforeValidator(_read_flag)]
 
 
 class RequestOptions(BaseModel):
@@ -37,13 +65,16 @@ class RequestOptions(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True)
 
     pages: str | None = Field(
-        None, max_length=1000, description="Pages to read: `1-3,7`, `9-`, `-2`; all by default", examples=["1-3,7"]
+        None, max_length=1000, description="Pages to read: `1-3,7`, `9-`, `-2`; all by default", examples=["1"]
+    )
+    password: str | None = Field(
+        None, max_length=1000, repr=False, description="Password of an encrypted PDF; not in the query, which is logged"
     )
     task: Literal["document", "text", "table", "formula", "chart", "seal", "spotting"] = Field(
         "document", description="`document`: layout, then each region; else the whole page in one call of that kind"
     )
     format: Format | None = Field(None, description="What to answer; by default what `Accept` asks for, else `json`")
-    stream: bool | None = Field(None, description="Server-sent events `meta`, `page`, `done`, `error` as pages finish")
+    stream: Flag | None = Field(None, description="Server-sent events `meta`, `page`, `done`, `error` as pages finish")
     priority: Literal["interactive", "batch"] = Field(
         "interactive",
         description="`batch`: for work that nobody waits for; it takes what interactive requests leave of the engine, "
@@ -53,11 +84,24 @@ class RequestOptions(BaseModel):
         None,
         description="Pictures as base64, as URLs, or left out. Default `inline`, but Markdown then keeps the bare keys",
     )
-    chart: bool = Field(False, description="Read charts as tables instead of showing them as pictures")
-    seal: bool = Field(False, description="Read the text of seals")
-    image_text: bool = Field(False, description="Read the text inside pictures too")
+    include: Annotated[list[Included], Field(fail_fast=True), BeforeValidator(_split)] | None = Field(
+        None,
+        description="What JSON and events are to hold besides (comma-separated; in JSON a list too): `lines` of blocks "
+        "with their places, the `words` of these, and the `cells` of tables; `html` of blocks; `page_image`, the "
+        "picture that boxes refer to",
+        examples=["lines,words", "cells"],
+    )
+    chart: Flag = Field(False, description="Read charts as tables instead of showing them as pictures")
+    seal: Flag = Field(False, description="Read the text of seals")
+    image_text: Flag = Field(False, description="Read the text inside pictures too")
+    text_layer: TextLayerMode = Field(
+        "auto",
+        description="Whether a PDF's own characters are taken where they prove to be what the page shows; `never`: "
+        "the engine reads all; `only`: it reads nothing, and what is not in the text layer is left out; with "
+        "`task=document`",
+    )
     dpi: int | None = Field(None, ge=36, le=600, description="Resolution for PDF pages; default `PDF_DPI`")
-    orientation: bool = Field(False, description="Turn pages upright that lie on a side or stand on their head")
+    orientation: Flag = Field(False, description="Turn pages upright that lie on a side or stand on their head")
     min_pixels: int | None = Field(
         None, ge=784, le=12_845_056, description="Crops with fewer pixels are enlarged for the VLM"
     )
@@ -80,22 +124,22 @@ class RequestOptions(BaseModel):
         description="Blocks read with less confidence are read again from a larger picture; `warnings` names those "
         "that stay below",
     )
-    ignore_labels: Annotated[list[str], BeforeValidator(_split)] | None = Field(
+    ignore_labels: Annotated[list[str], Field(fail_fast=True), BeforeValidator(_split)] | None = Field(
         None,
         description="Labels that Markdown, HTML and text leave out (comma-separated; in JSON a list too); "
         f"default `{','.join(sorted(_DEFAULTS.ignore_labels))}`; empty: leave out nothing",
         examples=["header,footer,number"],
     )
-    merge_blocks: bool = Field(
+    merge_blocks: Flag = Field(
         True,
         description="Read paragraphs that columns or pictures divide in one call, into the first of their blocks; no "
         "effect with the embedded engine",
     )
-    merge_tables: bool = Field(False, description="Put tables together that page breaks cut; not for streams")
-    join_paragraphs: bool = Field(
+    merge_tables: Flag = Field(False, description="Put tables together that page breaks cut; not for streams")
+    join_paragraphs: Flag = Field(
         False, description="Put paragraphs together that page breaks or column breaks cut; not for streams"
     )
-    relevel_titles: bool = Field(
+    relevel_titles: Flag = Field(
         False, description="Levels of headings from numbering and print over the whole document; not for streams"
     )
 
@@ -111,11 +155,20 @@ class RequestOptions(BaseModel):
     def _ordered(self) -> Self:
         if self.min_pixels and self.max_pixels and self.min_pixels > self.max_pixels:
             raise ValueError("`min_pixels` is above `max_pixels`")
+        if self.text_layer == "only" and self.task != "document":
+            raise ValueError("`text_layer=only` needs `task=document`")
         return self
 
     @property
-    def urgency(self) -> Urgency:
-        return URGENCIES[self.priority]
+    def queue_priority(self) -> Priority:
+        return PRIORITIES[self.priority]
+
+    @property
+    def picture_delivery(self) -> Literal["inline", "stored", "none"]:
+        """What becomes of pictures: formats that show none need none, and a Word document holds its own."""
+        if self.images == "none" or self.format in _BARE_FORMATS:
+            return "none"
+        return "inline" if self.images is None or self.format == "docx" else self.images
 
     @property
     def restructuring(self) -> dict[str, bool]:
@@ -123,11 +176,24 @@ class RequestOptions(BaseModel):
         return {name: getattr(self, name) for name in WHOLE_DOCUMENT}
 
     def for_pipeline(self) -> OcrOptions:
-        given = self.model_dump(exclude={"format", "stream", "priority", "images", "ignore_labels", *WHOLE_DOCUMENT})
+        given = self.model_dump(
+            exclude={"password", "format", "stream", "priority", "images", "include", "ignore_labels", *WHOLE_DOCUMENT}
+        )
         ignored = _DEFAULTS.ignore_labels if self.ignore_labels is None else frozenset(self.ignore_labels)
-        shows_blocks = bool(self.stream) or self.format in ("json", None)
-        images = self.images or _DEFAULTS.images
-        return OcrOptions(**given, images=images, ignore_labels=ignored, read_ignored=shows_blocks)
+        shows_all = bool(self.stream) or self.format in ("json", "docx", None)
+        needs_places, included = self.format in PLACED_FORMATS, frozenset(self.include or ())
+        is_json = bool(self.stream) or self.format in ("json", None)
+        return OcrOptions(
+            **given,
+            images=self.picture_delivery,
+            ignore_labels=ignored,
+            read_ignored=shows_all or needs_places,
+            lines=needs_places or not included.isdisjoint(("lines", "words")),
+            words=needs_places or "words" in included,
+            cells="all" if "cells" in included else "none",
+            html=is_json and "html" in included,
+            page_image=is_json and "page_image" in included,
+        )
 
 
 def parse_options(pairs: Iterable[Pair], accept: str = "") -> RequestOptions:
@@ -135,8 +201,10 @@ def parse_options(pairs: Iterable[Pair], accept: str = "") -> RequestOptions:
 
     ServiceError 422 `unknown_option`, `invalid_option` or `conflicting_option`, each naming the option.
     """
+    merged = _merged(pairs)
+    _refuse_unknown(merged)
     try:
-        options = RequestOptions.model_validate(_merged(pairs))
+        options = RequestOptions.model_validate(merged)
     except ValidationError as error:
         raise _refusal(error) from None
     wanted = _preferred(accept)
@@ -147,6 +215,28 @@ def parse_options(pairs: Iterable[Pair], accept: str = "") -> RequestOptions:
             422, "conflicting_option", f"`{refused[0]}` needs the whole document; it is not for streams."
         )
     return options.model_copy(update={"format": options.format or _FORMATS.get(wanted, "json"), "stream": stream})
+
+
+def check_types(options: Mapping[str, Any]) -> None:
+    """In JSON a number is no string, and no truth value. ServiceError 422 `invalid_option`."""
+    for name, value in options.items():
+        if value is None:
+            continue
+        if name in _FLAG_NAMES and not isinstance(value, bool):
+            raise ServiceError(422, "invalid_option", f"`{name}`: must be true or false.")
+        if name in _NUMBER_NAMES and isinstance(value, str | bool):
+            raise ServiceError(422, "invalid_option", f"`{name}`: must be a number.")
+
+
+def _names_of(*types: str) -> frozenset[str]:
+    """Options that are one of these types of JSON."""
+    properties = RequestOptions.model_json_schema()["properties"].items()
+    kinds = {name: [schema, *schema.get("anyOf", ())] for name, schema in properties}
+    return frozenset(name for name, schemas in kinds.items() if any(one.get("type") in types for one in schemas))
+
+
+_FLAG_NAMES = _names_of("boolean")
+_NUMBER_NAMES = _names_of("integer", "number")
 
 
 def _merged(pairs: Iterable[Pair]) -> dict[str, Any]:
@@ -164,19 +254,21 @@ def _canonical(value: Any) -> str:  # noqa: ANN401 - whatever JSON can hold
     return ",".join(map(str, value)) if isinstance(value, list) else str(value).lower()
 
 
-def _refusal(error: ValidationError) -> ServiceError:
-    problems = error.errors(include_url=False, include_context=False, include_input=False)
-    unknown = [str(found["loc"][0])[:80] for found in problems if found["type"] == "extra_forbidden"]
+def _refuse_unknown(names: Iterable[str]) -> None:
+    unknown = [name for name in names if name not in RequestOptions.model_fields]
     if unknown:
         known = ", ".join(RequestOptions.model_fields)
-        named = ", ".join(f"`{name}`" for name in unknown)
-        return ServiceError(422, "unknown_option", f"There is no option {named}; options are {known}.")
-    return ServiceError(422, "invalid_option", "; ".join(map(_sentence, problems)))
+        named = ", ".join(f"`{name[:80]}`" for name in unknown[:MAX_ERRORS])
+        raise ServiceError(422, "unknown_option", f"There is no option {named}; options are {known}.")
 
 
-def _sentence(found: Any) -> str:  # noqa: ANN401 - pydantic's ErrorDetails
-    message = found["msg"].removeprefix("Value error, ")
-    return f"`{found['loc'][0]}`: {message}" if found["loc"] else message
+def _refusal(error: ValidationError) -> ServiceError:
+    return ServiceError(422, "invalid_option", "; ".join(map(_sentence, brief_errors(error))))
+
+
+def _sentence(found: BriefError) -> str:
+    message = found.message.removeprefix("Value error, ")
+    return f"`{found.loc[0]}`: {message}" if found.loc else message
 
 
 def _preferred(accept: str) -> str:

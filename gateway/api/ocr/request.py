@@ -2,127 +2,129 @@
 
 from __future__ import annotations
 
-import asyncio
-import base64
-import binascii
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+import codecs
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
-from urllib.parse import unquote, urlsplit
+from typing import Any
 
-import pydantic_core
 from fastapi import Request
 from starlette.datastructures import FormData, UploadFile
-from starlette.exceptions import HTTPException
 
-from gateway.api.ocr.options import Pair
+from gateway.api.forms import content_type_of, keep_file, read_form
+from gateway.api.ocr.options import Pair, check_types
+from gateway.conversion.json_bodies import DocumentPlace
+from gateway.conversion.pool import SplitBody
 from gateway.errors import ServiceError
-from gateway.intake.spool import IN_MEMORY_BYTES, SpooledFile, storage_error
+from gateway.intake.sniff import HEAD_BYTES, media_type
+from gateway.intake.spool import SpooledFile
 from gateway.session import DocumentSource
 from gateway.storage.bucket import S3Source
 
-T = TypeVar("T")
-
-_FIELD_BYTES = 64 * 1024
-_PIECE = 2**20
-_LARGE = ThreadPoolExecutor(2, thread_name_prefix="body")
 _KINDS = ("base64", "url", "s3")
+DOCUMENT_PLACES = [DocumentPlace(("source", "base64"), "base64"), DocumentPlace(("file",), "paddlex")]
+"""The second: a body of PaddleX's, which comes to the same path."""
 _S3 = "s3://"
-_RAW_TYPES = ("", "application/pdf", "application/octet-stream")
+_HEAD_BYTES = 64
+_MAX_NAMED = 10
+_DOCUMENT_TYPES = ("", "application/pdf", "application/octet-stream")
+_JSON_TYPES = ("application/json", "text/json")
 
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """A document as it came, and the options that came in the same body, not yet validated."""
+    """A document as it came, and the options that came in the same body, not yet validated. `others`: documents that
+    came with it; None where it came alone."""
 
     source: DocumentSource
     options: Sequence[Pair] = ()
+    others: Sequence[DocumentSource] | None = None
+
+    @property
+    def sources(self) -> Sequence[DocumentSource]:
+        return [self.source, *(self.others or ())]
 
 
-async def read_upload(request: Request) -> Upload:
-    """Reads the body.
+async def read_upload(request: Request, max_documents: int = 1) -> Upload | SpooledFile:
+    """The body; as a file where it is JSON, for a `ConversionPool` and `parse_upload` to take apart. Of a form,
+    `max_documents` parts named `file` are taken.
 
     Raises ServiceError: 400 for what can't be understood, 415 for a body of another kind, 503 `storage_unavailable`.
     """
     if request.headers.get("content-length") == "0":
         raise _empty_body()
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    kind = content_type_of(request)
     if kind == "multipart/form-data":
-        return await _from_form(request)
-    if kind == "application/json" or kind.endswith("+json"):
-        return await parse_body(await SpooledFile.from_stream(request.stream()), _from_json)
-    if kind in _RAW_TYPES or kind.startswith("image/"):
-        return Upload(DocumentSource(_present(await SpooledFile.from_stream(request.stream()))))
-    raise ServiceError(
-        415,
-        "unsupported_content_type",
-        f"A body of type {kind[:80]!r} is not understood: send multipart/form-data with `file`, application/json "
-        "with `source`, or the document's bytes as application/octet-stream.",
-    )
+        return await _from_form(request, max_documents)
+    body = _present(await SpooledFile.from_stream(request.stream()))
+    if kind in _JSON_TYPES or kind.endswith("+json") or (not kind and _is_object(body)):
+        return body
+    _check_document(body, kind)
+    return Upload(DocumentSource(body))
 
 
-async def _from_form(request: Request) -> Upload:
+def _is_object(body: SpooledFile) -> bool:
+    """Whether a body that nothing is said of can only be JSON: no document begins like that."""
+    return body.read(_HEAD_BYTES).removeprefix(codecs.BOM_UTF8).lstrip().startswith(b"{")
+
+
+def _check_document(body: SpooledFile, kind: str) -> None:
+    """Takes a document under whatever type it comes; ServiceError 415 for what is none and says so."""
+    if kind in _DOCUMENT_TYPES or kind.startswith("image/"):
+        return
     try:
-        async with request.form(max_files=4, max_fields=64, max_part_size=_FIELD_BYTES) as form:
-            return await _uploaded(form)
-    except HTTPException as error:
-        raise ServiceError(400, "invalid_multipart", f"The multipart body is broken: {error.detail}") from None
-    except OSError as error:
-        raise storage_error(error) from error
+        media_type(body.read(HEAD_BYTES))
+    except ServiceError:
+        raise ServiceError(
+            415,
+            "unsupported_content_type",
+            f"A body of type {kind[:80]!r} is not understood: send multipart/form-data with `file`, application/json "
+            "with `source`, or the document's bytes as application/octet-stream.",
+        ) from None
 
 
-async def _uploaded(form: FormData) -> Upload:
-    file = _only_file(form)
-    if not file.size:
-        raise ServiceError(400, "empty_document", "The uploaded `file` is empty.")
-    if file.size > IN_MEMORY_BYTES:
-        sent = SpooledFile.from_file(file.file, file.size)
-    else:
-        sent = SpooledFile.from_bytes(await file.read())
-    fields = [(name, value) for name, value in form.multi_items() if isinstance(value, str)]
-    return Upload(DocumentSource(sent, file.filename or ""), fields)
+async def _from_form(request: Request, max_documents: int) -> Upload:
+    async with read_form(request, max_documents) as form:
+        files = _files(form, max_documents)
+        first, *others = [DocumentSource(await keep_file(file), file.filename or "") for file in files]
+        fields = [(name, value) for name, value in form.multi_items() if isinstance(value, str)]
+        return Upload(first, fields, others or None)
 
 
-def _only_file(form: FormData) -> UploadFile:
+def _files(form: FormData, max_documents: int) -> Sequence[UploadFile]:
+    """At least one."""
     items = form.multi_items()
     sources = [name for name, value in items if isinstance(value, UploadFile) or name in ("file", "source", *_KINDS)]
     files = [value for name, value in items if name == "file" and isinstance(value, UploadFile)]
-    if len(sources) > 1:
-        named = ", ".join(f"`{name[:40]}`" for name in sources)
-        raise ServiceError(400, "ambiguous_source", f"One document at a time; this form holds {named}.")
+    if len(sources) > len(files) > 0 or len(sources) > max_documents:
+        named = ", ".join(f"`{name[:40]}`" for name in sources[:_MAX_NAMED])
+        most = "One document" if max_documents == 1 else f"At most {max_documents} documents"
+        raise ServiceError(400, "ambiguous_source", f"{most} at a time, each as `file`; this form holds {named}.")
     if not files:
         raise ServiceError(
             400, "no_source", "The form holds no document: send it as a file part named `file` (curl -F file=@a.pdf)."
         )
-    return files[0]
+    return files
 
 
-async def parse_body(body: SpooledFile, parse: Callable[[bytes], T]) -> T:
-    """What `parse` makes of the body, in a thread. Large bodies take turns: each needs several times its size."""
-    threads = _LARGE if body.size > IN_MEMORY_BYTES else None
-    return await asyncio.get_running_loop().run_in_executor(threads, lambda: parse(body.read()))
+def parse_upload(body: SplitBody) -> Upload:
+    """Raises ServiceError: 400 for what names no document, or several; 422 `invalid_option`."""
+    rest = dict(body.rest)
+    source = rest.pop("source", None)
+    if source is not None and "file" in rest:
+        raise ServiceError(400, "ambiguous_source", "The body holds `source` and `file`; one document at a time.")
+    check_types(rest)
+    return Upload(parse_source(source, body.document), list(rest.items()))
 
 
-def _from_json(body: bytes) -> Upload:
-    if not body:
-        raise _empty_body()
-    try:
-        sent = pydantic_core.from_json(body, allow_inf_nan=False)
-    except ValueError as error:
-        raise ServiceError(400, "invalid_json", f"The body is not JSON: {error}.") from None
-    if not isinstance(sent, dict):
-        raise ServiceError(400, "invalid_json", "The body must be a JSON object with `source`.")
-    source = sent.pop("source", None)
-    options = list(sent.items())
+def parse_source(source: Any, document: SpooledFile | None) -> DocumentSource:  # noqa: ANN401 - whatever JSON can hold
+    """`document`: what stood at the source's `base64`. Raises as `parse_upload`."""
     kind = _kind(source)
     if kind == "url":
-        return Upload(DocumentSource(None, _name(source) or _last_part(source["url"]), url=source["url"]), options)
+        return DocumentSource(None, _name(source), url=source["url"])
     if kind == "s3":
         place = _s3_source(source["s3"])
-        return Upload(DocumentSource(None, _name(source) or place.key.rpartition("/")[2], s3=place), options)
-    return Upload(DocumentSource(_decoded(source["base64"]), _name(source)), options)
+        return DocumentSource(None, _name(source) or place.key.rpartition("/")[2], s3=place)
+    return DocumentSource(_decoded(document, source["base64"]), _name(source))
 
 
 def _kind(source: Any) -> str:  # noqa: ANN401 - whatever JSON can hold
@@ -155,54 +157,18 @@ def _named(bucket: object, key: object) -> S3Source:
     return S3Source(key, bucket or None)
 
 
-def _decoded(value: object) -> SpooledFile:
+def _decoded(document: SpooledFile | None, value: object) -> SpooledFile:
+    """`value`: what stands at the document's place."""
     if not isinstance(value, str):
         raise ServiceError(400, "invalid_base64", "`source.base64` must be a string.")
-    try:
-        document = SpooledFile.from_iterable(_bytes_of(value, _payload_start(value)))
-    except (binascii.Error, ValueError) as error:
-        raise ServiceError(400, "invalid_base64", f"`source.base64` can't be decoded: {error}.") from None
-    if not document.size:
+    if document is None or not document.size:
         raise ServiceError(400, "empty_document", "`source.base64` is empty.")
     return document
-
-
-def _bytes_of(text: str, start: int) -> Iterator[bytes]:
-    """What base64 text means from `start` on, in pieces: whole, it would take twice its size again."""
-    rest = ""
-    for at in range(start, len(text), _PIECE):
-        fresh = "".join(text[at : at + _PIECE].split())
-        if fresh.strip("=") and rest.endswith("="):
-            raise ValueError("data after the padding")
-        rest += fresh
-        whole = len(rest) - len(rest) % 4
-        if rest.endswith("="):
-            continue
-        yield base64.b64decode(rest[:whole], validate=True)
-        rest = rest[whole:]
-    yield base64.b64decode(rest, validate=True)
-
-
-def _payload_start(value: str) -> int:
-    """Where the payload of a `data:` URL begins; of any other value, its start."""
-    blank = len(value) - len(value.lstrip())
-    if value[blank : blank + 5].lower() != "data:":
-        return 0
-    comma = value.find(",")
-    if not value[blank : max(comma, blank)].lower().endswith(";base64"):
-        raise ValueError("the data: URL is not a base64 one")
-    return comma + 1
 
 
 def _name(source: Mapping[str, Any]) -> str:
     name = source.get("name")
     return name if isinstance(name, str) else ""
-
-
-def _last_part(url: str) -> str:
-    with suppress(ValueError):
-        return unquote(urlsplit(url).path.rpartition("/")[2])
-    return ""
 
 
 def _present(body: SpooledFile) -> SpooledFile:

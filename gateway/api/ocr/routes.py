@@ -8,24 +8,27 @@ from functools import partial
 from fastapi import APIRouter, Request
 from starlette.responses import Response, StreamingResponse
 
-from gateway.api.admission import admit_document, cancel_on_disconnect, read_body, requested_priority
-from gateway.api.auth import KeyRequired
+from gateway.api.admission import Admission, begin_document, cancel_on_disconnect
+from gateway.api.auth import key_required
 from gateway.api.chunked_response import ChunkedResponse
 from gateway.api.deps import RequestScope, ServiceDep
 from gateway.api.idempotency import idempotent, refuse_key
 from gateway.api.ocr.openapi import OCR_DESCRIPTION, OCR_REQUEST, OCR_RESPONSES
 from gateway.api.ocr.options import RequestOptions, parse_options
-from gateway.api.ocr.request import Upload, read_upload
+from gateway.api.ocr.request import DOCUMENT_PLACES, Upload, parse_upload, read_upload
 from gateway.api.ocr.responses import read_document
 from gateway.api.ocr.stream import prefetch, stream_events
+from gateway.api.paddlex.lines import asks_for_lines, read_lines
 from gateway.api.problems import problem_responses, request_id
 from gateway.errors import ServiceError
+from gateway.intake.spool import SpooledFile
 from gateway.model import DocumentResult
+from gateway.scheduling.fair_semaphore import Flow
 from gateway.service import Service
 from gateway.session import DocumentSession, open_session
 from gateway.storage.pictures import FILES
 
-router = APIRouter(tags=["ocr"], dependencies=[KeyRequired])
+router = APIRouter(tags=["ocr"], dependencies=[key_required("ocr")])
 
 
 @router.post(
@@ -37,18 +40,27 @@ router = APIRouter(tags=["ocr"], dependencies=[KeyRequired])
     openapi_extra=OCR_REQUEST,
 )
 async def ocr(request: Request, service: ServiceDep, scope: RequestScope) -> Response:
-    deadline = admit_document(service, scope, requested_priority(request))
-    upload = await read_body(read_upload(request), deadline)
+    admission = begin_document(request, service, scope)
+    body = await admission.read_body(read_upload(request))
+    admission.take_document_place()
+    if isinstance(body, SpooledFile):
+        split = service.conversion.split(DOCUMENT_PLACES, body, admission.flow, admission.deadline)
+        sent = await cancel_on_disconnect(request.receive, split)
+        if asks_for_lines(sent.rest):
+            return await admission.finish(read_lines(request, service, sent, admission))
+        upload = parse_upload(sent)
+    else:
+        upload = body
     params = parse_options([*request.query_params.multi_items(), *upload.options], request.headers.get("accept", ""))
+    if params.images == "stored":
+        service.require_picture_storage()
     if params.stream:
         refuse_key(request)
-        opening = scope.enter_async_context(_open(service, upload, params, deadline))
+        opening = scope.enter_async_context(_open(service, upload, params, admission))
         return await _stream(request, params, await cancel_on_disconnect(request.receive, opening), scope)
     fingerprint = partial(_fingerprint, upload, params)
-    work = partial(_answer, service, upload, params, deadline)
-    response = await cancel_on_disconnect(request.receive, idempotent(request, fingerprint, work))
-    await scope.aclose()
-    return response
+    work = partial(_answer, service, upload, params, admission)
+    return await admission.finish(idempotent(request, fingerprint, work))
 
 
 @router.get(
@@ -72,22 +84,23 @@ def _fingerprint(upload: Upload, params: RequestOptions) -> tuple[bytes, ...]:
     return sent, repr((source.name, source.url, source.s3)).encode(), params.model_dump_json().encode()
 
 
-async def _answer(service: Service, upload: Upload, params: RequestOptions, deadline: float) -> ChunkedResponse:
-    async with _open(service, upload, params, deadline) as session:
+async def _answer(service: Service, upload: Upload, params: RequestOptions, admission: Admission) -> ChunkedResponse:
+    async with _open(service, upload, params, admission) as session:
         return await read_document(session, params)
 
 
 def _open(
-    service: Service, upload: Upload, params: RequestOptions, deadline: float
+    service: Service, upload: Upload, params: RequestOptions, admission: Admission
 ) -> AbstractAsyncContextManager[DocumentSession]:
     return open_session(
         service,
         upload.source,
         params.for_pipeline(),
-        deadline,
+        admission.deadline,
         pages=params.pages,
         dpi=params.dpi,
-        urgency=params.urgency,
+        password=params.password,
+        flow=Flow(params.queue_priority, admission.flow.caller, admission.flow.account),
     )
 
 

@@ -11,10 +11,11 @@ import structlog
 from pydantic import BaseModel, Field
 
 from gateway.api.problems import internal_error, problem
+from gateway.assembly.block_html import add_html
 from gateway.assembly.restructure import describe_document
 from gateway.errors import ServiceError
 from gateway.model import DocumentInfo, DocumentStatus, PageResult, Timings, Usage
-from gateway.recognized_page import ReadPage
+from gateway.recognized_page import RecognizedPage
 from gateway.session import DocumentSession
 
 _PING = b": still reading\n\n"
@@ -43,7 +44,7 @@ class DoneEvent(BaseModel):
 
 
 async def stream_events(
-    session: DocumentSession, first: ReadPage | None, pages: PagePrefetcher, request_id: str
+    session: DocumentSession, first: RecognizedPage | None, pages: PagePrefetcher, request_id: str
 ) -> AsyncGenerator[bytes, None]:
     """The whole stream. A failure after the first page becomes the last event, since the status is long sent."""
     try:
@@ -59,7 +60,7 @@ async def stream_events(
         yield _event("error", problem(internal_error(), request_id))
 
 
-async def _arrivals(first: ReadPage | None, pages: PagePrefetcher) -> AsyncIterator[ReadPage | None]:
+async def _arrivals(first: RecognizedPage | None, pages: PagePrefetcher) -> AsyncIterator[RecognizedPage | None]:
     """`first`, then the other pages; None whenever the next one takes long."""
     if first is None:
         return
@@ -75,9 +76,14 @@ async def _arrivals(first: ReadPage | None, pages: PagePrefetcher) -> AsyncItera
             yield page
 
 
-async def _page(session: DocumentSession, page: ReadPage) -> bytes:
+async def _page(session: DocumentSession, page: RecognizedPage) -> bytes:
     images = await session.deliver_pictures(page)
-    return await asyncio.to_thread(_event, "page", PageEvent(**dict(page.result), images=images))
+
+    def write() -> bytes:
+        result = add_html(page.result, session.options)
+        return _event("page", PageEvent(**dict(result), images=images))
+
+    return await asyncio.to_thread(write)
 
 
 def _meta(session: DocumentSession) -> MetaEvent:
@@ -100,7 +106,7 @@ def _event(name: str, data: BaseModel) -> bytes:
     return f"event: {name}\ndata: {data.model_dump_json()}\n\n".encode()
 
 
-_Item: TypeAlias = ReadPage | Exception | None
+_Item: TypeAlias = RecognizedPage | Exception | None
 
 
 class PagePrefetcher:
@@ -109,7 +115,7 @@ class PagePrefetcher:
     def __init__(self) -> None:
         self._items: asyncio.Queue[_Item] = asyncio.Queue(maxsize=1)
 
-    async def next(self, within_s: float | None = None) -> ReadPage | None:
+    async def next(self, within_s: float | None = None) -> RecognizedPage | None:
         """The next page; None at the end. Raises what the reading raised, and TimeoutError."""
         async with asyncio.timeout(within_s):
             item = await self._items.get()
@@ -117,7 +123,7 @@ class PagePrefetcher:
             raise item
         return item
 
-    async def run(self, pages: AsyncGenerator[ReadPage, None]) -> None:
+    async def run(self, pages: AsyncGenerator[RecognizedPage, None]) -> None:
         last: _Item = None
         try:
             async with aclosing(pages):
@@ -129,7 +135,7 @@ class PagePrefetcher:
 
 
 @asynccontextmanager
-async def prefetch(pages: AsyncGenerator[ReadPage, None]) -> AsyncIterator[PagePrefetcher]:
+async def prefetch(pages: AsyncGenerator[RecognizedPage, None]) -> AsyncIterator[PagePrefetcher]:
     """Reads `pages` in one task from start to end; stops it when the context is left."""
     prefetcher = PagePrefetcher()
     task = asyncio.create_task(prefetcher.run(pages))

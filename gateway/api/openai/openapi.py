@@ -5,24 +5,25 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Any
 
+from gateway.api.example import EXAMPLE_PICTURE
 from gateway.api.openai.errors import OpenAIError
 from gateway.api.openai.schema import ChatCompletionChunk, ChatRequest
 from gateway.api.openapi import inlined_schema
 
 CHAT_DESCRIPTION = """OpenAI's chat completions, for OpenAI's clients: one question about at most one picture, which
 the VLM itself answers, without layout detection. Pictures come as `data:image/…;base64,` URLs, or as http(s) URLs that
-the service fetches; PNG, JPEG, WebP, BMP, GIF and TIFF (first frame) are read. Fields that are not listed are refused.
+the service fetches; PNG, JPEG, WebP, BMP, GIF, TIFF (first frame), JPEG 2000, HEIC and AVIF are read. Fields that are
+not listed are refused.
 
 With `stream`, the answer is server-sent events, the last one `data: [DONE]`.
 """
 
 _EXAMPLE = {
-    "model": "PaddlePaddle/PaddleOCR-VL-1.6",
     "messages": [
         {
             "role": "user",
             "content": [
-                {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo…"}},
+                {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{EXAMPLE_PICTURE}"}},
                 {"type": "text", "text": "OCR:"},
             ],
         }

@@ -10,22 +10,23 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 from starlette.responses import Response, StreamingResponse
 
-from gateway.api.admission import admit_chat, cancel_on_disconnect, read_body
-from gateway.api.auth import KeyRequired
+from gateway.api.admission import Admission, begin_chat, cancel_on_disconnect, require_json
+from gateway.api.auth import key_required
 from gateway.api.deps import RequestScope, ServiceDep
 from gateway.api.openai.openapi import CHAT_DESCRIPTION, CHAT_REQUEST, CHAT_RESPONSES, error_responses
 from gateway.api.openai.schema import ChatCompletion, ChatRequest
 from gateway.api.openai.stream import engine_events, event_stream, next_event, whole_answer
 from gateway.api.openai.upstream import engine_body, picture_for_engine
-from gateway.api.openai.validation import image_of, parse_chat
+from gateway.api.openai.validation import DOCUMENT_PLACES, image_of, parse_chat
 from gateway.engine.monitor import EngineMonitor
 from gateway.engine.probes import ServedModel
 from gateway.errors import ServiceError
+from gateway.intake.spool import SpooledFile
 from gateway.parts import Parts
 from gateway.scheduling.fair_semaphore import INTERACTIVE, engine_priority
 from gateway.service import Service
 
-router = APIRouter(tags=["chat"], dependencies=[KeyRequired])
+router = APIRouter(tags=["chat"], dependencies=[key_required("chat")])
 
 
 @router.post(
@@ -37,33 +38,36 @@ router = APIRouter(tags=["chat"], dependencies=[KeyRequired])
     openapi_extra=CHAT_REQUEST,
 )
 async def chat_completions(request: Request, service: ServiceDep, scope: RequestScope) -> Response:
-    deadline = admit_chat(service, scope)
-    chat = await asyncio.to_thread(parse_chat, await read_body(_read_json(request), deadline))
-    return await cancel_on_disconnect(request.receive, _answer(service.parts, chat, deadline, scope))
+    admission = begin_chat(request, service, scope)
+    require_json(request)
+    body = await admission.read_body(SpooledFile.from_stream(request.stream()))
+    admission.take_place(service.parts.queue.admit_chat(admission.flow))
+    if admission.flow.account:
+        scope.enter_context(admission.flow.account.hold_pages(1))()
+    split = service.conversion.split(DOCUMENT_PLACES, body, admission.flow, admission.deadline)
+    sent = await cancel_on_disconnect(request.receive, split)
+    chat = await asyncio.to_thread(parse_chat, sent.rest)
+    work = _answer(service.parts, chat, sent.document, admission, scope)
+    return await cancel_on_disconnect(request.receive, work)
 
 
-async def _read_json(request: Request) -> bytes:
-    kind = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
-    if kind != "application/json":
-        raise ServiceError(
-            415, "unsupported_content_type", f"A body of type {kind[:80]!r} is not understood: send application/json."
-        )
-    return await request.body()
-
-
-async def _answer(parts: Parts, chat: ChatRequest, deadline: float, scope: AsyncExitStack) -> Response:
+async def _answer(
+    parts: Parts, chat: ChatRequest, document: SpooledFile | None, admission: Admission, scope: AsyncExitStack
+) -> Response:
     """A stream waits for its first event, so that what fails at once still has its own HTTP status."""
-    body = await _engine_request(parts, chat, deadline)
+    flow, deadline = admission.flow, admission.deadline
+    body = await _engine_request(parts, chat, document, admission)
     if not chat.stream:
-        return Response(await whole_answer(parts, body, deadline), media_type="application/json")
-    events = await scope.enter_async_context(aclosing(engine_events(parts, body, deadline)))
+        return Response(await whole_answer(parts, flow, body, deadline), media_type="application/json")
+    events = await scope.enter_async_context(aclosing(engine_events(parts, flow, body)))
     first = await next_event(events, deadline)
     stream = await scope.enter_async_context(aclosing(event_stream(first, events, deadline)))
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     return StreamingResponse(stream, headers=headers, media_type="text/event-stream")
 
 
-async def _engine_request(parts: Parts, chat: ChatRequest, deadline: float) -> bytes:
+async def _engine_request(parts: Parts, chat: ChatRequest, document: SpooledFile | None, admission: Admission) -> bytes:
+    """`document`: the bytes of a picture that came in the body."""
     engine, image = parts.engine, image_of(chat)
     model = find_model(engine, chat.model)
     if image is None and engine.kind == "embedded":
@@ -71,8 +75,9 @@ async def _engine_request(parts: Parts, chat: ChatRequest, deadline: float) -> b
             400, "invalid_value", "The embedded engine reads pictures: `messages` must hold one.", param="messages"
         )
     try:
-        async with asyncio.timeout_at(deadline):
-            picture = await picture_for_engine(image, chat.mm_processor_kwargs, parts) if image else None
+        async with asyncio.timeout_at(admission.deadline):
+            limits = chat.mm_processor_kwargs
+            picture = await picture_for_engine(image, document, limits, parts, admission.flow) if image else None
     except TimeoutError:
         raise ServiceError(504, "deadline_exceeded", "The picture was not read before the deadline.") from None
     priority = engine_priority(INTERACTIVE) if engine.takes_priority else None
@@ -85,6 +90,10 @@ class Model(BaseModel):
     created: int = Field(0, description="Unix time, seconds")
     owned_by: str = Field(examples=["vllm"])
     max_model_len: int | None = Field(None, description="Tokens of the context, where the engine tells")
+    type: Literal["base"] = "base"
+    capabilities: dict[str, bool] = Field(
+        default={"vision": True, "ocr": True}, description="This and `type` for Mistral's clients, which need them"
+    )
 
 
 class ModelList(BaseModel):
@@ -105,9 +114,15 @@ async def model(service: ServiceDep, id: str) -> Model:
     return _describe(find_model(service.parts.engine, id))
 
 
+_PADDLEX_NAMES = frozenset({"PaddleOCR-VL-0.9B", "PaddleOCR-VL-1.5-0.9B", "PaddleOCR-VL-1.6-0.9B"})
+"""What PaddleX's own pipeline calls the model, whatever engine serves it."""
+
+
 def find_model(engine: EngineMonitor, name: str | None) -> ServedModel:
-    """The model of this name, the engine's preferred one for None; raises ServiceError 404 `model_not_found`."""
-    wanted = engine.model if name is None else name
+    """The model of this name, the engine's preferred one for None and for PaddleX's names; raises ServiceError 404
+    `model_not_found`."""
+    served_names = [model.id for model in engine.models]
+    wanted = engine.model if name is None or (name in _PADDLEX_NAMES and name not in served_names) else name
     for model in engine.models:
         if model.id == wanted:
             return model

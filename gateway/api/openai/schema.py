@@ -6,7 +6,9 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-LONGEST_TEXT = 1_000_000
+from gateway.api.example import EXAMPLE_PICTURE
+
+LONGEST_TEXT = 900_000
 """Characters of one text; the longest context that the model can have takes less."""
 _MOST_PIXELS = 12_845_056
 _INT64 = 2**63
@@ -16,7 +18,14 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
-class TextPart(_Strict):
+_NO_EFFECT = "Accepted; has no effect"
+
+
+class _Part(_Strict):
+    cache_control: dict[str, Any] | None = Field(None, description=_NO_EFFECT)
+
+
+class TextPart(_Part):
     type: Literal["text"]
     text: str = Field(max_length=LONGEST_TEXT)
 
@@ -24,14 +33,19 @@ class TextPart(_Strict):
 class ImageUrl(_Strict):
     url: str = Field(
         description="A base64 `data:image/…` URL, or an http(s) URL that the service fetches (`URL_FETCH`)",
-        examples=["data:image/png;base64,iVBORw0KGgo…"],
+        examples=[f"data:image/png;base64,{EXAMPLE_PICTURE}"],
     )
     detail: Literal["auto", "low", "high"] | None = Field(None, description="Accepted; has no effect")
 
 
-class ImagePart(_Strict):
+def _as_image_url(value: Any) -> Any:  # noqa: ANN401 - whatever JSON can hold
+    """Mistral's clients send the URL by itself."""
+    return {"url": value} if isinstance(value, str) else value
+
+
+class ImagePart(_Part):
     type: Literal["image_url"]
-    image_url: ImageUrl
+    image_url: Annotated[ImageUrl, BeforeValidator(_as_image_url, json_schema_input_type=str | ImageUrl)]
 
 
 Part: TypeAlias = Annotated[TextPart | ImagePart, Field(discriminator="type")]
@@ -58,9 +72,12 @@ def _without_empty(message: Any) -> Any:  # noqa: ANN401 - whatever JSON can hol
 
 
 class _Message(_Strict):
-    role: Literal["system", "user", "assistant"]
+    role: Literal["system", "developer", "user", "assistant"]
     content: Annotated[list[Part], BeforeValidator(_as_parts, json_schema_input_type=str | list[Part])] = Field(
-        min_length=1, max_length=64, description="Text, or parts; pictures in the user's messages only"
+        min_length=1,
+        max_length=64,
+        fail_fast=True,
+        description="Text, or parts; pictures in the user's messages only",
     )
 
 
@@ -78,6 +95,10 @@ class PixelLimits(_Strict):
     max_pixels: int | None = Field(None, ge=784, le=_MOST_PIXELS, description="A picture with more is made smaller")
 
 
+class TextFormat(_Strict):
+    type: Literal["text"]
+
+
 class ChatRequest(_Strict):
     """A chat completion request. Every other field is refused."""
 
@@ -85,6 +106,7 @@ class ChatRequest(_Strict):
     messages: list[Message] = Field(
         min_length=1,
         max_length=256,
+        fail_fast=True,
         description="At most one picture in all of them. PaddleOCR-VL's prompts are `OCR:`, `Table Recognition:`, "
         "`Formula Recognition:`, `Chart Recognition:`, `Seal Recognition:` and `Spotting:`",
     )
@@ -99,6 +121,7 @@ class ChatRequest(_Strict):
     stop: (
         Annotated[
             list[Annotated[str, Field(min_length=1, max_length=256)]],
+            Field(fail_fast=True),
             BeforeValidator(_as_list, json_schema_input_type=str | list[str]),
         ]
         | None
@@ -110,6 +133,20 @@ class ChatRequest(_Strict):
     top_logprobs: int | None = Field(None, ge=0, le=20, description="Alternatives of each token; wants `logprobs`")
     skip_special_tokens: bool | None = Field(None, description="`false` keeps the location tokens of `Spotting:`")
     mm_processor_kwargs: PixelLimits | None = None
+    top_k: int | None = Field(None, ge=-1, lt=_INT64, description="As vLLM means it; for a vLLM only")
+    min_p: float | None = Field(None, ge=0, le=1, description="As vLLM means it; for a vLLM only")
+    response_format: TextFormat | None = Field(None, description="Text; no other can be asked for")
+    modalities: list[Literal["text"]] | None = Field(None, max_length=1, description="Text only")
+    tool_choice: Literal["none", "auto"] | None = Field(None, description="There are no tools to choose from")
+    parallel_tool_calls: bool | None = Field(None, description=_NO_EFFECT)
+    user: str | None = Field(None, max_length=1000, description=_NO_EFFECT)
+    safety_identifier: str | None = Field(None, max_length=1000, description=_NO_EFFECT)
+    prompt_cache_key: str | None = Field(None, max_length=1000, description=_NO_EFFECT)
+    metadata: dict[str, str] | None = Field(None, max_length=16, description=_NO_EFFECT)
+    store: bool | None = Field(None, description="Accepted; nothing is stored")
+    service_tier: str | None = Field(None, max_length=40, description=_NO_EFFECT)
+    reasoning_effort: str | None = Field(None, max_length=40, description=_NO_EFFECT)
+    verbosity: str | None = Field(None, max_length=40, description=_NO_EFFECT)
 
     @model_validator(mode="before")
     @classmethod

@@ -11,36 +11,36 @@ import structlog
 from gateway.api.openai.errors import DONE, openai_error_event
 from gateway.api.openai.schema import ChatRequest
 from gateway.api.problems import internal_error
-from gateway.engine.errors import EngineFailure, RequestRejected
+from gateway.engine.errors import EngineError, RequestRejected, busy_error
 from gateway.errors import ServiceError
 from gateway.parts import Parts
-from gateway.scheduling.fair_semaphore import Caller
+from gateway.scheduling.fair_semaphore import Flow
 
 _RETRY_AFTER_S = 5
 
 log = structlog.get_logger(__name__)
 
 
-async def whole_answer(parts: Parts, body: bytes, deadline: float) -> bytes:
+async def whole_answer(parts: Parts, flow: Flow, body: bytes, deadline: float) -> bytes:
     """Waits for its turn, then for the engine. Raises ServiceError."""
     try:
-        async with asyncio.timeout_at(deadline), parts.queue.slot(Caller()):
-            return await parts.chat.answer(body, deadline)
+        async with asyncio.timeout_at(deadline), parts.queue.run_slot(flow):
+            return await parts.chat.complete(body)
     except TimeoutError:
         raise _late() from None
-    except EngineFailure as failure:
+    except EngineError as failure:
         raise _refused(failure, parts) from failure
 
 
-async def engine_events(parts: Parts, body: bytes, deadline: float) -> AsyncGenerator[bytes, None]:
+async def engine_events(parts: Parts, flow: Flow, body: bytes) -> AsyncGenerator[bytes, None]:
     """The engine's events, in one turn. Closing stops the engine's work. Raises ServiceError."""
-    async with parts.queue.slot(Caller()), aclosing(parts.chat.events(body, deadline)) as events:
+    async with parts.queue.run_slot(flow), aclosing(parts.chat.stream(body)) as events:
         while True:
             try:
                 event = await anext(events)
             except StopAsyncIteration:
                 return
-            except EngineFailure as failure:
+            except EngineError as failure:
                 raise _refused(failure, parts) from failure
             yield event
 
@@ -72,14 +72,16 @@ async def event_stream(
         yield openai_error_event(internal_error())
 
 
-def _refused(failure: EngineFailure, parts: Parts) -> ServiceError:
+def _refused(failure: EngineError, parts: Parts) -> ServiceError:
     if isinstance(failure, RequestRejected):
         return _rejected(failure, parts)
-    if failure.kind == "late":
+    if failure.kind == "timeout":
         return _late()
-    if failure.kind in ("unreachable", "away", "busy"):
-        return ServiceError(503, "vlm_unavailable", failure.sentence, retry_after_s=_RETRY_AFTER_S)
-    return ServiceError(502, "recognition_failed", failure.sentence)
+    if failure.kind == "busy":
+        return busy_error(failure)
+    if failure.kind in ("unreachable", "unavailable"):
+        return ServiceError(503, "vlm_unavailable", failure.message, retry_after_s=_RETRY_AFTER_S)
+    return ServiceError(502, "recognition_failed", failure.message)
 
 
 def _rejected(failure: RequestRejected, parts: Parts) -> ServiceError:

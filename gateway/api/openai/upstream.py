@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,6 +18,7 @@ from gateway.intake.sniff import HEAD_BYTES, PDF, media_type
 from gateway.intake.spool import SpooledFile
 from gateway.model import EngineKind, PageFailure, Pixels
 from gateway.parts import Parts
+from gateway.scheduling.fair_semaphore import Flow
 from gateway.tasks import PADDLEOCR_VL_DPI
 
 MAX_COMPLETION_TOKENS = 16_384
@@ -39,6 +37,10 @@ _PASSED_ON = (
 )
 
 
+_FOR_VLLM = ("top_k", "min_p")
+"""Of its sampling, what OpenAI's API has no name for: other servers refuse it."""
+
+
 def engine_body(
     request: ChatRequest, model: ServedModel, kind: EngineKind | None, picture: str | None, priority: int | None = None
 ) -> bytes:
@@ -54,6 +56,8 @@ def engine_body(
         "temperature": request.temperature or 0,
         **given,
     }
+    if model.kind == "vllm":
+        body |= request.model_dump(include=set(_FOR_VLLM), exclude_none=True)
     if limit := token_limit(request.token_limit, model.max_model_len):
         body["max_tokens" if kind == "external" else "max_completion_tokens"] = limit
     if priority is not None:
@@ -78,7 +82,9 @@ def _message(message: Message, picture: str | None) -> dict[str, Any]:
     """Templates of some engines know no parts but in the user's messages."""
     if message.role != "user":
         texts = [part.text for part in message.content if isinstance(part, TextPart)]
-        return {"role": message.role, "content": "".join(texts)}
+        # OpenAI's newer name of it, which templates do not know.
+        role = "system" if message.role == "developer" else message.role
+        return {"role": role, "content": "".join(texts)}
     parts: list[dict[str, Any]] = [
         {"type": "text", "text": part.text}
         if isinstance(part, TextPart)
@@ -88,44 +94,34 @@ def _message(message: Message, picture: str | None) -> dict[str, Any]:
     return {"role": "user", "content": parts}
 
 
-_DATA_URL = re.compile(r"data:image/[a-z0-9.+-]+(?:;[a-z0-9=._-]+)*;base64,", re.IGNORECASE)
+async def picture_for_engine(
+    image: NamedImage, document: SpooledFile | None, limits: PixelLimits | None, parts: Parts, flow: Flow
+) -> str:
+    """A data URL of a PNG. `document`: the picture's bytes, where its URL held them.
 
-
-async def picture_for_engine(image: NamedImage, limits: PixelLimits | None, parts: Parts) -> str:
-    """A data URL of a PNG. ServiceError as of `open_document` and `fetch`, with the field that is at fault."""
+    ServiceError as of `open_document` and `fetch`, with the field that is at fault."""
     try:
-        pixels = await _first_page(await _content(image.url, parts), parts)
+        pixels = await _first_page(document or await _fetch_picture(image.url, parts), parts, flow)
     except ServiceError as error:
         error.param = error.param or image.param
         raise
     return await asyncio.to_thread(_encoded, pixels, _pixel_range(limits, parts))
 
 
-async def _content(url: str, parts: Parts) -> SpooledFile:
-    if url[:5].lower() == "data:":
-        return await asyncio.to_thread(lambda: SpooledFile.from_bytes(_decoded(url)))
-    from gateway.intake.fetch import fetch, fetch_rules
+async def _fetch_picture(url: str, parts: Parts) -> SpooledFile:
+    from gateway.intake.fetch import fetch
+    from gateway.intake.url_rules import fetch_rules
 
-    return await fetch(url, fetch_rules(parts.settings))
-
-
-def _decoded(url: str) -> bytes:
-    head = _DATA_URL.match(url[:200])
-    if head is None:
-        raise ServiceError(400, "invalid_value", "The picture's data URL must begin with data:image/<type>;base64,")
-    try:
-        return base64.b64decode("".join(url[head.end() :].split()), validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise ServiceError(400, "invalid_base64", f"The picture can't be decoded: {error}.") from None
+    return (await fetch(url, fetch_rules(parts.settings))).content
 
 
-async def _first_page(content: SpooledFile, parts: Parts) -> Pixels:
+async def _first_page(content: SpooledFile, parts: Parts, flow: Flow) -> Pixels:
     if media_type(content.read(HEAD_BYTES)) == PDF:
         raise ServiceError(
             415, "unsupported_media_type", "A PDF is no picture; POST /ocr takes documents and reads all their pages."
         )
     document = await open_document(
-        content, "picture", pages="1", dpi=PADDLEOCR_VL_DPI, pool=parts.pool, settings=parts.settings
+        content, "picture", pages="1", dpi=PADDLEOCR_VL_DPI, pool=parts.pool, settings=parts.settings, flow=flow
     )
     try:
         page = await anext(document.pages())

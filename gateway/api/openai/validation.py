@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from pydantic import ValidationError
-from pydantic_core import ErrorDetails
 
+from gateway.api.brief_errors import brief_errors
 from gateway.api.openai.schema import ChatRequest, ImagePart, TextPart
+from gateway.conversion.json_bodies import DocumentPlace
 from gateway.errors import ServiceError
 
 _CONTROL_TOKEN = re.compile(r"<\|[^<>|\s]{1,64}\|>|</?s>|<(?:unk|pad|cls|sep|mask:\d{1,3})>")
@@ -21,8 +23,9 @@ _FOLDED = {
 }
 """Characters that stand for ASCII ones. Whole texts are not normalised: the time for that grows with the square of a
 run of accents, minutes for a million of them, and holds up every other request."""
+_IMAGE_URL = ("messages", "*", "content", "*", "image_url")
+DOCUMENT_PLACES = [DocumentPlace((*_IMAGE_URL, "url"), "picture"), DocumentPlace(_IMAGE_URL, "picture")]
 _CODES = {"extra_forbidden": "unknown_parameter", "missing": "missing_required_parameter"}
-_LONGEST_MESSAGE = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +36,11 @@ class NamedImage:
     param: str
 
 
-def parse_chat(body: bytes) -> ChatRequest:
-    """The request; ServiceError 400 `invalid_json`, `unknown_parameter`, `missing_required_parameter`,
-    `invalid_value`, each naming the field in `param`."""
+def parse_chat(content: Mapping[str, Any]) -> ChatRequest:
+    """The request; ServiceError 400 `unknown_parameter`, `missing_required_parameter`, `invalid_value`, each naming the
+    field in `param`."""
     try:
-        request = ChatRequest.model_validate_json(body)
+        request = ChatRequest.model_validate(content)
     except ValidationError as error:
         raise _refusal(error) from None
     _check_fields(request)
@@ -98,29 +101,18 @@ def _invalid(param: str, why: str) -> ServiceError:
 
 
 def _refusal(error: ValidationError) -> ServiceError:
-    problems = error.errors(include_url=False, include_context=False, include_input=False)
-    found = min(problems, key=lambda problem: problem["type"] not in _CODES)
-    if found["type"] == "json_invalid":
-        return ServiceError(
-            400, "invalid_json", f"The body is not JSON: {found['msg'].removeprefix('Invalid JSON: ')}."
-        )
-    param = _param(found["loc"])
-    if not param:
-        return ServiceError(400, "invalid_json", "The body must be a JSON object.")
-    if found["type"] == "extra_forbidden":
-        known = f" This service takes {', '.join(ChatRequest.model_fields)}." if len(found["loc"]) == 1 else ""
+    found = min(brief_errors(error), key=lambda problem: problem.type not in _CODES)
+    param = _param(found.loc)
+    if found.type == "extra_forbidden":
+        known = f" This service takes {', '.join(ChatRequest.model_fields)}." if len(found.loc) == 1 else ""
         return ServiceError(400, "unknown_parameter", f"Unknown parameter: `{param}`.{known}", param=param)
-    if found["type"] == "missing":
+    if found.type == "missing":
         return ServiceError(400, "missing_required_parameter", f"`{param}` is missing.", param=param)
-    return ServiceError(400, "invalid_value", f"`{param}`: {_message(found)}.", param=param)
-
-
-def _message(found: ErrorDetails) -> str:
-    return found["msg"][:_LONGEST_MESSAGE]
+    return ServiceError(400, "invalid_value", f"`{param}`: {found.message}.", param=param)
 
 
 def _param(loc: Sequence[str | int]) -> str:
     """`messages[0].content[1].image_url.url`, without the tag by which pydantic chose the kind of part."""
     steps = [step for at, step in enumerate(loc) if not (at >= 2 and loc[at - 2] == "content")]
-    named = "".join(f"[{step}]" if isinstance(step, int) else f".{step[:80]}" for step in steps)
+    named = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps)
     return named.removeprefix(".")

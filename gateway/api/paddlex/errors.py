@@ -8,7 +8,10 @@ from pydantic.alias_generators import to_camel
 from gateway.api.problems import PROBLEMS, ErrorDialect, request_id
 from gateway.errors import ServiceError
 
-PATHS = frozenset({"/layout-parsing", "/restructure-pages"})
+LAYOUT_PARSING, RESTRUCTURE_PAGES = "/layout-parsing", "/restructure-pages"
+QIANFAN = "/paddleocr"
+"""Baidu's Qianfan has the first of them under this name."""
+PATHS = frozenset({LAYOUT_PARSING, RESTRUCTURE_PAGES, QIANFAN})
 
 _KEPT = frozenset({"body_too_large", "invalid_option"})
 """Not about the document itself, so said as they are."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import re
 from collections.abc import Collection, Sequence
 
@@ -10,6 +9,7 @@ from gateway.api.paddlex.schema import GivenPage, PrunedBlock, RestructurePagesR
 from gateway.api.paddlex.to_paddlex import WHOLE_PAGE_LABELS
 from gateway.assembly.page import picture_keys
 from gateway.assembly.tables.html import rebuild_table, table_rows
+from gateway.assembly.text.entities import unescape
 from gateway.assembly.text.formulas import MATH
 from gateway.labels import TITLE_LABELS, is_picture
 from gateway.model import BBox, Block, OcrOptions, PageResult
@@ -50,7 +50,7 @@ def page_result(number: int, page: GivenPage, options: OcrOptions) -> PageResult
     return PageResult(page=number, width=int(width), height=int(pruned.height or 0), markdown="", blocks=blocks)
 
 
-def given_picture_keys(page: PageResult, options: OcrOptions, images: Collection[str]) -> dict[str, str]:
+def find_picture_keys(page: PageResult, options: OcrOptions, images: Collection[str]) -> dict[str, str]:
     """Block id to the key of its picture: the client's own among `images`, else as we would name it."""
     by_box = {_box(key): key for key in images if _BOX in key and _KEY.fullmatch(key)}
     keys = picture_keys(page.page, page.blocks, options)
@@ -85,17 +85,17 @@ def _id(page: int, at: int) -> str:
 def _content(label: str, content: str, options: OcrOptions, is_formatted: bool) -> str:
     if label in TITLE_LABELS:
         content = _HEADING.sub("", content)
-    if label == "table" and _TABLE_START.match(content):
-        return rebuild_table(_TABLE_START.sub("<table>", content))
-    return _unformatted(label, content, options) if is_formatted else content
+    if label == "table" and (start := _TABLE_START.match(content)):
+        return rebuild_table(f"<table>{content[start.end() :]}")
+    return _remove_formatting(label, content, options) if is_formatted else content
 
 
-def _unformatted(label: str, content: str, options: OcrOptions) -> str:
+def _remove_formatting(label: str, content: str, options: OcrOptions) -> str:
     """What the block held before it was written as Markdown (`formatBlockContent`)."""
     if label == "chart" and _TABLE_START.match(content):
         return "\n".join(" | ".join(row) for row in table_rows(content))
     if is_picture(label, options):
         content = _PICTURE.sub("", content)
     parts = MATH.split(_HEADING.sub("", _CENTRED.sub(r"\1", content)))
-    parts[::2] = [html.unescape(part) for part in parts[::2]]
+    parts[::2] = [unescape(part) for part in parts[::2]]
     return "".join(parts).strip()

@@ -38,10 +38,12 @@ def ocr_options(params: LayoutParsingRequest) -> OcrOptions:
         temperature=params.temperature,
         top_p=params.top_p,
         repetition_penalty=params.repetition_penalty,
-        ignore_labels=_ignored(params),
+        ignore_labels=_choose_ignored_labels(params),
         merge_blocks=params.merge_layout_blocks is not False,
         pretty=params.prettify_markdown,
         formula_numbers=params.show_formula_number,
+        text_layer=params.text_layer or _DEFAULTS.text_layer,
+        cells="known",
         layout=layout_options(params),
     )
 
@@ -70,7 +72,7 @@ def _task_pixels(params: LayoutParsingRequest) -> dict[str, tuple[int | None, in
     return {kind: (_pixels(least), _pixels(most)) for kind, (least, most) in limits.items()}
 
 
-def _ignored(params: LayoutParsingRequest) -> frozenset[str]:
+def _choose_ignored_labels(params: LayoutParsingRequest) -> frozenset[str]:
     asked = params.markdown_ignore_labels
     return _DEFAULTS.ignore_labels if asked is None else frozenset(asked)
 
@@ -82,10 +84,10 @@ Value = TypeVar("Value")
 def layout_options(params: LayoutParsingRequest) -> LayoutOptions:
     threshold, ratio, merge = params.layout_threshold, params.layout_unclip_ratio, params.layout_merge_bboxes_mode
     return LayoutOptions(
-        threshold=_by_label(threshold) if isinstance(threshold, Mapping) else threshold,
+        threshold=_map_to_labels(threshold) if isinstance(threshold, Mapping) else threshold,
         nms=params.layout_nms is not False,
         stretch=_stretches(ratio),
-        merge=_by_label(merge) if isinstance(merge, Mapping) else merge,
+        merge=_map_to_labels(merge) if isinstance(merge, Mapping) else merge,
         shape=params.layout_shape_mode or "auto",
     )
 
@@ -97,7 +99,7 @@ def layout_warnings(layout: LayoutDetector, options: LayoutOptions) -> Sequence[
     return [warning for warning in (layout.warning, unsupported_options) if warning]
 
 
-def _by_label(values: Mapping[str, Value]) -> dict[str, Value]:
+def _map_to_labels(values: Mapping[str, Value]) -> dict[str, Value]:
     """Classes that there are none of are left out, as PaddleX ignores them."""
     numbered = {str(at): label for at, label in enumerate(LABELS)}
     return {numbered[key]: value for key, value in values.items() if key in numbered}
@@ -105,7 +107,7 @@ def _by_label(values: Mapping[str, Value]) -> dict[str, Value]:
 
 def _stretches(ratio: float | Stretch | Mapping[str, float | Stretch] | None) -> Stretch | dict[str, Stretch] | None:
     if isinstance(ratio, Mapping):
-        return {label: _stretch(one) for label, one in _by_label(ratio).items()}
+        return {label: _stretch(one) for label, one in _map_to_labels(ratio).items()}
     return None if ratio is None else _stretch(ratio)
 
 

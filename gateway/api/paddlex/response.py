@@ -9,33 +9,18 @@ from typing import Any, Literal
 from pydantic import Field
 
 from gateway.api.chunked_response import Bytes, append, splice_json
+from gateway.api.paddlex.answer import DocumentExports, LayoutParsingResult, Markdown, word_export
 from gateway.api.paddlex.options import model_settings
 from gateway.api.paddlex.schema import Camel, LayoutParsingRequest
 from gateway.api.paddlex.to_paddlex import in_paddlex_units, pruned_result, told_dpi
-from gateway.api.paddlex.visualize import INPUT_IMAGE, SPOTTING_IMAGE, DocumentExports, spotting_picture, word_export
+from gateway.api.paddlex.visualize import INPUT_IMAGE, SPOTTING_IMAGE, draw_spotting
 from gateway.assembly.page import picture_keys
 from gateway.assembly.restructure import restructure_pages
 from gateway.intake.sniff import PDF
 from gateway.model import Document, OcrOptions, PageResult
-from gateway.recognized_page import ReadPage
-from gateway.session import encode_pictures
+from gateway.recognized_page import RecognizedPage, encode_pictures
 
 NOT_UNWARPED = "useDocUnwarping: pages are not flattened in this version; they were read as they are"
-
-
-class Markdown(Camel):
-    text: str
-    images: dict[str, str] | None = Field(None, description="Key in the text to base64 JPEG")
-
-
-class LayoutParsingResult(Camel):
-    pruned_result: dict[str, Any] = Field(description="Size, settings, blocks and layout boxes of the page")
-    markdown: Markdown
-    output_images: dict[str, str] | None = Field(
-        None, description="`layout_det_res`, `preprocessed_img`, `spotting_res_img`: base64 JPEG"
-    )
-    input_image: str | None = Field(None, description="The page, base64 JPEG")
-    exports: DocumentExports | None = Field(None, description="What `outputFormats` asks for")
 
 
 class PageSize(Camel):
@@ -76,29 +61,44 @@ class LayoutParsingBody:
         self._sizes: list[PageSize] = []
         self._results = bytearray()
 
-    def add(self, page: ReadPage) -> None:
+    def add(self, page: RecognizedPage) -> None:
         """The next page, milliseconds of CPU; a tenth of a second and more with a Word document of it."""
-        self._add(self._in_units(page), None)
+        self._add(self._convert_units(page), None)
 
-    def add_all(self, pages: Sequence[ReadPage]) -> None:
-        """All pages, put together as one document where that is asked for."""
-        pages = [self._in_units(page) for page in pages]
+    @property
+    def results(self) -> Bytes:
+        """What was added, between commas."""
+        return self._results
+
+    @property
+    def sizes(self) -> list[tuple[int, int]]:
+        """Width and height of each page that was added."""
+        return [(size.width, size.height) for size in self._sizes]
+
+    def take_over(self, results: bytes, sizes: Sequence[Sequence[int]]) -> None:
+        """What was added to another body of the same document, in a worker process."""
+        self._results += results
+        self._sizes += [PageSize(width=width, height=height) for width, height in sizes]
+
+    def add_all(self, pages: Sequence[RecognizedPage]) -> None:
+        """All pages, put together as one document where that is asked for; seconds of CPU for a long one."""
+        pages = [self._convert_units(page) for page in pages]
         ids = None
         if self._params.restructure_pages:
-            pages = _restructured(pages, self._params, self._options)
+            pages = _restructure(pages, self._params, self._options)
             ids = {id: at for at, id in enumerate(block.id for page in pages for block in page.result.blocks)}
         for page in pages:
             self._add(page, ids)
 
-    def _in_units(self, page: ReadPage) -> ReadPage:
+    def _convert_units(self, page: RecognizedPage) -> RecognizedPage:
         return in_paddlex_units(page) if told_dpi(self._document) else page
 
-    def _add(self, page: ReadPage, ids: Mapping[str, int] | None) -> None:
+    def _add(self, page: RecognizedPage, ids: Mapping[str, int] | None) -> None:
         """`ids`: numbers of the blocks in the document, where it was restructured."""
         page_count = None if _is_one_picture(self._document) else self._document.pages_total
         pruned = pruned_result(page, self._options, self._settings, page_count, ids)
-        result = _result(page, self._params, self._options, pruned)
-        self._sizes.append(_size(page.result))
+        result = layout_parsing_result(page, self._params, self._options, pruned)
+        self._sizes.append(page_size(page.result))
         append(self._results, result.model_dump_json(by_alias=True, exclude_none=True).encode(), b",")
 
     def pieces(self, warnings: Sequence[str]) -> list[Bytes]:
@@ -109,7 +109,7 @@ class LayoutParsingBody:
             log_id=self._log_id,
             result=LayoutParsingResults(
                 layout_parsing_results=[],
-                data_info=_data_info(self._document, self._sizes),
+                data_info=data_info(self._document, self._sizes),
                 warnings=list(warnings) or None,
             ),
         )
@@ -117,7 +117,9 @@ class LayoutParsingBody:
         return list(splice_json(frame, [("layoutParsingResults", self._results)]))
 
 
-def _restructured(pages: Sequence[ReadPage], params: LayoutParsingRequest, options: OcrOptions) -> list[ReadPage]:
+def _restructure(
+    pages: Sequence[RecognizedPage], params: LayoutParsingRequest, options: OcrOptions
+) -> list[RecognizedPage]:
     """As PaddleX does it: paragraphs that page breaks cut stay cut, so that each page's text is its own."""
     results = restructure_pages(
         [page.result for page in pages],
@@ -129,10 +131,10 @@ def _restructured(pages: Sequence[ReadPage], params: LayoutParsingRequest, optio
     return [replace(page, result=result) for page, result in zip(pages, results, strict=True)]
 
 
-def _result(
-    page: ReadPage, params: LayoutParsingRequest, options: OcrOptions, pruned: dict[str, Any]
+def layout_parsing_result(
+    page: RecognizedPage, params: LayoutParsingRequest, options: OcrOptions, pruned: dict[str, Any]
 ) -> LayoutParsingResult:
-    views = encode_pictures({**page.views, **_spotting_view(page)})
+    views = encode_pictures({**page.views, **_draw_spotting_view(page)})
     input_image = views.pop(INPUT_IMAGE, None)
     return LayoutParsingResult(
         pruned_result=pruned,
@@ -145,7 +147,7 @@ def _result(
     )
 
 
-def _exports(page: ReadPage, options: OcrOptions) -> DocumentExports:
+def _exports(page: RecognizedPage, options: OcrOptions) -> DocumentExports:
     from gateway.assembly.docx.writer import DocxPage
 
     result = page.result
@@ -153,20 +155,20 @@ def _exports(page: ReadPage, options: OcrOptions) -> DocumentExports:
     return word_export(f"page_{result.page}", [DocxPage(result, options, keys)], page.images)
 
 
-def _spotting_view(page: ReadPage) -> dict[str, bytes]:
+def _draw_spotting_view(page: RecognizedPage) -> dict[str, bytes]:
     spots = (spot for block in page.result.blocks for spot in block.spots or ())
     if INPUT_IMAGE not in page.views or not any(spot.polygon for spot in spots):
         return {}
-    return {SPOTTING_IMAGE: spotting_picture(page.result, page.views[INPUT_IMAGE])}
+    return {SPOTTING_IMAGE: draw_spotting(page.result, page.views[INPUT_IMAGE])}
 
 
-def _data_info(document: Document, sizes: Sequence[PageSize]) -> DataInfo:
+def data_info(document: Document, sizes: Sequence[PageSize]) -> DataInfo:
     if _is_one_picture(document):
         return DataInfo(type="image", width=sizes[0].width, height=sizes[0].height)
     return DataInfo(type="pdf" if document.media_type == PDF else "tiff", num_pages=len(sizes), pages=list(sizes))
 
 
-def _size(page: PageResult) -> PageSize:
+def page_size(page: PageResult) -> PageSize:
     """The page's size as it came."""
     lies = page.angle in (90, 270)
     return PageSize(width=page.height if lies else page.width, height=page.width if lies else page.height)

@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from gateway.assembly.markdown import block_markdown
+from gateway.assembly.markdown import format_blocks
 from gateway.assembly.page import image_key, picture_keys, visible_blocks
 from gateway.assembly.restructure import rename_images
 from gateway.intake.sniff import PDF
 from gateway.labels import LABELS
-from gateway.model import BBox, Block, Document, OcrOptions, Polygon, Region, Spot
-from gateway.recognized_page import ReadPage
+from gateway.model import BBox, Block, Document, OcrOptions, Polygon, Region, Spot, TableCell
+from gateway.recognized_page import RecognizedPage
 from gateway.tasks import PADDLEOCR_VL_DPI
 
 CLASS_IDS = {label: at for at, label in enumerate(sorted(LABELS))}
@@ -40,7 +40,7 @@ _CERTAIN = 1.0
 
 
 def pruned_result(
-    page: ReadPage,
+    page: RecognizedPage,
     options: OcrOptions,
     settings: dict[str, Any],
     page_count: int | None,
@@ -58,6 +58,8 @@ def pruned_result(
         "model_settings": settings,
         "parsing_res_list": _blocks(page, options, settings),
     }
+    if tables := list_tables(result.blocks):
+        pruned["table_res_list"] = tables
     if global_ids is not None:
         for block, entry in zip(result.blocks, pruned["parsing_res_list"], strict=True):
             entry |= numbers_in_document(block, global_ids)
@@ -73,9 +75,31 @@ def pruned_result(
     return pruned
 
 
-def ordered(regions: Sequence[Region]) -> list[int | None]:
+def list_tables(blocks: Sequence[Block]) -> list[dict[str, Any]]:
+    """The tables whose cells have places, in the shape that PaddleX's pipelines for tables have; those for PaddleOCR-VL
+    leave the list out. Boxes that are not known are left out of `cell_box_list`."""
+    tables: list[dict[str, Any]] = []
+    for block in blocks:
+        placed = [cell for cell in block.cells or () if cell.bbox]
+        if placed:
+            texts = [cell for cell in placed if cell.text]
+            tables.append(
+                {
+                    "cell_box_list": [list(cell.bbox or ()) for cell in placed],
+                    "pred_html": block.content,
+                    "table_ocr_pred": {
+                        "rec_texts": [cell.text for cell in texts],
+                        "rec_boxes": [list(cell.bbox or ()) for cell in texts],
+                    },
+                    "table_region_id": len(tables) + 1,
+                }
+            )
+    return tables
+
+
+def number_regions(regions: Sequence[Region]) -> list[int | None]:
     """Each region's number in the reading order; None for labels that have none."""
-    return numbered([region.label for region in regions], UNORDERED_LABELS)
+    return number_labels([region.label for region in regions], UNORDERED_LABELS)
 
 
 def numbers_in_document(block: Block, global_ids: Mapping[str, int]) -> dict[str, int]:
@@ -86,10 +110,10 @@ def numbers_in_document(block: Block, global_ids: Mapping[str, int]) -> dict[str
     }
 
 
-def _blocks(page: ReadPage, options: OcrOptions, settings: dict[str, Any]) -> list[dict[str, Any]]:
+def _blocks(page: RecognizedPage, options: OcrOptions, settings: dict[str, Any]) -> list[dict[str, Any]]:
     blocks = page.result.blocks
-    orders = numbered([block.label for block in blocks], UNORDERED_LABELS | options.ignore_labels)
-    contents = _formatted(page, options) if settings["format_block_content"] else {}
+    orders = number_labels([block.label for block in blocks], UNORDERED_LABELS | options.ignore_labels)
+    contents = _format_contents(page, options) if settings["format_block_content"] else {}
     places: dict[str | None, int] = {block.id: at for at, block in enumerate(blocks)}
     found = []
     for at, (block, order) in enumerate(zip(blocks, orders, strict=True)):
@@ -116,14 +140,11 @@ def _spots(blocks: Sequence[Block]) -> dict[str, Any]:
     }
 
 
-def _formatted(page: ReadPage, options: OcrOptions) -> dict[str, str]:
+def _format_contents(page: RecognizedPage, options: OcrOptions) -> dict[str, str]:
     """Block id to its Markdown, of the blocks that the Markdown shows."""
     result = page.result
     keys = picture_keys(result.page, result.blocks, options)
-    return {
-        block.id: block_markdown(block, keys.get(block.id), result.width)
-        for block in visible_blocks(result.blocks, options)
-    }
+    return format_blocks(visible_blocks(result.blocks, options), keys, result.width)
 
 
 def _label(block: Block, options: OcrOptions) -> str:
@@ -133,7 +154,7 @@ def _label(block: Block, options: OcrOptions) -> str:
 
 def _boxes(regions: Sequence[Region], with_outlines: bool) -> list[dict[str, Any]]:
     boxes = []
-    for region, order in zip(regions, ordered(regions), strict=True):
+    for region, order in zip(regions, number_regions(regions), strict=True):
         box: dict[str, Any] = {
             "cls_id": CLASS_IDS.get(region.label, len(CLASS_IDS)),
             "label": region.label,
@@ -152,7 +173,7 @@ def _corners(polygon: Polygon | None, box: BBox) -> list[list[int]]:
     return [list(point) for point in polygon or ((x1, y1), (x2, y1), (x2, y2), (x1, y2))]
 
 
-def numbered(labels: Sequence[str], without: frozenset[str]) -> list[int | None]:
+def number_labels(labels: Sequence[str], without: frozenset[str]) -> list[int | None]:
     """A number for each label, from 1; None for those in `without`."""
     numbers = iter(range(1, len(labels) + 1))
     return [None if label in without else next(numbers) for label in labels]
@@ -163,13 +184,13 @@ def told_dpi(document: Document) -> int | None:
     return PADDLEOCR_VL_DPI if document.media_type == PDF else None
 
 
-def in_paddlex_units(page: ReadPage) -> ReadPage:
+def in_paddlex_units(page: RecognizedPage) -> RecognizedPage:
     """A page of a PDF as if it had been rendered at 144 dpi: its size, boxes, outlines, and picture keys."""
     result = page.result
     if not result.dpi or result.dpi == PADDLEOCR_VL_DPI:
         return page
     scale = PADDLEOCR_VL_DPI / result.dpi
-    regions = [_scaled_region(region, scale) for region in page.regions]
+    regions = [_scale_region(region, scale) for region in page.regions]
     keys = {
         image_key(result.page, old): image_key(result.page, new) for old, new in zip(page.regions, regions, strict=True)
     }
@@ -179,36 +200,42 @@ def in_paddlex_units(page: ReadPage) -> ReadPage:
             "height": round(result.height * scale),
             "dpi": PADDLEOCR_VL_DPI,
             "markdown": rename_images(result.markdown, keys),
-            "blocks": [_scaled_block(block, scale, keys) for block in result.blocks],
+            "blocks": [_scale_block(block, scale, keys) for block in result.blocks],
         }
     )
     images = {keys.get(key, key): data for key, data in page.images.items()}
-    detections = [_scaled_region(region, scale) for region in page.detections]
+    detections = [_scale_region(region, scale) for region in page.detections]
     return replace(page, result=sized, regions=regions, detections=detections, images=images)
 
 
-def _scaled_region(region: Region, scale: float) -> Region:
-    return replace(region, bbox=_scaled_box(region.bbox, scale), polygon=_scaled_polygon(region.polygon, scale))
+def _scale_region(region: Region, scale: float) -> Region:
+    return replace(region, bbox=_scale_box(region.bbox, scale), polygon=_scale_polygon(region.polygon, scale))
 
 
-def _scaled_block(block: Block, scale: float, keys: Mapping[str, str]) -> Block:
+def _scale_block(block: Block, scale: float, keys: Mapping[str, str]) -> Block:
     update = {
-        "bbox": _scaled_box(block.bbox, scale),
-        "polygon": _scaled_polygon(block.polygon, scale),
-        "spots": block.spots and [_scaled_spot(spot, scale) for spot in block.spots],
+        "bbox": _scale_box(block.bbox, scale),
+        "polygon": _scale_polygon(block.polygon, scale),
+        "spots": block.spots and [_scale_spot(spot, scale) for spot in block.spots],
+        "cells": block.cells and [_scale_cell(cell, scale) for cell in block.cells],
         "content": rename_images(block.content, keys),
     }
     return block.model_copy(update=update)
 
 
-def _scaled_spot(spot: Spot, scale: float) -> Spot:
-    return spot.model_copy(update={"polygon": _scaled_polygon(spot.polygon, scale)})
+def _scale_spot(spot: Spot, scale: float) -> Spot:
+    return spot.model_copy(update={"polygon": _scale_polygon(spot.polygon, scale)})
 
 
-def _scaled_box(box: BBox, scale: float) -> BBox:
+def _scale_cell(cell: TableCell, scale: float) -> TableCell:
+    bbox = cell.bbox and tuple(round(side * scale, 1) for side in cell.bbox)
+    return cell.model_copy(update={"bbox": bbox})
+
+
+def _scale_box(box: BBox, scale: float) -> BBox:
     x1, y1, x2, y2 = (round(value * scale) for value in box)
     return x1, y1, x2, y2
 
 
-def _scaled_polygon(polygon: Polygon | None, scale: float) -> Polygon | None:
+def _scale_polygon(polygon: Polygon | None, scale: float) -> Polygon | None:
     return polygon and tuple((round(x * scale), round(y * scale)) for x, y in polygon)

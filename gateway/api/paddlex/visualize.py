@@ -1,24 +1,20 @@
-"""What an answer shows beside its Markdown: pages with their boxes drawn, Word files."""
+"""What an answer shows beside its Markdown: pages with their boxes drawn."""
 
 from __future__ import annotations
 
-import base64
-import binascii
 import colorsys
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 import cv2
 import numpy as np
-from pydantic import Field
 
 from common.geometry import clip_nonempty
-from gateway.api.paddlex.schema import Camel
-from gateway.api.paddlex.to_paddlex import CLASS_IDS, ordered
+from gateway.api.paddlex.to_paddlex import CLASS_IDS, number_regions
 from gateway.assembly.clean import strip_controls
 from gateway.imaging.crops import cut_picture
-from gateway.imaging.orientation import turned
+from gateway.imaging.orientation import rotate
 from gateway.model import BBox, PageImage, PageResult, Pixels, Region
 
 INPUT_IMAGE = "input_img"
@@ -46,25 +42,25 @@ def page_picture(page: PageImage, regions: Sequence[Region], dpi: int | None = N
 
     `dpi`: the resolution that clients are told boxes at, so that these fit the picture; None: the page's own.
     """
-    pixels = _shown(page, dpi)
+    pixels = _scale_to_dpi(page, dpi)
     if page.angle is None:
         return {INPUT_IMAGE: _jpeg(pixels)}
-    before = turned(pixels, -page.angle)
-    return {INPUT_IMAGE: _jpeg(before), PREPROCESSED_IMAGE: _jpeg(_shrunk(_beside(before, pixels)))}
+    before = rotate(pixels, -page.angle)
+    return {INPUT_IMAGE: _jpeg(before), PREPROCESSED_IMAGE: _jpeg(_shrink(_join_side_by_side(before, pixels)))}
 
 
 def page_pictures(page: PageImage, regions: Sequence[Region], dpi: int | None = None) -> Mapping[str, bytes]:
     """The same, and the page with its layout."""
-    drawn = draw_layout(_shown(page, dpi), page, regions)
+    drawn = draw_layout(_scale_to_dpi(page, dpi), page, regions)
     return {**page_picture(page, regions, dpi), LAYOUT_IMAGE: _jpeg(drawn)}
 
 
-def spotting_picture(page: PageResult, picture: bytes) -> bytes:
+def draw_spotting(page: PageResult, picture: bytes) -> bytes:
     """JPEG bytes of the page's spotted texts: where they were seen, beside what was read there.
 
     `picture`: the page as it came, JPEG bytes.
     """
-    seen = turned(_opened(picture), page.angle or 0)
+    seen = rotate(_decode_jpeg(picture), page.angle or 0)
     filled, written = seen.copy(), np.full_like(seen, _WHITE[0])
     scale = seen.shape[1] / max(page.width, 1)
     spots = [spot for block in page.blocks for spot in block.spots or () if spot.polygon]
@@ -74,7 +70,7 @@ def spotting_picture(page: PageResult, picture: bytes) -> bytes:
         cv2.polylines(written, [corners], True, _nth_colour(at), 1, cv2.LINE_AA)
         _write_spot(written, spot.text, corners)
     marked = np.asarray(cv2.addWeighted(filled, 0.5, seen, 0.5, 0), dtype=np.uint8)
-    return _jpeg(_shrunk(_beside(marked, written)))
+    return _jpeg(_shrink(_join_side_by_side(marked, written)))
 
 
 def draw_layout(pixels: Pixels, page: PageImage, regions: Sequence[Region]) -> Pixels:
@@ -87,7 +83,7 @@ def draw_layout(pixels: Pixels, page: PageImage, regions: Sequence[Region]) -> P
         cv2.fillPoly(filled, [outline], colour)
         cv2.polylines(canvas, [outline], True, colour, thickness, cv2.LINE_AA)
     canvas = np.asarray(cv2.addWeighted(filled, _FILL, canvas, 1 - _FILL, 0), dtype=np.uint8)
-    for region, order in zip(regions, ordered(regions), strict=True):
+    for region, order in zip(regions, number_regions(regions), strict=True):
         _write_label(canvas, region, order, _box(region, page, scale))
     return canvas
 
@@ -138,7 +134,7 @@ def _nth_colour(number: int) -> tuple[int, int, int]:
     return int(255 * red), int(255 * green), int(255 * blue)
 
 
-def _beside(left: Pixels, right: Pixels) -> Pixels:
+def _join_side_by_side(left: Pixels, right: Pixels) -> Pixels:
     height = max(left.shape[0], right.shape[0])
     below = ((0, height - picture.shape[0]) for picture in (left, right))
     padded = [
@@ -148,21 +144,21 @@ def _beside(left: Pixels, right: Pixels) -> Pixels:
     return np.hstack(padded)
 
 
-def _opened(picture: bytes) -> Pixels:
+def _decode_jpeg(picture: bytes) -> Pixels:
     pixels = cv2.imdecode(np.frombuffer(picture, np.uint8), cv2.IMREAD_COLOR_RGB)
     return np.asarray(pixels, dtype=np.uint8)
 
 
-def _shown(page: PageImage, dpi: int | None) -> Pixels:
+def _scale_to_dpi(page: PageImage, dpi: int | None) -> Pixels:
     scale = dpi / page.dpi if dpi and page.dpi else 1
-    return _scaled(page.pixels, min(scale, LONGEST_SIDE / max(page.width, page.height)))
+    return _resize(page.pixels, min(scale, LONGEST_SIDE / max(page.width, page.height)))
 
 
-def _shrunk(pixels: Pixels) -> Pixels:
-    return _scaled(pixels, min(1, LONGEST_SIDE / max(pixels.shape[:2])))
+def _shrink(pixels: Pixels) -> Pixels:
+    return _resize(pixels, min(1, LONGEST_SIDE / max(pixels.shape[:2])))
 
 
-def _scaled(pixels: Pixels, scale: float) -> Pixels:
+def _resize(pixels: Pixels, scale: float) -> Pixels:
     if scale == 1:
         return pixels
     height, width = pixels.shape[:2]
@@ -174,36 +170,3 @@ def _scaled(pixels: Pixels, scale: float) -> Pixels:
 def _jpeg(pixels: Pixels) -> bytes:
     height, width = pixels.shape[:2]
     return cut_picture(pixels, (0, 0, width, height))
-
-
-if TYPE_CHECKING:
-    from gateway.assembly.docx.writer import DocxPage
-
-
-class ExportContent(Camel):
-    content: str = Field(description="Base64")
-    file_name: str = Field(description="A name to save it by", examples=["page_1.docx"])
-
-
-class DocumentExports(Camel):
-    docx: ExportContent
-
-
-def word_export(name: str, pages: Sequence[DocxPage], pictures: Mapping[str, bytes]) -> DocumentExports:
-    """`pictures`: key to JPEG or PNG. A tenth of a second and more of CPU for a page."""
-    from gateway.assembly.docx.writer import build_docx
-
-    content = base64.b64encode(build_docx(pages, pictures)).decode("ascii")
-    return DocumentExports(docx=ExportContent(content=content, file_name=f"{name}.docx"))
-
-
-def decoded_pictures(images: Mapping[str, str]) -> dict[str, bytes]:
-    """Pictures that came as base64 or as `data:` URLs; what is neither is left out."""
-    found = {}
-    for key, image in images.items():
-        payload = image.partition(",")[2] if image.startswith("data:") else image
-        try:
-            found[key] = base64.b64decode(payload, validate=True)
-        except (binascii.Error, ValueError):
-            continue
-    return found

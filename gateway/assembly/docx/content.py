@@ -10,6 +10,7 @@ from typing import Any
 import structlog
 from docx.oxml import OxmlElement
 from docx.oxml.ns import qn
+from docx.oxml.table import CT_Tbl
 from docx.shared import Emu
 from docx.text.paragraph import Paragraph
 
@@ -23,6 +24,7 @@ log = structlog.get_logger(__name__)
 
 MAX_COLUMNS = 63
 """Word opens no table with more."""
+_TABLE_STYLE = "TableGrid"
 _FULL_WIDTH = 5000
 """In fiftieths of a per cent."""
 _MIN_SHARE = 0.2
@@ -30,6 +32,13 @@ _MIN_PICTURE_WIDTH = 36_000
 """A millimetre, in English metric units."""
 _INVALID_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 """What XML can't hold, however it is escaped."""
+
+
+def add_paragraph(document: Any) -> Any:  # noqa: ANN401
+    """An empty paragraph at the end of a python-docx document, whose own way looks through all that stands before."""
+    element = OxmlElement("w:p")
+    _append(document, element)
+    return Paragraph(element, document._body)
 
 
 def write_text(paragraph: Any, text: str, *, font: str | None = None) -> None:  # noqa: ANN401
@@ -80,16 +89,18 @@ def write_table(document: Any, table: str, share: float, room: tuple[int, int], 
     if columns > MAX_COLUMNS:
         _write_lines(document, rows, cells)
         return
-    element = document.add_table(rows=0, cols=columns, style="Table Grid")
-    _set_width(element._tbl.tblPr.find(qn("w:tblW")), share)
+    element = CT_Tbl.new_tbl(0, columns, document._block_width)
+    element.tblStyle_val = _TABLE_STYLE
+    _append(document, element)
+    _set_width(element.tblPr.find(qn("w:tblW")), share)
     room = (room[0] // columns, room[1])
     for row in _rows(rows, cells):
         line = OxmlElement("w:tr")
         for cell, is_first in row:
             line.append(_cell(document, cell, is_first, room, pictures))
-        element._tbl.append(line)
+        element.append(line)
     # Word joins tables with nothing between them.
-    document.add_paragraph()
+    add_paragraph(document)
 
 
 def _rows(rows: int, cells: list[Span]) -> list[list[tuple[Span, bool]]]:
@@ -124,7 +135,12 @@ def _write_cell(paragraph: Any, text: str, room: tuple[int, int], pictures: Mapp
 
 def _write_lines(document: Any, rows: int, cells: list[Span]) -> None:  # noqa: ANN401
     for row in _rows(rows, cells):
-        write_text(document.add_paragraph(), "\t".join(cell.text if is_first else "" for cell, is_first in row))
+        write_text(add_paragraph(document), "\t".join(cell.text if is_first else "" for cell, is_first in row))
+
+
+def _append(document: Any, element: Any) -> None:  # noqa: ANN401
+    """The last element of a body is its section's."""
+    document.element.body[-1].addprevious(element)
 
 
 def _set_width(width: Any, share: float) -> None:  # noqa: ANN401

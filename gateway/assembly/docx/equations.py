@@ -1,9 +1,7 @@
-"""LaTeX to Word's own equations (OMML): LaTeX to MathML by latex2mathml, MathML to OMML here."""
+"""LaTeX to Word's own equations (OMML), by way of MathML."""
 
 from __future__ import annotations
 
-import html
-import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 from xml.etree.ElementTree import Element
@@ -11,13 +9,14 @@ from xml.etree.ElementTree import Element
 from docx.oxml import OxmlElement
 from docx.oxml.ns import qn
 
+from gateway.assembly.text.mathml import parse_latex, text_of
+
 Omml = Any
 """An lxml element."""
 
-_MAX_LENGTH = 4000
-"""Characters; longer readings are runaways, not formulas."""
-_ALIGNED = re.compile(r"\\(begin|end)\{(?:align(?:ed)?|split|gather(?:ed)?|eqnarray|multline)\*?\}")
 _NARY = frozenset("∑∏∐∫∬∭∮⋃⋂⋁⋀⨁⨂⨀⨆")
+_MAX_NARY = 50
+"""Each holds all that follows it, so that many of them take the square of their number."""
 _INTEGRALS = frozenset("∫∬∭∮")
 _LIMITS = frozenset({"lim", "max", "min", "sup", "inf", "limsup", "liminf", "argmax", "argmin"})
 _RELATIONS = frozenset("=<>≤≥≠≈≡→,;")
@@ -31,25 +30,13 @@ _PLACEHOLDER = "\u200b"
 
 def convert_latex(latex: str) -> Omml | None:
     """An `m:oMath`; None for what latex2mathml does not understand, so that the caller shows the LaTeX."""
-    from latex2mathml.converter import convert_to_element
-
-    if not latex.strip() or len(latex) > _MAX_LENGTH:
+    tree = parse_latex(latex)
+    if tree is None or sum(text_of(node) in _NARY for node in tree.iter()) > _MAX_NARY:
         return None
     try:
-        tree = convert_to_element(_ALIGNED.sub(r"\\\1{matrix}", latex))
-        return _argument("m:oMath", _convert_row(list(tree))) if _is_understood(tree) else None
-    except Exception:  # It raises whatever its stacks run into, on input that a VLM may write in any form.
+        return _argument("m:oMath", _convert_row(list(tree)))
+    except Exception:  # A VLM may write formulas in any form, nested in any depth.
         return None
-
-
-def _is_understood(tree: Element) -> bool:
-    texts = [_text(node) for node in tree.iter()]
-    return any(texts) and not any(text.startswith("\\") or text == "&" for text in texts)
-
-
-def _text(node: Element) -> str:
-    """latex2mathml's elements hold entities, to be written out as they are."""
-    return html.unescape(node.text or "").strip("\n")
 
 
 def _convert_row(nodes: list[Element]) -> list[Omml]:
@@ -57,11 +44,11 @@ def _convert_row(nodes: list[Element]) -> list[Omml]:
     index = 0
     while index < len(nodes):
         if _nary_sign(nodes[index]):
-            end = next((to for to in range(index + 1, len(nodes)) if _text(nodes[to]) in _RELATIONS), len(nodes))
+            end = next((to for to in range(index + 1, len(nodes)) if text_of(nodes[to]) in _RELATIONS), len(nodes))
             elements.append(_nary(nodes[index], nodes[index + 1 : end]))
             index = end
         elif _has_delimiters(nodes[index : index + 3]):
-            elements.append(_delimiters(_text(nodes[index]), _text(nodes[index + 2]), [nodes[index + 1]]))
+            elements.append(_delimiters(text_of(nodes[index]), text_of(nodes[index + 2]), [nodes[index + 1]]))
             index += 3
         else:
             elements += _convert(nodes[index])
@@ -90,7 +77,7 @@ def _has_delimiters(nodes: list[Element]) -> bool:
     if [node.tag for node in nodes] not in (["mo", "mtable", "mo"], ["mo", "mfrac", "mo"]):
         return False
     is_high = nodes[1].tag == "mtable" or nodes[1].get("linethickness") == "0"
-    return is_high and _text(nodes[0]) in _OPENING and _text(nodes[2]) in _CLOSING
+    return is_high and text_of(nodes[0]) in _OPENING and text_of(nodes[2]) in _CLOSING
 
 
 def _delimiters(opening: str, closing: str, inner: list[Element]) -> Omml:
@@ -99,13 +86,13 @@ def _delimiters(opening: str, closing: str, inner: list[Element]) -> Omml:
 
 def _fence(node: Element, form: str) -> str | None:
     is_fence = node.tag == "mo" and node.get("fence") == "true" and node.get("form") == form
-    return _text(node) if is_fence else None
+    return text_of(node) if is_fence else None
 
 
 def _nary_sign(node: Element) -> str | None:
     if node.tag not in ("msub", "msup", "msubsup", "munder", "mover", "munderover", "mo"):
         return None
-    sign = _text(node if node.tag == "mo" else node[0])
+    sign = text_of(node if node.tag == "mo" else node[0])
     return sign if sign in _NARY else None
 
 
@@ -127,7 +114,7 @@ def _nary(node: Element, body: list[Element]) -> Omml:
 
 
 def _run(node: Element) -> Omml:
-    text = _text(node)
+    text = text_of(node)
     run = OxmlElement("m:r")
     if node.tag == "mtext":
         run.append(_properties("m:rPr", nor="1"))
@@ -164,7 +151,7 @@ def _root(node: Element) -> Omml:
 
 def _script(tag: str, *names: str) -> Callable[[Element], Omml]:
     def write(node: Element) -> Omml:
-        if tag == "m:sSub" and _text(node[0]).replace(" ", "") in _LIMITS:
+        if tag == "m:sSub" and text_of(node[0]).replace(" ", "") in _LIMITS:
             return _element("m:limLow", _part("m:e", node[0]), _part("m:lim", node[1]))
         return _element(tag, *(_part(name, node[index]) for index, name in enumerate(names)))
 
@@ -172,14 +159,14 @@ def _script(tag: str, *names: str) -> Callable[[Element], Omml]:
 
 
 def _underset(node: Element) -> Omml:
-    brace = _text(node[1])
+    brace = text_of(node[1])
     if brace in _BRACES:
         return _group_character(node)
     return _element("m:limLow", _part("m:e", node[0]), _part("m:lim", node[1]))
 
 
 def _overset(node: Element) -> Omml:
-    mark = _text(node[1])
+    mark = text_of(node[1])
     if mark in _ACCENTS:
         return _element("m:acc", _properties("m:accPr", chr=_ACCENTS[mark]), _part("m:e", node[0]))
     if mark in _BARS:
@@ -190,7 +177,7 @@ def _overset(node: Element) -> Omml:
 
 
 def _group_character(node: Element) -> Omml:
-    brace = _text(node[1])
+    brace = text_of(node[1])
     return _element("m:groupChr", _properties("m:groupChrPr", chr=brace, pos=_BRACES[brace]), _part("m:e", node[0]))
 
 

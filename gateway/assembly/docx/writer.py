@@ -14,11 +14,14 @@ import docx
 from docx.enum.section import WD_ORIENT
 from docx.enum.text import WD_ALIGN_PARAGRAPH, WD_TAB_ALIGNMENT
 from docx.shared import Emu, Inches, Mm, Pt
+from docx.text.paragraph import Paragraph
 
-from gateway.assembly.docx.content import add_picture, write_formula, write_table, write_text
-from gateway.assembly.markdown import pair_formula_numbers, split_abstract, title_depth
+from gateway.assembly.docx.content import add_paragraph, add_picture, write_formula, write_table, write_text
+from gateway.assembly.markdown import LISTING_LABELS, pair_formula_numbers, split_abstract, title_depth
 from gateway.assembly.tables.html import chart_to_html
+from gateway.assembly.text.columns import find_rooms
 from gateway.assembly.text.formulas import extract_latex
+from gateway.assembly.text.listings import is_listing
 from gateway.assembly.text.reflow import join_lines, keep_lines, reflow
 from gateway.labels import CAPTION_LABELS, is_formula, is_shown
 from gateway.model import Block, OcrOptions, PageResult
@@ -64,6 +67,7 @@ class _PageWriter:
         self._page = page
         self._pictures = pictures
         self._section = document.sections[0] if is_first else document.add_section()
+        self._line_rooms = find_rooms(page.result.blocks, page.result.width)
         self._room = _set_up_section(self._section, page.result)
 
     def write(self) -> None:
@@ -96,15 +100,23 @@ class _PageWriter:
 
     def _write_block(self, block: Block, number: str) -> None:
         if block.id in self._page.keys:
-            self._write_picture(self._document.add_paragraph(), block, self._room)
+            self._write_picture(add_paragraph(self._document), block, self._room)
         if not block.content.strip():
             return
         if is_formula(block.label):
             self._write_formula(block, number)
         elif block.label in ("table", "chart"):
             self._write_table(block)
+        elif block.label in LISTING_LABELS and is_listing(block.content):
+            _write_program(self._document, block)
+        elif block.label in _WRITERS:
+            _WRITERS[block.label](self._document, block)
         else:
-            _WRITERS.get(block.label, _write_paragraphs)(self._document, block)
+            self._write_paragraphs(block)
+
+    def _write_paragraphs(self, block: Block) -> None:
+        for text in reflow(block.content, self._line_rooms.get(block.id, 1.0)).split("\n\n"):
+            write_text(add_paragraph(self._document), text)
 
     def _write_picture(self, paragraph: Any, block: Block, room: tuple[int, int]) -> None:  # noqa: ANN401
         paragraph.alignment = WD_ALIGN_PARAGRAPH.CENTER
@@ -112,7 +124,7 @@ class _PageWriter:
         add_picture(paragraph.add_run(), self._pictures, key, round(self._room[0] * self._share(block)), room)
 
     def _write_formula(self, block: Block, number: str) -> None:
-        paragraph = self._document.add_paragraph()
+        paragraph = add_paragraph(self._document)
         latex = extract_latex(block.content)
         if number:
             stops = paragraph.paragraph_format.tab_stops
@@ -149,29 +161,24 @@ def _set_up_section(section: Any, page: PageResult) -> tuple[int, int]:  # noqa:
 
 def _next_paragraph(container: Any) -> Any:  # noqa: ANN401
     """A header begins with an empty paragraph, which is the first to be used."""
-    (*_, last) = container.paragraphs
+    last = Paragraph(container._element[-1], container)
     return container.add_paragraph() if len(last._p.r_lst) else last
 
 
 def _add_paragraph(document: Any, style_id: str) -> Any:  # noqa: ANN401
     """A paragraph with a style by its id: python-docx reads all of its styles for each that is given by name."""
-    paragraph = document.add_paragraph()
+    paragraph = add_paragraph(document)
     paragraph._p.style = style_id
     return paragraph
 
 
-def _write_paragraphs(document: Any, block: Block) -> None:  # noqa: ANN401
-    for text in reflow(block.content).split("\n\n"):
-        write_text(document.add_paragraph(), text)
-
-
 def _write_lines(document: Any, block: Block) -> None:  # noqa: ANN401
-    write_text(document.add_paragraph(), keep_lines(block.content))
+    write_text(add_paragraph(document), keep_lines(block.content))
 
 
 def _write_program(document: Any, block: Block) -> None:  # noqa: ANN401
     """Indents carry meaning here, so the lines stay whole."""
-    write_text(document.add_paragraph(), block.content.strip("\n"), font="Courier New")
+    write_text(add_paragraph(document), block.content.strip("\n"), font="Courier New")
 
 
 def _write_document_title(document: Any, block: Block) -> None:  # noqa: ANN401
@@ -191,7 +198,7 @@ def _write_abstract(document: Any, block: Block) -> None:  # noqa: ANN401
     if heading:
         write_text(_add_paragraph(document, "Heading1"), heading)
     for part in text.split("\n\n"):
-        write_text(document.add_paragraph(), part)
+        write_text(add_paragraph(document), part)
 
 
 def _write_caption(document: Any, block: Block) -> None:  # noqa: ANN401
@@ -201,7 +208,7 @@ def _write_caption(document: Any, block: Block) -> None:  # noqa: ANN401
 
 
 def _write_note(document: Any, block: Block) -> None:  # noqa: ANN401
-    paragraph = document.add_paragraph()
+    paragraph = add_paragraph(document)
     write_text(paragraph, join_lines(block.content))
     for run in paragraph.runs:
         run.font.size = _SMALL

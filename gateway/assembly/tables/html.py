@@ -18,6 +18,7 @@ from gateway.assembly.tables.otsl import (
     otsl_to_html,
     pad_grid,
 )
+from gateway.assembly.text.entities import unescape
 from gateway.model import Block, Region
 
 _TAG = re.compile(r"<(/?)(table|caption|thead|tbody|tfoot|tr|td|th|br|p)(\s[^<>]*)?/?>", re.IGNORECASE)
@@ -145,7 +146,7 @@ def _add_text(rows: list[list[_HtmlCell]], cell: _HtmlCell | None, text: str) ->
         rows[-1].append(cell)
     parts = IMAGE.split(text)
     for index, part in enumerate(parts):
-        cell.parts.append(f"\ue000{part}\ue001" if index % 2 else html.unescape(part).translate(_MARKS))
+        cell.parts.append(f"\ue000{part}\ue001" if index % 2 else unescape(part).translate(_MARKS))
     return cell
 
 

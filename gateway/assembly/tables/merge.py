@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import html
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate, islice
 
 from gateway.assembly.tables.otsl import MAX_CELLS
+from gateway.assembly.text.entities import unescape
 
 _MAX_HEAD_ROWS = 5
 _TABLE = re.compile(r"\s*(<table\b[^>]*>)(.*)(</table>)\s*", re.DOTALL | re.IGNORECASE)
@@ -22,11 +24,13 @@ _ROW_END = len("</tr>")
 
 @dataclass(frozen=True, slots=True)
 class TableRows:
-    """A table's rows as HTML. `widths`: columns of each, with what reaches into it from above; both are not empty."""
+    """A table's rows as HTML, at least one. `widths`: columns of each, with what reaches into it from above; None where
+    each has `width`, the most."""
 
     opening: str
-    texts: Sequence[str]
-    widths: Sequence[int]
+    texts: deque[str]
+    width: int
+    widths: Sequence[int] | None
     closing: str
 
     @property
@@ -42,23 +46,32 @@ def parse_rows(table: str) -> TableRows | None:
     texts = _ROW.findall(match[2])
     if not texts or _end_row(texts) > len(texts):
         return None
-    return TableRows(match[1], texts, _widths(texts), match[3])
+    widths = _widths(texts)
+    return TableRows(match[1], deque(texts), max(widths), widths, match[3])
 
 
 def join_rows(upper: TableRows, lower: TableRows) -> TableRows | None:
     """The rows of both, equally wide, without a head that stands again; None where they do not go together.
 
-    So too where they would not fit into `MAX_CELLS`. The work grows with the lower table's rows, not with its cells.
+    So too where they would not fit into `MAX_CELLS`. Takes the lower table over: a table of a thousand pages, which
+    grows from its end, costs the upper table's rows for each, and the lower one's only where it gets wider.
     """
-    head = _count_head_rows(upper.texts, lower.texts)
-    texts, widths = lower.texts[head:], lower.widths[head:]
-    if not texts or not _is_compatible(upper, texts[0], max(widths)):
+    head = _count_head_rows(list(upper.texts), list(islice(lower.texts, _MAX_HEAD_ROWS)))
+    if head == len(lower.texts):
         return None
-    width = max(*upper.widths, *widths)
-    if width * (len(upper.texts) + len(texts)) > MAX_CELLS:
+    width_below = max(lower.widths[head:]) if lower.widths else lower.width
+    if not _is_compatible(upper, lower.texts[head], width_below):
         return None
-    padded = [*_pad_rows(upper.texts, upper.widths, width), *_pad_rows(texts, widths, width)]
-    return TableRows(upper.opening, padded, [width] * len(padded), upper.closing)
+    width = max(upper.width, width_below)
+    if width * (len(upper.texts) + len(lower.texts) - head) > MAX_CELLS:
+        return None
+    rows = lower.texts
+    for _ in range(head):
+        rows.popleft()
+    if lower.widths or width > lower.width:
+        rows = deque(_pad_rows(rows, lower.widths[head:] if lower.widths else [lower.width] * len(rows), width))
+    rows.extendleft(reversed(_pad_rows(upper.texts, upper.widths or [upper.width] * len(upper.texts), width)))
+    return TableRows(upper.opening, rows, width, None, upper.closing)
 
 
 def _end_row(texts: Sequence[str]) -> int:
@@ -69,12 +82,13 @@ def _end_row(texts: Sequence[str]) -> int:
 
 
 def _widths(texts: Sequence[str]) -> list[int]:
-    widths = [0] * len(texts)
+    changes = [0] * (len(texts) + 1)
     for index, row in enumerate(texts):
         for cell in _CELL.findall(row):
-            for below in range(index, min(index + _span(cell, "row"), len(texts))):
-                widths[below] += _span(cell, "col")
-    return widths
+            columns = _span(cell, "col")
+            changes[index] += columns
+            changes[min(index + _span(cell, "row"), len(texts))] -= columns
+    return list(accumulate(changes[:-1]))
 
 
 def _count_head_rows(above: Sequence[str], below: Sequence[str]) -> int:
@@ -92,8 +106,13 @@ def _count_head_rows(above: Sequence[str], below: Sequence[str]) -> int:
 def _signature(row: str) -> list[tuple[int, str]]:
     """Each cell's columns and text, letters of full and half width and white space alike."""
     cells = _CELL.findall(row)
-    texts = (unicodedata.normalize("NFKC", html.unescape(_TAG.sub("", cell[1]))) for cell in cells)
+    texts = (_fold(unescape(_TAG.sub("", cell[1]))) for cell in cells)
     return [(_span(cell, "col"), "".join(text.split())) for cell, text in zip(cells, texts, strict=True)]
+
+
+def _fold(text: str) -> str:
+    """Each character by itself: the time to normalize whole texts grows with the square of a run of accents."""
+    return text if text.isascii() else "".join(unicodedata.normalize("NFKC", character) for character in text)
 
 
 def _span(cell: tuple[str, str], kind: str) -> int:
@@ -102,14 +121,14 @@ def _span(cell: tuple[str, str], kind: str) -> int:
 
 def _is_compatible(upper: TableRows, row: str, width: int) -> bool:
     """Whether a table of this width that begins with this row may go on below."""
-    if max(upper.widths) == width:
+    if upper.width == width:
         return True
     last, first = _CELL.findall(upper.texts[-1]), _CELL.findall(row)
     columns = [sum(_span(cell, "col") for cell in cells) for cells in (last, first)]
     return columns[0] == columns[1] or len(last) == len(first)
 
 
-def _pad_rows(texts: Sequence[str], widths: Sequence[int], width: int) -> list[str]:
+def _pad_rows(texts: Iterable[str], widths: Sequence[int], width: int) -> list[str]:
     return [
         text if own == width else text[:-_ROW_END] + "<td></td>" * (width - own) + text[-_ROW_END:]
         for text, own in zip(texts, widths, strict=True)

@@ -21,6 +21,15 @@ _NOTATION = re.compile(r"[\\^_={}<>+]|^\w$")
 _WORD = re.compile(r"[^\W\d_]{4,}")
 _PROSE_WORDS = 3
 """So many words without one command are no LaTeX: an engine that knows no formulas gives the text it saw."""
+_UNSAFE = re.compile(
+    r"""\\\\                                                                   # a line break of LaTeX, not a command
+    | \\(?P<link>href|url)(?![A-Za-z])(?!\s*+\{\s*+(?:https?://|mailto:)[^\s{}\\$%^]+\s*+\})
+    | \\(?P<other>includegraphics|input|include|write|openin|openout|read|special|directlua|catcode|csname|require
+        |usepackage|html[A-Za-z]+|class|cssId|style|data|bbox|mmlToken)(?![A-Za-z])
+    """,
+    re.VERBOSE,
+)
+"""What a renderer of formulas may follow, load, run or take for a page's own style."""
 _TAG_START = re.compile(r"<(?=[a-zA-Z/!?])")
 
 
@@ -29,12 +38,31 @@ def extract_latex(content: str) -> str:
     fence = _FENCED.fullmatch(content.strip())
     latex = " ".join((fence["body"] if fence else content).split())
     is_prose = "\\" not in latex and len(_WORD.findall(latex)) >= _PROSE_WORDS
-    return "" if "$" in latex or is_prose else separate_tags(latex)
+    return "" if "$" in latex or is_prose else disarm_latex(separate_tags(latex))
 
 
 def separate_tags(latex: str) -> str:
     """A formula in which no `<` opens a tag: a space keeps it from that, as formulas know no entities."""
     return _TAG_START.sub("< ", latex)
+
+
+def disarm_formulas(text: str) -> str:
+    r"""The text, in whose formulas links lead to http, https and mailto only, and nothing is loaded or run.
+
+    Other commands of that sort become `\text`, so that what they were given is shown. Formulas are what stands between
+    dollars, and all from the first of LaTeX's own delimiters to the last.
+    """
+    if "\\" not in text:
+        return text
+    start = min((at for at in map(text.find, (r"\(", r"\[")) if at >= 0), default=len(text))
+    end = max(start, *map(text.rfind, (r"\)", r"\]")))
+    text = text[:start] + disarm_latex(text[start:end]) + text[end:]
+    return MATH.sub(lambda match: disarm_latex(match[0]), text)
+
+
+def disarm_latex(latex: str) -> str:
+    """As `disarm_formulas`, of one formula."""
+    return _UNSAFE.sub(lambda match: r"\text" if match["link"] or match["other"] else match[0], latex)
 
 
 def convert_delimiters(text: str, *, escape: bool = True) -> str:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from itertools import pairwise
+
+from gateway.assembly.text.line_breaks import find_hard_breaks
 
 LINE_BREAK = "  \n"
 """Markdown's hard line break."""
@@ -15,22 +18,34 @@ _ITEM = re.compile(
     | [(\uff08]\w{1,3}[)\uff09]                       # (a), (1), (iv)
     | [a-zа-я]\)\s+\S                                 # a)
     | [①-⓿❶-➓]                                        # circled numbers
+    | \[[ x]\]\s                                       # a box to tick
     """,
     re.VERBOSE,
 )
+_MARKER = re.compile(r"([•◦▪■□●○◆‣⁃∙·\-–—*+]|[(（]?\w{1,3}[.)、．）]|[①-⓿❶-➓]|\[[ x]\])\s*(?=\S)")
 _SENTENCE_END = tuple(".!?:;。！？：；…")
 _HYPHENS = ("-", "\u2010", "\u00ad")
 _SHORT = 0.6
 """A line below this part of its region's longest line, if it ends a sentence too, ends a paragraph."""
 
 
-def reflow(text: str) -> str:
-    """Running text as Markdown: lines of one paragraph joined, list items and paragraphs kept apart.
+def reflow(text: str, room: float = 1.0) -> str:
+    """Running text as Markdown: lines of one paragraph joined; list items, paragraphs, and lines that the page ends on
+    purpose kept apart.
 
-    Only white space and hyphens at line ends are changed.
+    `room`: what the page has for a line, as a multiple of the text's longest one. Only white space and hyphens at line
+    ends are changed.
     """
     blocks = re.split(r"\n[^\S\n]*\n", "\n".join(text.splitlines()))
-    return "\n\n".join(joined for block in blocks if (joined := _paragraph(block)))
+    return "\n\n".join(joined for block in blocks if (joined := _paragraph(block, room)))
+
+
+def split_items(text: str) -> list[tuple[str, str]]:
+    """Marker and text of each item of a text that is a list, as Markdown; none where it is anything else."""
+    lines = reflow(text).replace("\n\n", LINE_BREAK).split(LINE_BREAK)
+    markers = [_MARKER.match(line) for line in lines]
+    items = [(marker[1], line[marker.end() :]) for marker, line in zip(markers, lines, strict=True) if marker]
+    return items if len(items) == len(lines) > 1 else []
 
 
 def join_lines(text: str) -> str:
@@ -46,25 +61,24 @@ def keep_lines(text: str) -> str:
     return LINE_BREAK.join(line.rstrip() for line in text.splitlines() if line.strip()).lstrip()
 
 
-def _paragraph(text: str) -> str:
+def _paragraph(text: str, room: float) -> str:
     lines = _strip_lines(text)
-    longest = max(map(_width, lines), default=0)
-    parts: list[str] = []
-    previous = ""
-    for line in lines:
-        if previous and (separator := _separator(previous, line, longest)):
-            parts.append(separator)
+    if not lines:
+        return ""
+    breaks = find_hard_breaks(lines, room)
+    ends_paragraphs = not all(breaks)
+    longest = max(map(_width, lines))
+    parts = [lines[0]]
+    for (previous, line), is_hard in zip(pairwise(lines), breaks, strict=True):
+        is_short = _width(previous) < _SHORT * longest
+        if _ITEM.match(line):
+            parts.append(LINE_BREAK)
+        elif ends_paragraphs and (is_short or is_hard) and previous.endswith(_SENTENCE_END):
+            parts.append("\n\n")
+        elif is_hard:
+            parts.append(LINE_BREAK)
         _join(parts, line)
-        previous = line
     return "".join(parts)
-
-
-def _separator(previous: str, line: str, longest: int) -> str:
-    if _ITEM.match(line):
-        return LINE_BREAK
-    if _width(previous) < _SHORT * longest and previous.endswith(_SENTENCE_END):
-        return "\n\n"
-    return ""
 
 
 def _join(parts: list[str], line: str) -> None:
@@ -94,4 +108,6 @@ def _is_cjk(character: str) -> bool:
 
 
 def _width(line: str) -> int:
+    if line.isascii():
+        return len(line)
     return sum(2 if unicodedata.east_asian_width(character) in ("W", "F") else 1 for character in line)

@@ -1,15 +1,16 @@
-"""Whether a page's text lines bear out what the layout model says."""
+"""Whether a page's text lines bear out what the layout model says, and how headings are set."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
 
+import cv2
 import numpy as np
 
-from common.geometry import Rectangle, area, intersection_area, union
+from common.geometry import Rectangle, area, clip, intersection_area, union
 from gateway.layout.base import Detection
-from gateway.model import BBox
+from gateway.model import BBox, Pixels
 from textlines.paragraphs import paragraphs, rows
 
 PICTURE, TABLE, FORMULA = "image", "table", "display_formula"
@@ -25,18 +26,55 @@ TABLE_ROWS_WITH_CELLS = 0.3  # share of a table's rows that hold two cells or mo
 FORMULA_LINES = 6
 MARGIN = 0.1  # headers and footers stand in this outer share of the page's height
 MARGIN_ROWS = 2
-HEADING_SIZE = 1.3  # a "header" this much larger than the page's lines is a heading
+HEADING_SIZE = 1.12  # a "header" this much larger than the page's other lines is a heading where it stands alone ...
+LARGE_SIZE = 1.3  # ... and one this much larger anywhere
+SMALL_SIZE = 0.92  # a running head is often set so much smaller than the text ...
+APART = 3.0  # ... or stands in one row with another text, so many line heights apart ...
+NUMBER_WIDTH = 3.5  # ... or is a page's number, so many line heights wide at most ...
+FAR = 1.5  # ... or stands alone in the margin, so many line heights from the text
 CERTAIN = 0.8  # score from which a table or picture may hold some prose
 INSIDE = 0.5  # a line belongs to the detection that holds this share of its area
+TITLE, TEXT = "paragraph_title", "text"
+LARGER, BOLDER = 1.15, 1.2
+"""How much higher the lines of a heading are than the page's others, or how much thicker their strokes."""
+CENTRED = 0.02
+"""Share of the page's width by which the middle of a centred heading may be off; it ends so far from both edges."""
+LONG_ROW, LONG_ROWS = 0.8, 0.6
+"""Share of the page's longest line from which on one row is as long as prose; the second for several rows."""
+MIN_HEIGHT = 6
 
 
 def correct_label(detection: Detection, page_lines: Sequence[BBox]) -> Detection:
-    """A running header is not set larger than the page's text: such a one is a heading, as on slides."""
+    """A header or footer that does not look like one is a heading, where it is set large, or text.
+
+    Running heads are left out of the Markdown, and a model calls one what stands high on the page: titles, captions,
+    the only line. Their print and their place among the other lines tell them from these.
+    """
     lines = find_lines(page_lines, detection)
-    if detection.label != "header" or not lines:
+    if detection.label not in MARGIN_LABELS or not lines:
         return detection
-    larger = _typical_height(lines) > HEADING_SIZE * _typical_height(page_lines)
-    return replace(detection, label="paragraph_title") if larger else detection
+    others = [line for line in page_lines if not contains_line(detection, line)]
+    if not others:
+        return replace(detection, label=TEXT)
+    size = _typical_height(lines) / _typical_height(others)
+    if detection.label == "footer" or _is_running_head(lines, others, size):
+        return detection
+    return replace(detection, label=TITLE if size > HEADING_SIZE else TEXT)
+
+
+def _is_running_head(lines: list[BBox], others: Sequence[BBox], size: float) -> bool:
+    own, height = union(lines), _typical_height(lines)
+    row = [*lines, *(line for line in others if min(line[3], own[3]) - max(line[1], own[1]) > height / 2)]
+    if size > LARGE_SIZE:
+        return False
+    if any(max(a[0], b[0]) - min(a[2], b[2]) > APART * height for a in lines for b in row):
+        return True
+    if own[2] - own[0] <= NUMBER_WIDTH * height or size < SMALL_SIZE:
+        return True
+    text = union(others)
+    is_aside = own[0] > (text[0] + text[2]) / 2
+    gap = min((line[1] - own[3] for line in others if line not in row), default=0)
+    return size <= HEADING_SIZE and (is_aside or gap > FAR * height)
 
 
 def is_plausible(detection: Detection, page_lines: Sequence[BBox], height: int) -> bool:
@@ -96,3 +134,56 @@ def contains_line(detection: Detection, line: BBox) -> bool:
     x1, y1, x2, y2 = detection.box
     centred = x1 < (line[0] + line[2]) / 2 < x2 and y1 < (line[1] + line[3]) / 2 < y2
     return centred or intersection_area(line, detection.box) > INSIDE * area(line)
+
+
+def demote_prose(detections: Sequence[Detection], lines: Sequence[BBox], pixels: Pixels) -> list[Detection]:
+    """The detections, those of headings that are set like the page's other text as text. `lines`: the page's."""
+    titled = {line for detection in detections if detection.label == TITLE for line in find_lines(lines, detection)}
+    others = [line for line in lines if line not in titled]
+    if not others:
+        return list(detections)
+    return [
+        replace(detection, label=TEXT)
+        if detection.label == TITLE and _is_prose(find_lines(lines, detection), others, lines, pixels)
+        else detection
+        for detection in detections
+    ]
+
+
+def _is_prose(own: Sequence[BBox], others: Sequence[BBox], lines: Sequence[BBox], pixels: Pixels) -> bool:
+    if not own:
+        return False
+    widths = [box[2] - box[0] for box in (union([own[i] for i in row]) for row in rows(own))]
+    longest = max(line[2] - line[0] for line in lines)
+    is_long = max(widths) >= (LONG_ROW if len(widths) == 1 else LONG_ROWS) * longest
+    return is_long and not (
+        _height(own) > LARGER * _height(others)
+        or _is_centred(union(own), union(list(lines)))
+        or _weight(own, pixels) > BOLDER * _weight(others, pixels)
+    )
+
+
+def _height(lines: Sequence[BBox]) -> float:
+    return float(np.median([line[3] - line[1] for line in lines]))
+
+
+def _is_centred(box: BBox, text: BBox) -> bool:
+    left, right, width = box[0] - text[0], text[2] - box[2], text[2] - text[0]
+    return min(left, right) > CENTRED * width and abs(left - right) <= 2 * CENTRED * width
+
+
+def _weight(lines: Sequence[BBox], pixels: Pixels) -> float:
+    """Thickness of the strokes as a share of the lines' height: twice the ink by its edge."""
+    return float(np.median([_stroke(pixels, line) / (line[3] - line[1]) for line in lines]))
+
+
+def _stroke(pixels: Pixels, line: BBox) -> float:
+    x1, y1, x2, y2 = clip(line, pixels.shape[1], pixels.shape[0])
+    if min(x2 - x1, y2 - y1) < MIN_HEIGHT:
+        return 0.0
+    gray = cv2.cvtColor(np.ascontiguousarray(pixels[y1:y2, x1:x2]), cv2.COLOR_RGB2GRAY)
+    _, ink = cv2.threshold(gray, 0, 1, cv2.THRESH_BINARY_INV | cv2.THRESH_OTSU)
+    if 2 * int(ink.sum()) > ink.size:
+        ink = 1 - ink
+    edge = int(ink.sum()) - int(cv2.erode(ink, np.ones((3, 3), dtype=np.uint8)).sum())
+    return 2 * int(ink.sum()) / max(edge, 1)

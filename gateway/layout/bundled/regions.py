@@ -2,7 +2,7 @@
 
 Detections say what kind of content stands where; text lines say where text really is. A detection that its lines
 contradict (a "figure" full of text, a "table" without columns) is dropped, and lines that no detection covers become
-regions of their own, so that no text is lost."""
+regions of their own, so that no text is lost. So do lines in a picture, which nobody reads: it stays beside them."""
 
 from __future__ import annotations
 
@@ -31,6 +31,10 @@ from textlines.paragraphs import paragraphs, rows
 COVERED = 0.6  # a detection whose area is covered by better ones to this share is dropped
 SURE = 0.6  # score from which a detection is believed without text lines
 PADDING = 0.15  # white space kept around text, in line heights: detectors cut ascenders
+PAGE_PICTURE = 0.4  # share of the page from which a picture is the page: a screenshot, a poster, a receipt on a table
+WORDS = 4.0  # a line in a smaller picture is text, not one of a chart's numbers, if it is so many times as wide as high
+MAX_NUMBER, NUMBER_MARGIN = 2.5, 0.08  # width of a page's number in its heights, the margin in heights of the page ...
+MIN_PAGE_LINES = 4  # ... of a page with so many lines at least
 IN_ROWS = 0.7  # share of the free lines beside a table that stand in its rows if they are its labels ...
 BESIDE = 0.4  # ... and so many for each row of the table
 
@@ -45,17 +49,18 @@ class _Part:
     lines: tuple[BBox, ...]
 
 
-def build_regions(detections: Sequence[Detection], lines: Sequence[BBox], *, width: int, height: int) -> list[Region]:
+def build_regions(detections: Sequence[Detection], lines: Sequence[BBox], width: int, height: int) -> list[Region]:
     """Regions of a page of `width` × `height` pixels, in reading order, boxes within the page."""
     believed = (correct_label(detection, lines) for detection in detections)
     chosen = _drop_covered([detection for detection in believed if is_plausible(detection, lines, height)])
-    owners = assign_lines(lines, chosen)
+    owners = _free_printed(assign_lines(lines, chosen), chosen, lines, width * height)
     parts: list[_Part] = []
     for index, detection in enumerate(chosen):
         own = [line for line, owner in zip(lines, owners, strict=True) if owner == index]
         if own or _stands_alone(detection, lines):
             parts.extend(_split_detection(detection, own))
     parts.extend(_group_text([line for line, owner in zip(lines, owners, strict=True) if owner is None]))
+    parts = [_relabel_number(part, lines, height) for part in parts]
     return _order_parts(_promote_title(parts, height), width, height)
 
 
@@ -67,6 +72,23 @@ def _drop_covered(detections: list[Detection]) -> list[Detection]:
         if covered < COVERED * area(detection.box):
             kept.append(detection)
     return kept
+
+
+def _free_printed(
+    owners: list[int | None], detections: list[Detection], lines: Sequence[BBox], page_area: int
+) -> list[int | None]:
+    """The owners without pictures, where the lines in those are text: of a picture that is most of the page all lines,
+    of a smaller one those that are words, and its labels too where most are."""
+    result = list(owners)
+    for index, detection in enumerate(detections):
+        if detection.label != PICTURE:
+            continue
+        own = [at for at, owner in enumerate(owners) if owner == index]
+        words = [at for at in own if lines[at][2] - lines[at][0] >= WORDS * _height(lines[at])]
+        is_whole = area(detection.box) >= PAGE_PICTURE * page_area or 2 * len(words) > len(own)
+        for at in own if is_whole else words:
+            result[at] = None
+    return result
 
 
 def _stands_alone(detection: Detection, lines: Sequence[BBox]) -> bool:
@@ -101,6 +123,20 @@ def _group_text(lines: list[BBox]) -> list[_Part]:
     return [_Part("text", None, union(group), tuple(group)) for group in groups]
 
 
+def _relabel_number(part: _Part, lines: Sequence[BBox], height: int) -> _Part:
+    """A few glyphs alone in the upper or lower margin are the page's number."""
+    x1, y1, x2, y2 = part.box
+    if part.score is not None or len(part.lines) > 1 or len(lines) < MIN_PAGE_LINES:
+        return part
+    is_short = x2 - x1 <= MAX_NUMBER * (y2 - y1)
+    is_outside = min(y2, height - y1) < NUMBER_MARGIN * height
+    distance = min(
+        max(other[1] - y2, y1 - other[3], other[0] - x2, x1 - other[2]) for other in lines if other != part.box
+    )
+    is_alone = distance > y2 - y1
+    return _Part("number", None, part.box, part.lines) if is_short and is_outside and is_alone else part
+
+
 def _promote_title(parts: list[_Part], height: int) -> list[_Part]:
     """The heading with the largest print in the upper half becomes the document's title if it stands out."""
     sizes = [_line_height(part) for part in parts if part.label == "text" and part.lines]
@@ -119,11 +155,18 @@ def _line_height(part: _Part) -> float:
 
 
 def _order_parts(parts: list[_Part], width: int, height: int) -> list[Region]:
-    order = reading_order([part.box for part in parts])
+    parts = sorted(parts, key=lambda part: not _is_page(part, width * height))
+    pages = sum(_is_page(part, width * height) for part in parts)
+    order = [*range(pages), *(pages + index for index in reading_order([part.box for part in parts[pages:]]))]
     return [
         Region(part.label, _pad_box(part, width, height), place, part.score, _outline(part, parts))
         for place, part in enumerate((parts[index] for index in order), start=1)
     ]
+
+
+def _is_page(part: _Part, page_area: int) -> bool:
+    """Whether the part is a picture that is the page. It comes first: what is printed in it is not beside it."""
+    return part.label == PICTURE and area(part.box) >= PAGE_PICTURE * page_area
 
 
 def _outline(part: _Part, parts: list[_Part]) -> Polygon | None:

@@ -12,16 +12,16 @@ from typing import Any, TypeVar
 
 import structlog
 
+from common.remedies import command_of
 from gateway.layout.base import DetectionError, LayoutEngine, LayoutState
 from gateway.layout.fetch_model import FILES, PADDLE_MODEL
 from gateway.layout.overlaps import remove_overlaps
-from gateway.layout.paddleocr.process import LayoutWorker, WorkerFailure, WorkerLost
+from gateway.layout.paddleocr.layout_process import LayoutWorker, WorkerFailure, WorkerLost
 from gateway.layout.pp_doclayout.model import BatchQueue, ModelConfig, choose_thread_count, read_model_config
 from gateway.layout.pp_doclayout.postprocess import MERGE, V2_THRESHOLDS, V3_THRESHOLD, unclip
 from gateway.model import BBox, LayoutOptions, PageImage, PageLayout, Pixels, Region
 from gateway.settings import Settings
 from gateway.workers.messages import Header
-from textlines.remedies import command_of
 
 OWN_ENVIRONMENT = Path(__file__).resolve().parents[3] / ".venv-layout" / "bin" / "python"
 START_TIMEOUT_S = 180.0
@@ -64,6 +64,11 @@ class PaddleOcrLayout:
         self._closing = False
         self._queue: BatchQueue[Question, Boxes]
         self._watch: asyncio.Task[None] | None = None
+
+    @property
+    def pages_at_once(self) -> int:
+        """A batch at work, and one that waits for the worker meanwhile."""
+        return 2 * self._batch
 
     async def start(self) -> None:
         try:
@@ -139,7 +144,7 @@ class PaddleOcrLayout:
 
     def _ensure_worker(self) -> LayoutWorker:
         """The worker, started anew where it has ended. Raises DetectionError."""
-        if self._worker and self._worker.is_alive:
+        if self._worker and self._worker.alive:
             return self._worker
         if self._closing or time.monotonic() < self._next_start:
             raise DetectionError(self.reason or "the layout worker has ended")
@@ -160,7 +165,7 @@ class PaddleOcrLayout:
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(CHECK_INTERVAL_S)
-            if self._worker and not self._worker.is_alive:
+            if self._worker and not self._worker.alive:
                 with suppress(DetectionError):
                     await loop.run_in_executor(self._thread, self._ensure_worker)
 

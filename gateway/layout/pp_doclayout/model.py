@@ -132,10 +132,16 @@ class PaddleLayout:
         self._device = device
         self._cores = choose_thread_count(threads)
         self._batch = batch
+        self._pages_at_once = 2
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="layout")
         self._config = ModelConfig()
         self._session: Any = None
         self._queue: BatchQueue[Prepared, Found]
+
+    @property
+    def pages_at_once(self) -> int:
+        """A batch at work, and one that is made ready meanwhile."""
+        return self._pages_at_once
 
     async def start(self) -> None:
         try:
@@ -143,7 +149,8 @@ class PaddleLayout:
         except Exception as error:
             self.state, self.reason = "failed", f"{self.name} did not load: {error}"
         else:
-            self._queue = BatchQueue(self._run, self._thread, self._max_pages())
+            batch = self._max_pages()
+            self._queue, self._pages_at_once = BatchQueue(self._run, self._thread, batch), 2 * batch
             self.state, self.reason = "ready", None
 
     def unsupported_options(self, options: LayoutOptions) -> list[str]:

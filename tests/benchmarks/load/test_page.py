@@ -3,7 +3,7 @@ from __future__ import annotations
 import pypdfium2 as pdfium
 
 from benchmarks.load.page import boxes, document
-from gateway.imaging.block_merging import grouped
+from gateway.imaging.block_merging import merge_layout_blocks
 from gateway.model import OcrOptions, Region
 from gateway.tasks import task_for
 
@@ -24,5 +24,5 @@ def test_every_region_of_the_page_is_one_call() -> None:
         Region(label, (round(1190 * x1), round(1684 * y1), round(1190 * x2), round(1684 * y2)), order)
         for order, (label, x1, y1, x2, y2) in enumerate(boxes(), start=1)
     ]
-    assert all(region.group is None for region in grouped(regions, options))
+    assert all(region.group is None for region in merge_layout_blocks(regions, options))
     assert all(task_for(region.label, options) for region in regions)

@@ -37,7 +37,7 @@ def test_no_text_is_taken_for_a_place(before: str, pages: list[str], markdown: s
 async def test_a_client_gets_all_pieces_as_one_body(sizes: list[int]) -> None:
     pieces = [bytes([97 + at]) * size for at, size in enumerate(sizes)]
     first = ChunkedResponse(pieces, {"Content-Type": "text/plain", "X-Own": "1"})
-    for response in (first, first.with_header("X-More", "2")):
+    for response in (first, first.add_header("X-More", "2")):
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app=response), base_url="http://test") as client:
             answer = await client.get("/")
         assert answer.content == b"".join(pieces)

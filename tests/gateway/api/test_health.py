@@ -8,6 +8,7 @@ import time
 import pytest
 
 from gateway.storage.folders import FolderState
+from tests.support.answers import assert_problem
 from tests.support.server import Gateway
 from tests.support.waiting import wait_until
 
@@ -22,7 +23,9 @@ def test_health_names_every_part(served: Gateway) -> None:
         "model": "stub-model",
         "engine": "embedded",
         "reason": None,
+        "warning": None,
         "scripts": None,
+        "runtimes": None,
     }
     assert health["output_dir"]["writable"]
     assert health["temp_dir"]["writable"]
@@ -76,6 +79,24 @@ def test_a_folder_that_cannot_be_written_is_named(served: Gateway) -> None:
         assert served.client.get("/readyz").status_code == 503
     finally:
         served.service.output_dir = before
+
+
+def test_a_full_disk_keeps_out_only_who_needs_it(served: Gateway, png: bytes) -> None:
+    before = served.service.output_dir, served.service.temp_dir
+    full = FolderState("/x", writable=False, reason="No space left on device")
+    served.service.output_dir = served.service.temp_dir = full
+    try:
+        assert served.client.get("/readyz").status_code == 200
+        health = served.client.get("/health").json()
+        assert (health["status"], health["reasons"]) == ("degraded", [])
+        assert [("OUTPUT_DIR" in limit, "TEMP_DIR" in limit) for limit in health["limitations"]] == [
+            (True, False),
+            (False, True),
+        ]
+        assert served.read(png).status_code == 200
+        assert_problem(served.read(png, images="stored"), 503, "storage_unavailable")
+    finally:
+        served.service.output_dir, served.service.temp_dir = before
 
 
 def test_an_engine_that_dies_turns_readiness_off_and_comes_back_by_itself(served: Gateway, png: bytes) -> None:

@@ -49,7 +49,8 @@ def request(served: Gateway, route: str, png: bytes) -> dict[str, Any]:
 
 def is_idle(served: Gateway) -> bool:
     queue = served.service.parts.queue
-    return (served.engine.running, queue.running, queue.waiting, queue.documents, queue.chats) == (0, 0, 0, 0, 0)
+    places = (served.service.uploads.count, queue.documents, queue.chats)
+    return (served.engine.running, queue.running, queue.waiting, *places) == (0, 0, 0, 0, 0, 0)
 
 
 @pytest.fixture(scope="module")
@@ -93,11 +94,11 @@ def test_leaving_while_waiting_for_the_engine_leaves_no_place_taken(narrow: Gate
 @pytest.mark.parametrize("path", ["/ocr", "/layout-parsing", "/v1/chat/completions"])
 def test_leaving_while_uploading_gives_the_place_back(narrow: Gateway, path: str) -> None:
     host, port = narrow.url.removeprefix("http://").split(":")
-    queue = narrow.service.parts.queue
+    uploads = narrow.service.uploads
     with socket.create_connection((host, int(port))) as connection:
         head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n"
         connection.sendall(head.encode() + b'{"so far')
-        wait_until(lambda: queue.documents + queue.chats == 1, "an upload")
+        wait_until(lambda: uploads.count == 1, "an upload")
     wait_until(lambda: is_idle(narrow), "an idle service")
 
 
@@ -114,6 +115,7 @@ def test_the_deadline_covers_the_engine_and_the_wait_for_it(hurried: Gateway, pn
     with ThreadPoolExecutor(2) as clients:
         answers = [clients.submit(httpx.post, **request(hurried, route, png), timeout=WAIT_S) for _ in range(2)]
     assert {answer.result().status_code for answer in answers} == {504}
+    assert all("deadline" in answer.result().text for answer in answers)
     wait_until(lambda: is_idle(hurried), "an idle service")
 
 
@@ -121,8 +123,8 @@ def test_the_deadline_covers_the_engine_and_the_wait_for_it(hurried: Gateway, pn
 def noise() -> bytes:
     """A small file that is large as JPEG: with the regions below its answers are larger than what sockets hold."""
     file, chance = io.BytesIO(), random.Random(0)
-    rows = [chance.randbytes(64) * 40 for _ in range(64)] * 40
-    Image.frombytes("L", (2560, 2560), b"".join(rows)).save(file, "PNG")
+    rows = [chance.randbytes(64) * 10 for _ in range(64)] * 10
+    Image.frombytes("L", (640, 640), b"".join(rows)).save(file, "PNG")
     return file.getvalue()
 
 
@@ -131,7 +133,7 @@ def test_who_takes_an_answer_slowly_holds_no_place_and_not_for_ever(
     narrow: Gateway, noise: bytes, monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
     monkeypatch.setattr("gateway.api.middleware.STALLED_AFTER_S", 2.0)
-    narrow.layout.regions = [Region("image", (0, 0, 2560, 2560 - at), at + 1, 0.9) for at in range(6)]
+    narrow.layout.regions = [Region("image", (0, 0, 640, 640 - at), at + 1, 0.9) for at in range(96)]
     body = json.dumps({"file": base64.b64encode(noise).decode()}).encode() if path != "/ocr" else noise
     kind = "application/json" if path != "/ocr" else "image/png"
     head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n\r\n"

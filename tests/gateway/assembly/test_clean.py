@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.assembly.clean import clean_reading
+from gateway.assembly.clean import clean_reading, mark_tick_boxes
 from gateway.labels import LABELS
 from gateway.model import Reading, Region
 
@@ -61,3 +61,19 @@ def test_controls_and_surrogates() -> None:
 @given(st.text(st.characters(), max_size=80), st.sampled_from(sorted(LABELS)), st.booleans())
 def test_any_reading(text: str, label: str, is_vlm: bool) -> None:
     cleaned(text, label, is_vlm=is_vlm).text.encode()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("☒ Danger ☐ Cold", "[x] Danger [ ] Cold"),
+        ("☑Yes", "[x] Yes"),
+        ("□是 □否", "[ ] 是 [ ] 否"),
+        ("✓ done\n✔ paid", "[x] done\n[x] paid"),
+        ("$\\square$ Yes, $\\boxtimes$ No", "[ ] Yes, [x] No"),
+        ("value ✓", "value ✓"),
+        ("which was to be shown. □", "which was to be shown. □"),
+    ],
+)
+def test_signs_for_tick_boxes(text: str, expected: str) -> None:
+    assert mark_tick_boxes(text) == expected

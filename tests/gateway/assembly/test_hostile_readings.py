@@ -15,11 +15,11 @@ from gateway.assembly.clean import clean_reading
 from gateway.assembly.page import assemble_page
 from gateway.assembly.render import html_frame, render_html, render_markdown, render_text
 from gateway.assembly.restructure import restructure_pages
-from gateway.imaging.block_merging import grouped
-from gateway.imaging.table_images import with_tags
+from gateway.imaging.block_merging import merge_layout_blocks
+from gateway.imaging.table_images import assign_tags
 from gateway.labels import LABELS
 from gateway.model import BBox, BlockStatus, OcrOptions, PageResult, Reading, Region
-from gateway.recognized_page import ReadPage
+from gateway.recognized_page import RecognizedPage
 
 PIECES = (
     *("<fcel>", "<ecel>", "<lcel>", "<ucel>", "<xcel>", "<nl>", "<fcel>[F25]", "<|LOC_500|>" * 8, "<|LOC_1|>"),
@@ -58,7 +58,7 @@ Parts: TypeAlias = list[tuple[str, BBox, str, BlockStatus]]
 """Label, box, reading and its status."""
 OWN_TAGS = {"table", "thead", "tbody", "tr", "td", "th", "br", "div", "img"}
 OWN_ATTRIBUTES = {"border", "style", "rowspan", "colspan", "src", "alt", "width"}
-SHOWN_TAGS = {"section", "p", "ol", "ul", "li", *(f"h{level}" for level in range(1, 7))}
+SHOWN_TAGS = {"section", "p", "ol", "ul", "li", "pre", "code", *(f"h{level}" for level in range(1, 7))}
 VOID = {"br", "img"}
 
 
@@ -103,14 +103,14 @@ class Markup(HTMLParser):
         raise AssertionError(f"an instruction: {data!r}")
 
 
-def page_of(parts: Parts, options: OcrOptions, *, is_vlm: bool) -> ReadPage:
+def page_of(parts: Parts, options: OcrOptions, *, is_vlm: bool) -> RecognizedPage:
     found = [Region(label, box, at, 0.5) for at, (label, box, _, _) in enumerate(parts, 1)]
-    regions = with_tags(grouped(found, options))
+    regions = assign_tags(merge_layout_blocks(found, options))
     readings = [
         clean_reading(Reading(text, status, error=None if status == "ok" else "why"), region, is_vlm=is_vlm)
         for region, (_, _, text, status) in zip(regions, parts, strict=True)
     ]
-    return ReadPage(assemble_page(1, 600, 500, 200, regions, readings, options), regions=regions)
+    return RecognizedPage(assemble_page(1, 600, 500, 200, regions, readings, options), regions=regions)
 
 
 def letters(text: str) -> list[str]:

@@ -7,6 +7,7 @@ import re
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from markdown_it import MarkdownIt
 
 from gateway.assembly.markdown import block_markdown, page_markdown
 from gateway.labels import LABELS
@@ -99,3 +100,44 @@ def test_blocks_keep_all_letters(parts: list[tuple[str, str]]) -> None:
     markdown = markdown.replace(r"\tag*", "").replace("&lt;", "").replace("&gt;", "").replace("&amp;", "")
     wanted = "".join(content for _, content in parts)
     assert re.findall(r"[ab1中]", markdown) == re.findall(r"[ab1中]", wanted)
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        *("javascript:alert(1)", "JavaScript:alert(1)", "data:text/html,x", "vbscript:x", "file:///etc/passwd"),
+        *(r"javascript\:alert(1)", "java&Tab;script&colon;alert(1)", "&#106;avascript:alert(1)", "\n javascript:x"),
+    ],
+)
+@pytest.mark.parametrize("form", ["[a]({})", "![a]({})", "[a]: {}", "$[a]({})$", "[a](https://b.example)[c]({})"])
+def test_page_text_links_to_no_script(form: str, target: str) -> None:
+    """A reader of Markdown that knows links makes none of it."""
+    markdown = block_markdown(block("text", form.format(target)), None, 1000)
+    rendered = MarkdownIt("commonmark", {"linkify": False}).disable("html_inline").render(markdown)
+    links = re.findall(r'(?:href|src)="([^"]*)"', rendered)
+    assert links == ["https://b.example"] * form.count("https")
+
+
+@pytest.mark.parametrize("target", ["https://a.example/x?y=1#z", "mailto:a@b.example", "/f/a.jpg", "#part", "a.jpg"])
+def test_other_links_stay(target: str) -> None:
+    assert f"[a]({target})" in block_markdown(block("text", f"See [a]({target})."), None, 1000)
+
+
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [
+        (r"\href{javascript:alert(1)}{x}", r"\text{javascript:alert(1)}{x}"),
+        (r"\href {data:text/html,x}{y}", r"\text {data:text/html,x}{y}"),
+        (r"\url{file:///etc}", r"\text{file:///etc}"),
+        (r"\includegraphics{https://a.example/b.png}", r"\text{https://a.example/b.png}"),
+        (r"\htmlStyle{color:red}{x}", r"\text{color:red}{x}"),
+        (r"\href{https://a.example/b?c=1}{x}", None),
+        (r"\url{mailto:a@b.example}", None),
+        (r"a \\href b", None),
+        (r"\hrefs{a} + \classic", None),
+    ],
+)
+@pytest.mark.parametrize("label", ["display_formula", "text", "figure_title"])
+def test_formulas_link_to_no_script(label: str, written: str, shown: str | None) -> None:
+    assert (shown or written) in block_markdown(block(label, f"$$ {written} $$"), None, 1000)
+    assert (shown or written) in block_markdown(block("text", rf"as \( {written} \) is"), None, 1000)

@@ -60,6 +60,14 @@ def test_ignore_labels() -> None:
     assert "some" not in markdown
 
 
+def test_default_labels_never_empty_a_page() -> None:
+    regions, readings = [Region("header", (0, 0, 90, 10), 1)], [Reading("Berth 7 is closed")]
+    page = assemble_page(1, 100, 200, 144, regions, readings, OcrOptions())
+    assert page.markdown == render_text(page, OcrOptions()) == "Berth 7 is closed"
+    asked = OcrOptions(ignore_labels=frozenset({"header"}))
+    assert assemble_page(1, 100, 200, 144, regions, readings, asked).markdown == ""
+
+
 def test_images_none() -> None:
     assert "<img" not in assemble(options=OcrOptions(images="none")).markdown
 

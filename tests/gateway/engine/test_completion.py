@@ -6,7 +6,7 @@ import math
 import pytest
 
 from gateway.engine.completion import CompletionAccumulator
-from gateway.engine.errors import EngineFailure
+from gateway.engine.errors import EngineError
 
 
 def event(text: str, *logprobs: float) -> bytes:
@@ -48,7 +48,7 @@ def test_a_second_look_at_nothing_knows_no_confidence() -> None:
     "data", [b"data: 1\n\n", b"data: {]\n\n", b'data: {"choices": [{}]}\n\n', b'data: {"choices": [{"delta": 3}]}\n\n']
 )
 def test_events_that_make_no_sense_are_an_engines_failure(data: bytes) -> None:
-    with pytest.raises(EngineFailure):
+    with pytest.raises(EngineError):
         CompletionAccumulator().feed(data)
 
 
@@ -60,7 +60,7 @@ def test_halves_of_characters_cost_no_reading() -> None:
 
 def test_an_answer_nested_too_deeply_is_refused() -> None:
     for body in (b"[" * 100_000, b'{"choices": ' + b"[" * 100_000, b'{"unknown": ' + b"[" * 100_000):
-        with pytest.raises(EngineFailure):
+        with pytest.raises(EngineError):
             CompletionAccumulator().feed_body(body)
 
 

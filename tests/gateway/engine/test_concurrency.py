@@ -9,7 +9,7 @@ import pytest
 from gateway.imaging.crops import cut_crop
 from gateway.parts import Parts
 from gateway.scheduling.concurrency_limit import FIRST
-from gateway.scheduling.fair_semaphore import Caller
+from gateway.scheduling.fair_semaphore import Flow
 from gateway.tasks import RegionTask
 from tests.support.fakes import blank, text_regions
 from tests.support.parts import start_parts
@@ -27,7 +27,7 @@ async def full(parts: Parts) -> AsyncIterator[None]:
     """More calls want to run than may."""
 
     async def call() -> None:
-        async with parts.queue.slot(Caller()):
+        async with parts.queue.run_slot(Flow()):
             await asyncio.Event().wait()
 
     calls = [asyncio.create_task(call()) for _ in range(1000)]
@@ -42,9 +42,9 @@ async def full(parts: Parts) -> AsyncIterator[None]:
 async def test_an_engine_whose_queue_grows_is_given_less_and_one_with_room_more(kind: str) -> None:
     with StubEngine(kind=kind, load=(8, 56)) as stub:
         async with start_parts(stub) as parts, full(parts):
-            await eventually(lambda: parts.queue.turns.limit < 20)
+            await eventually(lambda: parts.queue.in_flight.limit < 20)
             stub.load = (100, 0)
-            await eventually(lambda: parts.queue.turns.limit > 100)
+            await eventually(lambda: parts.queue.in_flight.limit > 100)
 
 
 async def test_the_setting_is_never_exceeded() -> None:
@@ -52,7 +52,7 @@ async def test_the_setting_is_never_exceeded() -> None:
         async with start_parts(stub, max_concurrent_regions=10) as parts, full(parts):
             asked = stub.metrics_asked
             await eventually(lambda: stub.metrics_asked > asked + 5)
-            assert parts.queue.turns.limit == parts.queue.running == 10
+            assert parts.queue.in_flight.limit == parts.queue.running == 10
 
 
 async def test_an_engine_without_metrics_is_not_asked_for_them_again_and_again() -> None:
@@ -67,32 +67,32 @@ async def test_an_engine_without_metrics_is_not_asked_for_them_again_and_again()
 async def test_the_embedded_engine_keeps_its_bound() -> None:
     with StubEngine(kind="embedded", load=(100, 0)) as stub:
         async with start_parts(stub) as parts, full(parts):
-            limit, health_asked = parts.queue.turns.limit, stub.health_asked
+            limit, health_asked = parts.queue.in_flight.limit, stub.health_asked
             await eventually(lambda: stub.health_asked > health_asked + 5)
-            assert parts.queue.turns.limit == limit
+            assert parts.queue.in_flight.limit == limit
 
 
 async def test_an_engine_that_refuses_what_it_has_no_room_for_loses_nothing() -> None:
     with StubEngine(kind="external", delay_s=0.02) as stub:
         stub.answer = lambda _request: Reply(status=429) if stub.running > 6 else Reply("read")
         async with start_parts(stub) as parts:
-            caller, task = Caller(), RegionTask()
+            flow, task = Flow(), RegionTask()
             crop = cut_crop(blank(), text_regions(1)[0], task, fit=False)
 
             async def call() -> str:
-                async with parts.queue.slot(caller):
-                    return (await parts.reader.read(crop, task, asyncio.get_running_loop().time() + 60)).status
+                async with parts.queue.run_slot(flow):
+                    return (await parts.reader.read(crop, task)).status
 
             statuses = await asyncio.gather(*(call() for _ in range(300)))
             assert set(statuses) == {"ok"}
-            assert parts.queue.turns.limit < 16
+            assert parts.queue.in_flight.limit < 16
 
 
 async def test_what_was_learned_of_an_engine_outlasts_a_lost_connection() -> None:
     with StubEngine(kind="external", load=(8, 56)) as stub:
         async with start_parts(stub) as parts, full(parts):
-            await eventually(lambda: parts.queue.turns.limit < FIRST)
+            await eventually(lambda: parts.queue.in_flight.limit < FIRST)
             stub.load = (8, 1)
-            parts.engine.unreachable("gone")
+            parts.engine.record_loss("gone")
             assert await parts.engine.wait_ready(10)
-            assert parts.queue.turns.limit < FIRST
+            assert parts.queue.in_flight.limit < FIRST

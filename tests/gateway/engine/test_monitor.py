@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
+import json
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,17 +13,24 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from common.contracts import Failure
-from gateway.engine.concurrency import bounds_for
-from gateway.engine.monitor import EngineMonitor, Pulse
+from common.contracts import Failure, frozen_file
+from gateway.engine.concurrency import limit_range
+from gateway.engine.monitor import EngineMonitor
+from gateway.engine.progress import ProgressWatchdog
 from gateway.errors import ServiceError
+from gateway.imaging.crops import cut_crop
+from gateway.model import Region
 from gateway.parts import create_parts
 from gateway.settings import Settings
+from gateway.tasks import RegionTask
+from tests.support.fakes import blank
 from tests.support.parts import settings_for, start_parts
 from tests.support.stub_engine import Reply, StubEngine, free_port
 from tests.support.waiting import WAIT_S, eventually
 from vlm_backend.settings import Settings as TierSettings
 from vlm_backend.status import describe_process, write_status
+
+CROP = cut_crop(blank(200, 100), Region("text", (0, 0, 200, 100), 1), RegionTask(), fit=False)
 
 
 @asynccontextmanager
@@ -122,7 +131,7 @@ async def test_a_call_that_lost_the_engine_changes_the_state_at_once(
     async with watching(settings_for(stub)) as engine:
         assert await engine.wait_ready(WAIT_S)
         stub.health_status = 503
-        engine.unreachable("It went away.")
+        engine.record_loss("It went away.")
         assert (engine.state, engine.reason) == ("restarting", "It went away.")
         stub.health_status = 200
         assert await engine.wait_ready(WAIT_S)
@@ -131,7 +140,7 @@ async def test_a_call_that_lost_the_engine_changes_the_state_at_once(
 async def held_look(stub: StubEngine, engine: EngineMonitor) -> tuple[asyncio.Task[bool], threading.Event]:
     """A look at the engine whose health is asked for and not answered before the event is set."""
     stub.health_after, asked = threading.Event(), stub.health_asked
-    look = asyncio.create_task(engine.recheck())
+    look = asyncio.create_task(engine.check_now())
     await eventually(lambda: stub.health_asked > asked)
     return look, stub.health_after
 
@@ -143,7 +152,7 @@ async def test_an_answer_from_before_the_loss_does_not_hide_it(
     async with watching(settings_for(stub)) as engine:
         assert await engine.wait_ready(WAIT_S)
         look, let_go = await held_look(stub, engine)
-        engine.unreachable("It went away.")
+        engine.record_loss("It went away.")
         let_go.set()
         assert not await look
         assert await engine.wait_ready(WAIT_S)
@@ -156,7 +165,7 @@ async def test_a_look_that_began_before_the_question_is_not_its_answer(
     async with watching(settings_for(stub)) as engine:
         assert await engine.wait_ready(WAIT_S)
         earlier, let_go = await held_look(stub, engine)
-        question = asyncio.create_task(engine.recheck())
+        question = asyncio.create_task(engine.check_now())
         await asyncio.sleep(0)
         let_go.set()
         assert await earlier
@@ -211,7 +220,7 @@ async def test_calls_that_succeed_spare_the_canary(stub: StubEngine) -> None:
         assert await engine.wait_ready(WAIT_S)
         asked = stub.canaries
         for _ in range(30):
-            engine.succeeded()
+            engine.record_success()
             await asyncio.sleep(0.02)
         assert stub.canaries == asked
         await eventually(lambda: stub.canaries > asked)
@@ -220,10 +229,10 @@ async def test_calls_that_succeed_spare_the_canary(stub: StubEngine) -> None:
 async def test_the_queue_widens_when_the_engine_turns_out_to_be_vllm() -> None:
     with StubEngine(kind="vllm") as stub:
         parts = create_parts(settings_for(stub))
-        narrow = parts.queue.turns.limit
+        narrow = parts.queue.in_flight.limit
         await parts.engine.start()
         assert await parts.engine.wait_ready(WAIT_S)
-        assert parts.queue.turns.limit == 128 > narrow
+        assert parts.queue.in_flight.limit == 128 > narrow
         await parts.engine.close()
 
 
@@ -236,12 +245,12 @@ async def test_vllm_is_given_a_little_more_than_it_works_on_at_once(tmp_path: Pa
         parts = create_parts(settings)
         await parts.engine.start()
         assert await parts.engine.wait_ready(WAIT_S)
-        assert sequences < parts.queue.turns.limit < 1.5 * sequences
+        assert sequences < parts.queue.in_flight.limit < 1.5 * sequences
         await parts.engine.close()
 
 
 async def test_an_engine_that_never_answers_its_warm_up_is_not_ready(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gateway.engine.probes.LONGEST_S", 0.1)
+    monkeypatch.setattr("gateway.engine.probes.MAX_WARM_UP_S", 0.1)
     with StubEngine(kind="vllm") as stub:
         stub.answer = lambda request: Reply(hang=True)
         async with watching(settings_for(stub, vlm_warm_up=True)) as engine:
@@ -250,7 +259,7 @@ async def test_an_engine_that_never_answers_its_warm_up_is_not_ready(monkeypatch
 
 
 async def test_an_engine_too_slow_for_its_warm_up_gets_ready_at_last(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gateway.engine.probes.LONGEST_S", 0.3)
+    monkeypatch.setattr("gateway.engine.probes.MAX_WARM_UP_S", 0.3)
     with StubEngine(kind="vllm") as stub:
         stub.answer = lambda request: Reply(hang=len(stub.requests) > 1)
         async with watching(settings_for(stub, vlm_warm_up=True)) as engine:
@@ -259,12 +268,12 @@ async def test_an_engine_too_slow_for_its_warm_up_gets_ready_at_last(monkeypatch
 
 def test_the_setting_for_concurrent_regions_is_obeyed() -> None:
     settings = Settings.model_validate({"max_concurrent_regions": 7})
-    assert {bounds_for(settings, kind, 64).start for kind in ("vllm", "embedded", "external", None)} == {7}
+    assert {limit_range(settings, kind, 64).start for kind in ("vllm", "embedded", "external", None)} == {7}
 
 
 def test_the_embedded_engine_gets_calls_for_the_cores_of_its_container(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.sched_getaffinity", lambda _: {5})
-    assert bounds_for(Settings.model_validate({}), "embedded", None).most == 1 + 2
+    assert limit_range(Settings.model_validate({}), "embedded", None).maximum == 1 + 2
 
 
 async def test_the_model_of_the_settings_is_taken_where_a_server_has_several(stub: StubEngine) -> None:
@@ -293,7 +302,7 @@ def frozen_soon(stub: StubEngine, folder: Path, frozen_after_s: float) -> Settin
     return settings_for(stub, temp_dir=folder, vlm_canary_interval_s=0.05, vlm_frozen_after_s=frozen_after_s)
 
 
-async def test_an_engine_that_answers_its_health_and_makes_no_step_is_killed(
+async def test_an_engine_that_answers_its_health_and_makes_no_step_is_reported(
     stub: StubEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("gateway.engine.monitor.CANARY_TIMEOUT_S", 0.1)
@@ -302,11 +311,60 @@ async def test_an_engine_that_answers_its_health_and_makes_no_step_is_killed(
     async with stand_in(settings) as process, watching(settings) as engine:
         assert await engine.wait_ready(WAIT_S)
         stub.canary_hangs = True
-        await asyncio.wait_for(process.wait(), WAIT_S)
-        assert process.returncode == -9
+        report = frozen_file(tmp_path, settings.vlm_port)
+        await eventually(report.exists)
+        assert json.loads(report.read_text(encoding="utf-8"))["pid"] == process.pid
         await eventually(lambda: "frozen" in (engine.reason or ""))
         stub.canary_hangs = False
         await eventually(lambda: engine.state == "ready")
+
+
+@pytest.mark.parametrize("kind", ["embedded", "vllm"])
+async def test_calls_wait_for_a_frozen_engine_until_it_is_found_killed_and_back(kind: str, tmp_path: Path) -> None:
+    with StubEngine(kind=kind) as stub:
+        settings = frozen_soon(stub, tmp_path, 0)
+        async with watching(settings) as engine:
+            assert await engine.wait_ready(WAIT_S)
+            assert engine.frozen_after_s * 2 < engine.grace_s
+
+
+async def test_a_call_in_work_at_a_frozen_engine_is_asked_again_of_the_next_one(
+    stub: StubEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.engine.monitor.CANARY_TIMEOUT_S", 0.1)
+    monkeypatch.setattr("gateway.engine.probes.POLL_TIMEOUT_S", 0.1)
+    # Shorter than it takes to find the engine frozen: it begins when that is done.
+    changes = {"temp_dir": tmp_path, "vlm_frozen_after_s": 2, "vlm_restart_grace_s": 1, "vlm_canary_interval_s": 0.05}
+    async with start_parts(stub, **changes) as parts, stand_in(settings_for(stub, temp_dir=tmp_path)) as process:
+        hangs = threading.Event()
+        stub.answer = lambda _request: Reply(after=hangs)
+        reading = asyncio.create_task(parts.reader.read(CROP, RegionTask()))
+        await eventually(lambda: stub.running == 1)
+        stub.health_after, stub.canary_hangs = hangs, True
+        late = asyncio.create_task(parts.reader.read(CROP, RegionTask()))
+        # What the watchdog kills then.
+        await eventually(frozen_file(tmp_path, stub.port).exists)
+        process.kill()
+        stub.kill()
+        stub.answer, stub.health_after, stub.canary_hangs = (lambda _request: Reply("read")), None, False
+        stub.start()
+        assert [(await each).text for each in (reading, late)] == ["read", "read"]
+
+
+async def test_an_engine_that_is_long_at_one_step_is_left_alone(
+    stub: StubEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.engine.monitor.CANARY_TIMEOUT_S", 0.1)
+    monkeypatch.setattr("gateway.engine.progress.LONG_STEP_FACTOR", 1e6)
+    taken = itertools.count(1.0)
+    monkeypatch.setattr("gateway.engine.monitor.read_cpu_s", lambda _settings: next(taken))
+    stub.steps = 7
+    settings = frozen_soon(stub, tmp_path, 0.2)
+    async with stand_in(settings) as process, watching(settings) as engine:
+        assert await engine.wait_ready(WAIT_S)
+        stub.canary_hangs, asked = True, stub.canaries
+        await eventually(lambda: stub.canaries > asked + 5)
+        assert process.returncode is None
 
 
 async def test_an_engine_that_is_slow_but_makes_steps_is_left_alone(
@@ -315,14 +373,15 @@ async def test_an_engine_that_is_slow_but_makes_steps_is_left_alone(
     monkeypatch.setattr("gateway.engine.monitor.CANARY_TIMEOUT_S", 0.1)
     stub.steps = 7
     settings = frozen_soon(stub, tmp_path, 0.3)
-    async with stand_in(settings) as process, watching(settings) as engine:
+    async with stand_in(settings), watching(settings) as engine:
         assert await engine.wait_ready(WAIT_S)
         stub.canary_hangs, asked = True, stub.canaries
         for _ in range(100):
             stub.steps += 1
             await asyncio.sleep(0.01)
         assert stub.canaries > asked + 3
-        assert (engine.state, process.returncode) == ("ready", None)
+        assert engine.state == "ready"
+    assert not frozen_file(tmp_path, settings.vlm_port).exists()
 
 
 async def test_an_engine_that_went_away_and_makes_steps_is_left_alone_too(
@@ -331,14 +390,14 @@ async def test_an_engine_that_went_away_and_makes_steps_is_left_alone_too(
     monkeypatch.setattr("gateway.engine.monitor.CANARY_TIMEOUT_S", 0.1)
     stub.steps = 7
     settings = frozen_soon(stub, tmp_path, 0.3)
-    async with stand_in(settings) as process, watching(settings) as engine:
+    async with stand_in(settings), watching(settings) as engine:
         assert await engine.wait_ready(WAIT_S)
         stub.canary_hangs, asked = True, stub.canaries
-        engine.unreachable("It went away.")
+        engine.record_loss("It went away.")
         while stub.canaries < asked + 4:
             stub.steps += 1
             await asyncio.sleep(0.01)
-        assert process.returncode is None
+    assert not frozen_file(tmp_path, settings.vlm_port).exists()
 
 
 async def test_vllm_is_warmed_up_with_each_prompt_at_real_sizes_before_it_is_ready() -> None:
@@ -403,5 +462,5 @@ async def test_vllm_may_be_away_for_minutes_but_new_documents_are_turned_away_so
 
 
 def test_a_counter_that_could_not_be_read_once_still_tells_of_steps() -> None:
-    pulse = Pulse()
-    assert [pulse.count(steps) for steps in (7, None, 7, None, 8)] == [False, False, False, False, True]
+    watchdog = ProgressWatchdog()
+    assert [watchdog.record_steps(steps) for steps in (7, None, 7, None, 8)] == [False, False, False, False, True]

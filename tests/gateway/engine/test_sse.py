@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from gateway.engine.errors import EngineFailure
+from gateway.engine.errors import EngineError
 from gateway.engine.sse import split_events
 
 STREAM = (
@@ -70,17 +70,17 @@ async def test_comments_and_names_of_events_are_dropped() -> None:
     ],
 )
 async def test_an_error_event_ends_the_stream_and_says_nothing(data: bytes) -> None:
-    with pytest.raises(EngineFailure) as caught:
+    with pytest.raises(EngineError) as caught:
         await read(b'data: {"n": 1}\n\n' + data)
-    assert caught.value.kind == "broken"
-    assert "secret" not in caught.value.sentence
+    assert caught.value.kind == "server_error"
+    assert "secret" not in caught.value.message
 
 
 @pytest.mark.parametrize("data", [b"data: {broken\n\n", b"data: <html>\n\n"])
 async def test_events_that_are_no_json(data: bytes) -> None:
-    with pytest.raises(EngineFailure) as caught:
+    with pytest.raises(EngineError) as caught:
         await read(data)
-    assert caught.value.kind == "garbled"
+    assert caught.value.kind == "invalid_response"
 
 
 async def test_an_event_without_end_is_given_up() -> None:
@@ -88,6 +88,6 @@ async def test_an_event_without_end_is_given_up() -> None:
         while True:
             yield b"x" * 2**20
 
-    with pytest.raises(EngineFailure) as caught:
+    with pytest.raises(EngineError) as caught:
         [events async for events in split_events(endless())]
-    assert caught.value.kind == "garbled"
+    assert caught.value.kind == "invalid_response"

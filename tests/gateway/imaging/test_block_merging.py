@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.imaging.block_merging import grouped, stacked
+from gateway.imaging.block_merging import merge_layout_blocks, stack_crops
 from gateway.labels import LABELS
 from gateway.model import BBox, OcrOptions, Region
 from tests.support.fakes import blank
@@ -19,7 +19,7 @@ BOX = st.tuples(*[st.integers(-10, 300)] * 4).map(lambda b: (b[0], b[1], b[0] + 
 
 def groups(*parts: tuple[str, BBox], options: OcrOptions | None = None) -> list[int | None]:
     regions = [Region(label, box, at) for at, (label, box) in enumerate(parts, 1)]
-    return [region.group for region in grouped(regions, options or OcrOptions())]
+    return [region.group for region in merge_layout_blocks(regions, options or OcrOptions())]
 
 
 def texts(*boxes: BBox) -> list[tuple[str, BBox]]:
@@ -79,7 +79,7 @@ def test_groups_hold_two_texts_or_more_and_begin_with_their_first(parts: list[tu
 
 
 def test_columns_are_centred_on_white() -> None:
-    canvas = stacked(COLUMNS, [blank(200, 30, 10), blank(100, 20, 20)])
+    canvas = stack_crops(COLUMNS, [blank(200, 30, 10), blank(100, 20, 20)])
     assert canvas.shape == (50, 200, 3)
     assert (canvas[:30] == 10).all()
     assert (canvas[30:, 50:150] == 20).all()
@@ -88,13 +88,13 @@ def test_columns_are_centred_on_white() -> None:
 
 @pytest.mark.parametrize(("below", "left"), [((0, 110, 200, 300), 0), ((200, 110, 400, 300), 200)])
 def test_text_around_a_picture_keeps_its_edge(below: BBox, left: int) -> None:
-    canvas = stacked([SPLIT[0], below], [blank(400, 10, 10), blank(200, 10, 20)])
+    canvas = stack_crops([SPLIT[0], below], [blank(400, 10, 10), blank(200, 10, 20)])
     assert (canvas[10:, left : left + 200] == 20).all()
 
 
 def test_a_wider_crop_moves_those_above_it() -> None:
     boxes = [(0, 0, 100, 50), (110, 0, 310, 50), (320, 0, 360, 50)]
-    canvas = stacked(boxes, [blank(100, 5, 10), blank(200, 5, 20), blank(40, 5, 30)])
+    canvas = stack_crops(boxes, [blank(100, 5, 10), blank(200, 5, 20), blank(40, 5, 30)])
     assert (canvas[:5, 50:150] == 10).all()
     assert (canvas[5:10] == 20).all()
     assert (canvas[10:, 80:120] == 30).all()

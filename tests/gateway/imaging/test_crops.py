@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from gateway.imaging.capacity import room_of
-from gateway.imaging.crops import Crop, cut_crop, cut_picture, encode, enlarged, shrink, trimmed
+from gateway.imaging.capacity import text_capacity
+from gateway.imaging.crops import Crop, crop_margin, cut_crop, cut_picture, encode, enlarge, shrink
 from gateway.model import Pixels, Region
 from gateway.tasks import RegionTask
 from tests.support.fakes import blank
@@ -201,7 +201,7 @@ def test_a_second_look_at_what_was_made_smaller_has_the_pages_own_detail() -> No
     page[::2] = 0  # lines that vanish where the picture is made smaller
     region, budget = Region("text", (0, 0, 2000, 1400), 1), 28 * 28 * 1280
     first = cut_crop(page, region, RegionTask(max_pixels=budget, min_confidence=0.5), fit=True)
-    second = enlarged(first, 10**7)
+    second = enlarge(first, 10**7)
     assert second is not None
     assert second.width * second.height == pytest.approx(2 * budget, rel=0.1)
     assert cut_crop(page, region, RegionTask(max_pixels=budget), fit=True).larger is None
@@ -209,11 +209,11 @@ def test_a_second_look_at_what_was_made_smaller_has_the_pages_own_detail() -> No
 
 def test_a_second_look_at_a_small_crop_has_twice_its_pixels_up_to_what_the_engine_takes() -> None:
     crop = cut_crop(blank(560, 280), Region("text", (0, 0, 560, 280), 1), RegionTask(), fit=True)
-    second = enlarged(crop, 10**7)
+    second = enlarge(crop, 10**7)
     assert second is not None
     assert second.width * second.height == pytest.approx(2 * 560 * 280, rel=0.15)
-    assert second.room == crop.room
-    assert enlarged(crop, 560 * 280) is None
+    assert second.capacity == crop.capacity
+    assert enlarge(crop, 560 * 280) is None
 
 
 def test_the_room_of_a_crop_is_that_on_the_page_however_it_is_scaled() -> None:
@@ -222,32 +222,32 @@ def test_the_room_of_a_crop_is_that_on_the_page_however_it_is_scaled() -> None:
         cut_crop(blank(400, 300), region, RegionTask(min_pixels=pixels), fit=True) for pixels in (784, 10**6)
     )
     assert large.width > small.width
-    assert large.room == small.room == room_of(300, 30)
+    assert large.capacity == small.capacity == text_capacity(300, 30)
 
 
 def test_paper_around_the_ink_is_cut_off() -> None:
     page = blank(200, 120)
     page[30:80, 50:150] = 0
-    assert trimmed(page).shape == (50, 100, 3)
-    assert (trimmed(page) == 0).all()
+    assert crop_margin(page).shape == (50, 100, 3)
+    assert (crop_margin(page) == 0).all()
 
 
 def test_grey_print_on_grey_paper_is_ink() -> None:
     page = blank(200, 120, 210)
     page[30:80, 50:150] = 150
-    assert trimmed(page).shape == (50, 100, 3)
+    assert crop_margin(page).shape == (50, 100, 3)
 
 
 @pytest.mark.parametrize("page", [blank(50, 40), blank(50, 40, 0)])
 def test_a_plain_crop_stays(page: Pixels) -> None:
-    assert trimmed(page).shape == (40, 50, 3)
+    assert crop_margin(page).shape == (40, 50, 3)
 
 
 @pytest.mark.parametrize("ink", [(2, 30), (30, 2)])
 def test_a_crop_with_hardly_any_ink_stays(ink: tuple[int, int]) -> None:
     page = blank(60, 40)
     page[5 : 5 + ink[1], 5 : 5 + ink[0]] = 0
-    assert trimmed(page).shape == (40, 60, 3)
+    assert crop_margin(page).shape == (40, 60, 3)
 
 
 @given(
@@ -257,4 +257,34 @@ def test_a_crop_with_hardly_any_ink_stays(ink: tuple[int, int]) -> None:
 def test_no_ink_is_lost(width: int, height: int, x: int, y: int, ink_width: int, ink_height: int) -> None:
     page = blank(width, height)
     page[y : y + ink_height, x : x + ink_width] = 0
-    assert (trimmed(page) == 0).sum() == (page == 0).sum()
+    assert (crop_margin(page) == 0).sum() == (page == 0).sum()
+
+
+@pytest.mark.parametrize(
+    ("size", "bbox"),
+    [
+        ((400, 300), (100, 50, 300, 200)),
+        ((400, 300), (390, 290, 400, 300)),
+        ((9000, 60), (0, 10, 9000, 22)),
+        ((60, 50_000), (20, 100, 40, 49_000)),
+    ],
+)
+@pytest.mark.parametrize("shrunk", [False, True])
+def test_a_crop_knows_where_it_stands(size: tuple[int, int], bbox: tuple[int, int, int, int], shrunk: bool) -> None:
+    """Whatever margins and scales it got: a mark's box in the crop leads back to the mark on the page."""
+    page = blank(*size)
+    x1, y1, x2, y2 = bbox
+    mark = (x1 + (x2 - x1) // 4, y1 + (y2 - y1) // 4, x2 - (x2 - x1) // 4, y2 - (y2 - y1) // 4)
+    page[mark[1] : mark[3], mark[0] : mark[2]] = 0
+    crop = cut_crop(page, Region("text", bbox, 1), RegionTask(), fit=False)
+    crop = shrink(crop) if shrunk else crop
+    rows, columns = np.nonzero(opened(crop)[:, :, 0] < 128)
+    assert crop.placement is not None
+    found = crop.placement.restore((columns.min(), rows.min(), columns.max() + 1, rows.max() + 1))
+    tolerance = max(1.0, *(2.0 * scale for scale in (crop.placement.scale_x, crop.placement.scale_y)))
+    assert found == pytest.approx(mark, abs=tolerance)
+
+
+def test_crops_that_are_put_together_stand_nowhere() -> None:
+    one, other = Region("text", (0, 0, 90, 40), 1, group=1), Region("text", (100, 0, 190, 40), 2, group=1)
+    assert cut_crop(red_page(), one, RegionTask(), fit=True, partners=[other]).placement is None

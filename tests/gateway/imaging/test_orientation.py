@@ -4,11 +4,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
-from gateway.imaging.orientation import angle_of, upright
+from gateway.imaging.orientation import UNKNOWN, auto_rotate, detect_angle, warn_of_turn
 from gateway.model import PageImage, Pixels
 from tests.support.fakes import blank
+from textlines.glyphs import StrayInk
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 
@@ -19,15 +20,19 @@ def lying(name: str, angle: int) -> Pixels:
         return np.asarray(image.convert("RGB").rotate(-angle, expand=True))
 
 
+def warn(page: PageImage) -> PageImage:
+    return warn_of_turn(page, StrayInk(page.pixels).half)
+
+
 @pytest.mark.parametrize("name", ["article-en.png", "form-ru.png", "table-zh.png"])
 @pytest.mark.parametrize("angle", [0, 90, 180, 270])
 def test_a_page_is_told_to_lie_as_it_does(name: str, angle: int) -> None:
-    assert angle_of(lying(name, angle)) == angle
+    assert detect_angle(lying(name, angle)) == angle
 
 
 @pytest.mark.parametrize("angle", [90, 180, 270])
 def test_a_turned_page_is_the_page_as_it_was(angle: int) -> None:
-    page = upright(PageImage(3, lying("article-en.png", angle), 144), lambda _pixels: angle)
+    page = auto_rotate(PageImage(3, lying("article-en.png", angle), 144), lambda _pixels: angle)
     assert np.array_equal(page.pixels, lying("article-en.png", 0))
     assert page.pixels.flags.c_contiguous
     assert (page.number, page.dpi, page.angle) == (3, 144, angle)
@@ -35,9 +40,78 @@ def test_a_turned_page_is_the_page_as_it_was(angle: int) -> None:
 
 def test_a_page_that_stands_upright_is_not_copied() -> None:
     page = PageImage(1, blank())
-    assert upright(page, lambda _pixels: 0).pixels is page.pixels
+    assert auto_rotate(page, lambda _pixels: 0).pixels is page.pixels
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 3000), (20_000, 3), (223, 224)])
 def test_a_page_of_any_size_has_an_angle(size: tuple[int, int]) -> None:
-    assert angle_of(blank(*size)) in (0, 90, 180, 270)
+    assert detect_angle(blank(*size)) in (0, 90, 180, 270)
+
+
+FONT = Path(__file__).parents[2] / "support" / "fonts" / "OcrTestSans.ttf"
+SPARSE = {
+    "two lines": ("Annual meeting of the rowing club", "Saturday at noon, boathouse, upper floor"),
+    "title": ("Minutes of the garden committee",),
+    "russian": ("Собрание гребного клуба в субботу", "начало в полдень, верхний этаж"),
+}
+
+
+def sparse(words: tuple[str, ...], angle: int, place: tuple[int, int] = (120, 90)) -> Pixels:
+    """A page with little more than a margin's worth of print, turned clockwise."""
+    page = Image.new("RGB", (930, 1300), "white")
+    for row, line in enumerate(words):
+        position = place[0], place[1] + 60 * row
+        ImageDraw.Draw(page).text(position, line, "black", ImageFont.truetype(str(FONT), 32))
+    return np.asarray(page.rotate(-angle, expand=True))
+
+
+@pytest.mark.parametrize(
+    ("words", "angle"),
+    [("two lines", 0), ("two lines", 90), ("two lines", 180), ("two lines", 270), ("title", 90), ("russian", 180)],
+)
+def test_a_page_with_a_few_words_is_told_to_lie_as_it_does(words: str, angle: int) -> None:
+    assert detect_angle(sparse(SPARSE[words], angle)) == angle
+
+
+def test_a_page_without_print_is_upright() -> None:
+    assert detect_angle(blank(800, 600)) == 0
+
+
+@pytest.mark.parametrize("angle", [90, 180])
+def test_a_page_that_nobody_wants_turned_stays_and_says_so(angle: int) -> None:
+    page = PageImage(1, sparse(SPARSE["two lines"], angle))
+    told = warn(page)
+    assert told.pixels is page.pixels
+    assert told.is_partial
+    (warning,) = told.warnings
+    assert f"{angle}°" in warning
+    assert "`orientation`" in warning
+
+
+@pytest.mark.parametrize("name", ["article-en.png", "form-ru.png", "table-zh.png", "slide-en.png"])
+def test_an_upright_page_says_nothing(name: str) -> None:
+    page = PageImage(1, lying(name, 0))
+    assert warn(page) is page
+
+
+@pytest.mark.parametrize("angle", [0, 90])
+def test_the_text_of_a_pdf_tells_its_direction(angle: int) -> None:
+    page = PageImage(1, lying("article-en.png", angle), text_angle=angle)
+    assert auto_rotate(page, _nobody_looks).angle == angle
+    assert bool(warn(page).warnings) == bool(angle)
+
+
+@pytest.mark.parametrize("words", [("האספה השנתית של", "המועדון ביום שבת"), ("ﺍﻟﻌﺮﺑﻴﺔ ﻣﻦ ﺍﻟﻤﺎﺀ",)])
+def test_an_upright_page_in_a_script_that_is_not_read_says_nothing(words: tuple[str, ...]) -> None:
+    assert warn(PageImage(1, sparse(words, 0))).warnings == ()
+
+
+def _nobody_looks(_pixels: Pixels) -> int:
+    raise AssertionError("the picture was looked at")
+
+
+def test_a_page_whose_direction_is_unclear_is_read_as_it_stands_and_says_so() -> None:
+    page = PageImage(1, lying("article-en.png", 90))
+    told = auto_rotate(page, lambda _pixels: None)
+    assert np.array_equal(told.pixels, page.pixels)
+    assert told.warnings == (UNKNOWN,)

@@ -61,19 +61,6 @@ async def test_broken_file_fetched_again(hub: Hub, tmp_path: Path, there: bytes)
     assert held(tmp_path) == WHOLE
 
 
-async def test_broken_connection_resumes(hub: Hub, tmp_path: Path) -> None:
-    hub.breaks = [100]
-    await fetch_in_subprocess(MODEL, tmp_path)
-    assert held(tmp_path) == WHOLE
-
-
-async def test_damaged_arrival_is_refused(hub: Hub, tmp_path: Path) -> None:
-    hub.damaged = {"inference.onnx"}
-    with pytest.raises(DownloadError, match="another mirror"):
-        await fetch_in_subprocess(MODEL, tmp_path)
-    assert "inference.onnx" not in held(tmp_path)
-
-
 @pytest.mark.parametrize("case", ["no hub", "no model", "offline", "no right"])
 async def test_reason_names_remedy(hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, case: str) -> None:
     folder = tmp_path

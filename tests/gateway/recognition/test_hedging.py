@@ -10,7 +10,7 @@ import pytest
 from gateway.imaging.crops import cut_crop
 from gateway.model import Region
 from gateway.parts import Parts
-from gateway.recognition.hedging import Call, Silence
+from gateway.recognition.hedging import InFlightCall, StallDetector
 from gateway.tasks import RegionTask
 from tests.support.fakes import blank
 from tests.support.parts import start_parts
@@ -22,123 +22,123 @@ MUTE = Reply(hang=True)
 MUTE_HALF_WAY = Reply("a b c d", events=2, then="hang")
 
 
-def answered(silence: Silence, asked: float, first_s: float, gap_s: float, events: int = 3) -> None:
-    call = silence.begin(asked)
+def answered(silence: StallDetector, asked: float, first_s: float, gap_s: float, events: int = 3) -> None:
+    call = silence.start(asked)
     for number in range(events):
-        silence.hear(call, asked + first_s + number * gap_s)
-    silence.end(call, asked + first_s + events * gap_s, is_answered=True)
+        silence.record_event(call, asked + first_s + number * gap_s)
+    silence.finish(call, asked + first_s + events * gap_s, is_answered=True)
 
 
-def answered_whole(silence: Silence, asked: float, took_s: float) -> None:
-    silence.end(silence.begin(asked), asked + took_s, is_answered=True)
+def answered_whole(silence: StallDetector, asked: float, took_s: float) -> None:
+    silence.finish(silence.start(asked), asked + took_s, is_answered=True)
 
 
 @pytest.fixture
-def used() -> Silence:
+def trained() -> StallDetector:
     """Of an engine that has answered 100 calls by time 100: the first event after 2 s, the next each 1 s."""
-    silence = Silence()
+    silence = StallDetector()
     for number in range(100):
         answered(silence, number / 10, first_s=2, gap_s=1)
     return silence
 
 
-def heard(silence: Silence, asked: float, *times: float) -> Call:
-    call = silence.begin(asked)
+def heard(silence: StallDetector, asked: float, *times: float) -> InFlightCall:
+    call = silence.start(asked)
     for time in times:
-        silence.hear(call, time)
+        silence.record_event(call, time)
     return call
 
 
 def test_before_anything_is_known_a_call_has_long() -> None:
-    silence = Silence()
-    assert silence.left_s(silence.begin(0), 10) > 10
+    silence = StallDetector()
+    assert silence.time_to_stall_s(silence.start(0), 10) > 10
 
 
-def test_the_first_event_may_take_longer_than_the_next(used: Silence) -> None:
-    waiting, begun = used.begin(100), heard(used, 95, 100)
-    assert used.left_s(waiting, 104) > 0 > used.left_s(begun, 104)
-    assert used.left_s(waiting, 107) < 0
+def test_the_first_event_may_take_longer_than_the_next(trained: StallDetector) -> None:
+    waiting, begun = trained.start(100), heard(trained, 95, 100)
+    assert trained.time_to_stall_s(waiting, 104) > 0 > trained.time_to_stall_s(begun, 104)
+    assert trained.time_to_stall_s(waiting, 107) < 0
 
 
-def test_an_event_begins_the_wait_anew(used: Silence) -> None:
-    assert used.left_s(heard(used, 100, 101, 103, 105), 106) > 0
+def test_an_event_begins_the_wait_anew(trained: StallDetector) -> None:
+    assert trained.time_to_stall_s(heard(trained, 100, 101, 103, 105), 106) > 0
 
 
-def test_a_few_lost_calls_do_not_change_what_is_usual(used: Silence) -> None:
-    before = used.left_s(used.begin(200), 200)
+def test_a_few_lost_calls_do_not_change_what_is_usual(trained: StallDetector) -> None:
+    before = trained.time_to_stall_s(trained.start(200), 200)
     for number in range(5):
-        answered(used, 200 + number, first_s=60, gap_s=60)
-    assert used.left_s(used.begin(300), 300) == pytest.approx(before)
+        answered(trained, 200 + number, first_s=60, gap_s=60)
+    assert trained.time_to_stall_s(trained.start(300), 300) == pytest.approx(before)
 
 
-def test_an_engine_that_has_become_slow_is_given_longer(used: Silence) -> None:
+def test_an_engine_that_has_become_slow_is_given_longer(trained: StallDetector) -> None:
     for number in range(250):
-        answered(used, 200 + number, first_s=20, gap_s=10)
-    assert used.left_s(used.begin(500), 540) > 0
-    assert used.left_s(heard(used, 500, 510), 535) > 0
+        answered(trained, 200 + number, first_s=20, gap_s=10)
+    assert trained.time_to_stall_s(trained.start(500), 540) > 0
+    assert trained.time_to_stall_s(heard(trained, 500, 510), 535) > 0
 
 
 def test_an_engine_that_is_always_quick_is_still_given_a_moment() -> None:
-    silence = Silence()
+    silence = StallDetector()
     for number in range(100):
         answered(silence, number, first_s=0.001, gap_s=0.001)
-    assert silence.left_s(silence.begin(100), 100.5) > 0
+    assert silence.time_to_stall_s(silence.start(100), 100.5) > 0
 
 
 def test_of_whole_answers_the_longest_counts() -> None:
-    silence = Silence()
+    silence = StallDetector()
     for number in range(100):
         answered_whole(silence, number, took_s=20 if number == 90 else 1)
-    assert silence.left_s(silence.begin(200), 250) > 0 > silence.left_s(silence.begin(200), 270)
+    assert silence.time_to_stall_s(silence.start(200), 250) > 0 > silence.time_to_stall_s(silence.start(200), 270)
 
 
-def test_a_call_is_lost_when_a_later_one_is_served(used: Silence) -> None:
-    silent = heard(used, 100, 102)
-    probe = used.begin_again(heard(used, 100, 102), 110)
-    assert not used.may_ask_again(silent, 111), "nothing was heard of anyone"
-    used.hear(probe, 112)
-    assert used.may_ask_again(silent, 112)
+def test_a_call_is_lost_when_a_later_one_is_served(trained: StallDetector) -> None:
+    silent = heard(trained, 100, 102)
+    probe = trained.start_hedge(heard(trained, 100, 102), 110)
+    assert not trained.may_hedge(silent, 111), "nothing was heard of anyone"
+    trained.record_event(probe, 112)
+    assert trained.may_hedge(silent, 112)
 
 
-def test_events_of_calls_that_were_asked_before_prove_nothing(used: Silence) -> None:
+def test_events_of_calls_that_were_asked_before_prove_nothing(trained: StallDetector) -> None:
     """The engine works on those that it has, and takes nothing new: our call stands in its queue."""
-    running = heard(used, 99, 101)
-    waiting = used.begin(100)
-    used.begin_again(used.begin(100), 110)
-    used.hear(running, 111)
-    assert not used.may_ask_again(waiting, 111)
+    running = heard(trained, 99, 101)
+    waiting = trained.start(100)
+    trained.start_hedge(trained.start(100), 110)
+    trained.record_event(running, 111)
+    assert not trained.may_hedge(waiting, 111)
 
 
-def test_when_all_are_silent_one_at_a_time_is_tried(used: Silence) -> None:
-    first, second = used.begin(100), used.begin(100)
-    assert used.may_ask_again(first, 110)
-    probe = used.begin_again(first, 110)
-    assert not used.may_ask_again(second, 150)
-    used.end(probe, 150, is_answered=False)
-    assert not used.may_ask_again(second, 150.1)
-    assert used.may_ask_again(second, 155)
+def test_when_all_are_silent_one_at_a_time_is_tried(trained: StallDetector) -> None:
+    first, second = trained.start(100), trained.start(100)
+    assert trained.may_hedge(first, 110)
+    probe = trained.start_hedge(first, 110)
+    assert not trained.may_hedge(second, 150)
+    trained.finish(probe, 150, is_answered=False)
+    assert not trained.may_hedge(second, 150.1)
+    assert trained.may_hedge(second, 155)
 
 
-def test_calls_asked_in_the_same_moment_may_be_served_in_any_order(used: Silence) -> None:
-    silent = used.begin(100)
-    used.begin_again(used.begin(100), 110)
-    used.hear(used.begin(100.5), 111)
-    assert not used.may_ask_again(silent, 111)
+def test_calls_asked_in_the_same_moment_may_be_served_in_any_order(trained: StallDetector) -> None:
+    silent = trained.start(100)
+    trained.start_hedge(trained.start(100), 110)
+    trained.record_event(trained.start(100.5), 111)
+    assert not trained.may_hedge(silent, 111)
 
 
-def test_calls_without_an_answer_tell_nothing_of_what_is_usual(used: Silence) -> None:
-    before = used.left_s(used.begin(400), 400)
+def test_calls_without_an_answer_tell_nothing_of_what_is_usual(trained: StallDetector) -> None:
+    before = trained.time_to_stall_s(trained.start(400), 400)
     for number in range(250):
-        used.end(heard(used, 100 + number, 160 + number), 161 + number, is_answered=False)
-    assert used.left_s(used.begin(400), 400) == before
+        trained.finish(heard(trained, 100 + number, 160 + number), 161 + number, is_answered=False)
+    assert trained.time_to_stall_s(trained.start(400), 400) == before
 
 
 @pytest.fixture
 def stub(monkeypatch: pytest.MonkeyPatch) -> Iterator[StubEngine]:
     """An engine that streams. Half a second without a word is a silence, however busy the machine is."""
-    for name, value in {"LEAST_KNOWN": 1, "TIMES": 0, "LEAST_S": 0.5}.items():
+    for name, value in {"MIN_KNOWN": 1, "STALL_FACTOR": 0, "MIN_STALL_S": 0.5}.items():
         monkeypatch.setattr(f"gateway.recognition.hedging.{name}", value)
-    monkeypatch.setattr("gateway.recognition.hedging.LOOK_AGAIN_S", 0.05)
+    monkeypatch.setattr("gateway.recognition.hedging.CHECK_INTERVAL_S", 0.05)
     with StubEngine(kind="vllm") as engine:
         yield engine
 
@@ -158,7 +158,7 @@ async def accustom(parts: Parts, stub: StubEngine) -> None:
 
 
 async def read(parts: Parts) -> tuple[str, str]:
-    reading = await parts.reader.read(CROP, RegionTask(), asyncio.get_running_loop().time() + 30)
+    reading = await parts.reader.read(CROP, RegionTask())
     return reading.status, reading.text
 
 

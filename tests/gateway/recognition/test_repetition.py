@@ -6,32 +6,41 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.imaging.capacity import Room, room_of
+from gateway.imaging.capacity import TextCapacity, text_capacity
 from gateway.model import Reading, Region
-from gateway.recognition.repetition import DOUBTFUL, DOUBTFUL_AGAIN, Loop, LoopWatch, is_suspicious, remove_loop
+from gateway.recognition.repetition import (
+    SUSPECTED_LENGTH,
+    SUSPECTED_LENGTH_AGAIN,
+    Repetition,
+    RepetitionDetector,
+    is_suspicious,
+    remove_loop,
+)
 from tests.support.repetition_corpus import Reading as MadeReading
 from tests.support.repetition_corpus import honest, runaways
 
-LINE = room_of(500, 24)
-PARAGRAPH = room_of(500, 150)
-PAGE = room_of(1190, 1684)
+LINE = text_capacity(500, 24)
+PARAGRAPH = text_capacity(500, 150)
+PAGE = text_capacity(1190, 1684)
 RANDOM_COPIES = "numbers at random"
 """Copies that differ in random numbers are told from a table of numbers by nothing."""
 LINE_REGION = Region("text", (0, 0, 400, 20), 1)
 PAGE_REGION = Region("text", (0, 0, 1190, 1684), 1)
 
 
-def watched(text: str, room: Room | None, step: int = 40, doubtful: int = DOUBTFUL) -> tuple[Loop | None, int]:
+def watched(
+    text: str, capacity: TextCapacity | None, step: int = 40, suspected_length: int = SUSPECTED_LENGTH
+) -> tuple[Repetition | None, int]:
     """The loop that was seen, and after how many characters."""
-    watch = LoopWatch(room, doubtful)
+    watch = RepetitionDetector(capacity, suspected_length)
     for end in range(step, len(text) + step, step):
-        if watch.sees_loop(text[:end]):
-            return watch.loop, min(end, len(text))
+        if watch.detect(text[:end]):
+            return watch.repetition, min(end, len(text))
     return None, len(text)
 
 
 @pytest.mark.parametrize(
-    ("unit", "room"),
+    ("unit", "capacity"),
     [
         ("8", LINE),
         ("the same words ", LINE),
@@ -45,14 +54,14 @@ def watched(text: str, room: Room | None, step: int = 40, doubtful: int = DOUBTF
         ("a sentence that fits on the page but not so often. ", PAGE),
     ],
 )
-def test_a_repetition_without_end_is_seen_long_before_the_limit(unit: str, room: Room) -> None:
+def test_a_repetition_without_end_is_seen_long_before_the_limit(unit: str, capacity: TextCapacity) -> None:
     before = "What the page really says. "
-    loop, length = watched(before + unit * (16_000 // len(unit)), room)
-    assert loop is not None
-    assert loop.period == len(unit)
-    assert abs(loop.start - len(before)) < len(unit)
+    repetition, length = watched(before + unit * (16_000 // len(unit)), capacity)
+    assert repetition is not None
+    assert repetition.period == len(unit)
+    assert abs(repetition.start - len(before)) < len(unit)
     assert length < 3000
-    assert loop.is_certain == (room != PAGE)
+    assert repetition.is_certain == (capacity != PAGE)
 
 
 @pytest.mark.parametrize(
@@ -60,9 +69,9 @@ def test_a_repetition_without_end_is_seen_long_before_the_limit(unit: str, room:
 )
 def test_numbers_that_grow_are_a_loop_too(copy: str) -> None:
     text = "A list: " + "".join(copy.format(at, 2 * at) for at in range(7, 2000))
-    loop, length = watched(text, PARAGRAPH)
-    assert loop is not None
-    assert loop.start < len("A list: ") + 2 * len(copy)
+    repetition, length = watched(text, PARAGRAPH)
+    assert repetition is not None
+    assert repetition.start < len("A list: ") + 2 * len(copy)
     assert length < 4000
 
 
@@ -74,46 +83,50 @@ def test_what_differs_by_more_than_numbers_that_grow_is_none() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "room"),
+    ("text", "capacity"),
     [
-        ("<fcel>0" * 12 + "<nl>", room_of(900, 40)),
-        (("<fcel>0" * 12 + "<nl>") * 40, room_of(900, 40 * 24)),
-        (("<ecel>" * 6 + "<nl>") * 30, room_of(700, 30 * 24)),
-        ("Chapter one " + "." * 90 + " 17", room_of(500, 20)),
-        ("- " * 40, room_of(480, 16)),
-        ("yes\n" * 60, room_of(60, 60 * 24)),
-        ("Name: ____________________\n" * 40, room_of(500, 40 * 26)),
-        ("".join(f"{at}. ______\n" for at in range(1, 60)), room_of(300, 60 * 24)),
-        ("0 10 20 30 40 50 60 70 80 90 100 110 120 130 140 150", room_of(700, 18)),
+        ("<fcel>0" * 12 + "<nl>", text_capacity(900, 40)),
+        (("<fcel>0" * 12 + "<nl>") * 40, text_capacity(900, 40 * 24)),
+        (("<ecel>" * 6 + "<nl>") * 30, text_capacity(700, 30 * 24)),
+        ("Chapter one " + "." * 90 + " 17", text_capacity(500, 20)),
+        ("- " * 40, text_capacity(480, 16)),
+        ("yes\n" * 60, text_capacity(60, 60 * 24)),
+        ("Name: ____________________\n" * 40, text_capacity(500, 40 * 26)),
+        ("".join(f"{at}. ______\n" for at in range(1, 60)), text_capacity(300, 60 * 24)),
+        ("0 10 20 30 40 50 60 70 80 90 100 110 120 130 140 150", text_capacity(700, 18)),
     ],
 )
-def test_what_documents_repeat_has_its_room_and_is_left_alone(text: str, room: Room) -> None:
-    assert watched(text, room, step=1)[0] is None
+def test_what_documents_repeat_has_its_room_and_is_left_alone(text: str, capacity: TextCapacity) -> None:
+    assert watched(text, capacity, step=1)[0] is None
 
 
 def test_the_made_corpus_keeps_its_figures() -> None:
     """All kinds of loops but the one that is out of reach; no document is lost, few are doubted."""
-    missed = {reading.kind for reading in runaways() if not watched(reading.text, _room(reading), 200)[0]}
+    missed = {reading.kind for reading in runaways() if not watched(reading.text, _capacity(reading), 200)[0]}
     assert missed == {RANDOM_COPIES}
     documents = list(honest())
-    doubted = [reading for reading in documents if watched(reading.text, _room(reading))[0]]
+    doubted = [reading for reading in documents if watched(reading.text, _capacity(reading))[0]]
     assert len(doubted) <= 0.02 * len(documents)
-    assert not [reading for reading in doubted if watched(reading.text, _room(reading), doubtful=DOUBTFUL_AGAIN)[0]]
+    assert not [
+        reading
+        for reading in doubted
+        if watched(reading.text, _capacity(reading), suspected_length=SUSPECTED_LENGTH_AGAIN)[0]
+    ]
 
 
-def _room(reading: MadeReading) -> Room:
-    return room_of(reading.width, reading.height)
+def _capacity(reading: MadeReading) -> TextCapacity:
+    return text_capacity(reading.width, reading.height)
 
 
 @given(st.text(alphabet="ab 1\n", max_size=30), st.text(alphabet="xyz 1<n>\n", min_size=1, max_size=30), st.data())
 def test_how_the_text_is_cut_makes_no_difference(before: str, unit: str, data: st.DataObject) -> None:
     text = before + unit * 60
     steps = data.draw(st.lists(st.integers(1, 300), min_size=1, max_size=20))
-    watch, end = LoopWatch(LINE), 0
+    watch, end = RepetitionDetector(LINE), 0
     for step in steps * (len(text) // sum(steps) + 1):
         end = min(end + step, len(text))
-        watch.sees_loop(text[:end])
-    assert watch.loop == watched(text, LINE, step=1)[0]
+        watch.detect(text[:end])
+    assert watch.repetition == watched(text, LINE, step=1)[0]
 
 
 @given(st.integers(0, 10**6), st.integers(1, 400))
@@ -125,10 +138,10 @@ def test_words_in_no_order_are_never_a_loop(seed: int, count: int) -> None:
 @given(st.text(alphabet="ab\n", max_size=30), st.text(alphabet="xyz 1\n", min_size=1, max_size=30).filter(str.strip))
 def test_a_loop_keeps_what_stood_before_it(before: str, unit: str) -> None:
     text = before + unit * (4000 // len(unit.strip()))
-    loop, _ = watched(text, LINE)
-    assert loop is not None
-    assert loop.start <= len(before) + len(unit)
-    assert text[: loop.end_of_copy].startswith(before)
+    repetition, _ = watched(text, LINE)
+    assert repetition is not None
+    assert repetition.start <= len(before) + len(unit)
+    assert text[: repetition.end_of_copy].startswith(before)
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,17 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from gateway.scheduling.concurrency_limit import FIRST, Bounds, EngineLoad, LimitByQueue, LimitByRate, is_too_much
+from gateway.scheduling.concurrency_limit import (
+    FIRST,
+    EngineLoad,
+    LimitRange,
+    QueueDepthLimit,
+    ThroughputLimit,
+    is_overloaded,
+)
 
 LOOK_S = 2.0
-BOUNDS = Bounds(start=64, least=4, most=512)
+LIMITS = LimitRange(start=64, minimum=4, maximum=512)
 
 
 @dataclass
@@ -26,7 +33,7 @@ class Engine:
     demand: int = 10_000
     """Calls that want to run, at most."""
     chance: random.Random = field(default_factory=lambda: random.Random(7))
-    in_flight: int = BOUNDS.start
+    in_flight: int = LIMITS.start
     now: float = 0.0
     waiting: int = 0
     finished: int = 0
@@ -59,19 +66,19 @@ class Engine:
             heapq.heappush(self.ends, self.now + took_s)
 
 
-def by_queue() -> Callable[[Engine], int]:
-    limit = LimitByQueue(BOUNDS)
-    return lambda engine: limit.look(engine.load, is_full=True)
+def by_depth() -> Callable[[Engine], int]:
+    limit = QueueDepthLimit(LIMITS)
+    return lambda engine: limit.update(engine.load, is_full=True)
 
 
-def by_rate() -> Callable[[Engine], int]:
-    limit = LimitByRate(BOUNDS)
-    return lambda engine: limit.look(engine.now, engine.finished, is_full=engine.in_flight < engine.demand)
+def by_throughput() -> Callable[[Engine], int]:
+    limit = ThroughputLimit(LIMITS)
+    return lambda engine: limit.update(engine.now, engine.finished, is_full=engine.in_flight < engine.demand)
 
 
 @pytest.mark.parametrize("capacity", [8, 64, 256])
 def test_an_engine_that_tells_of_its_queue_is_fed_and_its_queue_stays_short(capacity: int) -> None:
-    engine, limit = Engine(lambda _now: capacity), by_queue()
+    engine, limit = Engine(lambda _now: capacity), by_depth()
     engine.run(limit, 60)
     before = engine.finished
     seen = engine.run(limit, 300)
@@ -82,7 +89,7 @@ def test_an_engine_that_tells_of_its_queue_is_fed_and_its_queue_stays_short(capa
 
 @pytest.mark.parametrize("capacity", [8, 64, 256])
 def test_an_engine_that_tells_nothing_comes_near_its_full_rate(capacity: int) -> None:
-    engine, limit = Engine(lambda _now: capacity), by_rate()
+    engine, limit = Engine(lambda _now: capacity), by_throughput()
     engine.run(limit, 600)
     before = engine.finished
     seen = engine.run(limit, 1200)
@@ -92,11 +99,11 @@ def test_an_engine_that_tells_nothing_comes_near_its_full_rate(capacity: int) ->
 
 def test_a_bound_beyond_all_demand_comes_down_too() -> None:
     engines = [Engine(lambda _now: 8, demand=80, chance=random.Random(seed)) for seed in range(5)]
-    seen = [limit for engine in engines for limit in engine.run(by_rate(), 1200)[-100:]]
+    seen = [limit for engine in engines for limit in engine.run(by_throughput(), 1200)[-100:]]
     assert sum(seen) / len(seen) < 40
 
 
-@pytest.mark.parametrize("way", [by_queue, by_rate])
+@pytest.mark.parametrize("way", [by_depth, by_throughput])
 def test_the_bound_follows_a_capacity_that_changes(way: Callable[[], Callable[[Engine], int]]) -> None:
     engine, limit = Engine(lambda now: 64 if now < 600 else 16 if now < 1800 else 128), way()
     engine.run(limit, 600)
@@ -106,7 +113,7 @@ def test_the_bound_follows_a_capacity_that_changes(way: Callable[[], Callable[[E
     assert 100 < sum(more) / len(more) < 256
 
 
-@pytest.mark.parametrize("way", [by_queue, by_rate])
+@pytest.mark.parametrize("way", [by_depth, by_throughput])
 @pytest.mark.parametrize("call_s", [0.05, 30.0])
 def test_slowness_alone_does_not_lower_the_bound(way: Callable[[], Callable[[Engine], int]], call_s: float) -> None:
     engine, limit = Engine(lambda _now: 32, call_s), way()
@@ -116,7 +123,7 @@ def test_slowness_alone_does_not_lower_the_bound(way: Callable[[], Callable[[Eng
     assert engine.finished - before > 0.85 * 32 / call_s * (engine.now - began)
 
 
-@pytest.mark.parametrize("way", [by_queue, by_rate])
+@pytest.mark.parametrize("way", [by_depth, by_throughput])
 def test_an_engine_that_is_slower_for_each_and_faster_for_all_is_given_many(
     way: Callable[[], Callable[[Engine], int]],
 ) -> None:
@@ -125,61 +132,61 @@ def test_an_engine_that_is_slower_for_each_and_faster_for_all_is_given_many(
     assert sum(seen[-100:]) / 100 > 128
 
 
-@pytest.mark.parametrize("most", [3, 20])
-def test_no_way_goes_beyond_its_bounds(most: int) -> None:
-    bounds = Bounds(most, min(4, most), most)
-    queue, rate = LimitByQueue(bounds), LimitByRate(bounds)
+@pytest.mark.parametrize("maximum", [3, 20])
+def test_no_way_goes_beyond_its_bounds(maximum: int) -> None:
+    limits = LimitRange(maximum, min(4, maximum), maximum)
+    queue, rate = QueueDepthLimit(limits), ThroughputLimit(limits)
     engine = Engine(lambda _now: 256)
 
     def both(engine: Engine) -> int:
         limits = (
-            queue.look(engine.load, is_full=True),
-            rate.look(engine.now, engine.finished, is_full=True),
+            queue.update(engine.load, is_full=True),
+            rate.update(engine.now, engine.finished, is_full=True),
         )
-        assert max(limits) <= most
+        assert max(limits) <= maximum
         return min(limits)
 
     engine.run(both, 600)
 
 
 def test_who_asks_for_little_teaches_nothing() -> None:
-    queue, rate = LimitByQueue(BOUNDS), LimitByRate(BOUNDS)
+    queue, rate = QueueDepthLimit(LIMITS), ThroughputLimit(LIMITS)
     for second in range(1000):
-        assert queue.look(EngineLoad(3, 0), is_full=False) == BOUNDS.start
-        assert rate.look(second, 3 * second, is_full=False) == FIRST
+        assert queue.update(EngineLoad(3, 0), is_full=False) == LIMITS.start
+        assert rate.update(second, 3 * second, is_full=False) == FIRST
 
 
 def test_a_quick_engine_that_tells_nothing_has_all_that_it_may_within_seconds() -> None:
     engine = Engine(lambda _now: 256, 0.5, in_flight=FIRST)
-    assert max(engine.run(by_rate(), 10)) >= BOUNDS.start
+    assert max(engine.run(by_throughput(), 10)) >= LIMITS.start
 
 
 def test_an_engine_that_reads_one_at_a_time_is_not_given_what_would_stand_for_minutes() -> None:
     engine = Engine(lambda _now: 1, 10.0, in_flight=FIRST)
-    assert max(engine.run(by_rate(), 180)) == FIRST
+    assert max(engine.run(by_throughput(), 180)) == FIRST
 
 
 @pytest.mark.parametrize("capacity", [5, 20, 100])
 def test_of_an_engine_that_refuses_what_is_too_much_no_more_is_asked_again_and_again(capacity: int) -> None:
-    limit, finished, refusals = LimitByRate(BOUNDS), 0, 0
-    for look in range(200):
+    limit, finished, refusals = ThroughputLimit(LIMITS), 0, 0
+    for update in range(200):
         finished += min(limit.limit, capacity)
-        if is_too_much(limit.limit - capacity, finished):
+        if is_overloaded(limit.limit - capacity, finished):
             refusals += 1
-            limit.refused(2.0 * look, finished)
+            limit.back_off(2.0 * update, finished)
         else:
-            limit.look(2.0 * look, finished, is_full=True)
+            limit.update(2.0 * update, finished, is_full=True)
     assert refusals < 20
     assert capacity // 2 <= limit.limit <= 2 * capacity
 
 
 def test_a_call_lost_here_and_there_is_no_sign_of_too_many() -> None:
-    assert not is_too_much(1, 0)
-    assert not is_too_much(5, 100)
-    assert is_too_much(30, 100)
+    assert not is_overloaded(1, 0)
+    assert not is_overloaded(5, 100)
+    assert is_overloaded(30, 100)
 
 
 def test_an_engine_that_stands_still_is_not_given_more() -> None:
-    limit = LimitByQueue(BOUNDS)
+    limit = QueueDepthLimit(LIMITS)
     for _ in range(20):
-        assert limit.look(EngineLoad(0, 0), is_full=True) == BOUNDS.start
+        assert limit.update(EngineLoad(0, 0), is_full=True) == LIMITS.start

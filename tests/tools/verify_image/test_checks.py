@@ -99,5 +99,7 @@ def test_missing_engine_has_to_say_why(tmp_path: Path, flaw: str, mark: str, sai
 @pytest.mark.timeout(600)
 def test_the_service_itself_passes(tmp_path: Path) -> None:
     entry_point = ("sh", str(ROOT / "docker" / "entrypoint.sh"))
-    findings = verify_scenario(ProcessEngine(image(tmp_path, entry_point), tmp_path), PLAIN, Limits())
+    # As the images have it.
+    service = image(tmp_path, entry_point, HOST="0.0.0.0")
+    findings = verify_scenario(ProcessEngine(service, tmp_path), PLAIN, Limits())
     assert {name: findings[name].text for name in failed(findings)} == {}

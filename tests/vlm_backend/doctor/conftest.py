@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import shutil
 import struct
+import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +20,7 @@ from tests.support.environments import PythonEnvironment
 from vlm_backend.doctor import Check, Report, examine
 from vlm_backend.settings import Settings
 
+Mount = Callable[[str], Path]
 MEANT_FOR_ENGINES = (
     "HF_",
     "HUGGINGFACE_",
@@ -108,3 +113,30 @@ def gpu_machine(bare: Machine, driver: Path, monkeypatch: pytest.MonkeyPatch) ->
     bare.add_model()
     monkeypatch.setenv("LD_LIBRARY_PATH", str(driver))
     return bare
+
+
+@pytest.fixture
+def mount(tmp_path: Path) -> Iterator[Mount]:
+    """Mounts an empty tmpfs with the given options; skips where this user may not."""
+    mounted: list[Path] = []
+
+    def mount_one(options: str) -> Path:
+        target = tmp_path / f"mounted-{len(mounted)}"
+        target.mkdir()
+        command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(target)]
+        if os.getuid() != 0 or subprocess.run(command, capture_output=True, check=False).returncode:
+            pytest.skip("this test mounts a small file system, which this user may not")
+        mounted.append(target)
+        return target
+
+    yield mount_one
+    for target in mounted:
+        subprocess.run(["umount", str(target)], check=True)
+
+
+def fill(folder: Path) -> None:
+    """Leaves no byte of the small file system free."""
+    with contextlib.suppress(OSError), (folder / "ballast").open("wb", buffering=0) as file:
+        while file.write(bytes(4096)):
+            pass
+    assert shutil.disk_usage(folder).free == 0

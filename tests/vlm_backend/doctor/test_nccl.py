@@ -10,7 +10,7 @@ import pytest
 from tests.support.compiler import compile_nccl
 from tests.vlm_backend.doctor.conftest import Machine
 
-TELLTALE = "ncclCommWindowRegister"
+SYMBOL = "ncclCommWindowRegister"
 
 
 @pytest.fixture(scope="session")
@@ -40,7 +40,7 @@ def test_an_old_one_in_the_library_path_is_named_with_its_folder(
     monkeypatch.setenv("LD_LIBRARY_PATH", f"{driver}:{old_nccl.parent}")
     check = gpu_machine.check("nccl")
     assert check.status == "fail"
-    assert f"undefined symbol: {TELLTALE}" in check.detail
+    assert f"undefined symbol: {SYMBOL}" in check.detail
     assert f"{old_nccl} (NCCL 2.25.1)" in check.detail
     assert check.remedy == (
         f"Take {old_nccl.parent} out of LD_LIBRARY_PATH: the library there comes before torch's own."
@@ -64,7 +64,7 @@ def test_an_old_one_that_is_preloaded_is_named(
     monkeypatch.setenv("LD_PRELOAD", str(old_nccl))
     check = gpu_machine.check("nccl")
     assert check.status == "fail"
-    assert TELLTALE in check.detail
+    assert SYMBOL in check.detail
     assert check.remedy is not None
     assert "LD_PRELOAD" in check.remedy
 
@@ -88,8 +88,8 @@ def test_a_second_package_that_wrote_over_the_file_fails_both_checks(gpu_machine
     files, loaded = gpu_machine.check("nccl-files"), gpu_machine.check("nccl")
     assert (files.status, loaded.status) == ("fail", "fail")
     assert "nvidia-nccl-cu12 2.25.1 and nvidia-nccl-cu13 2.28.9 are the same file" in files.detail
-    assert TELLTALE in files.detail
-    assert TELLTALE in loaded.detail
+    assert SYMBOL in files.detail
+    assert SYMBOL in loaded.detail
 
 
 def test_two_packages_with_the_right_file_on_top_are_a_warning(gpu_machine: Machine) -> None:

@@ -61,7 +61,7 @@ def test_an_empty_field_is_not_given_but_an_empty_list_of_labels_is() -> None:
         ("dpi", "12"),
         ("dpi", "a lot"),
         ("task", "translate"),
-        ("format", "docx"),
+        ("format", "odt"),
         ("images", "maybe"),
         ("chart", "perhaps"),
         ("stream", 7),

@@ -263,7 +263,7 @@ def test_nothing_read_at_all_is_an_error_that_says_so(served: Gateway, png: byte
         ({"json": {"source": {"url": "http://127.0.0.1/a.png"}}}, 400, "url_not_allowed"),
         ({"json": {"source": {"url": 7}}}, 400, "url_not_allowed"),
         ({"json": {"source": {"url": "http://name.invalid/a.png"}}}, 400, "url_unreachable"),
-        ({"json": {"source": {"s3": "s3://b/a.png"}}}, 501, "source_not_supported"),
+        ({"json": {"source": {"s3": "s3://b/a.png"}}}, 400, "source_not_supported"),
         ({"json": {"source": {"base64": BASE64}, "nonsense": 1}}, 422, "unknown_option"),
         ({"json": {"source": {"base64": BASE64}, "dpi": 1}}, 422, "invalid_option"),
         ({"files": {"file": b""}}, 400, "empty_document"),

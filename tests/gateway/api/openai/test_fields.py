@@ -44,6 +44,44 @@ def test_fields_that_the_engine_gets(served: Gateway, fields: dict[str, Any]) ->
     assert asked(served, **fields) == {"model": "stub-model", "temperature": 0, **fields}
 
 
+def test_vllm_s_own_sampling_reaches_a_vllm(served: Gateway) -> None:
+    assert asked(served, top_k=40, min_p=0.1) == {"model": "stub-model", "temperature": 0, "top_k": 40, "min_p": 0.1}
+
+
+HARMLESS: dict[str, Any] = {
+    "user": "me", "metadata": {"a": "b"}, "store": True, "service_tier": "auto", "parallel_tool_calls": True,
+    "safety_identifier": "a", "prompt_cache_key": "b", "reasoning_effort": "low", "verbosity": "low",
+    "response_format": {"type": "text"}, "modalities": ["text"], "tool_choice": "auto", "tools": [],
+}  # fmt: skip
+
+
+def test_fields_without_effect_go_no_further(client: OpenAI, served: Gateway) -> None:
+    """As the official client sends them."""
+    answer = client.chat.completions.create(model="stub-model", messages=MESSAGES, extra_body=HARMLESS)
+    assert answer.choices[0].message.content
+    sent = {name: value for name, value in served.engine.requests[-1].body.items() if name != "messages"}
+    assert sent == {"model": "stub-model", "temperature": 0}
+
+
+def test_a_developer_s_message_is_the_system_s(served: Gateway) -> None:
+    asked(served, messages=[{"role": "developer", "content": "Be brief."}, *MESSAGES])
+    assert served.engine.requests[-1].body["messages"][0] == {"role": "system", "content": "Be brief."}
+
+
+def test_a_picture_s_url_by_itself_and_what_parts_carry(served: Gateway) -> None:
+    text = {"type": "text", "text": "OCR:", "cache_control": {"type": "ephemeral"}}
+    asked(served, messages=[{"role": "user", "content": [{"type": "image_url", "image_url": PICTURE}, text]}])
+    request = served.engine.requests[-1]
+    assert (request.prompt, request.size) == ("OCR:", (400, 300))
+    assert "cache_control" not in str(request.body)
+
+
+@pytest.mark.parametrize("name", ["PaddleOCR-VL-0.9B", "PaddleOCR-VL-1.5-0.9B"])
+def test_paddlex_s_names_are_the_engine_s_model(served: Gateway, name: str) -> None:
+    assert asked(served, model=name)["model"] == "stub-model"
+    assert asked(served, model="PaddleOCR-VL-1.6-0.9B")["model"] == "PaddleOCR-VL-1.6-0.9B"
+
+
 def test_what_is_not_said_is_not_sent(served: Gateway) -> None:
     nothing = {"stop": None, "seed": None, "stream": None, "n": 1, "stream_options": None, "mm_processor_kwargs": None}
     assert asked(served, **nothing) == {"model": "stub-model", "temperature": 0}
@@ -71,10 +109,9 @@ def test_the_token_limit_stays_within_the_context(served: Gateway, fields: dict[
     "field",
     [
         "logit_bias", "best_of", "use_beam_search", "prompt_logprobs", "bad_words", "allowed_token_ids",
-        "chat_template", "chat_template_kwargs", "media_io_kwargs", "structured_outputs", "response_format",
-        "guided_json", "tools",
-        "tool_choice", "documents", "echo", "add_special_tokens", "priority", "request_id", "cache_salt", "min_tokens",
-        "kv_transfer_params", "prompt_embeds", "ignore_eos", "thinking_token_budget", "vllm_xargs", "top_k", "user",
+        "chat_template", "chat_template_kwargs", "media_io_kwargs", "structured_outputs", "guided_json",
+        "tools", "documents", "echo", "add_special_tokens", "priority", "request_id", "cache_salt", "min_tokens",
+        "kv_transfer_params", "prompt_embeds", "ignore_eos", "thinking_token_budget", "vllm_xargs",
         "stop_token_ids", "return_token_ids", "stream_interval", "functions", "continue_final_message", "x" * 500,
     ],
 )  # fmt: skip
@@ -104,6 +141,11 @@ def test_any_other_field_is_refused_by_name(served: Gateway, field: str) -> None
         ({"top_logprobs": 2}, "top_logprobs"),
         ({"stream_options": {"include_usage": True}}, "stream_options"),
         ({"stream": "yes"}, "stream"),
+        ({"response_format": {"type": "json_object"}}, "response_format.type"),
+        ({"tool_choice": "required"}, "tool_choice"),
+        ({"modalities": ["text", "audio"]}, "modalities"),
+        ({"min_p": 2}, "min_p"),
+        ({"metadata": {"a": 1}}, "metadata.a"),
         ({"mm_processor_kwargs": {"min_pixels": 1}}, "mm_processor_kwargs.min_pixels"),
         ({"mm_processor_kwargs": {"min_pixels": 2000, "max_pixels": 1000}}, "mm_processor_kwargs"),
         ({"messages": []}, "messages"),
@@ -133,6 +175,7 @@ def test_a_value_that_can_not_be_is_refused_by_name(served: Gateway, fields: dic
         ({"messages": [{"role": "user", "content": "x", "name": "me"}]}, "messages[0].name"),
         ({"messages": [{"role": "assistant", "content": "x", "tool_calls": [{}]}]}, "messages[0].tool_calls"),
         ({"mm_processor_kwargs": {"size": 7}}, "mm_processor_kwargs.size"),
+        ({"response_format": {"type": "json_schema", "json_schema": {}}}, "response_format.json_schema"),
         ({"stream": True, "stream_options": {"continuous_usage_stats": True}}, "stream_options.continuous_usage_stats"),
     ],
 )

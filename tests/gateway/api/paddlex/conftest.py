@@ -20,13 +20,6 @@ def _running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
         yield running
 
 
-@pytest.fixture
-def served(_running: Gateway) -> Iterator[Gateway]:
-    _running.reset()
-    yield _running
-    _running.reset()
-
-
 def ask(served: Gateway, file: bytes | str, **fields: Any) -> httpx.Response:  # noqa: ANN401 - whatever JSON can hold
     text = file if isinstance(file, str) else base64.b64encode(file).decode()
     return served.client.post("/layout-parsing", json={"file": text, **fields})

@@ -23,6 +23,15 @@ def picture(text: str) -> Image.Image:
     return Image.open(BytesIO(data))
 
 
+def test_qianfans_path_is_the_same(served: Gateway, png: bytes) -> None:
+    served.layout.regions = regions_of("doc_title", "text")
+    sent = {"file": base64.b64encode(png).decode(), "visualize": False}
+    here, there = (served.client.post(path, json=sent) for path in ("/paddleocr", "/layout-parsing"))
+    assert result_of(here) == result_of(there)
+    refused = served.client.post("/paddleocr", json={"file": 7}).json()
+    assert (refused["errorCode"], set(refused)) == (422, {"logId", "errorCode", "errorMsg"})
+
+
 def test_a_picture_becomes_what_paddlex_documents(served: Gateway, png: bytes) -> None:
     served.layout.regions = regions_of("doc_title", "image", "text")
     result = result_of(ask(served, png, fileType=1))

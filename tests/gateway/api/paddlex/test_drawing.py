@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gateway.api.paddlex.visualize import draw_layout, page_picture, page_pictures, spotting_picture
+from gateway.api.paddlex.visualize import draw_layout, draw_spotting, page_picture, page_pictures
 from gateway.model import BBox, Block, PageImage, PageResult, Pixels, Polygon, Region, Spot
 from tests.support.fakes import blank
 
@@ -67,7 +67,7 @@ def spotted(*spots: Spot, angle: int | None = None) -> PageResult:
 @pytest.mark.parametrize("text", ["Title", "Заголовок", "标题文字"])
 def test_spotted_texts_are_marked_and_written_beside(text: str) -> None:
     page, place = PageImage(1, blank(400, 200)), ((40, 60), (360, 60), (360, 140), (40, 140))
-    picture = opened(spotting_picture(spotted(Spot(text=text, polygon=place)), page_picture(page, [])["input_img"]))
+    picture = opened(draw_spotting(spotted(Spot(text=text, polygon=place)), page_picture(page, [])["input_img"]))
     assert picture.shape == (200, 800, 3)
     assert tuple(picture[100, 200]) != (255, 255, 255)
     assert picture[20, 200].min() > 240
@@ -85,7 +85,7 @@ CORNER = ((399, 199), (400, 199), (400, 200), (399, 200))
 def test_any_spot_can_be_drawn(place: Polygon, text: str) -> None:
     spots = Spot(text=text, polygon=place), Spot(text="no place")
     page = page_picture(PageImage(1, blank()), [])["input_img"]
-    assert opened(spotting_picture(spotted(*spots), page)).size
+    assert opened(draw_spotting(spotted(*spots), page)).size
 
 
 def test_labels_differ_in_colour() -> None:

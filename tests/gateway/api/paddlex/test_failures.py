@@ -14,9 +14,9 @@ import pytest
 
 from tests.gateway.api.paddlex.conftest import ask, assert_refused, page_of, result_of
 from tests.support.origin import Origin, origin
-from tests.support.server import Gateway, gateway, leave_when
+from tests.support.server import Gateway, gateway
 from tests.support.stub_engine import Reply
-from tests.support.waiting import WAIT_S, eventually, wait_until
+from tests.support.waiting import WAIT_S, eventually
 
 
 @pytest.fixture
@@ -116,14 +116,6 @@ async def test_more_documents_than_places(served: Gateway, png: bytes) -> None:
         assert int(answer.headers["retry-after"]) > 0
 
 
-def test_a_client_that_leaves_stops_the_engine(served: Gateway, png: bytes) -> None:
-    served.engine.answer = lambda _request: Reply(hang=True)
-    body = {"file": base64.b64encode(png).decode()}
-    leave_when(lambda: served.engine.running == 2, f"{served.url}/layout-parsing", json=body)
-    wait_until(lambda: served.engine.aborted == 2, "the end of both calls")
-    wait_until(lambda: served.service.parts.queue.documents == 0, "the end of the document")
-
-
 def test_while_draining(served: Gateway, png: bytes) -> None:
     served.service.draining = True
     try:
@@ -132,11 +124,9 @@ def test_while_draining(served: Gateway, png: bytes) -> None:
         served.service.draining = False
 
 
-def test_keys_and_deadline(tmp_path: Path, png: bytes) -> None:
-    with gateway(tmp_path, api_keys="one-key", request_timeout_s=10) as running:
+def test_keys(tmp_path: Path, png: bytes) -> None:
+    with gateway(tmp_path, api_keys="one-key") as running:
         assert_refused(ask(running, png), 401, "key")
         for value in ("Bearer one-key", "token one-key"):
             running.client.headers["Authorization"] = value
             page_of(ask(running, png))
-        running.engine.answer = lambda _request: Reply(hang=True)
-        assert_refused(ask(running, png), 504, "deadline")

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from gateway.api.paddlex.to_paddlex import pruned_result
 from gateway.model import Block, OcrOptions, PageResult
-from gateway.recognized_page import ReadPage
+from gateway.recognized_page import RecognizedPage
 
 
 def block(number: int, group: str | None) -> Block:
@@ -11,7 +11,7 @@ def block(number: int, group: str | None) -> Block:
 
 def test_blocks_that_were_read_in_one_call_carry_the_number_of_the_first() -> None:
     blocks = [block(1, None), block(2, "p1-b2"), block(3, "p1-b2"), block(4, None)]
-    page = ReadPage(PageResult(page=1, width=10, height=10, status="ok", markdown="", blocks=blocks))
+    page = RecognizedPage(PageResult(page=1, width=10, height=10, status="ok", markdown="", blocks=blocks))
     settings = {
         "use_layout_detection": False,
         "format_block_content": False,

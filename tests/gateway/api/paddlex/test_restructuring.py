@@ -116,6 +116,17 @@ def test_all_pages_in_one_result(served: Gateway) -> None:
     assert [block["group_id"] for block in pruned["parsing_res_list"]] == [0, 1]
 
 
+def test_places_of_cells_come_back(served: Gateway) -> None:
+    tables = [{"cell_box_list": [[1.0, 2.0, 3.0, 4.0]], "pred_html": "<table></table>", "table_region_id": 1}]
+    without, with_tables = given(("text", "a")), given(("table", "<table><tr><td>b</td></tr></table>"))
+    with_tables["prunedResult"]["table_res_list"] = tables
+    first, second = results_of(restructure(served, [without, with_tables]))
+    assert "table_res_list" not in first["prunedResult"]
+    assert second["prunedResult"]["table_res_list"] == tables
+    [joined] = results_of(restructure(served, [without, with_tables], concatenatePages=True))
+    assert joined["prunedResult"]["table_res_list"] == [None, tables]
+
+
 def test_pictures_of_joined_pages_do_not_collide(served: Gateway) -> None:
     cell = f'<table><tr><td><img src="{KEY}" alt="Image"" /></td></tr></table>'
     pages = [given(("image", ""), images={KEY: "one"}), given(("image", ""), ("table", cell), images={KEY: "two"})]

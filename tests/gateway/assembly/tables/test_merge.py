@@ -6,7 +6,7 @@ import html
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.assembly.tables.html import table_to_html
@@ -33,6 +33,7 @@ def test_repeated_head_with_row_spans() -> None:
     assert joined(table_to_html(head), table_to_html(other)) == table_to_html(head + other)
 
 
+@settings(deadline=None)
 @given(
     st.lists(
         st.sampled_from(["<fcel>a", "<fcel>b", "<ecel>", "<lcel>", "<ucel>", "<xcel>", "<nl>"]), min_size=2, max_size=60

@@ -64,7 +64,7 @@ async def test_labels_by_kind(layout: LayoutDetector) -> None:
 
 async def test_blank_page_without_regions(layout: LayoutDetector) -> None:
     page = PageImage(1, np.full((900, 600, 3), 255, dtype=np.uint8))
-    assert await layout.detect(page, LayoutOptions()) == PageLayout([], [])
+    assert await layout.detect(page, LayoutOptions()) == PageLayout([], [], lines=[], detected=[])
 
 
 async def test_supported_and_unsupported_options(layout: LayoutDetector) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.layout.base import Detection
@@ -13,7 +13,7 @@ WIDTH, HEIGHT = 1000, 1400
 
 
 def compose(detections: list[Detection], lines: list[BBox]) -> list[Region]:
-    return build_regions(detections, lines, width=WIDTH, height=HEIGHT)
+    return build_regions(detections, lines, WIDTH, HEIGHT)
 
 
 def lines_of(x1: int, x2: int, top: int, count: int) -> list[BBox]:
@@ -74,14 +74,61 @@ def test_prose_beside_table_stays() -> None:
 def test_header_amid_page_is_text() -> None:
     line: BBox = (100, 600, 500, 630)
     assert [r.label for r in compose([Detection("header", 0.7, (90, 590, 510, 640))], [line])] == ["text"]
-    top: BBox = (100, 40, 500, 70)
-    assert [r.label for r in compose([Detection("header", 0.7, (90, 30, 510, 80))], [top])] == ["header"]
+    top: BBox = (100, 40, 500, 60)
+    page = [top, *lines_of(100, 900, 200, 8)]
+    assert [r.label for r in compose([Detection("header", 0.7, (90, 30, 510, 70))], page)] == ["header", "text"]
 
 
 def test_large_header_is_heading() -> None:
     banner = Detection("header", 0.8, (50, 20, 900, 110))
     regions = compose([banner], [(60, 30, 880, 100), *lines_of(60, 900, 200, 8)])
     assert [region.label for region in regions] == ["doc_title", "text"]
+
+
+def test_only_line_of_a_page_is_text() -> None:
+    for label in ("header", "footer"):
+        line: BBox = (100, 40, 600, 70) if label == "header" else (100, 1350, 600, 1380)
+        assert [r.label for r in compose([Detection(label, 0.9, line)], [line])] == ["text"]
+
+
+def test_title_at_the_top_is_no_running_head() -> None:
+    title: BBox = (100, 60, 700, 88)
+    regions = compose([Detection("header", 0.95, (90, 55, 710, 92))], [title, *lines_of(100, 900, 150, 12)])
+    assert [region.label for region in regions] == ["paragraph_title", "text"]
+
+
+def test_running_heads_look_like_such() -> None:
+    body = lines_of(100, 900, 160, 12)
+    heads: list[list[BBox]] = [
+        [(100, 40, 500, 58)],  # small print
+        [(100, 40, 400, 66), (840, 40, 900, 66)],  # a title and a number in one row
+        [(100, 40, 150, 64)],  # a number
+        [(600, 40, 900, 62)],  # set aside
+    ]
+    for lines in heads:
+        x1, x2 = min(line[0] for line in lines), max(line[2] for line in lines)
+        regions = compose([Detection("header", 0.9, (x1 - 5, 35, x2 + 5, 70))], [*lines, *body])
+        assert [region.label for region in regions] == [*["header"] * len(lines), "text"]
+
+
+def test_text_of_a_picture_that_is_the_page_is_read_beside_it() -> None:
+    texts: list[BBox] = [(200, 200, 400, 230), (600, 500, 640, 530), (200, 900, 700, 930)]
+    regions = compose([Detection("image", 0.9, (0, 0, 1000, 1200))], texts)
+    assert sorted(region.label for region in regions) == ["image", "text", "text", "text"]
+
+
+def test_words_in_a_small_picture_are_read_and_numbers_of_a_chart_are_not() -> None:
+    words: BBox = (150, 200, 350, 222)
+    numbers: list[BBox] = [(110 + at * 60, 350, 140 + at * 60, 372) for at in range(4)]
+    regions = compose([Detection("image", 0.8, (100, 120, 400, 400))], [words, *numbers])
+    assert sorted(region.label for region in regions) == ["image", "text"]
+    text = next(region for region in regions if region.label == "text")
+    assert text.bbox[3] < 300
+
+
+def test_number_in_the_margin_is_the_page_s() -> None:
+    regions = compose([], [*lines_of(100, 900, 200, 12), (880, 1340, 910, 1362)])
+    assert [region.label for region in regions] == ["text", "number"]
 
 
 def test_text_across_columns_splits() -> None:
@@ -118,6 +165,7 @@ detections = st.builds(
 )  # fmt: skip
 
 
+@settings(deadline=None)
 @given(st.lists(detections, max_size=8), st.lists(boxes, max_size=25))
 def test_every_line_in_a_region(found: list[Detection], lines: list[BBox]) -> None:
     regions = compose(found, lines)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from gateway.layout.base import LayoutDetector
 from gateway.layout.factory import create_layout
-from gateway.layout.paddleocr.process import PROGRAM
+from gateway.layout.paddleocr.layout_process import PROGRAM
 from gateway.model import BBox, LayoutOptions, Polygon, Region
 from gateway.settings import Settings
 from tests.gateway.layout.paddleocr import engine_pages

@@ -1,0 +1,150 @@
+"""Which line breaks of a text the page means: those of addresses, lists and verse, not those where prose is wrapped.
+
+Prose is wrapped where the next word has no room: a line that had room for it was ended on purpose. What is set in
+short lines throughout (an address) looks like a narrow column of prose then, but stands in more room than it takes, and
+none of its lines begins with a small letter.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from array import array
+from collections import Counter
+from collections.abc import Sequence
+from functools import lru_cache
+from itertools import pairwise
+
+WIDE_ROOM = 1.4
+"""Room for a line, as a multiple of the longest one, from which all lines were ended on purpose."""
+SLACK, SLACK_INDENTED = 0.06, 0.15
+"""Share of the longest line by which widths are wrong; the second has room for a first line's indentation too."""
+NEAR = 3
+"""Lines above and below that tell how long lines are: beside a picture they are shorter."""
+UNIFORM = 0.9
+UNIFORM_LINES = 4
+"""So many lines, of which all but the last are longer than that share of the longest, are a column of prose; one line
+less where the script has no small letters to tell."""
+NEARLY_ALL_LOOSE, MOSTLY_LOOSE, SOMETIMES_LOOSE = 0.7, 0.5, 0.3
+"""Share of the breaks before which there was room, from which on all lines are meant; all but those that go on in the
+next one; the same in wide room."""
+MIN_BREAKS = 3
+KEY_SHARE = 0.65
+"""Share of the lines that begin with a key and a colon in a list of keys and values."""
+MIN_CAPITALS = 5
+"""So many lines, none of which begins with a small letter, are no prose in a script that has small letters ..."""
+CASED = 0.3
+"""... as so many of its letters are."""
+MAX_CHARACTERS = 4096
+"""Different ones of which the widths are remembered."""
+MIN_SLACK_WIDE = 3.0
+"""Slack in Chinese and Japanese, in characters: punctuation is pushed over."""
+
+_KEY = re.compile(r"[^\s:：][^:：]{0,30}[:：](?:\s|$)")
+_LEADER = re.compile(r"[.·…_‥]\s?[.·…_‥]\s?[.·…_‥]\s*\S{1,8}$")
+"""The last three dots of a leader, and a number: any more would be looked for from each dot on."""
+_FORMULA = re.compile(r"\$\$?[^$]+\$\$?")
+_COMMAND = re.compile(r"\\[A-Za-z]+|\\.")
+_MARKS = re.compile(r"[{}^_$\s]")
+_HYPHENS = ("-", "\u2010", "\u00ad")
+_OPENING = "\"'“‘«„([{*"
+_WIDE_KINDS, _WIDE_AMONG_WIDE = ("W", "F"), ("W", "F", "A")
+_NARROW, _WIDE = frozenset("iljtfrI.,:;'|!()[]- "), frozenset("mwMW@%—…")
+
+
+def find_hard_breaks(lines: Sequence[str], room: float = 1.0) -> list[bool]:
+    """For each line but the last, whether the page ends it on purpose. `lines`: without blank ones, stripped.
+
+    `room`: what there is for a line on the page, as a multiple of the longest one.
+    """
+    breaks, widths = list(pairwise(lines)), array("d", map(text_width, lines))
+    loose, continued = _loose_breaks(lines, widths), [_continues(*pair) for pair in breaks]
+    is_column = _is_column(lines, widths)
+    share = 0.0 if is_column else sum(loose) / max(len(loose), 1)
+    if not is_column and _are_all_meant(lines, share, continued, room):
+        return [not _is_hyphenated(line) for line, _ in breaks]
+    if len(breaks) >= MIN_BREAKS and share >= (SOMETIMES_LOOSE if room >= WIDE_ROOM else MOSTLY_LOOSE):
+        joined = [goes_on or _is_wide(following[0]) for goes_on, (_, following) in zip(continued, breaks, strict=True)]
+        return [is_loose or not is_joined for is_loose, is_joined in zip(loose, joined, strict=True)]
+    return [
+        bool(_LEADER.search(line)) or (is_loose and not goes_on)
+        for (line, _), is_loose, goes_on in zip(breaks, loose, continued, strict=True)
+    ]
+
+
+def is_wrapped(lines: Sequence[str]) -> bool:
+    """Whether some line goes on in the next one, as in prose."""
+    return any(_continues(line, following) for line, following in pairwise(lines))
+
+
+def text_width(text: str) -> float:
+    """Width in print, in line heights or so: letters are told apart roughly, LaTeX counts as what it shows."""
+    shown = _FORMULA.sub(lambda formula: _MARKS.sub("", _COMMAND.sub("x", formula[0])), text)
+    is_wide = not shown.isascii() and sum(map(_is_wide, shown)) > len(shown) / 2
+    kinds = _WIDE_AMONG_WIDE if is_wide else _WIDE_KINDS
+    return sum(count * _advance(character, kinds) for character, count in Counter(shown).items())
+
+
+@lru_cache(MAX_CHARACTERS)
+def _advance(character: str, wide: tuple[str, ...] = _WIDE_KINDS) -> float:
+    if unicodedata.east_asian_width(character) in wide:
+        return 1.0
+    if character in _NARROW:
+        return 0.29
+    if character in _WIDE:
+        return 0.85
+    return 0.66 if character.isupper() else 0.53
+
+
+def _are_all_meant(lines: Sequence[str], loose: float, continued: Sequence[bool], room: float) -> bool:
+    """`lines`: of what is no column of prose. `loose`: share of the breaks before which there was room."""
+    if len(lines) > MIN_BREAKS and loose >= NEARLY_ALL_LOOSE:
+        return True
+    if any(continued):
+        return False
+    keys = sum(bool(_KEY.match(line)) for line in lines)
+    if keys == len(lines) or (len(lines) > MIN_BREAKS and keys >= KEY_SHARE * len(lines)):
+        return True
+    return room >= WIDE_ROOM or (len(lines) >= MIN_CAPITALS and _has_case(lines))
+
+
+def _has_case(lines: Sequence[str]) -> bool:
+    letters = [character for line in lines for character in line if character.isalpha()]
+    return sum(character.islower() for character in letters) > CASED * len(letters)
+
+
+def _is_column(lines: Sequence[str], widths: Sequence[float]) -> bool:
+    if len(lines) < UNIFORM_LINES - 1 or min(widths[:-1]) < UNIFORM * max(widths):
+        return False
+    return len(lines) >= UNIFORM_LINES or not _has_case(lines)
+
+
+def _loose_breaks(lines: Sequence[str], widths: Sequence[float]) -> list[bool]:
+    """For each line but the last, whether the first word of the next one had room behind it."""
+    loose: list[bool] = []
+    for index, following in enumerate(lines[1:]):
+        longest = max(widths[max(0, index - NEAR) : index + NEAR + 1])
+        is_first = index == 0 or loose[-1]
+        slack = max(
+            (SLACK_INDENTED if is_first else SLACK) * longest, MIN_SLACK_WIDE if _is_wide(following[0]) else 0.0
+        )
+        needed = widths[index] + _advance(" ") + text_width(_first_word(following))
+        loose.append(needed < longest - slack and not _is_hyphenated(lines[index]))
+    return loose
+
+
+def _first_word(line: str) -> str:
+    return line[0] if _is_wide(line[0]) else line.split(maxsplit=1)[0]
+
+
+def _is_wide(character: str) -> bool:
+    return unicodedata.east_asian_width(character) in _WIDE_KINDS
+
+
+def _is_hyphenated(line: str) -> bool:
+    return line.endswith(_HYPHENS) and line[-2:-1].isalnum()
+
+
+def _continues(line: str, following: str) -> bool:
+    """Whether the next line goes on with the same sentence, by its first letter or a divided word."""
+    return _is_hyphenated(line) or following.lstrip(_OPENING)[:1].islower()

@@ -1,0 +1,82 @@
+"""Program text: told by its syntax and its indentation, written as a fenced block."""
+
+from __future__ import annotations
+
+import re
+
+from gateway.assembly.text.formulas import separate_tags, unescape_dollars
+
+MIN_LINES = 3
+SURE, INDENTED = 0.6, 0.35
+"""Share of a text's lines that must look like program text; the second where lines are indented."""
+MIN_INDENTED = 0.25
+MAX_PROSE_WORDS = 9
+"""A line with more plain words in a row is prose, or a comment."""
+
+_NUMBER = re.compile(r"\s*\d{1,5}(?:\s|$)")
+_KEYWORDS = (
+    "def|class|import|from|return|if|elif|else|for|while|try|except|finally|with|raise|yield|async|await|pass|break"
+    "|function|func|fn|var|let|const|public|private|protected|static|void|int|float|double|char|bool|struct|enum|switch"
+    "|case|package|using|namespace|include|define|print|echo|do|done|fi|then|end|begin|procedure|repeat|until"
+)
+_SYNTAX = re.compile(
+    rf"""^(?:[}}\])]+[;,]?$                                    # a closing bracket on its own
+    | (?:\#(?!\d)|//|/\*|\*/|@\w+(?:\(|$)|\$\s[a-z]|>>>\s)     # comments, decorators, prompts
+    | (?:{_KEYWORDS})\b.*(?:[:;{{(]|\b\w+\s*=|\))\s*$         # the head of a block, a declaration
+    | (?:return|import|from|raise|break|pass|else|end|try|yield|continue|using|package)\b(?:\s+\S+){{0,5}}$
+    | (?:\w+\s+)?[\w.\[\]*&]+\s*(?:[-+*/|&:]?=|<-|:=)\s*\S    # an assignment
+    | [\w.]+\([^()]*(?:\([^()]*\)[^()]*)*\)\s*[;{{:]?$        # a call
+    | </?\w[^>]*>                                             # a tag
+    | "[\w\s-]+"\s*:                                          # JSON
+    | [a-z_][\w.-]*:(?:\s+\S+)?$                             # YAML
+    | (?:SELECT|INSERT\sINTO|DELETE\sFROM|CREATE\s\w+|FROM|WHERE|GROUP\sBY|ORDER\sBY)\s[a-z*"]
+    | \"\"\"
+    )
+    | \{{$
+    """,
+    re.VERBOSE,
+)
+_CALL = re.compile(r"\w\(")
+_STATEMENT_END = re.compile(r"(?:\w\+\+|\w--|\bbreak|\breturn\s\S+)$")
+_PROSE = re.compile(rf"(?:[^\W\d_]+[,.]?\s+){{{MAX_PROSE_WORDS},}}")
+
+
+def is_listing(text: str) -> bool:
+    """Whether the lines of a text are a program's, or data in a program's notation."""
+    lines = [_code_of(line) for line in text.splitlines() if line.strip()]
+    lines = [line for line in lines if line.strip()]
+    if len(lines) < MIN_LINES or any(_PROSE.match(line.strip()) for line in lines):
+        return False
+    indented = sum(line.startswith("  ") for line in lines)
+    needed = INDENTED if indented >= MIN_INDENTED * len(lines) else SURE
+    return sum(_is_program(line.strip()) for line in lines) >= needed * len(lines)
+
+
+def _is_program(line: str) -> bool:
+    return bool(_SYNTAX.search(line)) or _is_statement(line)
+
+
+def _is_statement(line: str) -> bool:
+    """A call, an assignment or the like before a semicolon. One pattern for all takes the square of a line's length."""
+    if not line.endswith(";"):
+        return False
+    body = line[:-1].rstrip()
+    is_call = body.endswith(")") and bool(_CALL.search(body))
+    return is_call or "=" in body[:-1] or bool(_STATEMENT_END.search(body))
+
+
+def write_listing(text: str) -> str:
+    """The text as a fenced block of Markdown, its lines as they are, but for a space in what would read as a tag.
+
+    A fence keeps entities as they are, and not every program that reads Markdown knows fences.
+    """
+    longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    lines = [line.rstrip() for line in separate_tags(unescape_dollars(text)).strip("\n").splitlines()]
+    return "\n".join([fence, *lines, fence])
+
+
+def _code_of(line: str) -> str:
+    """The line without a number that stands beside it; its indentation stays."""
+    number = _NUMBER.match(line)
+    return line[number.end() :] if number else line

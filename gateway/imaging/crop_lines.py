@@ -1,0 +1,39 @@
+"""The text lines of a crop, where the layout has found those of the page: the engine need not look for them again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import cv2
+import numpy as np
+
+from gateway.imaging.crops import Crop, CropLine, Placement
+from gateway.model import Region
+from textlines.detection import TextLine as DetectedLine
+
+
+def place_lines(crop: Crop, region: Region, lines: Sequence[DetectedLine] | None) -> Crop:
+    """The crop with those of the page's lines whose middle lies in its region.
+
+    Without lines, or for a picture that is put together or scaled for a VLM, the engine looks for them itself.
+    """
+    if lines is None or crop.placement is None:
+        return crop
+    own = [line for line in lines if _is_inside(line, region)]
+    return replace(crop, lines=[_place(line, crop.placement) for line in own]) if own else crop
+
+
+def _is_inside(line: DetectedLine, region: Region) -> bool:
+    x, y = (float(value) for value in line.quad.mean(axis=0))
+    x1, y1, x2, y2 = region.bbox
+    if not (x1 <= x < x2 and y1 <= y < y2):
+        return False
+    if region.polygon is None or len(region.polygon) < 3:
+        return True
+    return cv2.pointPolygonTest(np.array(region.polygon, dtype=np.float32), (x, y), measureDist=False) >= 0
+
+
+def _place(line: DetectedLine, placement: Placement) -> CropLine:
+    corners = [value for x, y in line.quad.tolist() for value in placement.place(x, y)]
+    return CropLine(corners=corners, leader=line.leader)

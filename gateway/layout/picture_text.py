@@ -1,0 +1,85 @@
+"""Text in pictures that are most of a page: screenshots, posters, photos of receipts.
+
+A layout model sees a picture there and nothing to read. The picture stays one, and the text lines in it become regions.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+from common.geometry import area, intersection_area
+from gateway.labels import PICTURE_LABELS
+from gateway.layout.base import LayoutDetector, LayoutWrapper
+from gateway.layout.bundled.page_frame import lay_out
+from gateway.model import BBox, LayoutOptions, PageImage, PageLayout, Pixels, Region
+from textlines.detection import LineDetector, TextLine
+from textlines.watermarks import erase_watermarks
+
+PAGE_PICTURE = 0.4
+"""Share of the page from which a picture is the page."""
+PRINTED = 0.9
+"""Share of a region inside a picture from which the picture shows all of it."""
+READ = 0.5
+"""Share of a line inside a region that is read from which it is read there."""
+
+
+class PictureText(LayoutWrapper):
+    """`LayoutDetector` that adds such regions to those of `inner`. The line detector loads with the first such page."""
+
+    def __init__(self, inner: LayoutDetector) -> None:
+        super().__init__(inner)
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="picture-text")
+        self._lines: LineDetector | None = None
+
+    async def start(self) -> None:
+        await self._inner.start()
+
+    async def detect(self, page: PageImage, options: LayoutOptions) -> PageLayout:
+        layout = await self._inner.detect(page, options)
+        if not may_hide_text(layout.regions, page.width * page.height):
+            return layout
+        found = await asyncio.get_running_loop().run_in_executor(self._thread, self._find, page.pixels)
+        return replace(layout, regions=add_text(layout.regions, found, page.width, page.height))
+
+    async def close(self) -> None:
+        self._thread.shutdown(wait=False, cancel_futures=True)
+        await self._inner.close()
+
+    def _find(self, pixels: Pixels) -> list[TextLine]:
+        self._lines = self._lines or LineDetector()
+        return self._lines(erase_watermarks(pixels))
+
+
+def may_hide_text(regions: Sequence[Region], page_area: int) -> bool:
+    """Whether a picture is most of the page, or nothing on it would be read."""
+    pictures = [region for region in regions if region.label in PICTURE_LABELS]
+    return len(pictures) == len(regions) or any(area(region.bbox) >= PAGE_PICTURE * page_area for region in pictures)
+
+
+def add_text(regions: Sequence[Region], lines: Sequence[TextLine], width: int, height: int) -> list[Region]:
+    """The regions of a page of that size with those of lines that none of them reads, after the last picture."""
+    read = [region.bbox for region in regions if region.label not in PICTURE_LABELS]
+    free = [line for line in lines if not any(_is_inside(line, box) for box in read)]
+    added, _ = lay_out([], free, width=width, height=height)
+    places = [place for place, region in enumerate(regions, 1) if region.label in PICTURE_LABELS]
+    after = max(places, default=len(regions))
+    together = [*regions[:after], *added, *regions[after:]]
+    return [replace(region, order=order) for order, region in enumerate(together, 1)]
+
+
+def drop_printed(regions: Sequence[Region]) -> list[Region]:
+    """The regions without those of lines in a picture, for a client that has the pictures themselves read."""
+    pictures = [region.bbox for region in regions if region.label == "image"]
+    kept = [region for region in regions if region.score is not None or not _is_printed(region, pictures)]
+    return [replace(region, order=order) for order, region in enumerate(kept, 1)]
+
+
+def _is_printed(region: Region, pictures: Sequence[BBox]) -> bool:
+    return any(intersection_area(region.bbox, picture) >= PRINTED * area(region.bbox) for picture in pictures)
+
+
+def _is_inside(line: TextLine, box: BBox) -> bool:
+    return intersection_area(line.box, box) > READ * area(line.box)

@@ -1,0 +1,1 @@
+"""What stands between the socket and the application: uvicorn, with bounds for whoever connects to it."""

@@ -1,0 +1,54 @@
+"""Lines that the page ends on purpose, and lines that are wrapped."""
+
+from __future__ import annotations
+
+import pytest
+
+from gateway.assembly.text.line_breaks import find_hard_breaks
+
+ADDRESS = ["Herr Anton Berger", "Lange Gasse 14", "80331 München"]
+HOURS = ["Mon: 9 to 12", "Tue: closed", "Wed: by appointment", "Thu: 9 to 12"]
+RECEIPT = ["Item Qty Price", "White bread 1 2.10", "Poppy seed roll 4 2.80", "Plum cake 2 5.00", "Total 9.90"]
+POEM = ["Under the bridge the river turns", "and takes", "the lamps along,", "one after one,", "out past the weir"]
+PROSE = [
+    "The keeper of the lighthouse writes down each ship that passes",
+    "before dawn. He has done so for thirty years, and his books fill",
+    "two shelves. Nobody has ever asked to read them, but he",
+    "keeps them dry.",
+]
+CHINESE = ["灯塔看守人记下黎明前经过的每一艘船，三", "十年来一直如此，他的本子占满了两个书架", "，从来没有人要求看。"]
+NARROW = ["Quay workers met", "Monday evening", "in the hall and", "voted at length", "on a new rota"]
+
+
+@pytest.mark.parametrize(
+    ("lines", "room"),
+    [(ADDRESS, 3.0), (HOURS, 1.0), (RECEIPT, 1.0), (POEM, 2.0), (["Yours sincerely,", "Ruth Lang"], 4.0)],
+)
+def test_lines_stay(lines: list[str], room: float) -> None:
+    assert find_hard_breaks(lines, room) == [True] * (len(lines) - 1)
+
+
+@pytest.mark.parametrize(
+    ("lines", "room"), [(PROSE, 1.0), (PROSE, 2.0), (CHINESE, 1.0), (CHINESE, 2.5), (NARROW, 1.0), (ADDRESS[:1], 3.0)]
+)
+def test_prose_is_wrapped(lines: list[str], room: float) -> None:
+    assert not any(find_hard_breaks(lines, room))
+
+
+def test_salutation_before_prose() -> None:
+    assert find_hard_breaks(["Dear Mr Berger,", *PROSE], 1.0) == [True, False, False, False]
+
+
+def test_contents_with_dots() -> None:
+    lines = ["1 The harbour and its offices ........ 4", "2 Tides ........ 11", "and how to read them"]
+    assert find_hard_breaks(lines)[0] is True
+
+
+def test_divided_word_is_joined() -> None:
+    assert find_hard_breaks(["a list of won-", "derful things that are long", "Ships", "Quays"], 3.0)[0] is False
+
+
+def test_formula_source_counts_as_shown() -> None:
+    """Of LaTeX only what is printed takes room: the short first line here is no full one."""
+    lines = [r"Let $\alpha_{1}$ be it", "Then all that was said of the first case holds of the second one", "too."]
+    assert find_hard_breaks(lines)[0] is True

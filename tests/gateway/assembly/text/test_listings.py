@@ -1,0 +1,65 @@
+"""Program text among other texts."""
+
+from __future__ import annotations
+
+import pytest
+
+from gateway.assembly.markdown import block_markdown
+from gateway.assembly.render import render_html
+from gateway.assembly.text.listings import is_listing, write_listing
+from gateway.model import Block, PageResult
+
+PYTHON = "def tide(hour):\n    level = read(hour)\n    if level < 2:\n        warn()\n    return level"
+LISTINGS = [
+    PYTHON,
+    "\n".join(f"{number:2}  {line}" for number, line in enumerate(PYTHON.splitlines(), 1)),
+    '#include <stdio.h>\nint main(void) {\n  puts("tide");\n  return 0;\n}',
+    "SELECT ship, berth\nFROM arrivals\nWHERE berth = 7;",
+    '{\n  "ship": "Heron",\n  "berth": 7\n}',
+    "gate:\n  open: true\n  hours:\n    from: 9",
+    "$ make tide\n$ ls -l out\n$ git push",
+]
+OTHERS = [
+    "Herr Anton Berger\nLange Gasse 14\n80331 München",
+    "Name: Anton Berger\nBerth: 7\nDate: 4 May 2025",
+    "– apples;\n– pears (ripe);\n– plums;",
+    "From the office\nfor all captains\nwith kind regards",
+    "For each crate that is weighed before noon, the clerk in charge signs;\nreturn it;\nbreak the seal;",
+]
+
+
+@pytest.mark.parametrize("text", LISTINGS)
+def test_program_text(text: str) -> None:
+    assert is_listing(text)
+
+
+@pytest.mark.parametrize("text", OTHERS)
+def test_other_text(text: str) -> None:
+    assert not is_listing(text)
+
+
+def listing(content: str, label: str = "text") -> str:
+    return block_markdown(Block(id="p1-b1", label=label, bbox=(0, 0, 9, 9), order=1, content=content), None, 1000)
+
+
+@pytest.mark.parametrize("label", ["text", "algorithm"])
+def test_markdown_keeps_indentation(label: str) -> None:
+    assert listing(PYTHON, label) == f"```\n{PYTHON}\n```"
+
+
+def test_fence_is_longer_than_those_inside() -> None:
+    assert write_listing("a\n````\nb").splitlines()[0] == "`````"
+
+
+def test_nothing_in_a_listing_opens_a_tag() -> None:
+    assert "<script" not in listing("x = 1;\ny = '<script>alert(1)</script>';\nz = 2;")
+
+
+def test_html_shows_a_listing() -> None:
+    page = PageResult(page=1, width=9, height=9, markdown=listing(PYTHON))
+    assert "<pre><code>def tide(hour):\n    level" in render_html(page, {})
+
+
+def test_fences_on_a_page_are_text() -> None:
+    page = PageResult(page=1, width=9, height=9, markdown=listing("```\nSome words that stand there"))
+    assert "<pre>" not in render_html(page, {})

@@ -1,0 +1,67 @@
+"""Pages whose lines are inclined, run down the page, or lie over each other."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from gateway.layout.base import Detection
+from gateway.layout.bundled.page_frame import lay_out
+from gateway.model import Region
+from textlines.detection import TextLine, upright_line
+
+WIDTH, HEIGHT = 1000, 1400
+
+
+def turned(boxes: list[tuple[int, int, int, int]], degrees: float) -> list[TextLine]:
+    matrix = np.vstack([cv2.getRotationMatrix2D((WIDTH / 2, HEIGHT / 2), -degrees, 1.0), (0, 0, 1)])
+    quads = np.array([upright_line(box).quad for box in boxes], dtype=np.float32)
+    return [TextLine(quad, 1.0) for quad in cv2.perspectiveTransform(quads, matrix)]
+
+
+def holders(regions: list[Region], line: TextLine) -> list[Region]:
+    x, y = line.quad.mean(axis=0)
+    return [region for region in regions if _holds(region, float(x), float(y))]
+
+
+def _holds(region: Region, x: float, y: float) -> bool:
+    x1, y1, x2, y2 = region.bbox
+    outline = np.array(region.polygon or ((x1, y1), (x2, y1), (x2, y2), (x1, y2)), dtype=np.float32)
+    return cv2.pointPolygonTest(outline, (x, y), measureDist=False) >= 0
+
+
+def test_paragraphs_of_a_turned_page_stay_whole_and_in_order() -> None:
+    boxes = [(100, 300 + row * 36, 900, 328 + row * 36) for row in range(6)]
+    boxes += [(100, 600 + row * 36, 900, 628 + row * 36) for row in range(6)]
+    lines = turned(boxes, 4)
+    regions, watermarks = lay_out([], lines, width=WIDTH, height=HEIGHT)
+    assert [region.label for region in regions] == ["text", "text"]
+    assert watermarks == []
+    for at, line in enumerate(lines):
+        assert [region.order for region in holders(regions, line)] == [1 + at // 6]
+
+
+def test_watermark_takes_no_text_with_it() -> None:
+    text = [upright_line((100, 300 + row * 36, 900, 328 + row * 36)) for row in range(12)]
+    mark = TextLine(np.array([(200, 800), (700, 300), (780, 380), (280, 880)], dtype=np.float32), 0.8)
+    regions, watermarks = lay_out([], [*text, mark], width=WIDTH, height=HEIGHT)
+    assert [region.label for region in regions] == ["text"]
+    assert [region.label for region in watermarks] == ["aside_text"]
+    assert watermarks[0].polygon is not None
+
+
+def test_contents_are_labelled_so() -> None:
+    quads = [upright_line((100, 300 + row * 50, 900, 328 + row * 50)) for row in range(5)]
+    entries = [TextLine(line.quad, 1.0, (0.4, 0.9)) for line in quads]
+    found = [Detection("reference_content", 0.9, (90, 290, 910, 540))]
+    regions, _ = lay_out(found, entries, width=WIDTH, height=HEIGHT)
+    assert [region.label for region in regions] == ["content"]
+
+
+def test_a_vertical_title_on_the_right_comes_first() -> None:
+    title = upright_line((850, 100, 920, 400))
+    columns = [upright_line((x, 100, x + 40, 1000)) for x in (600, 660, 720)]
+    regions, _ = lay_out([], [*columns, title], width=WIDTH, height=HEIGHT)
+    assert len(holders(regions, title)) == 1
+    assert holders(regions, title)[0].order == 1
+    assert {region.order for line in columns for region in holders(regions, line)} == {2}

@@ -1,0 +1,64 @@
+"""Headings by their print and place."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+
+from gateway.layout.base import Detection
+from gateway.layout.bundled.plausibility import demote_prose
+from gateway.model import BBox, Pixels
+
+PROSE: list[BBox] = [(100, 300 + 40 * row, 880, 330 + 40 * row) for row in range(4)]
+
+
+def page(lines: list[BBox], widths: list[int]) -> Pixels:
+    """Slanted strokes of a width stand for letters."""
+    image = Image.new("RGB", (1000, 800), "white")
+    for (x1, y1, x2, y2), width in zip(lines, widths, strict=True):
+        for x in range(x1, x2 - 10, 18):
+            ImageDraw.Draw(image).line((x, y1 + 4, x + 6, y2 - 4), fill="black", width=width)
+    return np.asarray(image)
+
+
+def label(own: list[BBox], width: int = 3) -> str:
+    x1, y1, x2, y2 = own[0][0], own[0][1], max(line[2] for line in own), own[-1][3]
+    found = Detection("paragraph_title", 0.8, (x1 - 4, y1 - 4, x2 + 4, y2 + 4))
+    drawing = page([*own, *PROSE], [width] * len(own) + [3] * len(PROSE))
+    return demote_prose([found], [*own, *PROSE], drawing)[0].label
+
+
+@pytest.mark.parametrize(
+    "own",
+    [
+        [(100, 200, 890, 230), (100, 240, 700, 270)],
+        [(100, 200, 870, 230)],
+        [(100, 200, 560, 230), (100, 240, 400, 270)],
+    ],
+    ids=["two lines", "one full line", "short measure"],
+)
+def test_lines_like_all_others_are_text(own: list[BBox]) -> None:
+    assert label(own) == ("text" if max(line[2] for line in own) > 600 else "paragraph_title")
+
+
+def test_large_lines_are_a_heading() -> None:
+    assert label([(100, 180, 890, 220), (100, 232, 700, 272)]) == "paragraph_title"
+
+
+def test_bold_lines_are_a_heading() -> None:
+    assert label([(100, 200, 890, 230), (100, 240, 700, 270)], width=7) == "paragraph_title"
+
+
+def test_centred_lines_are_a_heading() -> None:
+    assert label([(150, 200, 830, 230), (200, 240, 780, 270)]) == "paragraph_title"
+
+
+def test_short_line_is_a_heading() -> None:
+    assert label([(100, 200, 400, 230)]) == "paragraph_title"
+
+
+def test_page_of_a_heading_alone() -> None:
+    found = Detection("paragraph_title", 0.8, (90, 190, 900, 240))
+    lines: list[BBox] = [(100, 200, 890, 230)]
+    assert demote_prose([found], lines, page(lines, [3])) == [found]

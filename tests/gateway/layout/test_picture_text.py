@@ -1,0 +1,56 @@
+"""Text lines in what a layout model calls a picture."""
+
+from __future__ import annotations
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from gateway.layout.picture_text import PictureText, add_text, drop_printed, may_hide_text
+from gateway.model import LayoutOptions, PageImage, Region
+from tests.support.fakes import FakeLayout
+from textlines.detection import upright_line
+
+PICTURE = Region("image", (0, 0, 1000, 800), 1, 0.9)
+CAPTION = Region("text", (100, 820, 900, 860), 2, 0.9)
+
+
+def screenshot() -> PageImage:
+    image = Image.new("RGB", (1000, 900), (26, 28, 34))
+    draw = ImageDraw.Draw(image)
+    for row in range(4):
+        draw.text((60, 80 + 90 * row), "remember the crate", fill=(220, 220, 220), font=ImageFont.load_default(32))
+    return PageImage(1, np.asarray(image))
+
+
+async def test_lines_of_a_picture_that_is_the_page_become_regions() -> None:
+    layout = PictureText(FakeLayout([PICTURE]))
+    found = (await layout.detect(screenshot(), LayoutOptions())).regions
+    await layout.close()
+    assert [region.order for region in found] == list(range(1, len(found) + 1))
+    assert found[0].label == "image"
+    for row in range(4):
+        middle = 98 + 90 * row
+        holding = [region for region in found[1:] if region.bbox[1] < middle < region.bbox[3]]
+        assert [region.label for region in holding] == ["text"]
+
+
+def test_what_a_region_reads_is_not_read_twice() -> None:
+    lines = [upright_line((100, 100, 500, 130)), upright_line((110, 825, 880, 855))]
+    regions = add_text([PICTURE, CAPTION], lines, 1000, 900)
+    assert [region.label for region in regions] == ["image", "text", "text"]
+    assert regions[1].bbox[3] < 200
+    assert regions[2].bbox == CAPTION.bbox
+
+
+def test_a_small_picture_on_a_page_of_text_is_left_alone() -> None:
+    small = Region("image", (0, 0, 300, 300), 1, 0.9)
+    assert not may_hide_text([small, CAPTION], 1000 * 900)
+    assert may_hide_text([small], 1000 * 900)
+    assert may_hide_text([], 1000 * 900)
+    assert may_hide_text([PICTURE, CAPTION], 1000 * 900)
+
+
+def test_pictures_that_are_read_themselves_have_no_text_beside_them() -> None:
+    printed = Region("text", (100, 100, 500, 130), 2)
+    assert [region.label for region in drop_printed([PICTURE, printed, CAPTION])] == ["image", "text"]
+    assert drop_printed([PICTURE, printed, CAPTION])[1] == CAPTION

@@ -1,0 +1,1 @@
+"""`make cases`: what must come out of each input of a folder, and whether it did."""

@@ -1,0 +1,1 @@
+"""`make sweep`: every file of a folder through a service, and what became of each."""
