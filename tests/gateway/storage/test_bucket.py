@@ -163,7 +163,7 @@ async def test_request_that_leaves_before_the_client_is_made_leaves_nothing(s3: 
             async with asyncio.timeout(0.001):
                 await bucket.get("a.jpg", 100)
 
-        # The thread ends its work after the request has gone; warnings, such as of a coroutine never awaited, are errors.
+        # The thread ends after the request has gone. What it drops then would warn, and warnings are errors.
         await asyncio.get_running_loop().shutdown_default_executor()
         gc.collect()
 
