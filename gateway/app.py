@@ -62,7 +62,7 @@ def create_app(settings: Settings, parts: Parts | None = None) -> FastAPI:
         title="paddleocr-vl-service", version=__version__, description=_DESCRIPTION, lifespan=_lifespan
     )
     app.state.service = service
-    app.state.links = links = LinkSigner(settings)
+    app.state.links = links = LinkSigner(service.objects)
     app.state.jobs = JobService(service, links, {DIALECT_NAME: PaddleOcrEncoder()})
     app.state.answers = SharedAnswers(settings)
     app.add_middleware(

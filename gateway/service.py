@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from importlib.resources import files
 from operator import attrgetter
@@ -15,6 +15,7 @@ import structlog
 
 from gateway import __version__
 from gateway.conversion.pool import ConversionPool
+from gateway.errors import ServiceError
 from gateway.intake.font_packages import provide_fonts
 from gateway.keys.keyring import RELOAD_S, Keyring
 from gateway.metrics import Metrics
@@ -25,6 +26,7 @@ from gateway.settings import Settings
 from gateway.storage.bucket import Bucket
 from gateway.storage.files import FileStore
 from gateway.storage.folders import FolderState, check_folder
+from gateway.storage.objects import create_objects
 from gateway.storage.pictures import create_store, not_stored
 from gateway.storage.retention import retention_of, tidy_interval_s
 
@@ -46,7 +48,8 @@ class Service:
         self.conversion = ConversionPool(settings)
         self.bucket = Bucket(settings)
         self.store = create_store(settings, self.bucket)
-        self.files = FileStore(settings)
+        self.objects = create_objects(settings, self.bucket)
+        self.files = FileStore(settings, self.objects)
         self.metrics = Metrics()
         self.keyring = Keyring(settings.keys, settings.api_keys_file)
         self.uploads = Places(settings.max_uploads)
@@ -111,6 +114,7 @@ class Service:
     async def run(self) -> AsyncIterator[None]:
         """Starts all in the background, so that the gateway answers at once; stops all at the end."""
         self._announce_start()
+        self.objects.start(asyncio.get_running_loop())
         parts = self.parts
         starts = (parts.pool.start(), parts.layout.start(), parts.engine.start())
         duties = (
@@ -211,7 +215,8 @@ class Service:
         interval_s = tidy_interval_s(retention_of(self.settings))
         while True:
             await self.store.tidy()
-            await asyncio.to_thread(self.files.remove_expired, time.time())
+            with suppress(ServiceError):  # the bucket is away
+                await asyncio.to_thread(self.files.remove_expired, time.time())
             await asyncio.sleep(interval_s)
 
     async def _reload_keys(self) -> None:

@@ -8,9 +8,9 @@ from __future__ import annotations
 import base64
 import re
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from common.settings import TierSettings
 from gateway.storage.keys import is_plain_key
@@ -158,7 +158,7 @@ class Settings(TierSettings):
     s3_region: str = Field("us-east-1", description="Region of the bucket; Cloud.ru's is `ru-central-1`")
     s3_access_key_id: str | None = Field(None, description="Key for the bucket; none: as botocore finds one")
     s3_secret_access_key: str | None = Field(None, description="Secret of the key")
-    s3_prefix: str = Field("", description="What keys of stored pictures begin with, for example `ocr/`")
+    s3_prefix: str = Field("", description="What keys of all that is stored begin with, for example `ocr/`")
 
     s3_timeout_s: float = Field(
         60, gt=0, description="How long one operation of the bucket may take; a document's deadline may end it sooner"
@@ -199,12 +199,17 @@ class Settings(TierSettings):
     max_download_pause_s: float = Field(60, gt=0, description="How long a client may take nothing of a response")
 
     jobs: bool = Field(True, description="Whether documents are read as jobs too (`POST /jobs`)")
+    data_store: Literal["folder", "bucket"] = Field(
+        "folder",
+        description="Where jobs and uploaded files are kept: `folder`, `DATA_DIR`; `bucket`, `S3_BUCKET` below "
+        "`S3_PREFIX`, which gateways share without a common folder",
+    )
     data_dir: Path = Field(
         Path("var/data"), description="Folder for jobs: their documents and results; `/app/data` in the image"
     )
     database_url: str | None = Field(
         None,
-        description="URL of the jobs' Postgres (`postgresql://…`), by which several gateways on one `DATA_DIR` share "
+        description="URL of the jobs' Postgres (`postgresql://…`), by which several gateways on one store share "
         "their jobs; none: a SQLite file in `DATA_DIR`",
     )
     public_base_url: str | None = Field(
@@ -341,6 +346,12 @@ class Settings(TierSettings):
         if not is_plain_key(value):
             raise ValueError("a prefix of keys holds no part that is `.` or `..`, and no control characters")
         return value
+
+    @model_validator(mode="after")
+    def _require_bucket(self) -> Self:
+        if self.data_store == "bucket" and not self.s3_bucket:
+            raise ValueError("DATA_STORE=bucket needs a bucket (S3_BUCKET)")
+        return self
 
     @field_validator("root_path")
     @classmethod

@@ -36,7 +36,7 @@ from gateway.jobs.queue import (
 )
 from gateway.jobs.webhooks import WebhookMessage
 from gateway.scheduling.fair_semaphore import reserve_of
-from gateway.storage.folders import load_or_create
+from gateway.storage.objects import ObjectStore, load_or_create
 
 if TYPE_CHECKING:
     from dbos import DBOS, WorkflowStatus
@@ -79,16 +79,19 @@ class JobSteps(Protocol):
 
 
 class JobExecutor:
-    """The process's one DBOS instance. Its jobs are those of one `DATA_DIR`, where their documents lie.
+    """The process's one DBOS instance. Its jobs are those of one store, where their documents lie.
 
     `gateways`: how many share the database and live, this one included.
     """
 
-    def __init__(self, queue: JobQueue, database_url: str | None, data_dir: Path, concurrency: int) -> None:
+    def __init__(
+        self, queue: JobQueue, database_url: str | None, data_dir: Path, objects: ObjectStore, concurrency: int
+    ) -> None:
         self.gateways = 0
         self._queue = queue
         self._url = database_url or f"sqlite:///{data_dir.absolute() / 'jobs.sqlite'}"
         self._data_dir = data_dir
+        self._objects = objects
         self._id = ""
         self._concurrency = concurrency
         self._replicas: Replicas | None = None
@@ -124,7 +127,7 @@ class JobExecutor:
         from gateway.jobs.database import complete_url, is_shared
 
         url = complete_url(self._url)
-        store = load_or_create(self._data_dir / "instance", uuid.uuid4().hex.encode()).decode()
+        store = load_or_create(self._objects, "instance", uuid.uuid4().hex.encode()).decode()
         queue = f"jobs-{store}"
         logging.getLogger("dbos").setLevel(logging.WARNING)
         if is_shared(url):
@@ -162,6 +165,7 @@ class JobExecutor:
         from gateway.jobs.database import Replicas, lock_store
 
         if shared_url is None:
+            self._data_dir.mkdir(parents=True, exist_ok=True)
             self._id, self._replicas = store, None
             self._open.enter_context(lock_store(self._data_dir))
             return

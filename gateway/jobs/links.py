@@ -9,19 +9,18 @@ import time
 from urllib.parse import quote, urlencode
 
 from gateway.errors import ServiceError
-from gateway.settings import Settings
-from gateway.storage.folders import load_or_create
+from gateway.storage.objects import ObjectStore, load_or_create
 
 PATH = "/jobs"
-_SECRET_FILE = "link-secret"
+_SECRET = "link-secret"
 _SECRET_BYTES = 32
 
 
 class LinkSigner:
-    """Signs with a secret of `DATA_DIR`, which all gateways on one folder share."""
+    """Signs with a secret of the store, which all gateways on it share."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._file = settings.data_dir / _SECRET_FILE
+    def __init__(self, objects: ObjectStore) -> None:
+        self._objects = objects
         self._secret: bytes | None = None
 
     def sign(self, base_url: str, path: str, expires: float) -> str:
@@ -38,7 +37,7 @@ class LinkSigner:
             raise ServiceError(410, "link_expired", "The link's time is over; ask for a new one.")
 
     def _signature(self, path: str, expires: int) -> str:
-        self._secret = self._secret or load_or_create(self._file, secrets.token_bytes(_SECRET_BYTES))
+        self._secret = self._secret or load_or_create(self._objects, _SECRET, secrets.token_bytes(_SECRET_BYTES))
         return hmac.new(self._secret, f"{path}\n{expires}".encode(), hashlib.sha256).hexdigest()
 
 

@@ -88,7 +88,7 @@ class JobReading:
         """Frees the engine soon where another gateway has deleted the job."""
         while True:
             await asyncio.sleep(DELETION_POLL_S)
-            with suppress(OSError):
+            with suppress(OSError, ServiceError):
                 if await asyncio.to_thread(self._store.record, self._record.id) is None:
                     self._task.cancel()
                     return
@@ -160,7 +160,7 @@ async def retry_while_away(service: Service, record: JobRecord, attempt: Callabl
         try:
             return await attempt()
         except OSError as error:
-            reason = f"DATA_DIR: {error.strerror or type(error).__name__}"
+            reason = f"{service.objects.place}: {error.strerror or type(error).__name__}"
             if loop.time() > deadline:
                 raise
         except ServiceError as error:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import random
-import shutil
 import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -67,7 +66,7 @@ class JobService:
     def __init__(self, service: Service, links: LinkSigner, encoders: Mapping[str, PageEncoder]) -> None:
         """`encoders`: by the name of their dialect."""
         settings = service.settings
-        self.store = JobStore(settings.data_dir)
+        self.store = JobStore(service.objects)
         self.reason: str | None = _STARTING if settings.jobs else "Jobs are switched off (JOBS)."
         self._changed = asyncio.Condition()
         self._service = service
@@ -77,7 +76,9 @@ class JobService:
         self._runner = JobRunner(
             service, self.store, self._queue, encoders, links, self.webhooks, self._announce, self._count_end
         )
-        self._executor = JobExecutor(self._queue, settings.database_url, settings.data_dir, settings.max_jobs)
+        self._executor = JobExecutor(
+            self._queue, settings.database_url, settings.data_dir, service.objects, settings.max_jobs
+        )
         self._unfinished = self._bytes = 0
         """Jobs without an end, and what all take of the disk: counted by each sweep, and kept up between."""
         self._register_gauges()
@@ -137,7 +138,8 @@ class JobService:
             with suppress(ServiceError):
                 await self._queue.cancel(job_id)
             await self._runner.release(job_id)
-            await asyncio.to_thread(self.store.delete, job_id)
+            with suppress(OSError, ServiceError):  # what is left of it was not accepted, and goes with the next sweeps
+                await asyncio.to_thread(self.store.delete, job_id)
 
     async def find(self, job_id: str, owner: str) -> Job:
         """ServiceError 404 `not_found` for another owner's job too."""
@@ -227,7 +229,7 @@ class JobService:
     async def _start(self) -> bool:
         """Whether jobs are run now. Never raises."""
         try:
-            await asyncio.to_thread(self.store.make_root)
+            await asyncio.to_thread(self.store.prepare)
             await self._executor.start(self._runner)
         except ServiceError as error:
             self._tell(error.detail)
@@ -254,16 +256,20 @@ class JobService:
 
     async def _sweep(self) -> None:
         while True:
-            jobs, self._bytes = await asyncio.to_thread(self.store.survey)
-            self._unfinished = sum(job.is_accepted and job.expires is None for job in jobs)
-            for job in jobs:
-                await self._settle(self._remove_expired, job)
-            for job in _pick_abandoned(jobs) if self._queue.is_open else ():
-                await self._settle(self._resume, job)
+            with suppress(OSError, ServiceError):  # the store is away
+                await self._settle_all()
             if self._queue.is_open:
                 with suppress(ServiceError):
                     await self._queue.forget_deliveries()
             await asyncio.sleep(min(SWEEP_S, max(1.0, self._settings.jobs_keep_s / 10)))
+
+    async def _settle_all(self) -> None:
+        jobs, self._bytes = await asyncio.to_thread(self.store.survey)
+        self._unfinished = sum(job.is_accepted and job.expires is None for job in jobs)
+        for job in jobs:
+            await self._settle(self._remove_expired, job)
+        for job in _pick_abandoned(jobs) if self._queue.is_open else ():
+            await self._settle(self._resume, job)
 
     async def _settle(self, work: Callable[[StoredJob], Awaitable[None]], job: StoredJob) -> None:
         try:
@@ -300,7 +306,7 @@ class JobService:
         try:
             self.store.create(record, content)
         except OSError as error:
-            reason = f"DATA_DIR can't be written: {error.strerror}"
+            reason = f"{self.store.place} can't be written: {error.strerror}"
             raise ServiceError(507, "storage_full", f"The job can't be kept: {reason}.") from error
 
     def _require_running(self) -> None:
@@ -312,8 +318,9 @@ class JobService:
         if self._unfinished + count > settings.max_queued_jobs:
             detail = f"{settings.max_queued_jobs} jobs wait or are read, the most that are kept (MAX_QUEUED_JOBS)."
             raise ServiceError(429, "too_many_jobs", detail, retry_after_s=BUSY_RETRY_AFTER_S)
-        free = (await asyncio.to_thread(shutil.disk_usage, self.store.root)).free
-        if self._bytes > settings.store_max_gb * 1e9 or free < settings.max_upload_mb * 1_000_000:
+        free = await asyncio.to_thread(self.store.free_bytes)
+        is_full = free is not None and free < settings.max_upload_mb * 1_000_000
+        if self._bytes > settings.store_max_gb * 1e9 or is_full:
             detail = "There is no room for more jobs (STORE_MAX_GB, or the disk of DATA_DIR); delete some, or wait."
             raise ServiceError(507, "storage_full", detail)
 
@@ -329,7 +336,7 @@ class JobService:
             plan,
             end,
             pages_done=len(self.store.page_numbers(record.id)),
-            warnings=self.store.warnings(record.id),
+            warnings=self.store.warnings(record),
             attempts=self.store.attempts(record.id),
         )
 

@@ -7,6 +7,8 @@ import time
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
+from http import HTTPStatus
+from typing import ParamSpec, TypeVar
 
 import structlog
 
@@ -21,6 +23,8 @@ from gateway.service import Service
 SUSPECT_LOSSES, MAX_LOSSES = 2, 4
 """So many processes that a job has outlived without another page make it one that is read alone, and one given up: it
 may be what ends them."""
+P = ParamSpec("P")
+T = TypeVar("T")
 NOTICE_RETRY_S = 5.0
 """Between two tries to put a webhook's message into the database."""
 
@@ -69,10 +73,10 @@ class JobRunner:
 
     async def plan(self, job_id: str) -> list[int]:
         """As JobSteps."""
-        record = await asyncio.to_thread(self._store.record, job_id)
+        record = await self._ask(self._store.record, job_id)
         if record is None:
             return []
-        plan = await asyncio.to_thread(self._store.plan, job_id)
+        plan = await self._ask(self._store.plan, job_id)
         if plan is None:
             try:
                 await self._begin_attempt(job_id)
@@ -94,16 +98,17 @@ class JobRunner:
 
     async def _find_reading(self, job_id: str, number: int) -> JobReading | None:
         """What reads the page, begun where nothing does; None where there is nothing left to read it for."""
-        kept = await asyncio.to_thread(self._store.page_numbers, job_id)
-        record = await asyncio.to_thread(self._store.record, job_id)
-        if number in kept or record is None or await asyncio.to_thread(self._store.end, job_id) is not None:
+        record = await self._ask(self._store.record, job_id)
+        is_kept = await self._ask(self._store.has_page, job_id, number)
+        if is_kept or record is None or await self._ask(self._store.end, job_id) is not None:
             return None
         if self._is_stopping:
             raise RuntimeError(f"the reading of job {job_id} was stopped")
-        plan = await asyncio.to_thread(self._store.plan, job_id)
         reading = self._readings.get(job_id)
         if reading is None or reading.is_over:
             await self._begin_attempt(job_id)
+            plan = await self._ask(self._store.plan, job_id)
+            kept = await self._ask(self._store.page_numbers, job_id)
             missing = set(plan.pages if plan else ()) - kept
             reading = self._readings[job_id] = JobReading(
                 self._service, self._store, record, missing, self._encoders.get(record.dialect)
@@ -112,7 +117,7 @@ class JobRunner:
 
     async def _begin_attempt(self, job_id: str) -> None:
         """Waits for its turn where the job may be one that ends the process. ServiceError 500 `job_given_up`."""
-        losses = await asyncio.to_thread(self._store.lost_attempts, job_id, self._process)
+        losses = await self._ask(self._store.lost_attempts, job_id, self._process)
         if losses >= MAX_LOSSES:
             raise _given_up(losses)
         if losses >= SUSPECT_LOSSES and self._suspect != job_id:
@@ -123,16 +128,16 @@ class JobRunner:
         await self._note_attempt(self._store.begin_attempt, job_id)
 
     async def _note_attempt(self, note: Callable[[str, str], None], job_id: str) -> None:
-        with suppress(OSError):  # deleted meanwhile, or the disk is full
+        with suppress(OSError, ServiceError):  # deleted meanwhile, or the store is full or away
             await asyncio.to_thread(note, job_id, self._process)
 
     async def finish(self, job_id: str) -> None:
         """As JobSteps."""
         await self._stop_reading(job_id)
-        end = await asyncio.to_thread(self._store.end, job_id)
+        end = await self._ask(self._store.end, job_id)
         if end is None:
             await self.end(job_id, end := JobEnd(state="done", ended=time.time()))
-        record = await asyncio.to_thread(self._store.record, job_id)
+        record = await self._ask(self._store.record, job_id)
         while record is not None:
             try:
                 await self.notify(record, end)
@@ -171,25 +176,29 @@ class JobRunner:
     async def end(self, job_id: str, end: JobEnd) -> None:
         """Writes down how the job ended, unless it was deleted, and forgets its document's password."""
         with suppress(FileNotFoundError):  # deleted meanwhile
-            await self._write_end(job_id, end)
+            await self._ask(self._store.write_end, job_id, end)
             self._on_end()
-            if record := await asyncio.to_thread(self._store.record, job_id):
-                await asyncio.to_thread(self._store.forget_password, record)
+            if record := await self._ask(self._store.record, job_id):
+                await self._ask(self._store.forget_password, record)
         log.info("job_ended", id=job_id, state=end.state, code=end.code)
         await self._on_change()
 
-    async def _write_end(self, job_id: str, end: JobEnd) -> None:
-        """Waits where the disk is full, or away."""
+    async def _ask(self, operation: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
+        """What an operation of the store gives; waits where the store is full or away. FileNotFoundError where it
+        needs a job that was deleted."""
         while True:
             try:
-                await asyncio.to_thread(self._store.write_end, job_id, end)
+                return await asyncio.to_thread(operation, *arguments, **named)
             except FileNotFoundError:
                 raise
             except OSError as error:
-                log.warning("job_paused", id=job_id, reason=f"DATA_DIR: {error.strerror}")
-                await asyncio.sleep(RETRY_S)
-            else:
-                return
+                reason = f"{self._store.place}: {error.strerror}"
+            except ServiceError as error:
+                if error.status != HTTPStatus.SERVICE_UNAVAILABLE:
+                    raise
+                reason = error.detail
+            log.warning("job_paused", reason=reason)
+            await asyncio.sleep(RETRY_S)
 
 
 def _given_up(losses: int) -> ServiceError:

@@ -1,44 +1,45 @@
-"""The files of jobs, one folder each below `DATA_DIR/jobs`: the document, what is asked for, each page when it is read.
+"""What is kept of jobs, a folder of the store for each: the document, what is asked for, each page when it is read.
 
-    <id>/job.json         JobRecord, written last when a job is accepted
-    <id>/document         the document's bytes, unless it is named by URL or by its key in a bucket
-    <id>/plan.json        JobPlan, once the document was opened
-    <id>/pages/00001.json StoredPage
-    <id>/imgs/…           the pages' pictures, by their keys in the Markdown
-    <id>/encoded/…        each page as the job's dialect says it, where that can't be made of the StoredPage later;
-                          the StoredPage tells which
-    <id>/warnings         what pages lack, a line of JSON for each page that lacks something
-    <id>/attempts         a line for each process that has begun or let go of it
-    <id>/end.json         JobEnd, when nothing is left to do
+    jobs/<id>/job.json              JobRecord, written last when a job is accepted
+    jobs/<id>/document              the document's bytes, unless it is named by URL or by its key in a bucket
+    jobs/<id>/plan.json             JobPlan, once the document was opened
+    jobs/<id>/pages/00001.json      StoredPage
+    jobs/<id>/imgs/…                the pages' pictures, by their keys in the Markdown
+    jobs/<id>/encoded/…             each page as the job's dialect says it, where that can't be made of the StoredPage
+                                    later; the StoredPage tells which
+    jobs/<id>/warnings/00001.json   what the page lacks, if it lacks something
+    jobs/<id>/attempts/<process>    how many pages were kept when the process began, or that it let go of the job
+    jobs/<id>/end.json              JobEnd, when nothing is left to do
 
-A file is there whole or not at all: it is written beside its place, flushed to the disk and put there. Where lines are
-named, they are appended. Several gateways may share the folder. Of two that come to the same plan, page or end the
-first one's stays: a gateway that was taken for dead may still be at it.
-All functions block.
+Several gateways may share the store. Of two that come to the same plan, page or end the first one's stays: a gateway
+that was taken for dead may still be at it.
+All functions block, and raise what `ObjectStore` raises.
 """
 
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import tempfile
 import time
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
-from pathlib import Path
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal, NamedTuple, TypeVar
 
 from pydantic import BaseModel, Field
 
+from gateway.errors import ServiceError
 from gateway.intake.spool import SpooledFile
 from gateway.model import DocumentInfo, OcrOptions, PageResult, Timings
 from gateway.storage.keys import DOCUMENT_ID
+from gateway.storage.objects import ObjectStore
 
 JOBS = "jobs"
-_WARNINGS, _ATTEMPTS = "warnings", "attempts"
-_LET_GO = "-"
+_RECORD, _END = "job.json", "end.json"
+_LET_GO = b"-"
+_WARNINGS_REMEMBERED = 10_000
+"""Pages whose warnings, which never change, are not read again each time that a client looks at their job."""
 M = TypeVar("M", bound=BaseModel)
 
 
@@ -113,33 +114,51 @@ class StoredJob(NamedTuple):
     age_s: float
 
 
-class JobStore:
-    def __init__(self, data_dir: Path) -> None:
-        self.root = data_dir / JOBS
+@dataclass(slots=True)
+class _Folder:
+    """What a survey has seen of a job's folder. Times are seconds since 1970."""
 
-    def make_root(self) -> None:
-        self.root.mkdir(parents=True, exist_ok=True, mode=0o700)  # records hold the passwords of documents
+    modified: float = 0.0
+    is_accepted: bool = False
+    ended: float | None = None
+
+
+class JobStore:
+    def __init__(self, objects: ObjectStore) -> None:
+        self._objects = objects
+        self._load_warnings = lru_cache(maxsize=_WARNINGS_REMEMBERED)(self._read_warnings)
+        self._expiry: dict[tuple[str, float], float | None] = {}
+        """Of the jobs that have ended, and when: as the last survey found them."""
+
+    @property
+    def place(self) -> str:
+        """What messages call where jobs are kept."""
+        return self._objects.place
+
+    def prepare(self) -> None:
+        """Raises where nothing can be kept."""
+        self._objects.prepare(JOBS)
+
+    def free_bytes(self) -> int | None:
+        """None where nobody knows."""
+        return self._objects.free_bytes()
 
     def create(self, record: JobRecord, content: SpooledFile | None) -> None:
-        """Keeps a job; on return it outlives the machine's loss of power. Raises OSError and leaves nothing then."""
-        folder = self.folder(record.id)
-        self.make_root()
-        folder.mkdir(exist_ok=True)
+        """Keeps a job; on return it outlives the machine's loss of power. Where it raises it leaves nothing."""
         try:
             if content is not None:
-                _write_file(folder / "document", content.read_pieces())
-            (folder / "pages").mkdir(exist_ok=True)
-            self._write_once(record.id, "job.json", record)
-            _sync_folder(self.root)
+                self._objects.write(_key(record.id, "document"), content)
+            self._objects.write(_key(record.id, _RECORD), _dump(record), replaces=False)
         except BaseException:
-            self.delete(record.id)
+            with suppress(OSError, ServiceError):
+                self.delete(record.id)
             raise
 
     def record(self, job_id: str) -> JobRecord | None:
         """None for what is no job's id, too."""
         if not DOCUMENT_ID.fullmatch(job_id):
             return None
-        return self._read(job_id, "job.json", JobRecord)
+        return self._read(job_id, _RECORD, JobRecord)
 
     def is_complete(self, record: JobRecord) -> bool:
         """Whether all jobs that were submitted with it were kept."""
@@ -149,23 +168,27 @@ class JobStore:
         return self._read(job_id, "plan.json", JobPlan)
 
     def end(self, job_id: str) -> JobEnd | None:
-        return self._read(job_id, "end.json", JobEnd)
+        return self._read(job_id, _END, JobEnd)
 
     def write_plan(self, job_id: str, plan: JobPlan) -> None:
-        self._write_once(job_id, "plan.json", plan)
+        """FileNotFoundError where the job was deleted, as in all that follow which write."""
+        self._write(job_id, "plan.json", _dump(plan))
 
     def write_end(self, job_id: str, end: JobEnd) -> None:
-        self._write_once(job_id, "end.json", end)
+        self._write(job_id, _END, _dump(end))
 
     def forget_password(self, record: JobRecord) -> None:
         """For a job that needs it no more."""
         if record.password is not None:
             kept = record.model_copy(update={"password": None})
-            self._replace_file(record.id, "job.json", kept.model_dump_json().encode())
+            self._write(record.id, _RECORD, _dump(kept), replaces=True)
 
     def open_document(self, job_id: str) -> SpooledFile:
-        """A copy of the document's bytes for one reading; raises ServiceError 503 `storage_unavailable`."""
-        return SpooledFile.from_path(self.folder(job_id) / "document")
+        """A copy of the document's bytes for one reading; FileNotFoundError where the job was deleted."""
+        content = self._objects.open(_key(job_id, "document"))
+        if content is None:
+            raise FileNotFoundError(job_id)
+        return content
 
     def write_page(
         self, job_id: str, page: StoredPage, pictures: Mapping[str, bytes], encoded: bytes | None = None
@@ -174,165 +197,115 @@ class JobStore:
 
         `encoded`: the page as the job's dialect says it.
         """
+        number = page.result.page
         for key, picture in pictures.items():
-            self._replace_file(job_id, key, picture)
+            self._write(job_id, key, picture, replaces=True)
         if encoded is not None:
-            name = f"encoded/{page.result.page:05d}-{uuid.uuid4().hex[:8]}.json"
-            self._replace_file(job_id, name, encoded)
+            name = f"encoded/{number:05d}-{uuid.uuid4().hex[:8]}.json"
+            self._write(job_id, name, encoded)
             page = page.model_copy(update={"encoded": name})
         if page.result.warnings:
-            self._append(job_id, _WARNINGS, json.dumps([page.result.page, page.result.warnings]))
-        self._write_once(job_id, _page_file(page.result.page), page)
+            self._write(job_id, f"warnings/{number:05d}.json", json.dumps(page.result.warnings).encode())
+        self._write(job_id, _page_name(number), _dump(page))
+
+    def has_page(self, job_id: str, number: int) -> bool:
+        return self._objects.exists(_key(job_id, _page_name(number)))
 
     def page(self, job_id: str, number: int) -> StoredPage | None:
-        return self._read(job_id, _page_file(number), StoredPage)
+        return self._read(job_id, _page_name(number), StoredPage)
 
     def load_encoded_page(self, job_id: str, number: int) -> bytes | None:
         """The page as the job's dialect says it."""
         page = self.page(job_id, number)
         return self.picture(job_id, page.encoded) if page and page.encoded else None
 
-    def warnings(self, job_id: str) -> list[str]:
+    def warnings(self, record: JobRecord) -> list[str]:
         """Of the pages that were read, in their order."""
-        # A page may stand there twice, where the process was killed before the page itself was kept.
-        pages = dict(json.loads(line) for line in self._lines(job_id, _WARNINGS))
-        return [warning for number in sorted(pages) for warning in pages[number]]
+        names = sorted(self._objects.list_names(_key(record.id, "warnings")))
+        return [warning for name in names for warning in self._load_warnings(record.id, record.created, name)]
+
+    def _read_warnings(self, job_id: str, created: float, name: str) -> list[str]:
+        """`created`: of the job; an `Idempotency-Key` may make one again that was deleted."""
+        warnings: list[str] = json.loads(self._objects.read(_key(job_id, f"warnings/{name}")) or b"[]")
+        return warnings
 
     def begin_attempt(self, job_id: str, process: str) -> None:
-        """Notes that the process works on the job, and from where on. FileNotFoundError where it was deleted."""
-        if process not in self._attempts(job_id):
-            self._append(job_id, _ATTEMPTS, f"{process} {len(self.page_numbers(job_id))}")
+        """Notes that the process works on the job, and from where on."""
+        self._write(job_id, f"attempts/{process}", str(len(self.page_numbers(job_id))).encode())
 
     def end_attempt(self, job_id: str, process: str) -> None:
-        """Notes that the process let go of the job without being killed. FileNotFoundError where it was deleted."""
-        if process in self._attempts(job_id):
-            self._append(job_id, _ATTEMPTS, f"{process} {_LET_GO}")
+        """Notes that the process let go of the job without being killed."""
+        if self._objects.exists(_key(job_id, f"attempts/{process}")):
+            self._write(job_id, f"attempts/{process}", _LET_GO, replaces=True)
 
     def attempts(self, job_id: str) -> int:
         """How many processes have worked on the job."""
-        return len(self._attempts(job_id))
+        return len(self._objects.list_names(_key(job_id, "attempts")))
 
     def lost_attempts(self, job_id: str, process: str) -> int:
         """How many processes beside this one have worked on the job and never let go of it, since its last page was
         kept."""
-        kept = str(len(self.page_numbers(job_id)))
-        return sum(seen == kept for worker, seen in self._attempts(job_id).items() if worker != process)
-
-    def _attempts(self, job_id: str) -> dict[str, str]:
-        """By process: how many pages were kept when it began, or `_LET_GO`."""
-        return dict(line.rpartition(" ")[::2] for line in self._lines(job_id, _ATTEMPTS))
+        kept = str(len(self.page_numbers(job_id))).encode()
+        others = set(self._objects.list_names(_key(job_id, "attempts"))) - {process}
+        return sum(self._objects.read(_key(job_id, f"attempts/{other}")) == kept for other in others)
 
     def page_numbers(self, job_id: str) -> set[int]:
         """Numbers of the pages that were read."""
-        with suppress(FileNotFoundError):
-            return {int(Path(name).stem) for name in os.listdir(self.folder(job_id) / "pages") if name[0].isdigit()}
-        return set()
+        return {int(name.removesuffix(".json")) for name in self._objects.list_names(_key(job_id, "pages"))}
 
     def picture(self, job_id: str, key: str) -> bytes | None:
-        with suppress(OSError):
-            return (self.folder(job_id) / key).read_bytes()
-        return None
+        return self._objects.read(_key(job_id, key))
 
     def survey(self) -> tuple[list[StoredJob], int]:
-        """All jobs, and the bytes of all files."""
-        jobs, size = [], 0
-        with suppress(FileNotFoundError), os.scandir(self.root) as entries:
-            for entry in filter(os.DirEntry.is_dir, entries):
-                with suppress(FileNotFoundError):  # deleted meanwhile
-                    jobs.append(self._describe(entry))
-                    size += _size(entry.path)
+        """All jobs, and the bytes of all that is kept."""
+        folders: dict[str, _Folder] = {}
+        size = 0
+        for one in self._objects.survey(JOBS):
+            _, job_id, *rest = one.key.split("/")
+            folder = folders.setdefault(job_id, _Folder())
+            folder.modified = max(folder.modified, one.modified)
+            folder.is_accepted |= rest == [_RECORD] and DOCUMENT_ID.fullmatch(job_id) is not None
+            folder.ended = one.modified if rest == [_END] else folder.ended
+            size += one.size
+        self._expiry = {
+            (job_id, folder.ended): self._find_expiry(job_id, folder.ended)
+            for job_id, folder in folders.items()
+            if folder.is_accepted and folder.ended is not None
+        }
+        now = time.time()
+        jobs = [
+            StoredJob(
+                job_id, folder.is_accepted, self._expiry.get((job_id, folder.ended or 0.0)), now - folder.modified
+            )
+            for job_id, folder in folders.items()
+        ]
         return jobs, size
 
-    def _describe(self, entry: os.DirEntry[str]) -> StoredJob:
-        age_s = time.time() - entry.stat().st_mtime
-        is_accepted = bool(DOCUMENT_ID.fullmatch(entry.name)) and os.path.exists(os.path.join(entry.path, "job.json"))
-        end = self.end(entry.name) if is_accepted else None
-        record = self.record(entry.name) if end else None
-        return StoredJob(entry.name, is_accepted, end.ended + record.keep_s if end and record else None, age_s)
+    def _find_expiry(self, job_id: str, ended: float) -> float | None:
+        if (job_id, ended) in self._expiry:
+            return self._expiry[job_id, ended]
+        end, record = self.end(job_id), self.record(job_id)
+        return end.ended + record.keep_s if end and record else None
 
     def delete(self, job_id: str) -> int:
         """The bytes that this has freed. Nothing is put into the job any more, by whomever."""
-        folder = self.folder(job_id)
-        doomed = self.root / f".{job_id}-{uuid.uuid4().hex[:8]}"
-        try:
-            folder.rename(doomed)
-        except FileNotFoundError:
-            return 0
-        size = _size(doomed)
-        shutil.rmtree(doomed, ignore_errors=True)
-        return size
-
-    def folder(self, job_id: str) -> Path:
-        return self.root / job_id
+        return self._objects.delete(f"{JOBS}/{job_id}", _key(job_id, _RECORD))
 
     def _read(self, job_id: str, name: str, model: type[M]) -> M | None:
-        with suppress(FileNotFoundError, NotADirectoryError):
-            return model.model_validate_json((self.folder(job_id) / name).read_bytes())
-        return None
+        content = self._objects.read(_key(job_id, name))
+        return None if content is None else model.model_validate_json(content)
 
-    def _append(self, job_id: str, name: str, line: str) -> None:
-        descriptor = os.open(self.folder(job_id) / name, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-        try:
-            os.write(descriptor, f"{line}\n".encode())
-        finally:
-            os.close(descriptor)
-
-    def _lines(self, job_id: str, name: str) -> list[str]:
-        """Whole ones: the last may be cut off where the disk was full."""
-        with suppress(FileNotFoundError, NotADirectoryError):
-            text = (self.folder(job_id) / name).read_text(encoding="utf-8")
-            return [line for line in text.splitlines(keepends=False)[: text.count("\n")] if line]
-        return []
-
-    def _replace_file(self, job_id: str, name: str, data: bytes) -> None:
-        path = self.folder(job_id) / name
-        path.parent.mkdir(exist_ok=True)
-        _write_file(path, [data])
-
-    def _write_once(self, job_id: str, name: str, content: BaseModel) -> None:
-        """Where there is none yet."""
-        _write_file(self.folder(job_id) / name, [content.model_dump_json().encode()], replaces=False)
+    def _write(self, job_id: str, name: str, content: bytes, *, replaces: bool = False) -> None:
+        self._objects.write(_key(job_id, name), content, replaces=replaces, within=_key(job_id, _RECORD))
 
 
-def _size(root: str | Path) -> int:
-    """Bytes of all files below a folder."""
-    total = 0
-    for folder, _, names in os.walk(root):
-        for name in names:
-            with suppress(OSError):
-                total += os.lstat(os.path.join(folder, name)).st_size
-    return total
+def _key(job_id: str, name: str) -> str:
+    return f"{JOBS}/{job_id}/{name}"
 
 
-def _page_file(number: int) -> str:
+def _page_name(number: int) -> str:
     return f"pages/{number:05d}.json"
 
 
-def _write_file(path: Path, pieces: Iterable[bytes], *, replaces: bool = True) -> None:
-    """`replaces`: False leaves a file that is there already. Raises OSError; FileNotFoundError where the folder was
-    deleted meanwhile."""
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", delete=False) as file:
-        try:
-            for piece in pieces:
-                file.write(piece)
-            file.flush()
-            os.fsync(file.fileno())
-            if replaces:
-                os.replace(file.name, path)
-            else:
-                with suppress(FileExistsError):
-                    os.link(file.name, path)
-                os.unlink(file.name)
-        except BaseException:
-            with suppress(OSError):
-                os.unlink(file.name)
-            raise
-    _sync_folder(path.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def _dump(content: BaseModel) -> bytes:
+    return content.model_dump_json().encode()

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import structlog
 
 from gateway.errors import ServiceError
 from gateway.intake.spool import SpooledFile
 from gateway.settings import Settings
-from gateway.storage.keys import is_plain_key
+from gateway.storage.keys import is_plain_key, is_private_key
 
 if TYPE_CHECKING:
     from aiobotocore.session import AioSession
@@ -28,6 +28,11 @@ TRIES = 3
 CHUNK_BYTES = 2**18
 RETRY_AFTER_S = 10
 MISSING = frozenset({"404", "NoSuchKey", "NotFound"})
+TAKEN = frozenset({"409", "412", "ConditionalRequestConflict", "PreconditionFailed"})
+"""Answers to a conditional write where there is an object already."""
+PART_BYTES = 8 * 2**20
+"""What is larger goes in parts: over plain HTTP each body is hashed in the event loop before it is sent."""
+DELETIONS_AT_ONCE = 16
 WORDS: Mapping[str, str] = {
     "301": "the bucket is in another region (S3_REGION)",
     "400": "the request was refused; most often the region is another one (S3_REGION)",
@@ -55,11 +60,20 @@ class S3Source:
     bucket: str | None = None
 
 
+class StoredObject(NamedTuple):
+    """`modified`: seconds since 1970; `size` in bytes."""
+
+    key: str
+    size: int
+    modified: float
+
+
 class Bucket:
     """Objects by their whole key. `state` is `not_configured` without a bucket in the settings."""
 
     def __init__(self, settings: Settings) -> None:
         self.name = settings.s3_bucket
+        self.prefix = settings.s3_prefix
         self.state: BucketState = "error" if self.name else "not_configured"
         self.reason: str | None = "The bucket has not been asked yet." if self.name else None
         self._settings = settings
@@ -85,10 +99,76 @@ class Bucket:
         else:
             self.state, self.reason = "ok", None
 
-    async def put(self, key: str, data: bytes, media_type: str) -> None:
+    async def put(self, key: str, data: bytes, media_type: str, *, replaces: bool = True) -> None:
+        """`replaces`: False leaves an object that is there already. Raises BucketError."""
+        condition = {} if replaces else {"IfNoneMatch": "*"}
+        async with self._open_client() as client:
+            try:
+                await client.put_object(Bucket=self.name, Key=key, Body=data, ContentType=media_type, **condition)
+            except client.exceptions.ClientError as error:
+                if replaces or _code(error) not in TAKEN:
+                    raise
+
+    async def put_pieces(self, key: str, pieces: Iterable[bytes], media_type: str) -> None:
+        """An object of any size, whose pieces are read in threads. Raises BucketError."""
+        parts = _join_pieces(pieces)
+        first = await asyncio.to_thread(next, parts, b"")
+        if len(first) < PART_BYTES:
+            await self.put(key, first, media_type)
+            return
+        place = {"Bucket": self.name, "Key": key}
+        async with self._open_client() as client:
+            upload = {**place, "UploadId": (await client.create_multipart_upload(**place))["UploadId"]}
+        try:
+            tags: list[dict[str, Any]] = []
+            part: bytes | None = first
+            while part is not None:
+                async with self._open_client() as client:
+                    answer = await client.upload_part(**upload, PartNumber=len(tags) + 1, Body=part)
+                tags.append({"PartNumber": len(tags) + 1, "ETag": answer["ETag"]})
+                part = await asyncio.to_thread(next, parts, None)
+            async with self._open_client() as client:
+                await client.complete_multipart_upload(**upload, MultipartUpload={"Parts": tags})
+        except BaseException:
+            with suppress(BucketError):
+                async with self._open_client() as client:
+                    await client.abort_multipart_upload(**upload)
+            raise
+
+    async def exists(self, key: str) -> bool:
         """Raises BucketError."""
         async with self._open_client() as client:
-            await client.put_object(Bucket=self.name, Key=key, Body=data, ContentType=media_type)
+            try:
+                await client.head_object(Bucket=self.name, Key=key)
+            except client.exceptions.ClientError as error:
+                if _code(error) in MISSING:
+                    return False
+                raise
+        return True
+
+    async def list_objects(self, prefix: str, delimiter: str = "") -> list[StoredObject]:
+        """Those whose keys begin with the prefix and, after it, hold no delimiter. Raises BucketError."""
+        found = []
+        pages = {"Bucket": self.name, "Prefix": prefix, "Delimiter": delimiter}
+        async with self._open_client() as client:
+            async for page in client.get_paginator("list_objects_v2").paginate(**pages):
+                found += [
+                    StoredObject(one["Key"], one["Size"], one["LastModified"].timestamp())
+                    for one in page.get("Contents", ())
+                ]
+        return found
+
+    async def delete(self, keys: Sequence[str]) -> None:
+        """One by one: many stores refuse a deletion of several without an MD5, which botocore sends no more. Keys that
+        are not there are no error. Raises BucketError."""
+        rest = iter(keys)
+
+        async def delete_some() -> None:
+            for key in rest:
+                async with self._open_client() as client:
+                    await client.delete_object(Bucket=self.name, Key=key)
+
+        await asyncio.gather(*(delete_some() for _ in range(min(DELETIONS_AT_ONCE, len(keys)))))
 
     async def get(self, key: str, max_bytes: int) -> SpooledFile | None:
         """The object; None where there is none.
@@ -140,6 +220,8 @@ async def load_source(bucket: Bucket, source: S3Source, max_bytes: int) -> Spool
         raise ServiceError(400, "source_not_supported", "This service has no S3_BUCKET; send the document.")
     if not is_plain_key(source.key):
         raise ServiceError(400, "s3_not_allowed", "Not a key of a document: parts that are `.` or `..` are refused.")
+    if is_private_key(source.key, bucket.prefix):
+        raise ServiceError(400, "s3_not_allowed", "Not a key of a document: the service keeps jobs and files there.")
     if source.bucket not in (None, bucket.name):
         raise ServiceError(400, "s3_not_allowed", "Documents are read from the bucket of this service only.")
     try:
@@ -198,6 +280,18 @@ async def _limit_stream(body: Any, max_bytes: int) -> AsyncIterator[bytes]:  # n
                 413, "s3_too_large", f"The object is larger than {max_bytes / 1e6:g} MB (MAX_UPLOAD_MB)."
             )
         yield chunk
+
+
+def _join_pieces(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """The same bytes, `PART_BYTES` at a time."""
+    pending = bytearray()
+    for piece in pieces:
+        pending += piece
+        while len(pending) >= PART_BYTES:
+            yield bytes(pending[:PART_BYTES])
+            del pending[:PART_BYTES]
+    if pending:
+        yield bytes(pending)
 
 
 def _code(error: ClientError) -> str:

@@ -1,11 +1,10 @@
-"""Folders of the service: whether one can be written, found out by writing, and what stands in it once and for all."""
+"""Folders of the service: whether one can be written, found out by writing."""
 
 from __future__ import annotations
 
 import errno
 import os
 import tempfile
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,15 +32,3 @@ def check_folder(path: Path) -> FolderState:
     except OSError as error:
         return FolderState(str(path), writable=False, reason=error.strerror or type(error).__name__)
     return FolderState(str(path), writable=True)
-
-
-def load_or_create(file: Path, content: bytes) -> bytes:
-    """What the file holds; `content`, which only its owner may read, where there is none yet. Of several processes that
-    begin at once, the first one's stays. Raises OSError."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=file.parent) as fresh:
-        fresh.write(content)
-        fresh.flush()
-        with suppress(FileExistsError):
-            os.link(fresh.name, file)
-    return file.read_bytes()

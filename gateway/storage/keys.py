@@ -11,6 +11,8 @@ import unicodedata
 
 DOCUMENT_ID = re.compile(r"[0-9a-f]{32}")
 PICTURE_FOLDER = "imgs"
+PRIVATE_FOLDER = "service/"
+"""Where a bucket, below its prefix, holds what the service keeps for itself."""
 _PICTURE = re.compile(rf"{PICTURE_FOLDER}/\w[\w-]*\.jpg", re.ASCII)
 _MAX_KEY_BYTES = 1024
 """S3's own limit."""
@@ -21,6 +23,11 @@ def is_plain_key(key: str) -> bool:
     is_text = not any(unicodedata.category(char) in ("Cc", "Cs") for char in key)
     has_dots = any(part in (".", "..") for part in re.split(r"[/\\]", key))
     return is_text and not has_dots and len(key.encode()) <= _MAX_KEY_BYTES
+
+
+def is_private_key(key: str, prefix: str) -> bool:
+    """Whether the key may name what the service keeps for itself. Some stores take several slashes for one."""
+    return re.sub(r"/+", "/", key).lstrip("/").startswith(re.sub(r"/+", "/", prefix + PRIVATE_FOLDER).lstrip("/"))
 
 
 def is_picture_name(document_id: str, key: str) -> bool:

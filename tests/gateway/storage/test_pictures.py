@@ -150,7 +150,7 @@ class HangingBucket(Bucket):
 
     puts = 0
 
-    async def put(self, key: str, data: bytes, media_type: str) -> None:
+    async def put(self, key: str, data: bytes, media_type: str, *, replaces: bool = True) -> None:
         self.puts += 1
         raise BucketError("S3 did not answer.")
 
