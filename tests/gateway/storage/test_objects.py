@@ -113,8 +113,14 @@ async def test_listings_go_beyond_one_answer_of_the_server(s3: S3Server) -> None
 
 
 async def test_a_bucket_that_is_away_is_told() -> None:
-    away = {"s3_endpoint_url": "http://127.0.0.1:9", "s3_bucket": "b", "s3_access_key_id": "a"}
-    settings = Settings(_env_file=None, **away, s3_secret_access_key="b", data_store="bucket")
+    settings = Settings(
+        _env_file=None,
+        s3_endpoint_url="http://127.0.0.1:9",
+        s3_bucket="b",
+        s3_access_key_id="a",
+        s3_secret_access_key="b",
+        data_store="bucket",
+    )
     async with store_of(settings) as store:
         with pytest.raises(ServiceError) as caught:
             await ask(store.read, MARKER)
