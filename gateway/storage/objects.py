@@ -11,8 +11,10 @@ import asyncio
 import os
 import shutil
 import tempfile
+import threading
 import uuid
 from collections.abc import Coroutine, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -26,6 +28,8 @@ T = TypeVar("T")
 MEDIA_TYPE = "application/octet-stream"
 MAX_BYTES = 2**40
 """No bound: what is read was written by the service itself."""
+MAX_WAITING = 32
+"""Threads that may wait for a bucket. What else runs in threads has as many, however long the bucket hangs."""
 
 
 class ObjectStore(Protocol):
@@ -142,9 +146,11 @@ class BucketObjects:
         self._bucket = bucket
         self._prefix = prefix
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._places = threading.BoundedSemaphore(MAX_WAITING)
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
+        loop.set_default_executor(ThreadPoolExecutor(2 * MAX_WAITING))
 
     def prepare(self, folder: str) -> None:
         self._await(self._bucket.exists(self._key(folder)))
@@ -195,10 +201,15 @@ class BucketObjects:
         if self._loop is None:
             operation.close()
             raise RuntimeError("the store was not started")
+        if not self._places.acquire(blocking=False):
+            operation.close()
+            raise unavailable(BucketError(f"S3 is slow: {MAX_WAITING} operations wait for it."))
         try:
             return asyncio.run_coroutine_threadsafe(operation, self._loop).result()
         except BucketError as error:
             raise unavailable(error) from error
+        finally:
+            self._places.release()
 
 
 def create_objects(settings: Settings, bucket: Bucket) -> ObjectStore:

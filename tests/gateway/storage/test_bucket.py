@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from gateway.errors import ServiceError
 from gateway.settings import Settings
 from gateway.storage.bucket import Bucket, BucketError
-from tests.support.s3_server import S3Server
+from tests.support.s3_server import S3Server, silent_server
 from tests.support.stub_engine import free_port
 
 
@@ -118,23 +118,6 @@ async def test_bodies_go_whole_over_tls(s3: S3Server) -> None:
 
     assert "x-amz-trailer" not in seen
     assert "transfer-encoding" not in seen
-
-
-@asynccontextmanager
-async def silent_server() -> AsyncIterator[str]:
-    """Takes connections and requests, and answers nothing."""
-    held: list[asyncio.StreamWriter] = []
-
-    def hold(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        held.append(writer)
-
-    server = await asyncio.start_server(hold, "127.0.0.1", 0)
-    try:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    finally:
-        server.close()
-        for writer in held:
-            writer.close()
 
 
 async def test_bucket_that_hangs_is_given_up(s3: S3Server) -> None:

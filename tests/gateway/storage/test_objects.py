@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -17,7 +17,7 @@ from gateway.intake.spool import SpooledFile
 from gateway.settings import Settings
 from gateway.storage.bucket import Bucket, S3Source, load_source
 from gateway.storage.objects import ObjectStore, create_objects, load_or_create
-from tests.support.s3_server import S3Server, client_of
+from tests.support.s3_server import S3Server, client_of, silent_server
 
 T = TypeVar("T")
 LARGE = hashlib.shake_128(b"a document").digest(20_000_000)
@@ -125,6 +125,27 @@ async def test_a_bucket_that_is_away_is_told() -> None:
         with pytest.raises(ServiceError) as caught:
             await ask(store.read, MARKER)
     assert (caught.value.status, caught.value.code) == (503, "storage_unavailable")
+
+
+async def test_a_bucket_that_hangs_leaves_threads_for_others() -> None:
+    async with AsyncExitStack() as server:
+        settings = Settings(
+            _env_file=None,
+            s3_endpoint_url=await server.enter_async_context(silent_server()),
+            s3_bucket="b",
+            s3_access_key_id="a",
+            s3_secret_access_key="b",
+            s3_timeout_s=3600,
+            data_store="bucket",
+        )
+        async with store_of(settings) as store:
+            reads = [asyncio.create_task(ask(store.read, MARKER)) for _ in range(200)]
+            await asyncio.wait(reads, return_when=asyncio.FIRST_COMPLETED)
+            assert await asyncio.to_thread(sum, [1, 2]) == 3
+            assert not all(read.done() for read in reads), "the bucket still hangs"
+            await server.aclose()
+            ends = await asyncio.gather(*reads, return_exceptions=True)
+    assert {(end.status, end.code) for end in ends if isinstance(end, ServiceError)} == {(503, "storage_unavailable")}
 
 
 def test_a_store_without_a_bucket_is_refused() -> None:
