@@ -11,9 +11,11 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import mean
 
 import psutil
 from pyarrow import dataset
@@ -34,12 +36,14 @@ GOAL_PACE = 0.95
 
 @dataclass(frozen=True, slots=True)
 class BulkRun:
-    """`first_s`: until a file was done. `peak_mb`: of the command with all that it starts, shared memory once."""
+    """`first_s`: until a file was done. Of the command with all that it starts: `peak_mb`, shared memory once, and
+    `cpu_s`; `gateway_cpu_s` meanwhile."""
 
     wall_s: float
     first_s: float
     peak_mb: float
-    status: int
+    cpu_s: float
+    gateway_cpu_s: float
 
 
 def put_files(server: S3Server, document: Document, count: int) -> None:
@@ -52,21 +56,22 @@ def run_bulk(
     server: S3Server, gateway: Program, target: str, *words: str, until: Callable[[], bool] = lambda: False
 ) -> BulkRun:
     """The command until its end, or killed when `until` says so."""
-    begun = time.monotonic()
+    begun, gateway_cpu_s = time.monotonic(), gateway.cpu_s()
     process = subprocess.Popen(
         [sys.executable, "-m", "supervision.cli", "bulk", f"s3://{BUCKET}/in", f"s3://{BUCKET}/{target}",
          "--url", gateway.url, "-j", str(AT_ONCE), *words],
         env=_environment(server), stderr=subprocess.DEVNULL,
     )  # fmt: skip
-    first_s, peak_mb, storage = 0.0, 0.0, client_of(server)
+    program = Program("bulk", "", process)
+    first_s, peak_mb, cpu_s, storage = 0.0, 0.0, 0.0, client_of(server)
     while process.poll() is None:
         if not first_s and storage.list_objects_v2(Bucket=BUCKET, Prefix=f"{target}/documents/", MaxKeys=1)["KeyCount"]:
             first_s = time.monotonic() - begun
-        peak_mb = max(peak_mb, _pss_mb(process.pid))
+        peak_mb, cpu_s = max(peak_mb, _pss_mb(program)), max(cpu_s, program.cpu_s())
         if until():
             process.kill()
         time.sleep(POLL_S)
-    return BulkRun(time.monotonic() - begun, first_s, peak_mb, process.returncode)
+    return BulkRun(time.monotonic() - begun, first_s, peak_mb, cpu_s, gateway.cpu_s() - gateway_cpu_s)
 
 
 def count_reread(server: S3Server, gateway: Program, count: int) -> tuple[int, int]:
@@ -93,24 +98,25 @@ def _environment(server: S3Server) -> Mapping[str, str]:
     return {**os.environ, **keys, "AWS_ENDPOINT_URL": server.url, "AWS_REGION": REGION}
 
 
-def _pss_mb(pid: int) -> float:
+def _pss_mb(program: Program) -> float:
     total = 0.0
-    try:
-        root = psutil.Process(pid)
-        for process in (root, *root.children(recursive=True)):
+    for process in program.tree():
+        with suppress(psutil.Error):
             total += process.memory_full_info().pss
-    except psutil.Error:
-        pass
     return total / 1e6
 
 
-def rate(name: str, run: BulkRun, count: int, plain: float) -> list[list[str]]:
-    """Whole: with the start of the command. `plain`: pages a second of `/ocr`."""
-    whole, later = count / run.wall_s / plain, (count - 1) / (run.wall_s - run.first_s) / plain
+def rate(name: str, run: BulkRun, count: int, plain: Sequence[Run]) -> list[list[str]]:
+    """Against `/ocr` before and after."""
+    pace = mean(one.pages_a_second for one in plain)
+    cpu = 1000 * run.gateway_cpu_s / count / mean(one.cpu_ms_a_page for one in plain)
+    whole, later = count / run.wall_s / pace, (count - 1) / (run.wall_s - run.first_s) / pace
     return [
         [f"{name}: pages/s from the first result on ÷ `/ocr`", f"≥ {GOAL_PACE}", f"{later:.2f}",
          verdict(later >= GOAL_PACE)],
         [f"{name}: pages/s of the whole command ÷ `/ocr`", "", f"{whole:.2f}", ""],
+        [f"{name}: CPU of the gateway a page ÷ `/ocr`", "", f"{cpu:.2f}", ""],
+        [f"{name}: CPU of the command", "", f"{run.cpu_s:.1f} s, {1000 * run.cpu_s / count:.0f} ms a page", ""],
         [f"{name}: seconds until the first result", "", f"{run.first_s:.1f}", ""],
         [f"{name}: peak memory of the command (PSS)", "", f"{run.peak_mb:.0f} MB", ""],
     ]  # fmt: skip
@@ -130,8 +136,7 @@ def measure(folder: Path, count: int, with_ray: bool) -> tuple[list[list[str]], 
         for name, words in ways.items():
             run = run_bulk(storage, server.program, name, *words)
             plain.append(pace(count))
-            around = (plain[-2].pages_a_second + plain[-1].pages_a_second) / 2
-            rows += rate(name, run, count, around)
+            rows += rate(name, run, count, plain[-2:])
         reread, keys = count_reread(storage, server.program, count)
     rows.append(
         ["pages read again after kills at a third and at two thirds", f"≤ {2 * AT_ONCE} in work", str(reread),

@@ -7,6 +7,7 @@ import itertools
 import logging
 import math
 import os
+import secrets
 import tempfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -101,6 +102,9 @@ def _ray_session(address: str, cpus: int) -> Iterator[None]:
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
+    if address == OWN_SESSION and "RAY_AUTH_MODE" not in os.environ:
+        # Else Ray would leave a token of its own in the home folder.
+        os.environ.update(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=secrets.token_hex(32))
     import ray
     from ray import data
 

@@ -203,12 +203,15 @@ def test_on_ray_it_goes_on_where_threads_stopped(bulk: Bulk, served: Gateway, sc
     (tmp_path / "later.pdf").rename(scans / "later.pdf")
     asked = len(served.engine.requests)
     words = ("bulk", "scans", "out", "--ray-address", "local", "-j", "2")
-    done = run(tmp_path, *words, names={URL_VARIABLE: served.url, "TMPDIR": "/tmp"})
+    home = tmp_path / "home"
+    home.mkdir()
+    done = run(tmp_path, *words, names={URL_VARIABLE: served.url, "TMPDIR": "/tmp", "HOME": str(home)})
 
     assert done.returncode == 0, done.stderr.decode()
     assert len(served.engine.requests) == asked + 2 * CALLS
     assert rows_of(tmp_path / "out" / "table")["later.pdf"]["pages"] == 2
     wait_until(lambda: not ray_processes() - before, "the end of Ray")
+    assert not list(home.iterdir())
 
 
 def test_a_file_at_which_the_service_fails_is_set_aside_after_some_tries(
