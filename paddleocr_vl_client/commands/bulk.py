@@ -70,8 +70,8 @@ def run(options: argparse.Namespace) -> int:
         )
         tally = run_plan(plan, options.parallel or _PARALLEL * len(urls), ray_address)
     say(
-        f"Files: {tally.files - tally.failed} read ({tally.pages} pages), {tally.failed} set aside, "
-        f"{tally.before} done before."
+        f"Files: {tally.files - tally.failed} done ({tally.pages} pages), {tally.failed} set aside, "
+        f"{tally.before} in the table before."
     )
     if tally.failed:
         return ExitStatus.FAILED

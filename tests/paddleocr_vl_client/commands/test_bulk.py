@@ -91,7 +91,7 @@ def rows_of(place: Path | str, files: Any = None) -> dict[str, dict[str, Any]]: 
 def test_a_folder(served: Gateway, scans: Path, tmp_path: Path) -> None:
     done = run(tmp_path, "bulk", "scans", "scans/out", names={URL_VARIABLE: served.url})
     assert (done.returncode, done.stdout) == (1, b"")
-    assert b"2 read (3 pages), 1 set aside" in done.stderr
+    assert b"2 done (3 pages), 1 set aside" in done.stderr
 
     out = scans / "out"
     rows = rows_of(out / "table")
