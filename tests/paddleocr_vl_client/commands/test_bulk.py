@@ -116,13 +116,13 @@ def test_a_second_run_reads_what_is_new_and_retries_what_failed_if_told_so(
     bulk("scans", "out")
     (scans / "broken.pdf").write_bytes(pdf(1))
     (scans / "new.pdf").write_bytes(pdf(1))
-    before = len(served.engine.requests)
+    before = len(served.layout.asked)
     assert bulk("scans", "out") == 0
-    assert len(served.engine.requests) == before + CALLS
+    assert len(served.layout.asked) == before + 1
     assert rows_of(tmp_path / "out" / "table")["broken.pdf"]["status"] == "failed"
 
     assert bulk("scans", "out", "--retry-failed") == 0
-    assert len(served.engine.requests) == before + 2 * CALLS
+    assert len(served.layout.asked) == before + 2
     assert {row["status"] for row in rows_of(tmp_path / "out" / "table").values()} == {"ok"}
     assert not [file for file in (tmp_path / "out" / "failed").rglob("*") if file.is_file()]
 
@@ -133,10 +133,10 @@ def test_rows_that_a_killed_run_did_not_write_are_made_of_its_results(
     bulk("scans", "out")
     before = rows_of(tmp_path / "out" / "table")
     shutil.rmtree(tmp_path / "out" / "table")
-    asked = len(served.engine.requests)
+    asked = len(served.layout.asked)
     bulk("scans", "out")
     assert rows_of(tmp_path / "out" / "table") == before
-    assert len(served.engine.requests) == asked
+    assert len(served.layout.asked) == asked
 
 
 class Gate:
@@ -181,7 +181,7 @@ def test_a_run_that_is_killed_twice_reads_each_file_once(s3: S3Server, served: G
     assert len(rows) == FILES
     assert [key for key, row in rows.items() if row["status"] != "ok"] == ["broken.pdf"]
     in_work = 2 * AT_ONCE
-    assert len(served.engine.requests) <= CALLS * (FILES - 1 + in_work)
+    assert len(served.layout.asked) <= FILES - 1 + in_work
 
 
 def ray_processes() -> set[int]:
@@ -201,14 +201,14 @@ def test_on_ray_it_goes_on_where_threads_stopped(bulk: Bulk, served: Gateway, sc
     (scans / "more.pdf").rename(tmp_path / "later.pdf")
     bulk("scans", "out")
     (tmp_path / "later.pdf").rename(scans / "later.pdf")
-    asked = len(served.engine.requests)
+    asked = len(served.layout.asked)
     words = ("bulk", "scans", "out", "--ray-address", "local", "-j", "2")
     home = tmp_path / "home"
     home.mkdir()
     done = run(tmp_path, *words, names={URL_VARIABLE: served.url, "TMPDIR": "/tmp", "HOME": str(home)})
 
     assert done.returncode == 0, done.stderr.decode()
-    assert len(served.engine.requests) == asked + 2 * CALLS
+    assert len(served.layout.asked) == asked + 2
     assert rows_of(tmp_path / "out" / "table")["later.pdf"]["pages"] == 2
     wait_until(lambda: not ray_processes() - before, "the end of Ray")
     assert not list(home.iterdir())
@@ -251,10 +251,10 @@ def test_no_file_is_to_blame_for_a_wrong_key_or_a_lost_service(
 def test_several_services_share_the_files(bulk: Bulk, served: Gateway, proxy: FlakyProxy, scans: Path) -> None:
     for number in range(20):
         (scans / f"{number}.pdf").write_bytes(pdf(1))
-    asked = len(served.engine.requests)
+    asked = len(served.layout.asked)
     nobody = f"http://127.0.0.1:{free_port()}"
     assert bulk("scans", "out", "--url", nobody, "--url", proxy.url, "--url", served.url) == 1
-    assert len(served.engine.requests) == asked + 23 * CALLS
+    assert len(served.layout.asked) == asked + 23
     assert proxy.connections > 1
 
 
