@@ -9,7 +9,7 @@ LOCK := uv pip compile --universal --python-version 3.11 --generate-hashes --no-
 
 .DEFAULT_GOAL := help
 .PHONY: help run test lint docs bench bench-overload bench-faults bench-memory \
-	bench-jobs faults-jobs bench-accuracy bench-client bench-embedded bench-ink bench-runaway bench-tables bench-text-layer bench-vllm cases sweep screens vllm vllm-cpu layout fetch-models doctor lock clean \
+	bench-bulk bench-jobs faults-jobs bench-accuracy bench-client bench-embedded bench-ink bench-runaway bench-tables bench-text-layer bench-vllm cases sweep screens vllm vllm-cpu layout fetch-models doctor lock clean \
 	env env-test env-vllm env-layout env-tessdata image-cpu image-gpu test-image verify-image test-clients test-differential
 
 help: ## list these commands
@@ -87,6 +87,9 @@ bench-memory: env-test ## measure the memory of long documents, many documents a
 
 bench-jobs: env-test ## compare jobs with /ocr, fill the queue, read a long document: FULL=1 for 10,000 jobs, 7,000 pages
 	$(PY_TEST) -m benchmarks.load.jobs $(if $(FULL),--documents 128 --queued 10000 --pages 7000)
+
+bench-bulk: env-test ## compare `paddleocr-vl bulk` with /ocr, by threads and on Ray, and kill it twice: FULL=1 for 2,000 files
+	$(PY_TEST) -m benchmarks.bulk --files $(if $(FULL),2000,200)
 
 faults-jobs: env-test ## kill gateways, stop the database and the engine under jobs: FULL=1 for half an hour of it
 	$(PY_TEST) -m benchmarks.load.job_faults $(if $(FULL),--full)

@@ -27,7 +27,7 @@ class RetryPolicy:
 
     def pause_s(self, retries: int, error: APIError) -> float | None:
         """Seconds until the next try after `retries` of them have failed; None: there is none."""
-        if retries >= self.max_retries or not _is_passing(error):
+        if retries >= self.max_retries or not is_passing(error):
             return None
         asked = error.retry_after_s if isinstance(error, APIStatusError) else None
         if asked is not None:
@@ -36,7 +36,8 @@ class RetryPolicy:
         return min(self.max_pause_s, growing) * random.uniform(0.75, 1.25)
 
 
-def _is_passing(error: APIError) -> bool:
+def is_passing(error: APIError) -> bool:
+    """Whether another try may succeed."""
     if isinstance(error, APIStatusError):
         return error.status in _PASSING and error.code not in _LASTING_CODES
     return isinstance(error, APIConnectionError)

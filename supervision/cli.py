@@ -30,6 +30,7 @@ class Command:
 COMMANDS: Mapping[str, Command] = {
     "read": Command("paddleocr_vl_client.commands.read", "read files, folders and URLs into text"),
     "watch": Command("paddleocr_vl_client.commands.watch", "read what comes into a folder"),
+    "bulk": Command("paddleocr_vl_client.commands.bulk", "read all files of a folder or a bucket"),
     "jobs": Command("paddleocr_vl_client.commands.jobs", "documents that a service reads in the background"),
     "bench": Command("paddleocr_vl_client.commands.bench", "put a service under load with given files"),
     "mcp": Command("paddleocr_vl_client.commands.mcp", "serve documents to an agent (Model Context Protocol)"),

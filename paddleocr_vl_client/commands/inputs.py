@@ -103,6 +103,11 @@ def add_read_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-f", "--format", choices=tuple(ENDINGS), default="markdown", help="what to write; default: markdown"
     )
+    add_option_arguments(parser)
+
+
+def add_option_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of POST /ocr, for `parse_read_options`."""
     parser.add_argument("--pages", help="1-3,7 or 9- or -2; default: all")
     parser.add_argument(
         "-O",
@@ -115,7 +120,7 @@ def add_read_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def parse_read_options(options: argparse.Namespace) -> ReadOptions:
-    """Options of POST /ocr from those of `add_read_arguments`; CommandError where one has no value."""
+    """Options of POST /ocr from those of `add_option_arguments`; CommandError where one has no value."""
     given: dict[str, Any] = {"pages": options.pages} if options.pages else {}
     for word in options.option:
         name, separator, value = word.partition("=")

@@ -88,35 +88,52 @@ class Reader:
         if not one.is_file or _count_pages(Path(one.place)) <= MAX_REQUEST_PAGES:
             return self.client.convert(source, self.format, target, **self.options)
         try:
-            return self._convert_by_job(Path(one.place), target, on_progress)
+            return convert_by_job(
+                self.client, Path(one.place), self.format, self.options, target=target, on_progress=on_progress
+            )
         except APIStatusError as error:
             if error.code != "jobs_unavailable":
                 raise
         return self.client.convert(source, self.format, target, **self.options)
 
-    def _convert_by_job(self, file: Path, target: Path | None, on_progress: OnProgress) -> Conversion:
-        jobs = self.client.jobs
-        key = _fingerprint(file, {**self.options, "format": self.format})
-        job = jobs.submit(file, format=self.format, idempotency_key=key, **self.options)
-        job = self._follow(job, on_progress)
-        failure = failure_of(job)
-        if failure is None:
-            # Should this fail, the next run finds the job and need not read the document again.
-            found = jobs.convert(job.id, self.format, target)
-        jobs.cancel(job.id)
-        if failure is not None:
-            raise failure
-        return found
 
-    def _follow(self, job: Job, on_progress: OnProgress) -> Job:
-        """The job at its end."""
-        for pause_s in poll_pauses(None):
-            on_progress(job.progress.done, job.progress.total)
-            if job.has_ended:
-                break
-            time.sleep(pause_s)
-            job = self.client.jobs.get(job.id)
-        return job
+def convert_by_job(
+    client: Client,
+    file: Path,
+    format: Format,
+    options: ReadOptions,
+    *,
+    target: Path | None = None,
+    name: str | None = None,
+    on_progress: OnProgress = lambda _done, _total: None,
+) -> Conversion:
+    """The document, read by a job that has no deadline; the next run finds it where this one is interrupted.
+
+    Removed from the service when its result is here. `name` stands for the file's own.
+    """
+    jobs = client.jobs
+    key = _fingerprint(file, {**options, "format": format})
+    job = jobs.submit(file, name=name, format=format, idempotency_key=key, **options)
+    job = _follow(client, job, on_progress)
+    failure = failure_of(job)
+    if failure is None:
+        # Should this fail, the next run finds the job and need not read the document again.
+        found = jobs.convert(job.id, format, target)
+    jobs.cancel(job.id)
+    if failure is not None:
+        raise failure
+    return found
+
+
+def _follow(client: Client, job: Job, on_progress: OnProgress) -> Job:
+    """The job at its end."""
+    for pause_s in poll_pauses(None):
+        on_progress(job.progress.done, job.progress.total)
+        if job.has_ended:
+            break
+        time.sleep(pause_s)
+        job = client.jobs.get(job.id)
+    return job
 
 
 def _find_written(one: Input, target: Path) -> Path | None:

@@ -27,10 +27,13 @@ _STOP_S = 40.0
 """A service that is told to stop finishes what it has in work, for 30 s at most."""
 
 
-def add_service_arguments(parser: argparse.ArgumentParser) -> None:
+def add_service_arguments(parser: argparse.ArgumentParser, several: bool = False) -> None:
+    """`several`: `--url` may be given several times, and is a list."""
     group = parser.add_argument_group("service")
     group.add_argument(
         "--url",
+        action="append" if several else "store",
+        default=[] if several else None,
         help=f"address of the service; default: {URL_VARIABLE}, else port 8081 (PORT) of this machine, else one that "
         f"is started for this command. Its API key is taken from {KEY_VARIABLE}",
     )
@@ -45,19 +48,26 @@ def open_client(options: argparse.Namespace, starts_service: bool = True) -> Ite
 
     `options`: those of `add_service_arguments`. Raises CommandError where there is none, or it does not get ready.
     """
+    with open_service(options.url, options.wait, starts_service) as url, Client(url) as client:
+        yield client
+
+
+@contextmanager
+def open_service(url: str | None, wait_s: float, starts_service: bool = True) -> Iterator[str]:
+    """The URL of a service that is ready, as `open_client` finds it; `url` None: of this machine, or started."""
     with ExitStack() as stack:
-        named = options.url or os.environ.get(URL_VARIABLE)
+        named = url or os.environ.get(URL_VARIABLE)
         url = named or _local_url()
         if not url.startswith(("http://", "https://")):
             raise CommandError(f"{url} is no URL of a service; it begins with http:// or https://.", ExitStatus.USAGE)
         if not named and starts_service and not _is_service(url):
             say("No service runs here: one is started, and stopped at the end.")
-            url = stack.enter_context(_start_service(options.wait))
+            url = stack.enter_context(_start_service(wait_s))
         elif starts_service:
-            _wait_until_ready(url, options.wait)
+            _wait_until_ready(url, wait_s)
         else:
-            _ask_health(url)
-        yield stack.enter_context(Client(url))
+            ask_health(url)
+        yield url
 
 
 def _local_url() -> str:
@@ -69,7 +79,7 @@ def _local_url() -> str:
 def _is_service(url: str) -> bool:
     """False too where something else has the port."""
     try:
-        _ask_health(url)
+        ask_health(url)
     except (APIError, CommandError):
         return False
     return True
@@ -80,7 +90,7 @@ def _wait_until_ready(url: str, wait_s: float, process: subprocess.Popen[bytes] 
     deadline, is_told = time.monotonic() + wait_s, process is not None
     while True:
         try:
-            reasons = _ask_health(url)
+            reasons = ask_health(url)
         except APIConnectionError as error:
             if process is None:
                 raise
@@ -98,11 +108,11 @@ def _wait_until_ready(url: str, wait_s: float, process: subprocess.Popen[bytes] 
         time.sleep(_POLL_S)
 
 
-def _ask_health(url: str) -> list[str]:
+def ask_health(url: str, api_key: str | None = None) -> list[str]:
     """Why the service is not ready; empty when it is. APIConnectionError where nothing answers, CommandError where
     something else does."""
     try:
-        with Client(url, timeout_s=_PROBE_TIMEOUT_S, retries=_ONCE) as client:
+        with Client(url, api_key=api_key, timeout_s=_PROBE_TIMEOUT_S, retries=_ONCE) as client:
             return [str(reason) for reason in client.health()["reasons"]]
     except (InvalidResponseError, APIStatusError, LookupError) as error:
         raise CommandError(f"What answers at {url} is not this service. {error}", ExitStatus.NO_SERVICE) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -15,6 +16,7 @@ from fastapi import FastAPI
 
 from gateway.app import create_app
 from gateway.settings import Settings
+from supervision.cli import build_parser
 from supervision.settings import Settings as StartSettings
 from vlm_backend.settings import Settings as VlmSettings
 
@@ -152,3 +154,24 @@ def test_replicas_share_a_database_and_a_volume_that_all_may_write() -> None:
     assert "DATABASE_URL" in {variable["name"] for variable in container(resources)["env"]}
     assert volumes["data"]["persistentVolumeClaim"]["claimName"] == claim["metadata"]["name"]
     assert claim["spec"]["accessModes"] == ["ReadWriteMany"]
+
+
+@pytest.mark.parametrize("version", KUBERNETES_VERSIONS)
+def test_pods_of_the_ray_job_are_valid(version: str) -> None:
+    """The job's own fields were compared with KubeRay's CRD of August 2026 by hand: no package brings it."""
+    cluster = rendered("bulk")["RayJob"]["spec"]["rayClusterSpec"]
+    for group in (cluster["headGroupSpec"], *cluster["workerGroupSpecs"]):
+        pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "ray"}, "spec": group["template"]["spec"]}
+        kubernetes_validate.validate(pod, version, strict=True)
+        assert pod["spec"]["securityContext"]["runAsNonRoot"] is True
+
+
+def test_the_ray_job_runs_a_command_that_exists_against_the_service() -> None:
+    job = rendered("bulk")["RayJob"]["spec"]
+    program, *words = shlex.split(job["entrypoint"])
+    options = build_parser(words).parse_args(words)
+
+    assert program == "paddleocr-vl"
+    assert options.url == [f"http://{rendered('cpu')['Service']['metadata']['name']}"]
+    assert job["rayClusterSpec"]["workerGroupSpecs"][0]["replicas"] * 32 >= options.parallel
+    assert job["shutdownAfterJobFinishes"] is True

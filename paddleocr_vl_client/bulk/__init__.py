@@ -1,0 +1,1 @@
+"""`paddleocr-vl bulk`: folders and buckets of documents. Needs the extra `bulk`: pyarrow, and Ray Data for clusters."""
