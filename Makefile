@@ -10,7 +10,7 @@ LOCK := uv pip compile --universal --python-version 3.11 --generate-hashes --no-
 .DEFAULT_GOAL := help
 .PHONY: help run test lint docs bench bench-overload bench-faults bench-memory \
 	bench-bulk bench-jobs faults-jobs bench-accuracy bench-client bench-embedded bench-ink bench-runaway bench-tables bench-text-layer bench-vllm cases sweep screens vllm vllm-cpu layout fetch-models doctor lock clean \
-	env env-test env-vllm env-layout env-tessdata image-cpu image-gpu test-image verify-image test-clients test-differential
+	env env-test env-vllm env-layout env-tessdata image-cpu image-gpu test-image verify-image test-bulk test-clients test-differential
 
 help: ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r command text; do \
@@ -48,6 +48,10 @@ test-clients: env-test ## test with clients that people use, unmodified, each in
 	@sh scripts/venv.sh -a tests/clients/openwebui.sh -b 13 -s "300 MB" .venv-clients-openwebui /dev/null tests/clients/openwebui.txt
 	$(PY_TEST) -m pytest -v tests/clients
 	@echo "What the clients and the gateway said: build/clients-transcript.txt"
+
+test-bulk: ## test `paddleocr-vl bulk` on Ray
+	@sh scripts/venv.sh -s "350 MB" .venv-bulk requirements/bulk.txt
+	.venv-bulk/bin/python -m pytest -v tests/paddleocr_vl_client/commands/test_bulk.py
 
 test-differential: env-test ## compare with PaddleX's own PaddleOCR-VL pipeline; build/differential.md says what
 	@sh scripts/venv.sh -s "180 MB" .venv-paddlex tests/differential/paddlex.txt
@@ -88,8 +92,9 @@ bench-memory: env-test ## measure the memory of long documents, many documents a
 bench-jobs: env-test ## compare jobs with /ocr, fill the queue, read a long document: FULL=1 for 10,000 jobs, 7,000 pages
 	$(PY_TEST) -m benchmarks.load.jobs $(if $(FULL),--documents 128 --queued 10000 --pages 7000)
 
-bench-bulk: env-test ## compare `paddleocr-vl bulk` with /ocr, by threads and on Ray, and kill it twice: FULL=1 for 2,000 files
-	$(PY_TEST) -m benchmarks.bulk --files $(if $(FULL),2000,200)
+bench-bulk: ## compare `paddleocr-vl bulk` with /ocr, by threads and on Ray, and kill it twice: FULL=1 for 2,000 files
+	@sh scripts/venv.sh -s "350 MB" .venv-bulk requirements/bulk.txt
+	.venv-bulk/bin/python -m benchmarks.bulk --files $(if $(FULL),2000,200)
 
 faults-jobs: env-test ## kill gateways, stop the database and the engine under jobs: FULL=1 for half an hour of it
 	$(PY_TEST) -m benchmarks.load.job_faults $(if $(FULL),--full)
@@ -154,6 +159,7 @@ doctor: env ## say what keeps the engine from starting, and what to do about it
 lock: ## resolve pyproject.toml and its dependency groups into the pinned requirements files (needs uv)
 	$(LOCK) pyproject.toml -o requirements/runtime.txt
 	$(LOCK) pyproject.toml --extra dev -o requirements/dev.txt
+	$(LOCK) pyproject.toml --extra dev --extra bulk -o requirements/bulk.txt
 	$(LOCK) tests/differential/paddlex.in -o tests/differential/paddlex.txt
 	$(LOCK) benchmarks/load/peers/glmocr.in -o benchmarks/load/peers/glmocr.txt
 	$(LOCK) docker/sbom.in -o docker/sbom.txt
@@ -163,5 +169,5 @@ lock: ## resolve pyproject.toml and its dependency groups into the pinned requir
 		--excludes requirements/layout-excluded.txt -o requirements/layout.txt
 
 clean: ## remove all environments and all caches; var/ stays
-	rm -rf .venv .venv-test .venv-vllm .venv-layout .venv-clients-* .venv-paddlex .venv-glmocr .mypy_cache .ruff_cache .pytest_cache .hypothesis build *.egg-info
+	rm -rf .venv .venv-bulk .venv-test .venv-vllm .venv-layout .venv-clients-* .venv-paddlex .venv-glmocr .mypy_cache .ruff_cache .pytest_cache .hypothesis build *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -24,7 +24,6 @@ from tests.gateway.intake.files import pdf
 from tests.paddleocr_vl_client.commands.command import run, running
 from tests.paddleocr_vl_client.conftest import KEY
 from tests.support.flaky_proxy import FlakyProxy, refusal
-from tests.support.missing import skip_without
 from tests.support.s3_server import BUCKET, SECRET, S3Server, client_of, s3_server
 from tests.support.s3_server import KEY as ACCESS_KEY
 from tests.support.server import Gateway
@@ -193,10 +192,9 @@ def ray_processes() -> set[int]:
     }
 
 
+@pytest.mark.skipif(find_spec("ray") is None, reason="Ray is not installed (make test-bulk)")
 def test_on_ray_it_goes_on_where_threads_stopped(bulk: Bulk, served: Gateway, scans: Path, tmp_path: Path) -> None:
     """One run on a Ray of its own, which ends with it."""
-    if find_spec("ray") is None:
-        skip_without("no Ray (pip install 'paddleocr-vl-service[bulk]')")
     before = ray_processes()
     (scans / "more.pdf").rename(tmp_path / "later.pdf")
     bulk("scans", "out")
