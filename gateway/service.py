@@ -138,7 +138,7 @@ class Service:
 
     async def _stop(self) -> None:
         parts = self.parts
-        for part in (parts.engine, parts.layout, parts.pool, self.conversion, self.bucket):
+        for part in (parts.engine, parts.layout, parts.pool, self.conversion, self.bucket, parts.tracing):
             await _log_failure(part.close())
         parts.slots.close()
         log.info("service stopped")

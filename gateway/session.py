@@ -229,7 +229,10 @@ async def open_session(
     """
     flow = flow or Flow()
     has_layer = options.text_layer != "never" and options.task == "document"
-    document, content = await _open_source(service, source, deadline, pages, dpi, password, flow, has_layer=has_layer)
+    with service.parts.tracing.span("open document"):
+        document, content = await _open_source(
+            service, source, deadline, pages, dpi, password, flow, has_layer=has_layer
+        )
     try:
         drawn = view(document) if view else None
         held = flow.account.hold_pages(len(document.selected)) if flow.account else nullcontext(_count_nothing)
