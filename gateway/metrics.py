@@ -29,6 +29,12 @@ class Metrics:
             buckets=_SECONDS,
             registry=self.registry,
         )
+        self._documents = Histogram(
+            "ocr_document_duration_seconds",
+            "Time that a request's document took, from its opening to its last page",
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
         self.loop_lag = Histogram(
             "ocr_event_loop_lag_seconds",
             "How much later than asked the event loop woke a sampler",
@@ -43,6 +49,9 @@ class Metrics:
         example = exemplar()
         for stage, ms in stages_ms.items():
             self._stages.labels(stage).observe(ms / 1000, example)
+
+    def observe_document(self, ms: int) -> None:
+        self._documents.observe(ms / 1000, exemplar())
 
     def watch(self, name: str, text: str, value: Callable[[], float]) -> None:
         """A gauge that is read when it is asked for."""

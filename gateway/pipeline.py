@@ -142,7 +142,7 @@ class _DocumentWork:
                 stack.callback(render_slot.release)
                 started = monotonic()
                 # No name for the page here: it would keep the pixels while the next one waits for its slots.
-                reading = self._read_page(await anext(source), page_slot, render_slot, elapsed_ms(started))
+                reading = self._read_page(await anext(source), page_slot, render_slot, started, elapsed_ms(started))
                 task = tasks.create_task(reading)
                 # A task that is cancelled before its first step never gets to its own `finally`.
                 task.add_done_callback(partial(_close, stack.pop_all()))
@@ -150,11 +150,11 @@ class _DocumentWork:
         await anext(source, None)  # to its end: a generator that is forgotten before takes a task of its own to close
 
     async def _read_page(
-        self, page: PageImage | PageFailure, slot: PageSlot, render_slot: Slot, intake_ms: int
+        self, page: PageImage | PageFailure, slot: PageSlot, render_slot: Slot, began: float, intake_ms: int
     ) -> RecognizedPage:
         """A page from pixels to Markdown. Whatever goes wrong costs this page only."""
         number = page.number
-        with self._parts.tracing.span("page", {"ocr.page": number}, began_s_ago=intake_ms / 1000) as span:
+        with self._parts.tracing.span("page", {"ocr.page": number}, began=began) as span:
             try:
                 async with asyncio.TaskGroup() as calls:
                     try:
@@ -180,8 +180,14 @@ class _DocumentWork:
         if isinstance(cut, PageFailure):
             return make_failed_page(cut, intake_ms=intake_ms)
         engine = self._parts.engine
-        finish = partial(finish_page, is_vlm=engine.is_scaling, reads_formulas=engine.kind != "embedded")
-        return await asyncio.to_thread(finish, cut, self._options, intake_ms=intake_ms)
+        finish = partial(
+            finish_page,
+            is_vlm=engine.is_scaling,
+            reads_formulas=engine.kind != "embedded",
+            price=self._parts.settings.price_per_gpu_hour,
+            intake_ms=intake_ms,
+        )
+        return await asyncio.to_thread(finish, cut, self._options)
 
     async def _cut_page(
         self, page: PageImage | PageFailure, slot: PageSlot, calls: asyncio.TaskGroup

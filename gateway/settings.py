@@ -238,6 +238,12 @@ class Settings(TierSettings):
         10, gt=0, description="Most that such files take of the disk of `DATA_DIR`, GB (10^9 bytes); more answer 507"
     )
 
+    price_per_gpu_hour: float = Field(
+        0,
+        ge=0,
+        description="Price of an hour of the engine's GPU, of all of them together where it has several, in any "
+        "currency: `usage.cost` and the dashboard count with it; 0: there is none",
+    )
     otel_exporter_otlp_endpoint: str | None = Field(
         None,
         description="URL of an OTLP receiver (`http://collector:4318`) that gets OpenTelemetry traces, by HTTP to "

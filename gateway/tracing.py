@@ -62,13 +62,13 @@ class Tracing:
         attributes: Attributes | None = None,
         *,
         kind: SpanKind = SpanKind.INTERNAL,
-        began_s_ago: float = 0,
+        began: float | None = None,
     ) -> AbstractContextManager[Span]:
-        """A child of the current span; none where that isn't recorded. An exception is the span's error, and is not
-        caught."""
+        """A child of the current span; none where that isn't recorded. `began`: when, a time of `monotonic`, if it
+        wasn't now. An exception is the span's error, and is not caught."""
         if self._tracer is None or not trace.get_current_span().is_recording():
             return _NO_SPAN
-        return self._start(name, attributes, kind, began_s_ago)
+        return self._start(name, attributes, kind, began)
 
     async def close(self) -> None:
         """Delivers what is left, if that is soon done."""
@@ -88,14 +88,14 @@ class Tracing:
         name: str,
         attributes: Attributes | None,
         kind: SpanKind = SpanKind.INTERNAL,
-        began_s_ago: float = 0,
+        began: float | None = None,
     ) -> AbstractContextManager[Span]:
         assert self._tracer is not None
         return self._tracer.start_as_current_span(
             name,
             kind=kind,
             attributes=attributes,
-            start_time=time.time_ns() - int(began_s_ago * 1e9) if began_s_ago else None,
+            start_time=None if began is None else _wall_time_ns(began),
             # Its traceback would hold what no log line may: pieces of documents.
             record_exception=False,
         )
@@ -129,6 +129,12 @@ def exemplar() -> dict[str, str] | None:
     if not trace.get_current_span().get_span_context().trace_flags.sampled:
         return None
     return {"trace_id": trace_ids()["trace_id"]}
+
+
+def _wall_time_ns(moment: float) -> int:
+    """Nanoseconds since 1970 at a time of `monotonic`, or a little later, never earlier."""
+    elapsed_s = time.monotonic() - moment
+    return time.time_ns() - int(elapsed_s * 1e9)
 
 
 def _create_provider(settings: Settings, endpoint: str) -> tuple[TracerProvider, SpanExporter]:

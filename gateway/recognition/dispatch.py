@@ -95,12 +95,13 @@ class RegionDispatcher:
             slot.advance()
             return proved
         with self.tracing.span("region", {"ocr.region.label": label}) as span:
-            async with self.queue.run_slot(self.flow, page):
+            async with self.queue.run_slot(self.flow, page) as taken_s:
                 span.add_event("turn")
                 slot.advance()
                 reading = await self.reader.read(
                     crop, replace(task, engine_priority=engine_priority(self.flow.priority, page))
                 )
+                reading = replace(reading, engine_s=taken_s())
             mark_status(span, reading.status)
             return reading
 

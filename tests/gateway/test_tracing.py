@@ -196,7 +196,10 @@ def test_histograms_show_a_trace_to_who_asks_for_openmetrics(traced: tuple[Gatew
     assert TRACE not in plain.text
     assert open_metrics.headers["content-type"].startswith("application/openmetrics-text; version=1.0.0")
     shown = [line for line in open_metrics.text.splitlines() if f'# {{trace_id="{TRACE}"}}' in line]
-    assert {line.partition("{")[0] for line in shown} == {"ocr_stage_duration_seconds_bucket"}
+    assert {line.partition("{")[0] for line in shown} == {
+        "ocr_stage_duration_seconds_bucket",
+        "ocr_document_duration_seconds_bucket",
+    }
 
 
 def test_a_job_is_a_trace_of_its_own(tmp_path: Path, png: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
