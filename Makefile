@@ -8,9 +8,9 @@ LOCK := uv pip compile --universal --python-version 3.11 --generate-hashes --no-
 	--no-emit-index-url --no-emit-find-links
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint docs bench bench-overload bench-faults bench-memory \
+.PHONY: help run test lint docs dashboard bench bench-overload bench-faults bench-memory \
 	bench-jobs faults-jobs bench-accuracy bench-client bench-embedded bench-ink bench-runaway bench-tables bench-text-layer bench-vllm cases sweep screens vllm vllm-cpu layout fetch-models doctor lock clean \
-	env env-test env-vllm env-layout env-tessdata image-cpu image-gpu test-image verify-image test-clients test-differential
+	env env-test env-vllm env-layout env-tessdata env-prometheus image-cpu image-gpu test-image verify-image test-clients test-differential
 
 help: ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r command text; do \
@@ -34,7 +34,10 @@ run: env ## start the service in the foreground; Ctrl-C stops it
 env-tessdata: env-test
 	@$(PY_TEST) -m tests.support.tessdata
 
-test: lint env-vllm env-layout env-tessdata ## linters, types and all tests
+env-prometheus: env-test
+	@$(PY_TEST) -m tests.support.prometheus
+
+test: lint env-vllm env-layout env-tessdata env-prometheus ## linters, types and all tests
 	$(PY_TEST) -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 test-clients: env-test ## test with clients that people use, unmodified, each in its own environment
@@ -69,6 +72,9 @@ lint: env-test ## ruff, mypy and hadolint
 docs: env-test ## write docs/settings.md anew from the settings tables, and the figures of the documents from benchmarks/results
 	$(PY_TEST) -m tools.settings_doc
 	$(PY_TEST) -m tools.figures
+
+dashboard: env-test ## write the Grafana dashboard and the alert rules anew from tools/dashboard.py
+	$(PY_TEST) -m tools.dashboard
 
 
 bench: env-test ## time the gateway against PaddleX's and GLM-OCR's servers, engine and layout scripted: FULL=1 for all
