@@ -218,6 +218,7 @@ def test_two_deployments_find_each_other() -> None:
     port = service["spec"]["ports"][0]["port"]
     assert variables(gateway)["VLM_ENGINE"] == "external"
     assert variables(gateway)["VLM_BASE_URL"] == f"http://{service['metadata']['name']}:{port}/v1"
+    assert service["spec"]["clusterIP"] == "None"
     assert variables(engine)["VLM_PORT"] == str(port)
     assert variables(engine)["VLM_EXTRA_ARGUMENTS"] == "--host 0.0.0.0"
     assert pod(engine)["containers"][0]["args"] == ["python", "-m", "vlm_backend"]
