@@ -241,8 +241,8 @@ class Settings(TierSettings):
     price_per_gpu_hour: float = Field(
         0,
         ge=0,
-        description="Price of an hour of the engine's GPU, of all of them together where it has several, in any "
-        "currency: `usage.cost` and the dashboard count with it; 0: there is none",
+        description="Price of an hour of the GPU that this gateway's calls go to, of all of them together where there "
+        "are several, in any currency: `usage.cost` and the dashboard count with it; 0: there is none",
     )
     otel_exporter_otlp_endpoint: str | None = Field(
         None,

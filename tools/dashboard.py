@@ -132,7 +132,8 @@ SECTIONS = (
                 "GPU-hours a million pages",
                 "h",
                 [Query(f"{GPU_SECONDS_A_PAGE} * 1e6 / 3600", "GPU-hours")],
-                "By the seconds in which the engine had calls. Idle time is not in it.",
+                "By the seconds in which the engine had calls; idle time is not in it. For one GPU: where a gateway "
+                "has several, multiply.",
                 width=4,
                 is_figure=True,
             ),
