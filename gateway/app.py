@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext
 
 from fastapi import FastAPI
+from fastapi.telemetry import TelemetryConfig
 from fastapi_offline import FastAPIOffline
 from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Route
@@ -24,7 +25,13 @@ from gateway.api.fastgpt import errors as fastgpt_errors
 from gateway.api.fastgpt import routes as fastgpt
 from gateway.api.idempotency import SharedAnswers
 from gateway.api.jobs import routes as jobs
-from gateway.api.middleware import BodyLimitMiddleware, HeadMiddleware, ProxyMiddleware, RequestMiddleware
+from gateway.api.middleware import (
+    QUIET_ROUTES,
+    BodyLimitMiddleware,
+    HeadMiddleware,
+    ProxyMiddleware,
+    RequestMiddleware,
+)
 from gateway.api.mineru import errors as mineru_errors
 from gateway.api.mineru import routes as mineru
 from gateway.api.mistral import errors as mistral_errors
@@ -46,6 +53,7 @@ from gateway.jobs.service import JobService
 from gateway.parts import Parts, create_parts
 from gateway.service import Service
 from gateway.settings import Settings
+from gateway.tracing import Tracing
 
 READY_POLL_S = 1.0
 _DESCRIPTION = (
@@ -59,7 +67,11 @@ def create_app(settings: Settings, parts: Parts | None = None) -> FastAPI:
     service = Service(settings, parts or create_parts(settings))
     # Swagger and ReDoc come with their scripts: the closed networks that this runs in reach no CDN.
     app = FastAPIOffline(
-        title="paddleocr-vl-service", version=__version__, description=_DESCRIPTION, lifespan=_lifespan
+        title="paddleocr-vl-service",
+        version=__version__,
+        description=_DESCRIPTION,
+        lifespan=_lifespan,
+        telemetry=_describe_telemetry(service.parts.tracing),
     )
     app.state.service = service
     app.state.links = links = LinkSigner(service.objects)
@@ -113,6 +125,20 @@ def create_app(settings: Settings, parts: Parts | None = None) -> FastAPI:
         app.include_router(family.linked)
     app.mount(about.PLAYGROUND, about.PlaygroundFiles())
     return app
+
+
+def _describe_telemetry(tracing: Tracing) -> TelemetryConfig:
+    """FastAPI makes a span of each request, but for those that platforms send every few seconds, and nothing else:
+    what it would tell of bodies and errors, where the environment asks for that, holds pieces of documents."""
+    return {
+        "tracing": tracing.provider is not None,
+        "tracer_provider": tracing.provider,
+        "metrics": False,
+        "logs": False,
+        "operation_spans": False,
+        "auto_configure": False,
+        "exclude": lambda scope: scope.get("path") in QUIET_ROUTES,
+    }
 
 
 @asynccontextmanager

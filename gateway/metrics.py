@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric
 from prometheus_client.core import CounterMetricFamily
+from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from gateway.model import PageResult
+from gateway.tracing import exemplar
 
 _SECONDS = (0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300)
 _LAG_SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 1, 5)
@@ -27,6 +29,12 @@ class Metrics:
             buckets=_SECONDS,
             registry=self.registry,
         )
+        self._documents = Histogram(
+            "ocr_document_duration_seconds",
+            "Time that a request's document took, from its opening to its last page",
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
         self.loop_lag = Histogram(
             "ocr_event_loop_lag_seconds",
             "How much later than asked the event loop woke a sampler",
@@ -38,8 +46,12 @@ class Metrics:
         self._pages.labels(result.status).inc()
         for block in result.blocks:
             self._blocks.labels(block.status).inc()
+        example = exemplar()
         for stage, ms in stages_ms.items():
-            self._stages.labels(stage).observe(ms / 1000)
+            self._stages.labels(stage).observe(ms / 1000, example)
+
+    def observe_document(self, ms: int) -> None:
+        self._documents.observe(ms / 1000, exemplar())
 
     def watch(self, name: str, text: str, value: Callable[[], float]) -> None:
         """A gauge that is read when it is asked for."""
@@ -53,9 +65,11 @@ class Metrics:
         """A counter for each name that `values` gives, kept elsewhere; `name` without `_total`."""
         self.registry.register(_KeyTotals(name, text, values))
 
-    def render(self) -> bytes:
-        """Prometheus' text format, version 0.0.4."""
-        return generate_latest(self.registry)
+    def render(self, accept: str) -> tuple[bytes, str]:
+        """All of them and their media type: OpenMetrics, which has exemplars, where the header `Accept` asks for it,
+        else Prometheus' text format."""
+        encode, media_type = choose_encoder(accept)
+        return encode(self.registry), media_type
 
 
 class _Total(Collector):

@@ -202,6 +202,8 @@ class Reading:
     finish_reason: str | None = None
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    engine_s: float = 0.0
+    """Its share of the engine's time."""
     error: str | None = None
     is_refused: bool = False
     busy: ServiceError | None = None
@@ -260,6 +262,12 @@ class Usage(BaseModel):
     regions: int = Field(default=0, description="Region calls made to the VLM")
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    engine_s: float = Field(
+        default=0.0, description="Seconds of the engine: of calls that run at once each takes an equal part of the time"
+    )
+    cost: float | None = Field(
+        default=None, description="What those cost by the operator's `PRICE_PER_GPU_HOUR`; null: there is no price"
+    )
     ink: int = Field(
         default=0, description="Ink of the text lines that stand on the pages, in pixels of half their size"
     )

@@ -17,6 +17,7 @@ from gateway.recognition.reader import RegionReader
 from gateway.scheduling.call_queue import CallQueue
 from gateway.scheduling.page_slots import PageSlots
 from gateway.settings import Settings
+from gateway.tracing import Tracing
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,7 @@ class Parts:
     engine: EngineMonitor
     reader: RegionReader
     chat: ChatProxy
+    tracing: Tracing
     orientation: Orientation = detect_angle
     ink: TextInk = field(default_factory=TextInk)
 
@@ -40,7 +42,8 @@ def create_parts(settings: Settings) -> Parts:
 
     The queue takes more calls at once as soon as the engine says what it is.
     """
-    client = EngineClient(settings)
+    tracing = Tracing(settings)
+    client = EngineClient(settings, tracing)
     queue = CallQueue(settings, limit_range(settings, None, None).start)
     controller = ConcurrencyController(settings, client, queue)
     engine = EngineMonitor(
@@ -55,4 +58,5 @@ def create_parts(settings: Settings) -> Parts:
         engine=engine,
         reader=RegionReader(settings, client, engine),
         chat=ChatProxy(client, engine),
+        tracing=tracing,
     )

@@ -50,6 +50,7 @@ from gateway.scheduling.page_slots import PageSlot
 from gateway.tasks import task_for, whole_page_region
 from gateway.text_layer.document import NOT_PROVED, DocumentText, Offer, PageText, SeenLayer, find_offer, look_at_layer
 from gateway.text_layer.words import Word
+from gateway.tracing import Attributes, mark_status
 from textlines.glyphs import StrayInk
 
 T = TypeVar("T")
@@ -114,13 +115,17 @@ class _DocumentWork:
         self._view = view
         self._flow = flow
         self._text = DocumentText()
-        self._dispatcher = RegionDispatcher(parts.queue, parts.slots, parts.engine, parts.reader, self._flow, options)
+        self._dispatcher = RegionDispatcher(
+            parts.queue, parts.slots, parts.engine, parts.reader, self._flow, options, parts.tracing
+        )
 
     async def read_document(self) -> None:
         """Starts a task for each page as soon as there is a slot for it; ends when all have ended."""
+        about: Attributes = {"ocr.media_type": self._document.media_type, "ocr.pages": len(self._document.selected)}
         try:
-            async with asyncio.timeout_at(self._deadline), asyncio.TaskGroup() as tasks:
-                await self._start_pages(tasks)
+            with self._parts.tracing.root_span("read document", about):
+                async with asyncio.timeout_at(self._deadline), asyncio.TaskGroup() as tasks:
+                    await self._start_pages(tasks)
         except ExceptionGroup as failures:
             raise failures.exceptions[0] from None
         finally:
@@ -137,7 +142,7 @@ class _DocumentWork:
                 stack.callback(render_slot.release)
                 started = monotonic()
                 # No name for the page here: it would keep the pixels while the next one waits for its slots.
-                reading = self._read_page(await anext(source), page_slot, render_slot, elapsed_ms(started))
+                reading = self._read_page(await anext(source), page_slot, render_slot, started, elapsed_ms(started))
                 task = tasks.create_task(reading)
                 # A task that is cancelled before its first step never gets to its own `finally`.
                 task.add_done_callback(partial(_close, stack.pop_all()))
@@ -145,32 +150,44 @@ class _DocumentWork:
         await anext(source, None)  # to its end: a generator that is forgotten before takes a task of its own to close
 
     async def _read_page(
-        self, page: PageImage | PageFailure, slot: PageSlot, render_slot: Slot, intake_ms: int
+        self, page: PageImage | PageFailure, slot: PageSlot, render_slot: Slot, began: float, intake_ms: int
     ) -> RecognizedPage:
         """A page from pixels to Markdown. Whatever goes wrong costs this page only."""
         number = page.number
-        try:
-            async with asyncio.TaskGroup() as calls:
-                try:
-                    cut = await self._cut_page(page, slot, calls)
-                finally:
-                    del page
-                    render_slot.release()
-                    slot.advance()
-            if isinstance(cut, PageFailure):
-                return make_failed_page(cut, intake_ms=intake_ms)
-            engine = self._parts.engine
-            finish = partial(finish_page, is_vlm=engine.is_scaling, reads_formulas=engine.kind != "embedded")
-            return await asyncio.to_thread(finish, cut, self._options, intake_ms=intake_ms)
-        except asyncio.CancelledError as error:
-            # On Python 3.11 a task group's error and the frames that it went through hold each other, and with them the
-            # pixels, until garbage is looked for.
-            clear_frames(error.__traceback__)
-            raise
-        except Exception:
-            log.exception("page_failed", page=number)
-            failure = PageFailure(number, "page_failed", "the page could not be read because of an internal fault")
-            return make_failed_page(failure, intake_ms=intake_ms)
+        with self._parts.tracing.span("page", {"ocr.page": number}, began=began) as span:
+            try:
+                async with asyncio.TaskGroup() as calls:
+                    try:
+                        cut = await self._cut_page(page, slot, calls)
+                    finally:
+                        del page
+                        render_slot.release()
+                        slot.advance()
+                read = await self._finish_page(cut, intake_ms)
+            except asyncio.CancelledError as error:
+                # On Python 3.11 a task group's error and the frames that it went through hold each other, and with them
+                # the pixels, until garbage is looked for.
+                clear_frames(error.__traceback__)
+                raise
+            except Exception:
+                log.exception("page_failed", page=number)
+                failure = PageFailure(number, "page_failed", "the page could not be read because of an internal fault")
+                read = make_failed_page(failure, intake_ms=intake_ms)
+            mark_status(span, read.result.status)
+            return read
+
+    async def _finish_page(self, cut: PageInProgress | PageFailure, intake_ms: int) -> RecognizedPage:
+        if isinstance(cut, PageFailure):
+            return make_failed_page(cut, intake_ms=intake_ms)
+        engine = self._parts.engine
+        finish = partial(
+            finish_page,
+            is_vlm=engine.is_scaling,
+            reads_formulas=engine.kind != "embedded",
+            price=self._parts.settings.price_per_gpu_hour,
+            intake_ms=intake_ms,
+        )
+        return await asyncio.to_thread(finish, cut, self._options)
 
     async def _cut_page(
         self, page: PageImage | PageFailure, slot: PageSlot, calls: asyncio.TaskGroup
@@ -184,7 +201,8 @@ class _DocumentWork:
         started = monotonic()
         try:
             stray = StrayInk(page.pixels)
-            layout = await self._layout(replace(page, lines=seen.lines), stray)
+            with self._parts.tracing.span("layout"):
+                layout = await self._layout(replace(page, lines=seen.lines), stray)
         except Exception:
             log.exception("layout_failed", page=page.number)
             return PageFailure(page.number, "layout_failed", "the regions of the page could not be found")

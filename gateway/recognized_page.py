@@ -15,6 +15,8 @@ from gateway.errors import ServiceError
 from gateway.labels import is_formula
 from gateway.model import InkedLine, OcrOptions, PageFailure, PageImage, PageLayout, PageResult, Reading, Region, Usage
 
+ENGINE_DIGITS, COST_DIGITS = 4, 8
+"""A tenth of a millisecond; what that costs at a few units an hour."""
 PageView = Callable[[PageImage, Sequence[Region]], Mapping[str, bytes]]
 """Pictures of a whole page by name, made in a thread while its pixels are there."""
 
@@ -85,11 +87,12 @@ class PageInProgress:
 
 
 def finish_page(
-    page: PageInProgress, options: OcrOptions, *, is_vlm: bool, reads_formulas: bool, intake_ms: int
+    page: PageInProgress, options: OcrOptions, *, is_vlm: bool, reads_formulas: bool, price: float, intake_ms: int
 ) -> RecognizedPage:
     """The page with its Markdown, when all its readings are there. Milliseconds of CPU, seconds for huge tables.
 
-    `reads_formulas`: whether the engine writes LaTeX; one that does not gives a formula's signs in a row.
+    `reads_formulas`: whether the engine writes LaTeX; one that does not gives a formula's signs in a row. `price`: of
+    an hour of the engine, 0 for none.
     """
     readings = [
         _blank_group_member(reading.result())
@@ -99,7 +102,7 @@ def finish_page(
     ]
     if page.line_inks:
         readings = align_readings(page.regions, readings, page.line_inks, options)
-    usage = _usage([*(reading.result() for reading in dict.fromkeys(page.readings)), *_list_samples(page)])
+    usage = _usage([*(reading.result() for reading in dict.fromkeys(page.readings)), *_list_samples(page)], price)
     result = assemble_page(page.number, page.width, page.height, page.dpi, page.regions, readings, options, page.lines)
     if not reads_formulas:
         result = _add_warning(result, warn_of_formulas(page.regions, readings))
@@ -180,10 +183,13 @@ def _list_samples(page: PageInProgress) -> list[Reading]:
     return [sample] if sample else []
 
 
-def _usage(readings: Sequence[Reading]) -> Usage:
+def _usage(readings: Sequence[Reading], price: float) -> Usage:
+    engine_s = sum(reading.engine_s for reading in readings)
     return Usage(
         pages=1,
         regions=sum(reading.status != "skipped" and reading.source == "engine" for reading in readings),
         prompt_tokens=sum(reading.prompt_tokens for reading in readings),
         completion_tokens=sum(reading.completion_tokens for reading in readings),
+        engine_s=round(engine_s, ENGINE_DIGITS),
+        cost=round(engine_s * price / 3600, COST_DIGITS) if price else None,
     )

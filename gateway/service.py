@@ -138,7 +138,7 @@ class Service:
 
     async def _stop(self) -> None:
         parts = self.parts
-        for part in (parts.engine, parts.layout, parts.pool, self.conversion, self.bucket):
+        for part in (parts.engine, parts.layout, parts.pool, self.conversion, self.bucket, parts.tracing):
             await _log_failure(part.close())
         parts.slots.close()
         log.info("service stopped")
@@ -202,6 +202,11 @@ class Service:
         metrics.watch_total("ocr_hedges", "Calls asked beside silent ones", lambda: hedging.hedges)
         metrics.watch_total("ocr_hedges_won", "Those of them that were answered first", lambda: hedging.won)
         metrics.watch("ocr_regions_limit", "Most region calls at the engine, now", lambda: queue.in_flight.limit)
+        busy = "Seconds in which the engine had calls of this gateway"
+        metrics.watch_total("ocr_engine_busy_seconds", busy, lambda: queue.engine_time.busy_s)
+        price = "PRICE_PER_GPU_HOUR; 0: none is set"
+        metrics.watch("ocr_price_per_gpu_hour", price, lambda: self.settings.price_per_gpu_hour)
+        metrics.watch("ocr_ready", "1 while a document can be served, as /readyz says", lambda: not self.unreadiness())
 
     async def _check_storage(self) -> None:
         await self.bucket.check()

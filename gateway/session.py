@@ -31,7 +31,7 @@ from gateway.model import (
     Usage,
 )
 from gateway.pipeline import read_pages
-from gateway.recognized_page import PageView, RecognizedPage, encode_pictures
+from gateway.recognized_page import COST_DIGITS, ENGINE_DIGITS, PageView, RecognizedPage, encode_pictures
 from gateway.scheduling.fair_semaphore import Flow
 from gateway.service import Service
 from gateway.storage.bucket import S3Source, load_source
@@ -179,6 +179,7 @@ class DocumentSession:
         """Logs the end of the reading; gives the times of all of it."""
         stats = self.stats
         timings = stats.timings.model_copy(update={"total_ms": int((time.perf_counter() - self._started) * 1000)})
+        self.service.metrics.observe_document(timings.total_ms)
         log.info(
             "document read",
             id=self.id,
@@ -229,7 +230,10 @@ async def open_session(
     """
     flow = flow or Flow()
     has_layer = options.text_layer != "never" and options.task == "document"
-    document, content = await _open_source(service, source, deadline, pages, dpi, password, flow, has_layer=has_layer)
+    with service.parts.tracing.span("open document"):
+        document, content = await _open_source(
+            service, source, deadline, pages, dpi, password, flow, has_layer=has_layer
+        )
     try:
         drawn = view(document) if view else None
         held = flow.account.hold_pages(len(document.selected)) if flow.account else nullcontext(_count_nothing)
@@ -300,9 +304,16 @@ def _add_usage(one: Usage, other: Usage) -> Usage:
         regions=one.regions + other.regions,
         prompt_tokens=one.prompt_tokens + other.prompt_tokens,
         completion_tokens=one.completion_tokens + other.completion_tokens,
+        engine_s=round(one.engine_s + other.engine_s, ENGINE_DIGITS),
+        cost=_add_costs(one.cost, other.cost),
         ink=one.ink + other.ink,
         ink_read=_mean_share([usage for usage in (one, other) if usage.ink_read is not None]),
     )
+
+
+def _add_costs(one: float | None, other: float | None) -> float | None:
+    known = [cost for cost in (one, other) if cost is not None]
+    return round(sum(known), COST_DIGITS) if known else None
 
 
 def _mean_share(usages: Sequence[Usage]) -> float | None:

@@ -238,6 +238,25 @@ class Settings(TierSettings):
         10, gt=0, description="Most that such files take of the disk of `DATA_DIR`, GB (10^9 bytes); more answer 507"
     )
 
+    price_per_gpu_hour: float = Field(
+        0,
+        ge=0,
+        description="Price of an hour of the GPU that this gateway's calls go to, of all of them together where there "
+        "are several, in any currency: `usage.cost` and the dashboard count with it; 0: there is none",
+    )
+    otel_exporter_otlp_endpoint: str | None = Field(
+        None,
+        description="URL of an OTLP receiver (`http://collector:4318`) that gets OpenTelemetry traces, by HTTP to "
+        "`/v1/traces` below it; none: there are no traces",
+    )
+    otel_traces_sampler_arg: float = Field(
+        1.0,
+        ge=0,
+        le=1,
+        description="Share of requests and jobs that are traced; a request with a `traceparent` is if that says so",
+    )
+    otel_service_name: str = Field("paddleocr-vl-service", description="Name of this service in traces")
+
     mcp: bool = Field(False, description="Whether agents reach the service at `/mcp` (Model Context Protocol)")
     mcp_folders: str = Field(
         "",
@@ -334,6 +353,13 @@ class Settings(TierSettings):
     max_json_kb: float = Field(
         1000, gt=0, description="Most of a JSON body besides the document in it: options, texts of a chat; kB"
     )
+
+    @field_validator("otel_exporter_otlp_endpoint")
+    @classmethod
+    def _check_endpoint(cls, value: str | None) -> str | None:
+        if value and not re.fullmatch(r"https?://[^/?#]+[^?#]*", value):
+            raise ValueError("a URL begins with http:// or https://")
+        return value.rstrip("/") if value else None
 
     @field_validator("vlm_base_url")
     @classmethod

@@ -77,13 +77,15 @@ class Block(msgspec.Struct, frozen=True):
 
 
 class Usage(msgspec.Struct, frozen=True):
-    """`ink` is that of the text lines that stand on the pages, `ink_read` the share that was read, 0 to 1; None: it was
-    not measured."""
+    """`engine_s` are seconds of the engine, `cost` what they cost, None without a price. `ink` is that of the
+    text lines that stand on the pages, `ink_read` the share that was read, 0 to 1; None: it was not measured."""
 
     pages: int = 0
     regions: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    engine_s: float = 0.0
+    cost: float | None = None
     ink: int = 0
     ink_read: float | None = None
 

@@ -191,8 +191,9 @@ async def ping(service: ServiceDep) -> Response:
 
 
 @router.get("/metrics", summary="Prometheus metrics", response_class=Response, dependencies=[key_required(None)])
-async def metrics(service: ServiceDep) -> Response:
-    return Response(service.metrics.render(), media_type="text/plain; version=0.0.4; charset=utf-8")
+async def metrics(request: Request, service: ServiceDep) -> Response:
+    body, media_type = service.metrics.render(request.headers.get("accept", ""))
+    return Response(body, media_type=media_type)
 
 
 def _warning(layout: LayoutDetector) -> str | None:

@@ -20,6 +20,7 @@ from openai import AsyncOpenAI, AsyncStream, Omit, RequestOptions
 
 from gateway.engine.errors import ResponseTooLarge, map_errors
 from gateway.settings import Settings
+from gateway.tracing import trace_headers
 
 CONNECT_TIMEOUT_S = 5.0
 KEEPALIVE_S = 2.0
@@ -113,7 +114,7 @@ async def post(
         cast_to=httpx2.Response,
         stream=True,
         stream_cls=_STREAM_CLS,
-        options=_options(None),
+        options=_traced(_options(None)),
     )
     # The client gives a response that is asked for by `cast_to` as it is, whatever `stream_cls` says.
     answer = UpstreamResponse(cast("httpx2.Response", response))
@@ -150,6 +151,13 @@ def _options(read_timeout_s: float | None) -> RequestOptions:
         "synthesize_event_and_data": False,
         "stream_mode": "legacy",
     }
+
+
+def _traced(options: RequestOptions) -> RequestOptions:
+    """The options, and W3C's headers where the request is part of a trace."""
+    if not (headers := trace_headers()):
+        return options
+    return {**options, "headers": {**(options.get("headers") or {}), **headers}}
 
 
 @lru_cache(maxsize=64)

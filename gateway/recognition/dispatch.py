@@ -18,6 +18,7 @@ from gateway.scheduling.call_queue import CallQueue
 from gateway.scheduling.fair_semaphore import Flow, engine_priority
 from gateway.scheduling.page_slots import PageSlot, PageSlots
 from gateway.tasks import RegionTask, fit_context, task_for
+from gateway.tracing import OFF, Tracing, mark_status
 
 Proof = Callable[[], Awaitable[Reading | None]]
 """Waits until it is known whether the engine is needed; the reading, where it is not."""
@@ -35,6 +36,7 @@ class RegionDispatcher:
     reader: RegionReader
     flow: Flow
     options: OcrOptions
+    tracing: Tracing = OFF
 
     async def dispatch(
         self,
@@ -62,7 +64,7 @@ class RegionDispatcher:
             log.exception("cut_failed", page=page.number, bbox=region.bbox)
             return completed_future(Reading(status="failed", error="The region could not be cut from its page."))
         slot.add_call()
-        return tasks.create_task(self._read(page.number, slot, crop, task, proof))
+        return tasks.create_task(self._read(page.number, slot, region.label, crop, task, proof))
 
     async def dispatch_sample(
         self, number: int, slot: PageSlot, sample: Pixels, tasks: asyncio.TaskGroup, prove: Prove
@@ -81,22 +83,27 @@ class RegionDispatcher:
         return await self.slots.run(self.flow, number, cut), task
 
     async def _prove(self, number: int, slot: PageSlot, crop: Crop, task: RegionTask, prove: Prove) -> Reading | None:
-        reading = await prove(partial(self._read, number, slot, crop, task))
+        reading = await prove(partial(self._read, number, slot, "font sample", crop, task))
         if reading is None:
             slot.advance()
         return reading
 
     async def _read(
-        self, page: int, slot: PageSlot, crop: Crop, task: RegionTask, proof: Proof | None = None
+        self, page: int, slot: PageSlot, label: str, crop: Crop, task: RegionTask, proof: Proof | None = None
     ) -> Reading:
         if proof is not None and (proved := await proof()) is not None:
             slot.advance()
             return proved
-        async with self.queue.run_slot(self.flow, page):
-            slot.advance()
-            return await self.reader.read(
-                crop, replace(task, engine_priority=engine_priority(self.flow.priority, page))
-            )
+        with self.tracing.span("region", {"ocr.region.label": label}) as span:
+            async with self.queue.run_slot(self.flow, page) as taken_s:
+                span.add_event("turn")
+                slot.advance()
+                reading = await self.reader.read(
+                    crop, replace(task, engine_priority=engine_priority(self.flow.priority, page))
+                )
+                reading = replace(reading, engine_s=taken_s())
+            mark_status(span, reading.status)
+            return reading
 
 
 def find_partners(region: Region, regions: Sequence[Region]) -> list[Region]:

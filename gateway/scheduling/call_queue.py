@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 from collections import deque
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from time import monotonic
 
@@ -24,6 +24,50 @@ TYPICAL_CALLS = 32
 many go before the last of a new document's."""
 
 
+class EngineTime:
+    """Shares the engine's time out among the calls that run: while n run, each takes an n-th of it.
+
+    So the shares of all calls add up to `busy_s`, the seconds in which any ran, however many did.
+    """
+
+    def __init__(self, now: Callable[[], float] = monotonic) -> None:
+        self._now = now
+        self._running = 0
+        self._since = now()
+        self._busy_s = 0.0
+        self._share_s = 0.0
+        """What one call would have taken that has run since the start."""
+
+    @property
+    def busy_s(self) -> float:
+        self._advance()
+        return self._busy_s
+
+    @contextmanager
+    def hold(self) -> Iterator[Callable[[], float]]:
+        """A call runs in the context; gives what tells its seconds so far."""
+        self._advance()
+        began_s = self._share_s
+        self._running += 1
+
+        def taken_s() -> float:
+            self._advance()
+            return self._share_s - began_s
+
+        try:
+            yield taken_s
+        finally:
+            self._advance()
+            self._running -= 1
+
+    def _advance(self) -> None:
+        now = self._now()
+        if self._running:
+            self._busy_s += now - self._since
+            self._share_s += (now - self._since) / self._running
+        self._since = now
+
+
 class CallQueue:
     """At most `limit` calls run, and some more of callers of which few run (`has_place`), but never more than
     `settings.max_concurrent_regions`; those of pages that have a page slot wait.
@@ -38,6 +82,7 @@ class CallQueue:
         self._max_waiting = settings.max_queued_regions
         self.finished = 0
         """Calls that have ended since the start."""
+        self.engine_time = EngineTime()
         self._documents = Places(settings.max_documents)
         self._chats = Places(settings.max_chats)
         self._max_wait_s = {INTERACTIVE: settings.max_wait_s, BATCH: settings.max_batch_wait_s}
@@ -117,12 +162,14 @@ class CallQueue:
             )
 
     @asynccontextmanager
-    async def run_slot(self, flow: Flow, page: int = 1) -> AsyncIterator[None]:
-        """Waits until the call may run; within, it counts as running."""
+    async def run_slot(self, flow: Flow, page: int = 1) -> AsyncIterator[Callable[[], float]]:
+        """Waits until the call may run; within, it counts as running. Gives what tells its seconds of the engine so
+        far."""
         await self.in_flight.acquire(flow, page)
         began = monotonic()
         try:
-            yield
+            with self.engine_time.hold() as taken_s:
+                yield taken_s
             self.record_call(began)
         finally:
             self.in_flight.release(flow)

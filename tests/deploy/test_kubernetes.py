@@ -139,7 +139,7 @@ def test_the_autoscaler_goes_by_a_metric_that_the_service_has() -> None:
     app: FastAPI = create_app(Settings())
     metric = autoscaler["spec"]["metrics"][0]["pods"]["metric"]["name"]
 
-    assert f"\n{metric} " in app.state.service.metrics.render().decode()
+    assert f"\n{metric} " in app.state.service.metrics.render("")[0].decode()
     assert autoscaler["spec"]["scaleTargetRef"]["name"] == rendered("cpu")["Deployment"]["metadata"]["name"]
     assert metric in (MANIFESTS / "autoscaling" / "adapter.yaml").read_text()
 

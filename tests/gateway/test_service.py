@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -72,3 +73,27 @@ def test_a_model_that_does_not_load_with_the_first_page_makes_the_service_unread
         assert (health["status"], health["paddleocr"]) == ("degraded", "failed")
         assert health["reasons"] == ["layout is failed: there is no file"]
         assert served.client.get("/readyz").status_code == 503
+
+
+def test_answers_and_metrics_tell_what_the_engine_cost(tmp_path: Path, tiff: bytes) -> None:
+    call_s, price_of_a_second = 0.1, 0.01
+    with gateway(tmp_path, price_per_gpu_hour=3600 * price_of_a_second) as served:
+        served.engine.answer = lambda _request: Reply("a line", delay_s=call_s)
+        result = served.read(tiff).json()
+        metrics = served.client.get("/metrics").text
+    usage = result["usage"]
+    assert usage["engine_s"] >= call_s
+    assert usage["cost"] == pytest.approx(usage["engine_s"] * price_of_a_second, abs=1e-5)
+    of_pages = [page["usage"] for page in result["pages"]]
+    assert sum(page["engine_s"] for page in of_pages) == pytest.approx(usage["engine_s"], abs=1e-3)
+    assert sum(page["cost"] for page in of_pages) == pytest.approx(usage["cost"], abs=1e-6)
+    (busy,) = re.findall(r"^ocr_engine_busy_seconds_total (\S+)$", metrics, re.MULTILINE)
+    assert float(busy) >= usage["engine_s"] - 1e-3
+    assert "ocr_price_per_gpu_hour 36.0" in metrics
+
+
+def test_without_a_price_there_is_no_cost(tmp_path: Path, png: bytes) -> None:
+    with gateway(tmp_path) as served:
+        usage = served.read(png).json()["usage"]
+    assert usage["engine_s"] > 0
+    assert usage["cost"] is None

@@ -103,8 +103,10 @@ def test_an_engine_that_dies_turns_readiness_off_and_comes_back_by_itself(served
     served.engine.kill()
     wait_until(lambda: served.client.get("/readyz").status_code == 503, "not ready")
     assert served.client.get("/health").json()["vlm"]["reason"]
+    assert "ocr_ready 0.0" in served.client.get("/metrics").text
     served.engine.start()
     wait_until(lambda: served.client.get("/readyz").status_code == 200, "ready again")
+    assert "ocr_ready 1.0" in served.client.get("/metrics").text
     assert served.read(png).status_code == 200
 
 
@@ -120,6 +122,7 @@ def test_metrics_count_what_was_done(served: Gateway, png: bytes) -> None:
     assert "ocr_hedges_total 0.0" in text
     assert "ocr_hedges_won_total 0.0" in text
     assert 'ocr_stage_duration_seconds_count{stage="layout"}' in text
+    assert re.search(r"^ocr_document_duration_seconds_count [1-9]", text, re.MULTILINE)
 
 
 def test_a_blocked_event_loop_shows_in_the_metrics(served: Gateway, png: bytes) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from io import StringIO
 
 import httpx
@@ -16,7 +16,6 @@ from fastapi import FastAPI, Request
 from gateway.api.middleware import BodyLimitMiddleware, RequestMiddleware
 from gateway.api.problems import install_errors
 from gateway.metrics import Metrics
-from gateway.runtime import configure_logs
 from tests.support.answers import assert_problem
 from tests.support.server import Gateway
 
@@ -47,19 +46,6 @@ def test_unknown_paths_and_methods_are_problems(served: Gateway) -> None:
     answer = served.client.get("/ocr")
     assert_problem(answer, 405, "method_not_allowed")
     assert answer.headers["allow"] == "POST"
-
-
-@pytest.fixture
-def logged(monkeypatch: pytest.MonkeyPatch) -> Iterator[StringIO]:
-    """What the service writes to stdout."""
-    root, stream = logging.getLogger(), StringIO()
-    handlers, level = root.handlers, root.level
-    monkeypatch.setattr("sys.stdout", stream)
-    configure_logs("INFO", "json")
-    yield stream
-    root.handlers = handlers
-    root.setLevel(level)
-    structlog.reset_defaults()
 
 
 @pytest.fixture

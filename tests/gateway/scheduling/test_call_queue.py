@@ -8,7 +8,7 @@ from contextlib import ExitStack
 import pytest
 
 from gateway.errors import ServiceError
-from gateway.scheduling.call_queue import CallQueue
+from gateway.scheduling.call_queue import CallQueue, EngineTime
 from gateway.scheduling.fair_semaphore import BATCH, FairSemaphore, Flow
 from gateway.settings import Settings
 from tests.support.waiting import eventually
@@ -351,3 +351,19 @@ async def test_the_time_to_come_back_grows_with_the_queue() -> None:
         await calls.start(f"many {number}")
     assert 1 <= short < queue.retry_after_s()
     await calls.finish_all()
+
+
+def test_calls_that_run_at_once_share_the_engines_time() -> None:
+    now = 0.0
+    time = EngineTime(lambda: now)
+    with ExitStack() as first, ExitStack() as second:
+        first_s = first.enter_context(time.hold())
+        now = 2.0
+        second_s = second.enter_context(time.hold())
+        now = 5.0
+        assert (first_s(), second_s()) == (2 + 3 / 2, 3 / 2)
+        first.close()
+        now = 6.0
+        assert second_s() == 3 / 2 + 1
+    now = 100.0
+    assert time.busy_s == 6.0
