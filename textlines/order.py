@@ -14,10 +14,13 @@ from numpy.typing import NDArray
 
 from common.geometry import Box, Boxes
 
-TOUCHING = 6
-"""Pixels by which boxes may overlap that stand beside or below each other: they are drawn with a margin."""
+TOUCHING = 0.005
+"""Share of the width of all boxes by which those may overlap that stand beside or below each other: they are drawn with
+a margin."""
 MIN_COLUMN = 0.5
 """Width of a column beside the usual width of boxes: a formula and its number are none."""
+NEAR = 24
+"""Boxes on each side of white space that tell whether columns end there: more than stand next to it."""
 Relation = NDArray[np.bool_]
 
 # Boxes share columns only if they overlap by more than this part of the narrower one: loose boxes of neighbours touch.
@@ -48,13 +51,15 @@ def _bands(array: Boxes) -> list[NDArray[np.intp]]:
     A band ends where white space goes across everything and the columns do not: what stands next to it above or below
     reaches over a gutter of the other side, as the heading of an article over several columns does.
     """
+    array = array / max(array[:, 2].max() - array[:, 0].min(), 1)
     by_top = np.argsort(array[:, 1], kind="stable")
     least = MIN_COLUMN * _usual_width(array)
     bottoms = np.maximum.accumulate(array[by_top, 3])
     gaps = np.flatnonzero(array[by_top[1:], 1] >= bottoms[:-1] - TOUCHING) + 1
     bands, start = [], 0
     for end in gaps.tolist():
-        if _ends_columns(array[by_top[start:end]], array[by_top[end:]], least):
+        above, below = by_top[max(start, end - NEAR) : end], by_top[end : end + NEAR]
+        if _ends_columns(array[above], array[below], least):
             bands.append(by_top[start:end])
             start = end
     return [*bands, by_top[start:]]
