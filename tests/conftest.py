@@ -11,6 +11,7 @@ import signal
 from collections.abc import Set
 
 import pytest
+from hypothesis import settings
 from xdist.scheduler import LoadFileScheduling
 
 from tests.support.tessdata import offer_fetched
@@ -28,6 +29,9 @@ class ByFile(LoadFileScheduling):  # type: ignore[misc]  # has no types
 
 def pytest_configure() -> None:
     offer_fetched()
+    # A busy machine stops a test for longer than any deadline that would tell of the code.
+    settings.register_profile("busy", deadline=None)
+    settings.load_profile("busy")
     # Shells have what they start in the background ignore Ctrl-C, and its children too, of which tests interrupt some.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 

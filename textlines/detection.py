@@ -218,11 +218,12 @@ def _join_at_leaders(lines: list[TextLine], leaders: Sequence[Leader], glyph: fl
 def _join_at(lines: list[TextLine], leader: Leader, gap: float) -> list[TextLine]:
     """The lines with the one that a leader starts from drawn out to its end, in the place of what stands there."""
     row = [line for line in lines if _holds_row(line.box, (leader.top + leader.bottom) / 2)]
+    row = [line for line in row if (line.box[0] + line.box[2]) / 2 < leader.end]
     starts = [line for line in row if line.box[0] < leader.left and leader.left - gap < line.box[2]]
     if not starts:
         return lines
     start = min(starts, key=lambda line: line.box[0])
-    own = [line for line in row if start.box[0] <= line.box[0] and (line.box[0] + line.box[2]) / 2 < leader.end]
+    own = [line for line in row if start.box[0] <= line.box[0]]
     last = max(own, key=lambda line: line.box[2])
     left, right = start.box[0], max(leader.end + gap / 10, float(last.box[2]))
     top, bottom = last.quad[1:3, 1]

@@ -27,6 +27,7 @@ HEIGHT_RATIO = 0.62  # rows of one paragraph have heights at least this alike
 GUTTER_REACH = 4  # rows above and below that tell whether a gap is a gutter, in line heights
 GUTTER_ROWS = 3  # a gutter has at least so many pieces on each side ...
 GUTTER_WIDTH = 4  # ... which are at least so many line heights wide: bullets and numbers make no column
+MAX_CROSSING = 0.35  # of the pieces on a gutter's poorer side, so many may reach across: a heading over both columns
 LABEL_WIDTH = 3  # pieces that are narrower than this many line heights may be labels of rows: numbers, bullets, boxes
 LABEL_GAP = 5  # widest white space between such labels and their rows, in line heights
 MIN_LABELS = 4
@@ -103,9 +104,10 @@ def _is_gutter(array: Boxes, left: int, right: int) -> bool:
     middle = (x2[left] + x1[right]) / 2
     height = y2[left] - y1[left]
     near = (y2 > y1[left] - GUTTER_REACH * height) & (y1 < y2[left] + GUTTER_REACH * height)
-    if (near & (x1 < middle - height / 2) & (x2 > middle + height / 2)).any():
-        return False
     sides = near & (x2 <= middle + height / 2), near & (x1 >= middle - height / 2)
+    crossing = near & (x1 < middle - height / 2) & (x2 > middle + height / 2)
+    if crossing.sum() > MAX_CROSSING * min(side.sum() for side in sides):
+        return False
     return all(side.sum() >= GUTTER_ROWS and np.median((x2 - x1)[side]) >= GUTTER_WIDTH * height for side in sides)
 
 

@@ -19,8 +19,10 @@ import numpy as np
 from common.inference.sessions import RUNTIMES, Floats, Runtime, RuntimeUnavailable, Session, open_session
 
 TIMEOUT_S = 60.0
-RUNS = 4
+RUNS = 5
 """Measured turns of each runtime, of which the best one counts."""
+ENOUGH_S = 5.0
+"""After which no further round of turns begins: a start on a slow machine is not to wait for exact figures."""
 
 
 def measure_in_subprocess(file: Path, shape: Sequence[int], cores: int) -> dict[Runtime, float]:
@@ -31,42 +33,67 @@ def measure_in_subprocess(file: Path, shape: Sequence[int], cores: int) -> dict[
     command = [sys.executable, "-m", "common.inference.measurement", str(file), str(cores), *map(str, shape)]
     with suppress(OSError, subprocess.SubprocessError, ValueError):
         done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=TIMEOUT_S, check=False)
-        # Each runtime has its line as soon as it is measured, so that one that crashes takes no other with it.
         lines = [line.split() for line in done.stdout.decode().splitlines()]
+        # The last line of each counts.
         return {runtime: float(words[1]) for words in lines for runtime in RUNTIMES if words[:1] == [runtime]}
     return {}
 
 
 def measure(file: Path, shape: Sequence[int], cores: int) -> None:
-    """Prints a line for each runtime."""
+    """Prints a line for each runtime, and another one whenever it was faster; the runtimes take turns, so that what
+    else the machine does falls on all of them."""
+    stopwatches: dict[Runtime, _Stopwatch] = {}
     for runtime in RUNTIMES:
         with suppress(RuntimeUnavailable):
-            cost = time_run(open_session(file, runtime, cores), shape, cores)
-            sys.stdout.write(f"{runtime} {cost}\n")
-            sys.stdout.flush()
+            stopwatches[runtime] = _Stopwatch(open_session(file, runtime, cores), shape, cores)
+            # At once, so that a runtime that crashes takes no other with it.
+            _print_cost(runtime, stopwatches[runtime])
+    start = time.perf_counter()
+    for _ in range(RUNS - 1):
+        if time.perf_counter() - start > ENOUGH_S:
+            break
+        for runtime, stopwatch in stopwatches.items():
+            stopwatch.run()
+            _print_cost(runtime, stopwatch)
 
 
-def time_run(session: Session, shape: Sequence[int], cores: int) -> float:
-    """Milliseconds of a core of one run, where as many as there are cores are asked for at once.
+def _print_cost(runtime: Runtime, stopwatch: _Stopwatch) -> None:
+    sys.stdout.write(f"{runtime} {stopwatch.cost_ms}\n")
+    sys.stdout.flush()
 
-    The mean of the time that the cores computed, which tells nothing of idle ones, and of the time that they were kept,
-    which does, and tells of other programs too.
-    """
-    values: Floats = np.zeros(tuple(shape), dtype=np.float32)
 
-    def run(_: int) -> None:
-        with session.run(values):
-            pass
+class _Stopwatch:
+    """The best of a model's turns, in each of which as many runs as there are cores are asked for at once."""
 
-    computed = kept = math.inf
-    with ThreadPoolExecutor(cores) as threads:
-        for turn in range(1 + RUNS):  # the first one compiles or allocates, and does not count
-            start, start_computed = time.perf_counter(), time.process_time()
-            list(threads.map(run, range(cores)))
-            if turn:
-                kept = min(kept, time.perf_counter() - start)
-                computed = min(computed, (time.process_time() - start_computed) / cores)
-    return round(1000 * (computed + kept) / 2, 2)
+    def __init__(self, session: Session, shape: Sequence[int], cores: int) -> None:
+        self._session, self._cores = session, cores
+        self._values: Floats = np.zeros(tuple(shape), dtype=np.float32)
+        self._computed = self._kept = math.inf
+        self._run()  # compiles or allocates, and does not count
+        self.run()
+
+    @property
+    def cost_ms(self) -> float:
+        """Milliseconds of a core of one run.
+
+        The geometric mean of the time that the cores computed, which tells nothing of idle ones, and of the time that
+        they were kept, which does, and is several times as long beside other programs.
+        """
+        return round(1000 * math.sqrt(self._computed * self._kept), 2)
+
+    def run(self) -> None:
+        start, start_computed = time.perf_counter(), time.process_time()
+        self._run()
+        self._kept = min(self._kept, time.perf_counter() - start)
+        self._computed = min(self._computed, (time.process_time() - start_computed) / self._cores)
+
+    def _run(self) -> None:
+        def run(_: int) -> None:
+            with self._session.run(self._values):
+                pass
+
+        with ThreadPoolExecutor(self._cores) as threads:
+            list(threads.map(run, range(self._cores)))
 
 
 def main() -> None:

@@ -59,7 +59,9 @@ class RegionDispatcher:
             partners = find_partners(region, layout.regions)
             crop, task = await self._cut(page.number, page.pixels, region, task, partners)
             if self.engine.kind == "embedded":
-                crop = place_lines(crop, region, layout.detected)
+                # A picture that nobody reads must not take lines away from a text in it.
+                read = [other for other in layout.regions if task_for(other.label, self.options)]
+                crop = place_lines(crop, region, layout.detected, read)
         except Exception:
             log.exception("cut_failed", page=page.number, bbox=region.bbox)
             return completed_future(Reading(status="failed", error="The region could not be cut from its page."))

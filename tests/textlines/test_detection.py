@@ -53,6 +53,18 @@ def test_a_row_many_times_longer_than_high_is_covered_to_its_end(detector: LineD
     assert (ink & covered).sum() > 0.95 * ink.sum()
 
 
+@pytest.mark.parametrize("seed", [4, 5])
+def test_specks_that_look_like_a_leader_keep_no_line_from_being_found(detector: LineDetector, seed: int) -> None:
+    """Noise of these seeds has dots in a row within a line of text."""
+    image = Image.new("RGB", (900, 400), "white")
+    for row in range(8):
+        text, corner = "Visitors may walk along the eastern pier", (60, 30 + 45 * row)
+        ImageDraw.Draw(image).text(corner, text, fill="black", font=ImageFont.load_default(28))
+    noise = np.random.default_rng(seed).normal(0, 20, (400, 900, 3))
+    noisy = np.asarray((np.asarray(image) + noise).clip(0, 255), dtype=np.uint8)
+    assert len(detector(noisy)) == 8
+
+
 @pytest.mark.parametrize("shape", [(1, 30000), (30000, 3), (2, 5000), (1, 1), (5, 40)])
 def test_the_thinnest_images_do_no_harm(detector: LineDetector, shape: tuple[int, int]) -> None:
     assert detector(np.full((*shape, 3), 255, dtype=np.uint8)) == []

@@ -76,3 +76,20 @@ boxes = st.tuples(
 @given(st.lists(boxes, max_size=25))
 def test_every_box_is_read_exactly_once(page: list[Box]) -> None:
     assert sorted(reading_order(page)) == list(range(len(page)))
+
+
+def test_an_article_ends_before_the_next_one_whose_heading_crosses_its_columns() -> None:
+    page: dict[str, Box] = {
+        "a1": (60, 100, 280, 500), "a2": (300, 100, 520, 500), "a3": (540, 100, 760, 380), "a4": (780, 100, 1000, 500),
+        "heading": (60, 540, 420, 580),
+        "b1": (60, 600, 280, 900), "b2": (300, 600, 520, 900), "b3": (540, 600, 760, 900), "b4": (780, 600, 1000, 900),
+    }  # fmt: skip
+    assert names_in_order(dict(reversed(page.items()))) == list(page)
+
+
+def test_formulas_with_numbers_do_not_end_a_column() -> None:
+    page: dict[str, Box] = {
+        "left": (60, 100, 480, 300), "formula": (200, 320, 330, 360), "number": (440, 325, 480, 355),
+        "left below": (60, 380, 480, 700), "right": (520, 100, 940, 310), "right below": (520, 330, 940, 700),
+    }  # fmt: skip
+    assert names_in_order(page) == list(page)

@@ -28,6 +28,13 @@ def test_a_heading_over_two_columns_belongs_to_neither() -> None:
     assert groups(lines) == [{0}, {1, 2, 3, 4}, {5, 6, 7, 8}]
 
 
+def test_a_heading_in_the_reach_of_a_narrow_gutter_does_not_join_its_columns() -> None:
+    heading: Box = (50, 70, 380, 92)
+    left, right = column(50, 290, 100, 8), column(305, 545, 100, 8)
+    found = groups([heading, *left, *right])
+    assert not any(group & set(range(1, 9)) and group & set(range(9, 17)) for group in found)
+
+
 def test_white_space_between_paragraphs_parts_them() -> None:
     lines = column(50, 500, 100, 3) + column(50, 500, 230, 3)
     assert groups(lines) == [{0, 1, 2}, {3, 4, 5}]

@@ -141,7 +141,7 @@ def _other_script(script: str, settings: Settings) -> Recognizers:
     try:
         main = _paddle(script, settings, settings.embedded_download)
         scripts = ("Latin", MODEL_SCRIPTS[script])
-        return Recognizers(main, f"pp-ocrv5-{script}", scripts, judge=_load_bundled())
+        return Recognizers(main, f"pp-ocrv5-{script}", scripts, judge=_load_judge())
     except ModelMissing as missing:
         return Recognizers(_load_bundled(), BUNDLED_MODEL, warnings=(str(missing),))
 
@@ -174,7 +174,12 @@ def _paddle(script: str, settings: Settings, download: bool) -> LineRecognizer:
 
 
 def _load_bundled() -> LineRecognizer:
-    return PaddleRecognizer(load_bundled_model(), tells_scripts=True)
+    return PaddleRecognizer(load_bundled_model(), script_guesses="doubtful")
+
+
+def _load_judge() -> LineRecognizer:
+    """The bundled model beside another one that reads: it tells scripts, however sure it is of a text."""
+    return PaddleRecognizer(load_bundled_model(), script_guesses="all")
 
 
 def _load_paddle(script: str, folder: Path) -> LineRecognizer:

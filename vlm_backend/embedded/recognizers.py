@@ -5,13 +5,13 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 
 from textlines.detection import Pixels
 from textlines.recognition import CtcModel, CtcReading
-from vlm_backend.embedded.unread import ScriptGuess, guess_script
+from vlm_backend.embedded.unread import LOOK_ALIKE, ScriptGuess, guess_script, is_sparse
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,19 +37,33 @@ class LineRecognizer(Protocol):
 
 
 class PaddleRecognizer:
-    """PP-OCR's CTC recogniser. `tells_scripts`: it is the bundled model, whose last layer shows what script a line is
-    in; `is_reversed`: it gives text from right to left as it is seen."""
+    """PP-OCR's CTC recogniser. `is_reversed`: it gives text from right to left as it is seen.
 
-    def __init__(self, model: CtcModel, *, tells_scripts: bool = False, is_reversed: bool = False) -> None:
-        self._model, self._tells_scripts, self._is_reversed = model, tells_scripts, is_reversed
+    `script_guesses`: of which lines the script is guessed, which only the bundled model's last layer shows; `doubtful`
+    are those whose text may be look-alikes.
+    """
+
+    def __init__(
+        self,
+        model: CtcModel,
+        *,
+        script_guesses: Literal["none", "doubtful", "all"] = "none",
+        is_reversed: bool = False,
+    ) -> None:
+        self._model, self._script_guesses, self._is_reversed = model, script_guesses, is_reversed
 
     def __call__(self, line: Pixels) -> LineText:
         with self._model.run(line) as probabilities:
             found = self._model.decode(probabilities)
-            script = guess_script(probabilities) if self._tells_scripts else None
+            script = guess_script(probabilities) if self._is_guessing(found, line) else None
         if self._is_reversed and found.text:
             found = replace(found, text=_reorder(found.text), middles=())
         return _trimmed(found, script)
+
+    def _is_guessing(self, found: CtcReading, line: Pixels) -> bool:
+        if self._script_guesses != "doubtful":
+            return self._script_guesses == "all"
+        return found.confidence < LOOK_ALIKE or is_sparse(found.text, (line.shape[0], line.shape[1]))
 
 
 def _reorder(text: str) -> str:

@@ -161,8 +161,15 @@ def is_unread(
     beyond = guess.beyond(readable)
     if width < (LEAST_VERTICAL_ASPECT if is_vertical else LEAST_ASPECT) * height or beyond < SUSPECT:
         return False
-    kinds = [unicodedata.category(character) for character in text]
-    if sum(kind[0] in "LN" or kind in SIGNS for kind in kinds) < SPARSE * width / height:
+    if is_sparse(text, shape):
         return True
+    kinds = {unicodedata.category(character) for character in text}
     is_word = any(kind[0] == "L" for kind in kinds)
     return is_word and confidence < (FORMULA if "Sm" in kinds else LOOK_ALIKE)
+
+
+def is_sparse(text: str, shape: tuple[int, int]) -> bool:
+    """Whether a line holds fewer characters than its width has room for; `shape` as for `is_unread`."""
+    height, width = shape
+    kinds = (unicodedata.category(character) for character in text)
+    return sum(kind[0] in "LN" or kind in SIGNS for kind in kinds) < SPARSE * width / height

@@ -19,6 +19,7 @@ from gateway.layout.bundled.plausibility import (
     INSIDE,
     PICTURE,
     TABLE,
+    TITLE,
     contains_line,
     correct_label,
     find_lines,
@@ -37,6 +38,10 @@ MAX_NUMBER, NUMBER_MARGIN = 2.5, 0.08  # width of a page's number in its heights
 MIN_PAGE_LINES = 4  # ... of a page with so many lines at least
 IN_ROWS = 0.7  # share of the free lines beside a table that stand in its rows if they are its labels ...
 BESIDE = 0.4  # ... and so many for each row of the table
+AS_MUCH = 0.9  # share of the most that a detection holds of a line, from which on another one holds as much
+SMALLER = 0.62  # height of a line beside the largest of its heading from which on it is none of it
+LARGER = 1.18  # height of a heading's rows beside those of the text below, in lines that no detection holds ...
+MAX_HEADING_ROWS = 3  # ... and how many they are at most, always fewer than the text's
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +59,7 @@ def build_regions(detections: Sequence[Detection], lines: Sequence[BBox], width:
     believed = (correct_label(detection, lines) for detection in detections)
     chosen = _drop_covered([detection for detection in believed if is_plausible(detection, lines, height)])
     owners = _free_printed(assign_lines(lines, chosen), chosen, lines, width * height)
+    owners = _free_smaller(owners, chosen, lines)
     parts: list[_Part] = []
     for index, detection in enumerate(chosen):
         own = [line for line, owner in zip(lines, owners, strict=True) if owner == index]
@@ -91,6 +97,23 @@ def _free_printed(
     return result
 
 
+def _free_smaller(owners: list[int | None], detections: list[Detection], lines: Sequence[BBox]) -> list[int | None]:
+    """The owners without headings where a line is much smaller than the heading's largest and below it: the model's box
+    reaches into the text there."""
+    result = list(owners)
+    for index, detection in enumerate(detections):
+        if detection.label != TITLE:
+            continue
+        own = [at for at, owner in enumerate(owners) if owner == index]
+        largest = max((_height(lines[at]) for at in own), default=0)
+        small = [at for at in own if _height(lines[at]) < SMALLER * largest]
+        bottom = max((lines[at][3] for at in own if at not in small), default=0)
+        for at in small:
+            if _middle(lines[at]) > bottom:
+                result[at] = None
+    return result
+
+
 def _stands_alone(detection: Detection, lines: Sequence[BBox]) -> bool:
     """Whether a detection without lines of its own is worth a look: a picture, or text that no line was found in."""
     return detection.label == PICTURE or (detection.score >= SURE and not find_lines(lines, detection))
@@ -120,7 +143,26 @@ def _are_columns(a: BBox, b: BBox) -> bool:
 
 def _group_text(lines: list[BBox]) -> list[_Part]:
     groups = [[lines[i] for i in group] for group in paragraphs(lines)]
-    return [_Part("text", None, union(group), tuple(group)) for group in groups]
+    return [
+        _Part(label, None, union(part), tuple(part))
+        for group in groups
+        for label, part in _split_heading(group)
+        if part
+    ]
+
+
+def _split_heading(group: list[BBox]) -> list[tuple[str, list[BBox]]]:
+    """The lines of a group by label: first rows that are set larger than those below are a heading."""
+    table = [[group[i] for i in row] for row in rows(group)]
+    heights = [min(_height(line) for line in row) for row in table]  # a drop cap's row holds lines of usual height, too
+    usual = float(np.median(heights))
+    count = next((at for at, height in enumerate(heights) if height < LARGER * usual), len(table))
+    if count > MAX_HEADING_ROWS or 2 * count >= len(table):
+        return [("text", group)]
+    return [
+        (TITLE, [line for row in table[:count] for line in row]),
+        ("text", [x for row in table[count:] for x in row]),
+    ]
 
 
 def _relabel_number(part: _Part, lines: Sequence[BBox], height: int) -> _Part:
@@ -207,11 +249,13 @@ def assign_lines(lines: Sequence[BBox], detections: list[Detection]) -> list[int
 
 
 def _find_owner(line: BBox, detections: list[Detection]) -> int | None:
+    """The detection that holds the line; of several that hold nearly as much of it the smallest."""
     shares = [
         intersection_area(line, detection.box) if contains_line(detection, line) else 0.0 for detection in detections
     ]
-    best = int(np.argmax(shares)) if shares else 0
-    return best if shares and shares[best] > 0 else None
+    best = max(shares, default=0.0)
+    holders = [index for index, share in enumerate(shares) if share > 0 and share >= AS_MUCH * best]
+    return min(holders, key=lambda index: area(detections[index].box), default=None)
 
 
 def _assign_row_labels(

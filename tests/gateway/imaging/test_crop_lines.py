@@ -38,6 +38,18 @@ def test_a_line_outside_of_the_outline_is_its_neighbours() -> None:
     assert len(crop.lines or ()) == 1
 
 
+def test_a_line_goes_with_the_region_that_holds_most_of_it() -> None:
+    text, formula = Region("text", (50, 40, 300, 130), 1), Region("display_formula", (120, 85, 210, 200), 2)
+    in_formula = upright_line((130, 150, 200, 170))
+    lines = [
+        place_lines(
+            cut_crop(PAGE, region, RegionTask(), fit=False), region, [FIRST, SECOND, in_formula], (text, formula)
+        )
+        for region in (text, formula)
+    ]
+    assert [len(crop.lines or ()) for crop in lines] == [2, 1]
+
+
 def test_the_engine_looks_itself_where_no_lines_are_known() -> None:
     region = Region("text", (50, 40, 300, 130), 1)
     plain = cut_crop(PAGE, region, RegionTask(), fit=False)

@@ -146,6 +146,19 @@ def test_shared_text_read_once() -> None:
         assert len(holders) == 1
 
 
+def test_small_lines_in_the_box_of_a_heading_are_text() -> None:
+    heading: list[BBox] = [(100, 100, 800, 150)]
+    regions = compose([Detection("paragraph_title", 0.9, (90, 90, 820, 190))], heading + lines_of(100, 480, 165, 8))
+    assert [region.label for region in regions] == ["doc_title", "text"]
+    assert regions[1].bbox[1] <= 165
+
+
+def test_large_first_rows_of_lines_without_detection_are_a_heading() -> None:
+    heading: list[BBox] = [(100, 100, 420, 130)]
+    regions = compose([], heading + lines_of(100, 480, 140, 8))
+    assert [region.label for region in regions] == ["paragraph_title", "text"]
+
+
 def test_largest_heading_is_title() -> None:
     detections = [
         Detection("paragraph_title", 0.9, (90, 90, 800, 150)),
