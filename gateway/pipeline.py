@@ -41,10 +41,19 @@ from gateway.model import (
     Pixels,
     Reading,
     Region,
+    TextPage,
 )
 from gateway.parts import Parts
 from gateway.recognition.dispatch import RegionDispatcher, completed_future, find_partners
-from gateway.recognized_page import PageInProgress, PageView, RecognizedPage, elapsed_ms, finish_page, make_failed_page
+from gateway.recognized_page import (
+    PageInProgress,
+    PageView,
+    RecognizedPage,
+    elapsed_ms,
+    finish_page,
+    make_failed_page,
+    make_text_page,
+)
 from gateway.scheduling.fair_semaphore import Flow, Slot
 from gateway.scheduling.page_slots import PageSlot
 from gateway.tasks import task_for, whole_page_region
@@ -145,7 +154,7 @@ class _DocumentWork:
         await anext(source, None)  # to its end: a generator that is forgotten before takes a task of its own to close
 
     async def _read_page(
-        self, page: PageImage | PageFailure, slot: PageSlot, render_slot: Slot, intake_ms: int
+        self, page: PageImage | PageFailure | TextPage, slot: PageSlot, render_slot: Slot, intake_ms: int
     ) -> RecognizedPage:
         """A page from pixels to Markdown. Whatever goes wrong costs this page only."""
         number = page.number
@@ -159,6 +168,8 @@ class _DocumentWork:
                     slot.advance()
             if isinstance(cut, PageFailure):
                 return make_failed_page(cut, intake_ms=intake_ms)
+            if isinstance(cut, TextPage):
+                return make_text_page(cut, intake_ms=intake_ms)
             engine = self._parts.engine
             finish = partial(finish_page, is_vlm=engine.is_scaling, reads_formulas=engine.kind != "embedded")
             return await asyncio.to_thread(finish, cut, self._options, intake_ms=intake_ms)
@@ -173,10 +184,10 @@ class _DocumentWork:
             return make_failed_page(failure, intake_ms=intake_ms)
 
     async def _cut_page(
-        self, page: PageImage | PageFailure, slot: PageSlot, calls: asyncio.TaskGroup
-    ) -> PageInProgress | PageFailure:
+        self, page: PageImage | PageFailure | TextPage, slot: PageSlot, calls: asyncio.TaskGroup
+    ) -> PageInProgress | PageFailure | TextPage:
         """Finds the regions, starts their calls and takes the pictures: all that needs the page's pixels."""
-        if isinstance(page, PageFailure):
+        if isinstance(page, PageFailure | TextPage):
             return page
         if self._options.orientation:
             page = await self._rotate(page)

@@ -13,6 +13,8 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from gateway.errors import ServiceError
 from gateway.intake.disposition import parse_filename
 from gateway.intake.spool import IN_MEMORY_BYTES, SpooledFile, storage_error
+from gateway.intake.text_files import CHARSETS
+from gateway.session import DocumentSource
 
 FILE = "file"
 """The part that holds the document."""
@@ -22,9 +24,6 @@ MAX_OTHER_FILES = 3
 MAX_FIELDS = 64
 MAX_PREAMBLE = 64 * 1024
 """Bytes before the first part, which readers have to ignore (RFC 2046)."""
-
-CHARSETS = frozenset({"utf-8", "utf8", "us-ascii", "ascii", "iso-8859-1", "latin-1", "latin1"})
-"""What clients name, and what costs no more than its length to decode."""
 
 
 @asynccontextmanager
@@ -66,6 +65,11 @@ async def keep_file(file: UploadFile) -> SpooledFile:
     if file.size > IN_MEMORY_BYTES:
         return SpooledFile.from_file(file.file, file.size)
     return SpooledFile.from_bytes(await file.read())
+
+
+async def keep_document(file: UploadFile) -> DocumentSource:
+    """A form's file as a document, under the name and the type that it came with. Raises as `keep_file`."""
+    return DocumentSource(await keep_file(file), file.filename or "", media_type=file.content_type or "")
 
 
 async def parse_form(

@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass
 
 from fastapi import APIRouter, Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from gateway.api.admission import Admission, begin_document, begin_submission
 from gateway.api.auth import key_required
@@ -15,12 +15,11 @@ from gateway.api.datalab.errors import CONVERT, MARKER, UPLOAD
 from gateway.api.datalab.schema import DirectAnswer, MarkerOptions, ParsedDocument, Submitted, form_schema
 from gateway.api.deps import JobsDep, RequestScope, ServiceDep
 from gateway.api.fastapi_errors import fastapi_responses, find_only_file, parse_fields, require_form
-from gateway.api.forms import FILE, keep_file, read_form, text_fields
+from gateway.api.forms import FILE, keep_document, read_form, text_fields
 from gateway.api.jobs.tasks import failure_message, find_task, load_pages, make_record, submit_task
 from gateway.api.links import base_url_of
 from gateway.api.openapi import written_schemas
 from gateway.api.problems import ABOUT_DOCUMENT
-from gateway.api.text_files import read_text
 from gateway.errors import ServiceError
 from gateway.jobs.service import Job
 from gateway.jobs.store import JobStore
@@ -36,18 +35,13 @@ _BODY = {"requestBody": {"required": True, "content": {"multipart/form-data": {"
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """`text`: what a text file holds, which needs no reading."""
-
     source: DocumentSource
     options: MarkerOptions
-    text: str | None
 
 
-async def submit(request: Request, service: ServiceDep, jobs: JobsDep, scope: RequestScope) -> Response:
+async def submit(request: Request, service: ServiceDep, jobs: JobsDep, scope: RequestScope) -> Submitted:
     admission = begin_submission(request, service, scope)
     asked = await admission.read_body(_read_request(request))
-    if asked.text is not None:
-        return JSONResponse(_answer_text(asked.text).model_dump())
     record = make_record(
         request,
         service.settings,
@@ -59,7 +53,7 @@ async def submit(request: Request, service: ServiceDep, jobs: JobsDep, scope: Re
     await submit_task(jobs, record, asked.source)
     path = MARKER if request.scope["route"].path == MARKER else CONVERT
     url = f"{base_url_of(request)}{path}/{record.id}"
-    return JSONResponse(Submitted(request_id=record.id, request_check_url=url).model_dump())
+    return Submitted(request_id=record.id, request_check_url=url)
 
 
 async def show(request: Request, jobs: JobsDep, request_id: str) -> Response:
@@ -75,7 +69,7 @@ for _path in (MARKER, CONVERT):
         submit,
         methods=["POST"],
         summary="Parse a document, as Datalab does",
-        response_model=Submitted | DirectAnswer,
+        response_model=Submitted,
         responses=fastapi_responses(401, 408, 413, 415, 422, 429, 500, 503, 507),
         openapi_extra=_BODY,
     )
@@ -98,25 +92,16 @@ for _path in (MARKER, CONVERT):
 async def parse_upload(request: Request, service: ServiceDep, scope: RequestScope) -> DirectAnswer:
     admission = begin_document(request, service, scope)
     asked = await admission.read_body(_read_request(request))
-    if asked.text is not None:
-        return _answer_text(asked.text)
     admission.take_document_place()
     return await admission.finish(_parse(service, asked, admission))
 
 
 async def _read_request(request: Request) -> _Asked:
-    """Raises as `read_form` and `read_text`; ServiceError 422 `invalid_option`."""
+    """Raises as `read_form`; ServiceError 422 `invalid_option`."""
     require_form(request, FILE)
     async with read_form(request) as form:
         options = parse_fields(MarkerOptions, dict(text_fields(form)))
-        file = find_only_file(form, FILE)
-        content, name = await keep_file(file), file.filename or ""
-    text = await asyncio.to_thread(read_text, content, name, file.content_type or "")
-    return _Asked(DocumentSource(content, name), options, text)
-
-
-def _answer_text(text: str) -> DirectAnswer:
-    return DirectAnswer(success=True, output=text, page_count=1)
+        return _Asked(await keep_document(find_only_file(form, FILE)), options)
 
 
 async def _parse(service: Service, asked: _Asked, admission: Admission) -> DirectAnswer:

@@ -51,7 +51,8 @@ class ConvertOptions(BaseModel):
         return self.include_images and self.image_export_mode != "placeholder"
 
     def for_pipeline(self) -> OcrOptions:
-        return OcrOptions(images="inline" if self.shows_images else "none", pages=self._pages())
+        images: Literal["inline", "none"] = "inline" if self.shows_images else "none"
+        return OcrOptions(images=images, pages=self._pages(), text_files=True)
 
     def _pages(self) -> str | None:
         if self.page_range is None:

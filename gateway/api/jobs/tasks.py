@@ -37,6 +37,7 @@ def make_record(
         created=time.time(),
         keep_s=settings.jobs_keep_s,
         name=source.name,
+        media_type=source.media_type,
         url=source.url,
         batch=batch,
         dialect=dialect,

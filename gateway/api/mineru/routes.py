@@ -14,7 +14,7 @@ from gateway.api.auth import key_required
 from gateway.api.chunked_response import ChunkedResponse
 from gateway.api.deps import JobsDep, RequestScope, ServiceDep
 from gateway.api.fastapi_errors import fastapi_responses, find_only_file, parse_fields, require_form
-from gateway.api.forms import keep_file, read_form, text_fields
+from gateway.api.forms import keep_document, read_form, text_fields
 from gateway.api.jobs.tasks import failure_message, find_task, load_pages, make_record, submit_task
 from gateway.api.links import base_url_of
 from gateway.api.mineru.answer import AnswerWriter
@@ -101,8 +101,7 @@ async def _read_request(request: Request) -> _Asked:
     require_form(request, "files")
     async with read_form(request) as form:
         options = parse_fields(ParseOptions, dict(text_fields(form)))
-        file = find_only_file(form, "files")
-        return _Asked(DocumentSource(await keep_file(file), file.filename or ""), options)
+        return _Asked(await keep_document(find_only_file(form, "files")), options)
 
 
 async def _parse(service: Service, asked: _Asked, admission: Admission) -> Response:
