@@ -5,17 +5,28 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from html import escape
 from itertools import accumulate, chain
+from typing import Literal
 
 import regex
 
+from common.geometry import union
 from gateway.api.azure.schema import StringIndexType
 from gateway.model import Block, Box, Word
+
+Span = Mapping[str, int]
+SelectionState = Literal["selected", "unselected"]
 
 _REACH = 1000
 """Characters in which the next word is looked for, forth and back, so that a page costs its length."""
 _MARKUP = ("<table", "<fig")
 _TAG = regex.compile(r"<[^<>]*+>")
-Span = Mapping[str, int]
+_TICK_BOX = regex.compile(r"(?<![^\s>])(?:\[[ x]\]|[☐☒])(?![^\s<])")
+_STATES: Mapping[str, SelectionState] = {
+    "[ ]": "unselected",
+    "☐": "unselected",
+    "[x]": "selected",
+    "☒": "selected",
+}
 
 
 def _count_graphemes(text: str) -> Iterable[int]:
@@ -91,6 +102,34 @@ class Segment:
             return start, self._at
         start = self._text.rfind(word, max(self._at - _REACH, 0), self._at)
         return (start, start + len(word)) if start >= 0 else (self._at, self._at)
+
+
+def selection_sign(state: SelectionState, *, is_markdown: bool) -> str:
+    """How the content shows a selection mark."""
+    if is_markdown:
+        return "☒" if state == "selected" else "☐"
+    return f":{state}:"
+
+
+def show_selection_marks(text: str, *, is_markdown: bool) -> str:
+    """The text with the signs of selection marks in the place of boxes to tick."""
+    return _TICK_BOX.sub(lambda box: selection_sign(_STATES[box[0]], is_markdown=is_markdown), text)
+
+
+def selection_state(word: str) -> SelectionState | None:
+    """Of a word that is a box to tick; None of any other."""
+    return _STATES.get(word)
+
+
+def join_tick_boxes(words: Sequence[Word]) -> list[Word]:
+    """The words, an empty box's brackets, which have a space between them, as one."""
+    joined: list[Word] = []
+    for word in words:
+        if word.text == "]" and joined and joined[-1].text == "[":
+            left, top, right, bottom = union([joined[-1].bbox, word.bbox])
+            word = joined.pop().model_copy(update={"text": "[ ]", "bbox": (left, top, right, bottom)})
+        joined.append(word)
+    return joined
 
 
 def split_words(text: str, box: Box, confidence: float | None) -> list[Word]:

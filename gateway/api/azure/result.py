@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from pydantic_core import to_json
 
 from gateway.api.azure.content import Content
+from gateway.api.azure.elements import Elements
 from gateway.api.azure.page import PageScale, PageWriter
 from gateway.api.azure.schema import API_VERSION, LAYOUT, AnalyzeOptions
-from gateway.api.chunked_response import Bytes, append, splice_json
+from gateway.api.chunked_response import Bytes, splice_json
 from gateway.assembly.restructure import combine_statuses
 from gateway.errors import ServiceError
 from gateway.intake.sniff import PDF
@@ -28,8 +29,7 @@ class ResultWriter:
         self._options = options
         self._is_pdf = document.media_type == PDF
         self._content = Content(options.string_index_type)
-        self._lists = {name: bytearray() for name in _LISTS}
-        self._paragraphs = 0
+        self._elements = Elements()
         self._statuses: set[DocumentStatus] = set()
         self._warnings: list[str] = []
 
@@ -40,19 +40,13 @@ class ResultWriter:
         self._statuses.add(page.status)
         self._warnings += page.warnings
         for warning in page.warnings:
-            self._append("warnings", {"code": "IncompleteResult", "message": warning, "target": str(page.page)})
+            warned = {"code": "IncompleteResult", "message": warning, "target": str(page.page)}
+            self._elements.add("warnings", warned)
         dpi = page.dpi if self._is_pdf else None
         scale = PageScale(page.page, "inch" if dpi else "pixel", 1 / (dpi or 1))
-        writer = PageWriter(self._content, self._options, scale, self._paragraphs)
-        self._append("pages", writer.write(page))
-        for name, entries in (
-            ("paragraphs", writer.paragraphs),
-            ("tables", writer.tables),
-            ("figures", writer.figures),
-        ):
-            for entry in entries:
-                self._append(name, entry)
-        self._paragraphs += len(writer.paragraphs)
+        is_layout = self._model == LAYOUT
+        writer = PageWriter(self._content, self._elements, self._options, scale, is_layout=is_layout)
+        self._elements.add("pages", writer.write(page))
 
     @property
     def failure(self) -> ServiceError | None:
@@ -63,7 +57,8 @@ class ResultWriter:
 
     def pieces(self) -> Iterator[Bytes]:
         """JSON of the whole."""
-        names = _LISTS if self._model == LAYOUT else _READ_LISTS
+        is_layout = self._model == LAYOUT
+        names = _LISTS if is_layout else _READ_LISTS
         frame = {
             "apiVersion": API_VERSION,
             "modelId": self._model,
@@ -71,9 +66,7 @@ class ResultWriter:
             "contentFormat": self._options.output_content_format,
             "content": self._content.join(),
             "styles": [],
+            **({"sections": self._elements.list_sections()} if is_layout else {}),
             **{name: [] for name in names},
         }
-        return splice_json(to_json(frame), [(name, self._lists[name]) for name in names])
-
-    def _append(self, name: str, entry: object) -> None:
-        append(self._lists[name], to_json(entry), b",")
+        return splice_json(to_json(frame), [(name, self._elements.entries(name)) for name in names])
