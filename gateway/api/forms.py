@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 from fastapi import Request
 from python_multipart.multipart import parse_options_header
 from starlette.datastructures import FormData, Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
+from gateway.conversion.json_bodies import parse_json
 from gateway.errors import ServiceError
 from gateway.intake.disposition import parse_filename
 from gateway.intake.spool import IN_MEMORY_BYTES, SpooledFile, storage_error
@@ -84,7 +86,17 @@ async def parse_form(
     _check_charset(parameters.get(b"charset", b"utf-8").decode("latin-1"))
     body = _skip_preamble(stream, b"--" + boundary)
     parser = _FormParser(headers, body, max_files=max_files, max_fields=max_fields, max_part_size=max_part_size)
-    return await parser.parse()
+    form = await parser.parse()
+    parser.close_unfinished(form)
+    return form
+
+
+def parse_json_field(text: str) -> Any:  # noqa: ANN401 - whatever JSON can hold
+    """What a form's field holds as JSON. ValueError for what is none."""
+    try:
+        return parse_json(text.encode(errors="replace"))
+    except ServiceError:
+        raise ValueError("is no JSON, or too deep") from None
 
 
 def _check_charset(charset: str) -> None:
@@ -97,6 +109,13 @@ def _check_charset(charset: str) -> None:
 
 class _FormParser(MultiPartParser):
     """Knows a file by `filename*` alone, and the document by the name of its part."""
+
+    def close_unfinished(self, form: FormData) -> None:
+        """Closes the file of a part that the body has no end of, which is not in the form."""
+        finished = {id(value.file) for _, value in form.multi_items() if isinstance(value, UploadFile)}
+        for file in self._files_to_close_on_error:
+            if id(file) not in finished:
+                file.close()
 
     def on_headers_finished(self) -> None:
         sent = self._current_part.content_disposition

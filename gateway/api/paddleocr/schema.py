@@ -5,13 +5,13 @@ Fields and states as `paddleocr` 3.7 sends and reads them (`paddleocr/_api_clien
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from pydantic.alias_generators import to_camel
 
+from gateway.api.forms import parse_json_field
 from gateway.api.paddlex.schema import LayoutParsingRequest
 from gateway.jobs.service import Job
 
@@ -38,7 +38,7 @@ class Submission(_Camel):
     @field_validator("optional_payload", mode="before")
     @classmethod
     def _parse_text(cls, value: object) -> object:
-        return json.loads(value or "{}") if isinstance(value, str) else value
+        return parse_json_field(value or "{}") if isinstance(value, str) else value
 
     @field_validator("model")
     @classmethod
