@@ -23,7 +23,7 @@ async def test_the_file_of_a_part_without_an_end_is_closed(monkeypatch: pytest.M
     files: list[SpooledTemporaryFile[bytes]] = []
 
     def create(**options: Any) -> SpooledTemporaryFile[bytes]:  # noqa: ANN401 - the file's own options
-        files.append(SpooledTemporaryFile(**options))
+        files.append(SpooledTemporaryFile(**options))  # noqa: SIM115 - whoever has it closes it
         return files[-1]
 
     monkeypatch.setattr("starlette.formparsers.SpooledTemporaryFile", create)
