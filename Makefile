@@ -9,7 +9,7 @@ LOCK := uv pip compile --universal --python-version 3.11 --generate-hashes --no-
 
 .DEFAULT_GOAL := help
 .PHONY: help run test lint docs bench bench-overload bench-faults bench-memory \
-	bench-jobs faults-jobs bench-accuracy bench-client bench-embedded bench-ink bench-runaway bench-tables bench-text-layer bench-vllm cases sweep screens vllm vllm-cpu layout fetch-models doctor lock clean \
+	bench-dialects bench-jobs faults-jobs bench-accuracy bench-client bench-embedded bench-ink bench-runaway bench-tables bench-text-layer bench-vllm cases sweep screens vllm vllm-cpu layout fetch-models doctor lock clean \
 	env env-test env-vllm env-layout env-tessdata image-cpu image-gpu test-image verify-image test-clients test-differential
 
 help: ## list these commands
@@ -80,6 +80,9 @@ bench: env-test ## time the gateway against PaddleX's and GLM-OCR's servers, eng
 
 bench-overload: env-test ## load the gateway with twice what it can read: FULL=1 for 10 minutes
 	$(PY_TEST) -m benchmarks.load.overload --minutes $(if $(FULL),10,2)
+
+bench-dialects: env-test ## compare the CPU time of a page through each dialect with /ocr
+	$(PY_TEST) -m benchmarks.load.dialects
 
 bench-faults: env-test ## run the gateway on an engine with faults
 	$(PY_TEST) -m benchmarks.load.faults --documents $(if $(FULL),320,64)
