@@ -50,6 +50,8 @@ test-clients: env-test ## test with clients that people use, unmodified, each in
 	@sh scripts/venv.sh -s "300 MB" .venv-clients-azure /dev/null tests/clients/azure.txt
 	@sh scripts/venv.sh -s "20 MB" .venv-clients-datalab /dev/null tests/clients/datalab.txt
 	@sh scripts/venv.sh -a tests/clients/openwebui.sh -b 13 -s "300 MB" .venv-clients-openwebui /dev/null tests/clients/openwebui.txt
+	@sh scripts/venv.sh -s "200 MB" .venv-clients-rag /dev/null tests/clients/rag.txt
+	@$(PY_TEST) tests/clients/fetch_sources.py || :
 	$(PY_TEST) -m pytest -v tests/clients
 	@echo "What the clients and the gateway said: build/clients-transcript.txt"
 
@@ -94,6 +96,9 @@ bench: env-test ## time the gateway against PaddleX's and GLM-OCR's servers, eng
 
 bench-overload: env-test ## load the gateway with twice what it can read: FULL=1 for 10 minutes
 	$(PY_TEST) -m benchmarks.load.overload --minutes $(if $(FULL),10,2)
+
+bench-dialects: env-test ## compare the CPU time of a page through each dialect with /ocr
+	$(PY_TEST) -m benchmarks.load.dialects
 
 bench-faults: env-test ## run the gateway on an engine with faults
 	$(PY_TEST) -m benchmarks.load.faults --documents $(if $(FULL),320,64)

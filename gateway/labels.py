@@ -11,6 +11,8 @@ TITLE_LABELS = frozenset({"doc_title", "paragraph_title"})
 CAPTION_LABELS = frozenset({"figure_title", "table_title", "chart_title"})
 LINE_LABELS = frozenset({"content", "algorithm"})
 """Regions whose line breaks carry meaning: tables of contents and program text."""
+TEXT_FILE = "text_file"
+"""The one block of a text file, which is shown as it came; no layout model knows this label."""
 
 LABELS = frozenset(
     {

@@ -79,6 +79,14 @@ class PageFailure:
     detail: str
 
 
+@dataclass(frozen=True, slots=True)
+class TextPage:
+    """A page that is text already, as a text file's only one is."""
+
+    number: int
+    text: str
+
+
 class Document(Protocol):
     """A named source of pages. Pages come one at a time, in order, when asked for."""
 
@@ -99,7 +107,7 @@ class Document(Protocol):
     def selected(self) -> tuple[int, ...]:
         """Numbers of the pages that `pages()` will give, ascending, from 1."""
 
-    def pages(self) -> AsyncIterator[PageImage | PageFailure]: ...
+    def pages(self) -> AsyncIterator[PageImage | PageFailure | TextPage]: ...
 
     async def close(self) -> None:
         """Frees what the document holds (bytes, worker). Safe to call twice."""
@@ -391,3 +399,5 @@ class OcrOptions:
     read_ignored: bool = True
     """Whether blocks with `ignore_labels` are read too: only the JSON shows their text."""
     layout: LayoutOptions = LayoutOptions()
+    text_files: bool = False
+    """Whether text files are taken too, and come back as they are."""

@@ -41,10 +41,19 @@ from gateway.model import (
     Pixels,
     Reading,
     Region,
+    TextPage,
 )
 from gateway.parts import Parts
 from gateway.recognition.dispatch import RegionDispatcher, completed_future, find_partners
-from gateway.recognized_page import PageInProgress, PageView, RecognizedPage, elapsed_ms, finish_page, make_failed_page
+from gateway.recognized_page import (
+    PageInProgress,
+    PageView,
+    RecognizedPage,
+    elapsed_ms,
+    finish_page,
+    make_failed_page,
+    make_text_page,
+)
 from gateway.scheduling.fair_semaphore import Flow, Slot
 from gateway.scheduling.page_slots import PageSlot
 from gateway.tasks import task_for, whole_page_region
@@ -150,7 +159,12 @@ class _DocumentWork:
         await anext(source, None)  # to its end: a generator that is forgotten before takes a task of its own to close
 
     async def _read_page(
-        self, page: PageImage | PageFailure, slot: PageSlot, render_slot: Slot, began: float, intake_ms: int
+        self,
+        page: PageImage | PageFailure | TextPage,
+        slot: PageSlot,
+        render_slot: Slot,
+        began: float,
+        intake_ms: int,
     ) -> RecognizedPage:
         """A page from pixels to Markdown. Whatever goes wrong costs this page only."""
         number = page.number
@@ -176,9 +190,11 @@ class _DocumentWork:
             mark_status(span, read.result.status)
             return read
 
-    async def _finish_page(self, cut: PageInProgress | PageFailure, intake_ms: int) -> RecognizedPage:
+    async def _finish_page(self, cut: PageInProgress | PageFailure | TextPage, intake_ms: int) -> RecognizedPage:
         if isinstance(cut, PageFailure):
             return make_failed_page(cut, intake_ms=intake_ms)
+        if isinstance(cut, TextPage):
+            return make_text_page(cut, intake_ms=intake_ms)
         engine = self._parts.engine
         finish = partial(
             finish_page,
@@ -190,10 +206,10 @@ class _DocumentWork:
         return await asyncio.to_thread(finish, cut, self._options)
 
     async def _cut_page(
-        self, page: PageImage | PageFailure, slot: PageSlot, calls: asyncio.TaskGroup
-    ) -> PageInProgress | PageFailure:
+        self, page: PageImage | PageFailure | TextPage, slot: PageSlot, calls: asyncio.TaskGroup
+    ) -> PageInProgress | PageFailure | TextPage:
         """Finds the regions, starts their calls and takes the pictures: all that needs the page's pixels."""
-        if isinstance(page, PageFailure):
+        if isinstance(page, PageFailure | TextPage):
             return page
         if self._options.orientation:
             page = await self._rotate(page)

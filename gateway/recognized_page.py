@@ -10,10 +10,21 @@ from time import monotonic
 
 from gateway.assembly.alignment import LineInk, align_readings
 from gateway.assembly.clean import clean_reading
-from gateway.assembly.page import assemble_failure, assemble_page, page_image_key
+from gateway.assembly.page import assemble_failure, assemble_page, assemble_text, page_image_key
 from gateway.errors import ServiceError
 from gateway.labels import is_formula
-from gateway.model import InkedLine, OcrOptions, PageFailure, PageImage, PageLayout, PageResult, Reading, Region, Usage
+from gateway.model import (
+    InkedLine,
+    OcrOptions,
+    PageFailure,
+    PageImage,
+    PageLayout,
+    PageResult,
+    Reading,
+    Region,
+    TextPage,
+    Usage,
+)
 
 ENGINE_DIGITS, COST_DIGITS = 4, 8
 """A tenth of a millisecond; what that costs at a few units an hour."""
@@ -135,6 +146,10 @@ def warn_of_formulas(regions: Sequence[Region], readings: Sequence[Reading]) -> 
 
 def make_failed_page(failure: PageFailure, *, intake_ms: int) -> RecognizedPage:
     return RecognizedPage(assemble_failure(failure), intake_ms=intake_ms)
+
+
+def make_text_page(page: TextPage, *, intake_ms: int) -> RecognizedPage:
+    return RecognizedPage(assemble_text(page), intake_ms=intake_ms)
 
 
 def encode_pictures(pictures: Mapping[str, bytes]) -> dict[str, str]:

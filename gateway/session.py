@@ -47,12 +47,14 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class DocumentSource:
-    """A document as a request holds it, or names it by `url` or `s3`; `content` is None then."""
+    """A document as a request holds it, or names it by `url` or `s3`; `content` is None then. `media_type`: as its
+    sender declares it."""
 
     content: SpooledFile | None
     name: str = ""
     url: str | None = None
     s3: S3Source | None = None
+    media_type: str = ""
 
 
 @dataclass(slots=True)
@@ -229,11 +231,8 @@ async def open_session(
     `deadline_exceeded`, 429 `key_limit_reached`, 422 `too_many_pages_for_key`.
     """
     flow = flow or Flow()
-    has_layer = options.text_layer != "never" and options.task == "document"
     with service.parts.tracing.span("open document"):
-        document, content = await _open_source(
-            service, source, deadline, pages, dpi, password, flow, has_layer=has_layer
-        )
+        document, content = await _open_source(service, source, options, deadline, pages, dpi, password, flow)
     try:
         drawn = view(document) if view else None
         held = flow.account.hold_pages(len(document.selected)) if flow.account else nullcontext(_count_nothing)
@@ -252,13 +251,12 @@ def _count_nothing() -> None:
 async def _open_source(
     service: Service,
     source: DocumentSource,
+    options: OcrOptions,
     deadline: float,
     pages: str | None,
     dpi: int | None,
     password: str | None,
     flow: Flow,
-    *,
-    has_layer: bool,
 ) -> tuple[Document, SpooledFile]:
     parts = service.parts
     try:
@@ -273,7 +271,8 @@ async def _open_source(
                 settings=parts.settings,
                 flow=flow,
                 password=password,
-                has_layer=has_layer,
+                has_layer=options.text_layer != "never" and options.task == "document",
+                text_type=source.media_type if options.text_files else None,
             )
             return document, content
     except TimeoutError:

@@ -11,9 +11,10 @@ from pydantic import BaseModel, Field, ValidationError
 from starlette.datastructures import FormData, UploadFile
 
 from gateway.api.brief_errors import brief_errors
-from gateway.api.forms import content_type_of
+from gateway.api.forms import content_type_of, keep_document, read_form, text_fields
 from gateway.api.problems import PROBLEMS, ErrorDialect
 from gateway.errors import ServiceError
+from gateway.session import DocumentSource
 
 Model = TypeVar("Model", bound=BaseModel)
 _INVALID = frozenset({400, 415})
@@ -53,6 +54,15 @@ def find_only_file(form: FormData, field: str) -> UploadFile:
     if len(files) > 1:
         raise ServiceError(422, "invalid_option", "One document at a time; send one request for each.", param=field)
     return files[0]
+
+
+async def read_document_form(request: Request, field: str, model: type[Model]) -> tuple[DocumentSource, Model]:
+    """A form of one file and of other fields. Raises as `read_form` and `keep_document`; ServiceError 422
+    `invalid_option`."""
+    require_form(request, field)
+    async with read_form(request) as form:
+        options = parse_fields(model, dict(text_fields(form)))
+        return await keep_document(find_only_file(form, field)), options
 
 
 def missing_field(name: str, code: str = "invalid_option") -> ServiceError:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 from fastapi import Request
 from python_multipart.multipart import parse_options_header
 from starlette.datastructures import FormData, Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
+from gateway.conversion.json_bodies import parse_json
 from gateway.errors import ServiceError
 from gateway.intake.disposition import parse_filename
 from gateway.intake.spool import IN_MEMORY_BYTES, SpooledFile, storage_error
+from gateway.intake.text_files import CHARSETS
+from gateway.session import DocumentSource
 
 FILE = "file"
 """The part that holds the document."""
@@ -22,9 +26,6 @@ MAX_OTHER_FILES = 3
 MAX_FIELDS = 64
 MAX_PREAMBLE = 64 * 1024
 """Bytes before the first part, which readers have to ignore (RFC 2046)."""
-
-CHARSETS = frozenset({"utf-8", "utf8", "us-ascii", "ascii", "iso-8859-1", "latin-1", "latin1"})
-"""What clients name, and what costs no more than its length to decode."""
 
 
 @asynccontextmanager
@@ -68,6 +69,11 @@ async def keep_file(file: UploadFile) -> SpooledFile:
     return SpooledFile.from_bytes(await file.read())
 
 
+async def keep_document(file: UploadFile) -> DocumentSource:
+    """A form's file as a document, under the name and the type that it came with. Raises as `keep_file`."""
+    return DocumentSource(await keep_file(file), file.filename or "", media_type=file.content_type or "")
+
+
 async def parse_form(
     headers: Headers, stream: AsyncIterator[bytes], *, max_files: int, max_fields: int, max_part_size: int
 ) -> FormData:
@@ -80,7 +86,17 @@ async def parse_form(
     _check_charset(parameters.get(b"charset", b"utf-8").decode("latin-1"))
     body = _skip_preamble(stream, b"--" + boundary)
     parser = _FormParser(headers, body, max_files=max_files, max_fields=max_fields, max_part_size=max_part_size)
-    return await parser.parse()
+    form = await parser.parse()
+    parser.close_unfinished(form)
+    return form
+
+
+def parse_json_field(text: str) -> Any:  # noqa: ANN401 - whatever JSON can hold
+    """What a form's field holds as JSON. ValueError for what is none."""
+    try:
+        return parse_json(text.encode(errors="replace"))
+    except ServiceError:
+        raise ValueError("is no JSON, or too deep") from None
 
 
 def _check_charset(charset: str) -> None:
@@ -93,6 +109,13 @@ def _check_charset(charset: str) -> None:
 
 class _FormParser(MultiPartParser):
     """Knows a file by `filename*` alone, and the document by the name of its part."""
+
+    def close_unfinished(self, form: FormData) -> None:
+        """Closes the file of a part that the body has no end of, which is not in the form."""
+        finished = {id(value.file) for _, value in form.multi_items() if isinstance(value, UploadFile)}
+        for file in self._files_to_close_on_error:
+            if id(file) not in finished:
+                file.close()
 
     def on_headers_finished(self) -> None:
         sent = self._current_part.content_disposition

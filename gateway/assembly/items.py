@@ -15,7 +15,7 @@ from gateway.assembly.tables.html import table_cells
 from gateway.assembly.text.formulas import extract_latex, unescape_dollars
 from gateway.assembly.text.listings import is_listing
 from gateway.assembly.text.reflow import LINE_BREAK, join_lines, reflow, split_items
-from gateway.labels import CAPTION_LABELS, LINE_LABELS, PICTURE_LABELS, TITLE_LABELS, is_formula
+from gateway.labels import CAPTION_LABELS, LINE_LABELS, PICTURE_LABELS, TEXT_FILE, TITLE_LABELS, is_formula
 from gateway.model import Block, PageResult
 
 FURNITURE = frozenset({"header", "footer", "number", "header_image", "footer_image"})
@@ -67,6 +67,8 @@ def _items_of(block: Block) -> Iterator[Item]:
         yield Item("picture", block, content)
     elif not content:
         return
+    elif block.label == TEXT_FILE:
+        yield Item("text", block, block.content)
     elif block.label == "table" and content.startswith("<table>"):
         yield Item("table", block, fields={"cells": table_cells(content)[2]})
     elif is_formula(block.label):

@@ -11,7 +11,7 @@ from gateway.assembly.text.columns import find_rooms
 from gateway.assembly.text.formulas import MATH, disarm_formulas, extract_latex, separate_tags
 from gateway.assembly.text.listings import is_listing, write_listing
 from gateway.assembly.text.reflow import join_lines, keep_lines, reflow
-from gateway.labels import CAPTION_LABELS, LINE_LABELS, is_formula
+from gateway.labels import CAPTION_LABELS, LINE_LABELS, TEXT_FILE, is_formula
 from gateway.model import Block
 
 _TABLE = "<table border=1 style='margin: auto; word-wrap: break-word;'>"
@@ -73,6 +73,8 @@ def block_markdown(
     room: float = 1.0,
 ) -> str:
     """One block's Markdown, empty where the block holds nothing to show. `room`: as in `find_rooms`."""
+    if block.label == TEXT_FILE:
+        return block.content
     parts = []
     if picture:
         parts.append(_picture(block, picture, page_width) if pretty else f"![]({picture})")

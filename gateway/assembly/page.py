@@ -14,7 +14,7 @@ from gateway.assembly.markdown import page_markdown
 from gateway.assembly.tables.cells import list_cells
 from gateway.assembly.tables.html import restore_table_images, table_to_html
 from gateway.assembly.unread import account_ink
-from gateway.labels import is_picture, is_shown
+from gateway.labels import TEXT_FILE, is_picture, is_shown
 from gateway.model import (
     BBox,
     Block,
@@ -29,6 +29,7 @@ from gateway.model import (
     Spot,
     TableCell,
     TextLine,
+    TextPage,
     Usage,
 )
 
@@ -95,6 +96,13 @@ def assemble_failure(failure: PageFailure) -> PageResult:
     """The result of a page that gave no pixels."""
     warning = f"page {failure.number}: {failure.code}: {failure.detail}"
     return PageResult(page=failure.number, width=0, height=0, status="failed", markdown="", warnings=[warning])
+
+
+def assemble_text(page: TextPage) -> PageResult:
+    """The result of a page that was text already. It has no pixels: its size is 1 × 1, and its text fills it."""
+    block = Block(id=f"p{page.number}-b1", label=TEXT_FILE, bbox=(0, 0, 1, 1), order=1, content=page.text)
+    usage = Usage(pages=1)
+    return PageResult(page=page.number, width=1, height=1, markdown=page.text, blocks=[block], usage=usage)
 
 
 def visible_blocks(blocks: Sequence[Block], options: OcrOptions) -> list[Block]:

@@ -14,6 +14,7 @@ from gateway.assembly.page import visible_blocks
 from gateway.assembly.tables.html import table_rows
 from gateway.assembly.text.formulas import MATH, unescape_dollars
 from gateway.assembly.text.mathml import MATHML_ATTRIBUTES, MATHML_TAGS, write_mathml
+from gateway.labels import TEXT_FILE
 from gateway.model import Block, OcrOptions, PageResult
 
 POLICY = "default-src 'none'; img-src 'self' data: https:; style-src 'unsafe-inline'"
@@ -167,6 +168,8 @@ _FRAGMENT = _markdown(_mathml)
 
 
 def _plain_text(block: Block) -> str:
+    if block.label == TEXT_FILE:
+        return block.content
     if block.label != "table" or not block.content.startswith("<table>"):
         return unescape_dollars(block.content.strip())
     rows = table_rows(block.content)

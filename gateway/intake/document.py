@@ -13,6 +13,7 @@ from gateway.intake.render.pool import RenderPool
 from gateway.intake.render.worker_process import OpenResult, SourceFile, WorkerLost
 from gateway.intake.sniff import HEAD_BYTES, media_type
 from gateway.intake.spool import SpooledFile
+from gateway.intake.text_files import open_text
 from gateway.model import Document, PageFailure, PageImage
 from gateway.scheduling.fair_semaphore import Flow
 from gateway.settings import Settings
@@ -33,19 +34,25 @@ async def open_document(
     flow: Flow | None = None,
     password: str | None = None,
     has_layer: bool = False,
+    text_type: str | None = None,
 ) -> Document:
     """Opens a file of any supported type; `content` is closed with the document, or when that can't be opened.
 
     `dpi` is the resolution that PDF pages are rendered at, at most; `password` opens an encrypted PDF; `flow` says
-    whose turns the rendering takes; `has_layer`: whether a PDF's pages come with their text layers.
+    whose turns the rendering takes; `has_layer`: whether a PDF's pages come with their text layers. `text_type`: what
+    type the file is declared to have, where text files are taken too.
 
     Raises ServiceError: 400 `empty_document`, `damaged_image`, `damaged_pdf`, `damaged_page`; 413 `image_too_large`,
-    `too_many_pages`, `out_of_memory`; 415 `unsupported_media_type`; 422 `invalid_pages`, `password_required`,
-    `wrong_password`, `unreadable_document`, `document_crashed`, `document_timeout`.
+    `too_many_pages`, `out_of_memory`; 415 `unsupported_media_type`, `unsupported_charset`; 422 `invalid_pages`,
+    `password_required`, `wrong_password`, `unreadable_document`, `document_crashed`, `document_timeout`.
     What concerns one page of several is not raised: `pages()` gives it as a PageFailure.
     """
     flow = flow or Flow()
     try:
+        if text_type is not None:
+            text = await asyncio.to_thread(open_text, content, clean_name(name), text_type, pages)
+            if text is not None:
+                return text
         kind = media_type(content.read(HEAD_BYTES))
         file = SourceFile(uuid.uuid4().hex, content, kind, dpi, settings.max_pixels, password, has_layer)
         opened = await pool.open(flow, file, pages, settings.max_pages)

@@ -238,6 +238,6 @@ def job_source(store: JobStore, record: JobRecord) -> DocumentSource:
     if record.s3_key:
         return DocumentSource(None, record.name, s3=S3Source(record.s3_key, record.s3_bucket))
     try:
-        return DocumentSource(store.open_document(record.id), record.name)
+        return DocumentSource(store.open_document(record.id), record.name, media_type=record.media_type)
     except FileNotFoundError:
         raise _job_deleted() from None

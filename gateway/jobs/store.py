@@ -58,6 +58,7 @@ class JobRecord(BaseModel):
     created: float
     keep_s: float
     name: str = ""
+    media_type: str = Field("", description="Of the document, as its sender declares it")
     url: str | None = None
     s3_key: str | None = None
     s3_bucket: str | None = None

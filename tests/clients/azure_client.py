@@ -41,10 +41,13 @@ def sdk(url: str, key: str, path: str) -> Found:
         except ResourceNotFoundError:
             is_gone = True
     words = [word for page in result.pages for word in page.words]
+    marks = [mark for page in result.pages for mark in page.selection_marks or []]
     return {
         "pages": [(page.page_number, page.unit, len(page.lines)) for page in result.pages],
         "words": [word.content for word in words],
         "spans": [result.content[word.span.offset : word.span.offset + word.span.length] for word in words],
+        "marks": [(one.state, result.content[one.span.offset : one.span.offset + one.span.length]) for one in marks],
+        "sections": [section.elements for section in result.sections],
         "polygons": sorted({len(word.polygon) for word in words}),
         "roles": [paragraph.role for paragraph in result.paragraphs],
         "tables": [[(cell.row_index, cell.column_index, cell.content) for cell in one.cells] for one in result.tables],

@@ -8,7 +8,9 @@ import pypdfium2 as pdfium
 import pytest
 
 from tests.clients.conftest import KEY, ROOT, run
+from tests.support.pages import script_page
 from tests.support.server import Gateway
+from tests.support.stub_engine import Reply
 
 PROGRAM = "azure_client.py"
 FILES = [("three.pdf", 3), ("page.png", 1)]
@@ -32,7 +34,20 @@ def test_the_sdk_reads_words_tables_and_figures_and_deletes(scripted: Gateway, d
     assert got["roles"] == ROLES * 3
     assert got["tables"][2][:3] == [[0, 0, "Name"], [0, 1, "Sum"], [1, 0, "a"]]
     assert (got["captions"], got["figures"]) == (["Figure 1. A picture"] * 3, ["PNG"] * 3)
-    assert got["is_gone"]
+    headings = [f"/sections/{number}" for number in (1, 2, 3)]
+    assert got["sections"][0] == ["/paragraphs/0", "/paragraphs/1", *headings]
+    assert [sum("/tables/" in one for one in elements) for elements in got["sections"]] == [0, 1, 1, 1]
+    assert (got["marks"], got["is_gone"]) == ([], True)
+
+
+def test_the_sdk_gets_selection_marks(scripted: Gateway, document: Path) -> None:
+    scripted.engine.answer = lambda _request: Reply("[x] yes\n[ ] no")
+    try:
+        got = run("azure", PROGRAM, "sdk", scripted.url, KEY, str(document))
+    finally:
+        script_page(scripted)
+    assert got["marks"][:2] == [["selected", ":selected:"], ["unselected", ":unselected:"]]
+    assert "[x]" not in got["words"]
 
 
 def test_the_sdk_sends_a_picture(scripted: Gateway) -> None:

@@ -1,21 +1,35 @@
-"""The text of a result, and where its parts stand in it, counted as the client wants."""
+"""The text of a result, where its parts stand in it, counted as the client wants, and the lists of these parts."""
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from html import escape
 from itertools import accumulate, chain
+from typing import Any, Literal
 
 import regex
+from pydantic_core import to_json
 
+from common.geometry import union
 from gateway.api.azure.schema import StringIndexType
+from gateway.api.chunked_response import append
 from gateway.model import Block, Box, Word
+
+Span = Mapping[str, int]
+SelectionState = Literal["selected", "unselected"]
 
 _REACH = 1000
 """Characters in which the next word is looked for, forth and back, so that a page costs its length."""
 _MARKUP = ("<table", "<fig")
 _TAG = regex.compile(r"<[^<>]*+>")
-Span = Mapping[str, int]
+_TICK_BOX = regex.compile(r"(?<![^\s>])(?:\[[ x]\]|[☐☒])(?![^\s<])")
+_STATES: Mapping[str, SelectionState] = {
+    "[ ]": "unselected",
+    "☐": "unselected",
+    "[x]": "selected",
+    "☒": "selected",
+}
 
 
 def _count_graphemes(text: str) -> Iterable[int]:
@@ -91,6 +105,78 @@ class Segment:
             return start, self._at
         start = self._text.rfind(word, max(self._at - _REACH, 0), self._at)
         return (start, start + len(word)) if start >= 0 else (self._at, self._at)
+
+
+class Elements:
+    """The lists of a result, their entries as the bytes that will be sent."""
+
+    def __init__(self) -> None:
+        self._lists: dict[str, bytearray] = defaultdict(bytearray)
+        self._counts: Counter[str] = Counter()
+        self._sections: list[dict[str, Any]] = [{"elements": [], "span": None}]
+        self._open = [(0, 0)]
+        """Level and number of the sections that the next element may belong to, from the document's own one."""
+
+    def add(self, name: str, entry: Mapping[str, Any]) -> str:
+        """Gives the way to the entry in the result."""
+        append(self._lists[name], to_json(entry), b",")
+        self._counts[name] += 1
+        return f"/{name}/{self._counts[name] - 1}"
+
+    def place(self, element: str, span: Span, level: int | None = None) -> None:
+        """The next element in reading order; a heading of `level`, from 1, begins a section."""
+        if level is not None:
+            self._begin_section(level)
+        self._sections[self._open[-1][1]]["elements"].append(element)
+        for _, number in self._open:
+            before = self._sections[number]["span"]
+            self._sections[number]["span"] = cover([before, span]) if before else span
+
+    def _begin_section(self, level: int) -> None:
+        while self._open[-1][0] >= level:
+            self._open.pop()
+        number = len(self._sections)
+        self._sections[self._open[-1][1]]["elements"].append(f"/sections/{number}")
+        self._sections.append({"elements": [], "span": None})
+        self._open.append((level, number))
+
+    def entries(self, name: str) -> bytearray:
+        """JSON of a list's entries, commas between."""
+        return self._lists[name]
+
+    def list_sections(self) -> list[dict[str, Any]]:
+        return [
+            {"spans": [section["span"]] if section["span"] else [], "elements": section["elements"]}
+            for section in self._sections
+        ]
+
+
+def selection_sign(state: SelectionState, *, is_markdown: bool) -> str:
+    """How the content shows a selection mark."""
+    if is_markdown:
+        return "☒" if state == "selected" else "☐"
+    return f":{state}:"
+
+
+def show_selection_marks(text: str, *, is_markdown: bool) -> str:
+    """The text with the signs of selection marks in the place of boxes to tick."""
+    return _TICK_BOX.sub(lambda box: selection_sign(_STATES[box[0]], is_markdown=is_markdown), text)
+
+
+def selection_state(word: str) -> SelectionState | None:
+    """Of a word that is a box to tick; None of any other."""
+    return _STATES.get(word)
+
+
+def join_tick_boxes(words: Sequence[Word]) -> list[Word]:
+    """The words, an empty box's brackets, which have a space between them, as one."""
+    joined: list[Word] = []
+    for word in words:
+        if word.text == "]" and joined and joined[-1].text == "[":
+            left, top, right, bottom = union([joined[-1].bbox, word.bbox])
+            word = joined.pop().model_copy(update={"text": "[ ]", "bbox": (left, top, right, bottom)})
+        joined.append(word)
+    return joined
 
 
 def split_words(text: str, box: Box, confidence: float | None) -> list[Word]:

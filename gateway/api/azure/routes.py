@@ -12,14 +12,13 @@ from starlette.responses import Response
 
 from gateway.api.admission import begin_submission, cancel_on_disconnect
 from gateway.api.azure.errors import MODELS, azure_responses
-from gateway.api.azure.page import find_figures
 from gateway.api.azure.request import check_model, read_source, require_subscription_key
-from gateway.api.azure.result import ResultWriter
+from gateway.api.azure.result import ResultWriter, find_figures
 from gateway.api.azure.schema import LAYOUT, READ, AnalyzeOperation, AnalyzeOptions, AnalyzeRequest, describe_operation
 from gateway.api.chunked_response import ChunkedResponse
 from gateway.api.deps import JobsDep, RequestScope, ServiceDep
 from gateway.api.jobs.results import build_result, require_result
-from gateway.api.jobs.tasks import find_task, load_pages, make_record, submit_task
+from gateway.api.jobs.tasks import find_task, load_pages, submit_task
 from gateway.api.links import LinksDep, base_url_of
 from gateway.api.ocr.options import RequestOptions
 from gateway.api.openapi import inlined_schema
@@ -59,17 +58,17 @@ async def analyze(
     check_model(model_id, options)
     admission = begin_submission(request, service, scope)
     source = await read_source(request, service, admission)
-    record = make_record(
+    job = await submit_task(
         request,
         service.settings,
+        jobs,
         source,
         dialect=DIALECT_NAME,
         options=options.for_pipeline(),
         submission={"model": model_id, "options": options.model_dump(mode="json")},
     )
-    await submit_task(jobs, record, source)
     # Clients take the id from an absolute URL of this form.
-    location = f"{base_url_of(request)}{MODELS}/{model_id}/analyzeResults/{record.id}"
+    location = f"{base_url_of(request)}{MODELS}/{model_id}/analyzeResults/{job.record.id}"
     return Response(status_code=202, headers={"Operation-Location": location, **_POLL})
 
 

@@ -50,7 +50,7 @@ class AnalyzeOptions(BaseModel):
 
     def for_pipeline(self) -> OcrOptions:
         images: Literal["inline", "none"] = "inline" if "figures" in self.output else "none"
-        return OcrOptions(images=images, pages=self.pages, lines=True, words=True)
+        return OcrOptions(images=images, pages=self.pages, lines=True, words=True, cells="all")
 
 
 class AnalyzeRequest(BaseModel):

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 
 from fastapi import APIRouter, Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from gateway.api.admission import Admission, begin_document, begin_submission
 from gateway.api.auth import key_required
@@ -14,13 +13,12 @@ from gateway.api.datalab.answer import AnswerWriter
 from gateway.api.datalab.errors import CONVERT, MARKER, UPLOAD
 from gateway.api.datalab.schema import DirectAnswer, MarkerOptions, ParsedDocument, Submitted, form_schema
 from gateway.api.deps import JobsDep, RequestScope, ServiceDep
-from gateway.api.fastapi_errors import fastapi_responses, find_only_file, parse_fields, require_form
-from gateway.api.forms import FILE, keep_file, read_form, text_fields
-from gateway.api.jobs.tasks import failure_message, find_task, load_pages, make_record, submit_task
+from gateway.api.fastapi_errors import fastapi_responses, read_document_form
+from gateway.api.forms import FILE
+from gateway.api.jobs.tasks import failure_message, find_task, load_pages, submit_task
 from gateway.api.links import base_url_of
 from gateway.api.openapi import written_schemas
 from gateway.api.problems import ABOUT_DOCUMENT
-from gateway.api.text_files import read_text
 from gateway.errors import ServiceError
 from gateway.jobs.service import Job
 from gateway.jobs.store import JobStore
@@ -34,32 +32,21 @@ _SCHEMA = {"type": "object", "required": [FILE], "properties": written_schemas(f
 _BODY = {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": _SCHEMA}}}}
 
 
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """`text`: what a text file holds, which needs no reading."""
-
-    source: DocumentSource
-    options: MarkerOptions
-    text: str | None
-
-
-async def submit(request: Request, service: ServiceDep, jobs: JobsDep, scope: RequestScope) -> Response:
+async def submit(request: Request, service: ServiceDep, jobs: JobsDep, scope: RequestScope) -> Submitted:
     admission = begin_submission(request, service, scope)
-    asked = await admission.read_body(_read_request(request))
-    if asked.text is not None:
-        return JSONResponse(_answer_text(asked.text).model_dump())
-    record = make_record(
+    source, options = await admission.read_body(read_document_form(request, FILE, MarkerOptions))
+    job = await submit_task(
         request,
         service.settings,
-        asked.source,
+        jobs,
+        source,
         dialect=DIALECT_NAME,
-        options=asked.options.for_pipeline(),
-        submission=asked.options.model_dump(mode="json"),
+        options=options.for_pipeline(),
+        submission=options.model_dump(mode="json"),
     )
-    await submit_task(jobs, record, asked.source)
     path = MARKER if request.scope["route"].path == MARKER else CONVERT
-    url = f"{base_url_of(request)}{path}/{record.id}"
-    return JSONResponse(Submitted(request_id=record.id, request_check_url=url).model_dump())
+    url = f"{base_url_of(request)}{path}/{job.record.id}"
+    return Submitted(request_id=job.record.id, request_check_url=url)
 
 
 async def show(request: Request, jobs: JobsDep, request_id: str) -> Response:
@@ -75,7 +62,7 @@ for _path in (MARKER, CONVERT):
         submit,
         methods=["POST"],
         summary="Parse a document, as Datalab does",
-        response_model=Submitted | DirectAnswer,
+        response_model=Submitted,
         responses=fastapi_responses(401, 408, 413, 415, 422, 429, 500, 503, 507),
         openapi_extra=_BODY,
     )
@@ -97,34 +84,16 @@ for _path in (MARKER, CONVERT):
 )
 async def parse_upload(request: Request, service: ServiceDep, scope: RequestScope) -> DirectAnswer:
     admission = begin_document(request, service, scope)
-    asked = await admission.read_body(_read_request(request))
-    if asked.text is not None:
-        return _answer_text(asked.text)
+    source, options = await admission.read_body(read_document_form(request, FILE, MarkerOptions))
     admission.take_document_place()
-    return await admission.finish(_parse(service, asked, admission))
+    return await admission.finish(_parse(service, source, options, admission))
 
 
-async def _read_request(request: Request) -> _Asked:
-    """Raises as `read_form` and `read_text`; ServiceError 422 `invalid_option`."""
-    require_form(request, FILE)
-    async with read_form(request) as form:
-        options = parse_fields(MarkerOptions, dict(text_fields(form)))
-        file = find_only_file(form, FILE)
-        content, name = await keep_file(file), file.filename or ""
-    text = await asyncio.to_thread(read_text, content, name, file.content_type or "")
-    return _Asked(DocumentSource(content, name), options, text)
-
-
-def _answer_text(text: str) -> DirectAnswer:
-    return DirectAnswer(success=True, output=text, page_count=1)
-
-
-async def _parse(service: Service, asked: _Asked, admission: Admission) -> DirectAnswer:
-    options, writer = asked.options.for_pipeline(), AnswerWriter(asked.options)
-    kind = asked.options.output_format
+async def _parse(service: Service, source: DocumentSource, asked: MarkerOptions, admission: Admission) -> DirectAnswer:
+    options, writer, kind = asked.for_pipeline(), AnswerWriter(asked), asked.output_format
     try:
         async with open_session(
-            service, asked.source, options, admission.deadline, pages=options.pages, flow=admission.flow
+            service, source, options, admission.deadline, pages=options.pages, flow=admission.flow
         ) as session:
             await session.read_into(writer.add)
     except ServiceError as error:

@@ -44,7 +44,8 @@ class MarkerOptions(BaseModel):
         return self
 
     def for_pipeline(self) -> OcrOptions:
-        return OcrOptions(images="none" if self.disable_image_extraction else "inline", pages=self._pages())
+        images: Literal["none", "inline"] = "none" if self.disable_image_extraction else "inline"
+        return OcrOptions(images=images, pages=self._pages(), text_files=True)
 
     def _pages(self) -> str | None:
         if not self.page_range:

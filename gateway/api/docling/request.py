@@ -12,7 +12,7 @@ from starlette.datastructures import FormData
 from gateway.api.admission import Admission, cancel_on_disconnect, require_json
 from gateway.api.docling.schema import ConvertOptions, ConvertRequest, FileSource, Target
 from gateway.api.fastapi_errors import find_only_file, parse_fields, require_form
-from gateway.api.forms import keep_file, read_form, text_fields
+from gateway.api.forms import keep_document, read_form, text_fields
 from gateway.conversion.json_bodies import DocumentPlace
 from gateway.errors import ServiceError
 from gateway.intake.fetch import parse_url_filename
@@ -43,8 +43,7 @@ async def read_file_request(request: Request) -> Conversion:
         target = _check_target(form.get("target_type") or "inbody")
         if form.get("callbacks") not in (None, "", "[]"):
             raise ServiceError(422, "invalid_option", "No callbacks are called; poll the task.", param="callbacks")
-        file = find_only_file(form, "files")
-        return Conversion(DocumentSource(await keep_file(file), file.filename or ""), options, target)
+        return Conversion(await keep_document(find_only_file(form, "files")), options, target)
 
 
 async def split_source_request(

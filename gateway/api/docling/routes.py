@@ -33,7 +33,7 @@ from gateway.api.docling.schema import (
 )
 from gateway.api.fastapi_errors import fastapi_responses
 from gateway.api.jobs.results import require_result
-from gateway.api.jobs.tasks import find_task, load_pages, make_record, submit_task
+from gateway.api.jobs.tasks import find_task, load_pages, submit_task
 from gateway.api.openapi import inlined_schema, written_schemas
 from gateway.api.problems import ABOUT_DOCUMENT
 from gateway.assembly.restructure import describe_document
@@ -162,15 +162,16 @@ async def _convert(service: Service, asked: Conversion, admission: Admission) ->
 
 
 async def _submit(request: Request, service: Service, jobs: JobService, asked: Conversion) -> Task:
-    record = make_record(
+    job = await submit_task(
         request,
         service.settings,
+        jobs,
         asked.source,
         dialect=DIALECT_NAME,
         options=asked.options.for_pipeline(),
         submission={"options": asked.options.model_dump(mode="json"), "target": asked.target},
     )
-    return describe_task(await submit_task(jobs, record, asked.source))
+    return describe_task(job)
 
 
 async def _wait_for_end(request: Request, jobs: JobService, task_id: str, deadline: float) -> Job:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, Field
 
+from gateway.api.forms import parse_json_field
 from gateway.api.jobs.tasks import failure_message
 from gateway.jobs.service import Job
 from gateway.model import OcrOptions
@@ -23,10 +23,7 @@ def _make_list(value: Any) -> Any:  # noqa: ANN401 - whatever JSON or a form can
     if isinstance(value, list) and len(value) == 1 and isinstance(value[0], str):
         value = value[0]
     if isinstance(value, str) and value.lstrip().startswith("["):
-        try:
-            return json.loads(value)
-        except (ValueError, RecursionError):
-            raise ValueError("is no list") from None
+        return parse_json_field(value)
     return [value] if isinstance(value, str) else value
 
 
@@ -51,7 +48,8 @@ class ConvertOptions(BaseModel):
         return self.include_images and self.image_export_mode != "placeholder"
 
     def for_pipeline(self) -> OcrOptions:
-        return OcrOptions(images="inline" if self.shows_images else "none", pages=self._pages())
+        images: Literal["inline", "none"] = "inline" if self.shows_images else "none"
+        return OcrOptions(images=images, pages=self._pages(), text_files=True)
 
     def _pages(self) -> str | None:
         if self.page_range is None:

@@ -12,13 +12,11 @@ from gateway.api.auth import key_required
 from gateway.api.deps import RequestScope, ServiceDep
 from gateway.api.fastapi_errors import find_only_file, require_form
 from gateway.api.fastgpt.errors import PATHS, ParsedFile, make_failure, parser_responses
-from gateway.api.forms import FILE, keep_file, read_form
+from gateway.api.forms import FILE, keep_document, read_form
 from gateway.api.ocr.responses import status_headers
 from gateway.api.problems import ABOUT_DOCUMENT
-from gateway.api.text_files import read_text
 from gateway.assembly.render import replace_pictures
 from gateway.errors import ServiceError
-from gateway.intake.spool import SpooledFile
 from gateway.model import OcrOptions
 from gateway.recognized_page import RecognizedPage, picture_url
 from gateway.service import Service
@@ -26,15 +24,15 @@ from gateway.session import DocumentSource, open_session
 
 router = APIRouter(tags=["fastgpt"], dependencies=[key_required("ocr")])
 
-_OPTIONS = OcrOptions(images="inline", pretty=False)
+_OPTIONS = OcrOptions(images="inline", pretty=False, text_files=True)
 _SCHEMA = {"type": "object", "required": [FILE], "properties": {FILE: {"type": "string", "format": "binary"}}}
 
 
 async def parse(request: Request, service: ServiceDep, scope: RequestScope) -> Response:
     admission = begin_document(request, service, scope)
-    content, name, kind = await admission.read_body(_read_file(request))
+    source = await admission.read_body(_read_file(request))
     admission.take_document_place()
-    return await admission.finish(_parse(service, content, name, kind, admission))
+    return await admission.finish(_parse(service, source, admission))
 
 
 for _path in sorted(PATHS):
@@ -49,21 +47,16 @@ for _path in sorted(PATHS):
     )
 
 
-async def _read_file(request: Request) -> tuple[SpooledFile, str, str]:
-    """The file, its name and its type. Raises as `read_form`; ServiceError 422 `invalid_option`."""
+async def _read_file(request: Request) -> DocumentSource:
+    """Raises as `read_form`; ServiceError 422 `invalid_option`."""
     require_form(request, FILE)
     async with read_form(request) as form:
-        file = find_only_file(form, FILE)
-        return await keep_file(file), file.filename or "", file.content_type or ""
+        return await keep_document(find_only_file(form, FILE))
 
 
-async def _parse(service: Service, content: SpooledFile, name: str, kind: str, admission: Admission) -> Response:
+async def _parse(service: Service, source: DocumentSource, admission: Admission) -> Response:
     pages: list[str] = []
     try:
-        text = await asyncio.to_thread(read_text, content, name, kind)
-        if text is not None:
-            return JSONResponse(ParsedFile(pages=1, markdown=text).model_dump())
-        source = DocumentSource(content, name)
         async with open_session(service, source, _OPTIONS, admission.deadline, flow=admission.flow) as session:
             async for page in session.pages():
                 pages.append(await asyncio.to_thread(_show_pictures, page))

@@ -19,36 +19,34 @@ from gateway.session import DocumentSource
 from gateway.settings import Settings
 
 
-def make_record(
+async def submit_task(
     request: Request,
     settings: Settings,
+    jobs: JobService,
     source: DocumentSource,
     *,
     dialect: str,
     options: OcrOptions,
     submission: dict[str, Any],
     batch: str | None = None,
-) -> JobRecord:
-    """`submission`: what the dialect needs to make its answer, as JSON can hold it."""
+) -> Job:
+    """`submission`: what the dialect needs to make its answer, as JSON can hold it. Raises as `JobService.submit`."""
     owner = owner_of(request)
-    return JobRecord(
+    record = JobRecord(
         id=create_id(owner, batch),
         owner=owner,
         created=time.time(),
         keep_s=settings.jobs_keep_s,
         name=source.name,
+        media_type=source.media_type,
         url=source.url,
         batch=batch,
         dialect=dialect,
         options=options,
         submission=submission,
     )
-
-
-async def submit_task(jobs: JobService, record: JobRecord, source: DocumentSource) -> Job:
-    """Raises as `JobService.submit`."""
     await jobs.submit([NewJob(record, source.content)], "interactive")
-    return await jobs.find(record.id, record.owner)
+    return await jobs.find(record.id, owner)
 
 
 async def find_task(request: Request, jobs: JobService, task_id: str, dialect: str) -> Job:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -13,9 +12,8 @@ from gateway.api.admission import Admission, begin_document, begin_submission
 from gateway.api.auth import key_required
 from gateway.api.chunked_response import ChunkedResponse
 from gateway.api.deps import JobsDep, RequestScope, ServiceDep
-from gateway.api.fastapi_errors import fastapi_responses, find_only_file, parse_fields, require_form
-from gateway.api.forms import keep_file, read_form, text_fields
-from gateway.api.jobs.tasks import failure_message, find_task, load_pages, make_record, submit_task
+from gateway.api.fastapi_errors import fastapi_responses, read_document_form
+from gateway.api.jobs.tasks import failure_message, find_task, load_pages, submit_task
 from gateway.api.links import base_url_of
 from gateway.api.mineru.answer import AnswerWriter
 from gateway.api.mineru.errors import PARSE, TASKS
@@ -34,12 +32,6 @@ _BODY = {"requestBody": {"required": True, "content": {"multipart/form-data": {"
 _ANSWERS: dict[int | str, dict[str, Any]] = {200: {"content": {"application/zip": {}}}}
 
 
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    source: DocumentSource
-    options: ParseOptions
-
-
 @router.post(
     PARSE,
     summary="Parse a file, as MinerU does",
@@ -49,9 +41,9 @@ class _Asked:
 )
 async def parse_file(request: Request, service: ServiceDep, scope: RequestScope) -> Response:
     admission = begin_document(request, service, scope)
-    asked = await admission.read_body(_read_request(request))
+    source, options = await admission.read_body(read_document_form(request, "files", ParseOptions))
     admission.take_document_place()
-    return await admission.finish(_parse(service, asked, admission))
+    return await admission.finish(_parse(service, source, options, admission))
 
 
 @router.post(
@@ -63,16 +55,17 @@ async def parse_file(request: Request, service: ServiceDep, scope: RequestScope)
 )
 async def submit(request: Request, service: ServiceDep, jobs: JobsDep, scope: RequestScope) -> Task:
     admission = begin_submission(request, service, scope)
-    asked = await admission.read_body(_read_request(request))
-    record = make_record(
+    source, options = await admission.read_body(read_document_form(request, "files", ParseOptions))
+    job = await submit_task(
         request,
         service.settings,
-        asked.source,
+        jobs,
+        source,
         dialect=DIALECT_NAME,
-        options=asked.options.for_pipeline(),
-        submission=asked.options.model_dump(mode="json"),
+        options=options.for_pipeline(),
+        submission=options.model_dump(mode="json"),
     )
-    return describe_task(await submit_task(jobs, record, asked.source), base_url_of(request))
+    return describe_task(job, base_url_of(request))
 
 
 @router.get(f"{TASKS}/{{task_id}}", summary="How far a task is", responses=fastapi_responses(401, 404))
@@ -96,21 +89,12 @@ async def result(request: Request, jobs: JobsDep, task_id: str) -> Response:
     return JSONResponse(task.model_dump(mode="json"), 409 if task.status == "failed" else 202)
 
 
-async def _read_request(request: Request) -> _Asked:
-    """ServiceError as `read_form`; 422 `invalid_option`."""
-    require_form(request, "files")
-    async with read_form(request) as form:
-        options = parse_fields(ParseOptions, dict(text_fields(form)))
-        file = find_only_file(form, "files")
-        return _Asked(DocumentSource(await keep_file(file), file.filename or ""), options)
-
-
-async def _parse(service: Service, asked: _Asked, admission: Admission) -> Response:
-    options = asked.options.for_pipeline()
+async def _parse(service: Service, source: DocumentSource, asked: ParseOptions, admission: Admission) -> Response:
+    options = asked.for_pipeline()
     async with open_session(
-        service, asked.source, options, admission.deadline, pages=options.pages, flow=admission.flow
+        service, source, options, admission.deadline, pages=options.pages, flow=admission.flow
     ) as session:
-        writer = AnswerWriter(asked.options, session.document.name)
+        writer = AnswerWriter(asked, session.document.name)
         await session.read_into(writer.add)
     return await asyncio.to_thread(writer.response)
 

@@ -29,7 +29,7 @@ class ParseOptions(BaseModel):
     def for_pipeline(self) -> OcrOptions:
         whole = self.start_page_id == 0 and self.end_page_id >= _LAST_PAGE
         pages = None if whole else f"{self.start_page_id + 1}-{min(self.end_page_id, _LAST_PAGE) + 1}"
-        return OcrOptions(images="inline" if self.return_images else "none", pages=pages)
+        return OcrOptions(images="inline" if self.return_images else "none", pages=pages, text_files=True)
 
 
 class Task(BaseModel):

@@ -81,7 +81,11 @@ class OcrRequest(BaseModel):
         """All labels are shown: running heads and feet stay in the Markdown unless they are asked for apart."""
         wants_pictures = self.include_image_base64 and self.image_limit != 0
         return OcrOptions(
-            images="inline" if wants_pictures else "none", ignore_labels=frozenset(), pages=self.selection, pretty=False
+            images="inline" if wants_pictures else "none",
+            ignore_labels=frozenset(),
+            pages=self.selection,
+            pretty=False,
+            text_files=True,
         )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from fastapi import Request
 from starlette.datastructures import FormData, UploadFile
 
-from gateway.api.forms import content_type_of, keep_file, read_form
+from gateway.api.forms import content_type_of, keep_document, read_form
 from gateway.api.ocr.options import Pair, check_types
 from gateway.conversion.json_bodies import DocumentPlace
 from gateway.conversion.pool import SplitBody
@@ -85,7 +85,7 @@ def _check_document(body: SpooledFile, kind: str) -> None:
 async def _from_form(request: Request, max_documents: int) -> Upload:
     async with read_form(request, max_documents) as form:
         files = _files(form, max_documents)
-        first, *others = [DocumentSource(await keep_file(file), file.filename or "") for file in files]
+        first, *others = [await keep_document(file) for file in files]
         fields = [(name, value) for name, value in form.multi_items() if isinstance(value, str)]
         return Upload(first, fields, others or None)
 

@@ -16,7 +16,7 @@ from gateway.imaging.crops import encode, fit, guard
 from gateway.intake.document import open_document
 from gateway.intake.sniff import HEAD_BYTES, PDF, media_type
 from gateway.intake.spool import SpooledFile
-from gateway.model import EngineKind, PageFailure, Pixels
+from gateway.model import EngineKind, PageFailure, Pixels, TextPage
 from gateway.parts import Parts
 from gateway.scheduling.fair_semaphore import Flow
 from gateway.tasks import PADDLEOCR_VL_DPI
@@ -127,6 +127,7 @@ async def _first_page(content: SpooledFile, parts: Parts, flow: Flow) -> Pixels:
         page = await anext(document.pages())
     finally:
         await document.close()
+    assert not isinstance(page, TextPage)  # none was asked for
     if isinstance(page, PageFailure):
         raise ServiceError(400, page.code, page.detail)
     return page.pixels

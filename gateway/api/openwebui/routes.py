@@ -5,8 +5,6 @@ It sends files of every kind here, so texts go back as they came.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Mapping
 from typing import Any
 from urllib.parse import unquote
 
@@ -16,11 +14,10 @@ from starlette.responses import Response
 
 from gateway.api.admission import Admission, begin_document
 from gateway.api.auth import key_required
-from gateway.api.chunked_response import Bytes, ChunkedResponse, append
+from gateway.api.chunked_response import ChunkedResponse, append
 from gateway.api.deps import RequestScope, ServiceDep
 from gateway.api.ocr.responses import status_headers
 from gateway.api.problems import problem_responses
-from gateway.api.text_files import read_text
 from gateway.intake.document import clean_name
 from gateway.intake.spool import SpooledFile
 from gateway.model import OcrOptions
@@ -30,7 +27,7 @@ from gateway.session import DocumentSource, open_session
 router = APIRouter(tags=["open-webui"], dependencies=[key_required("ocr")])
 
 PATH = "/process"
-_OPTIONS = OcrOptions(images="none", pretty=False)
+_OPTIONS = OcrOptions(images="none", pretty=False, text_files=True)
 _BODY = {"requestBody": {"required": True, "content": {"*/*": {"schema": {"type": "string", "format": "binary"}}}}}
 
 
@@ -52,32 +49,20 @@ async def process(request: Request, service: ServiceDep, scope: RequestScope) ->
     body = await admission.read_body(SpooledFile.from_stream(request.stream()))
     admission.take_document_place()
     name = clean_name(unquote(request.headers.get("x-filename", "")))
-    content_type = request.headers.get("content-type", "")
-    return await admission.finish(_read_file(service, body, name, content_type, admission))
+    source = DocumentSource(body, name, media_type=request.headers.get("content-type", ""))
+    return await admission.finish(_read(service, source, admission))
 
 
-async def _read_file(
-    service: Service, body: SpooledFile, name: str, content_type: str, admission: Admission
-) -> ChunkedResponse:
-    text = await asyncio.to_thread(read_text, body, name, content_type)
-    if text is None:
-        return await _read_document(service, body, name, admission)
-    return _answer(await asyncio.to_thread(_encode_page, text, 0, name), {})
-
-
-async def _read_document(service: Service, body: SpooledFile, name: str, admission: Admission) -> ChunkedResponse:
-    pages, source = bytearray(), DocumentSource(body, name)
+async def _read(service: Service, source: DocumentSource, admission: Admission) -> ChunkedResponse:
+    pages = bytearray()
     async with open_session(service, source, _OPTIONS, admission.deadline, flow=admission.flow) as session:
         async for page in session.pages():
             append(pages, _encode_page(page.result.markdown, page.result.page - 1, session.document.name), b",")
         session.finish()
         session.stats.require_read(shows_warnings=False)
-    return _answer(pages, status_headers(session.stats.status, session.stats.warnings))
+    told = status_headers(session.stats.status, session.stats.warnings)
+    return ChunkedResponse([b"[", pages, b"]"], {"Content-Type": "application/json", **told})
 
 
 def _encode_page(content: str, number: int, source: str) -> bytes:
     return LoadedPage(page_content=content, metadata={"page": number, "source": source}).model_dump_json().encode()
-
-
-def _answer(pages: Bytes, headers: Mapping[str, str]) -> ChunkedResponse:
-    return ChunkedResponse([b"[", pages, b"]"], {"Content-Type": "application/json", **headers})

@@ -4,23 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from fastapi import Request
 from pydantic import ValidationError
 
 from gateway.api.brief_errors import brief_errors
-from gateway.api.jobs import tasks
 from gateway.api.ocr.request import Upload, read_upload
 from gateway.api.paddleocr.schema import Submission
-from gateway.api.paddlex.options import ocr_options
 from gateway.conversion.json_bodies import MAX_NODES, parse_json
 from gateway.errors import ServiceError
 from gateway.intake.fetch import parse_url_filename
-from gateway.jobs.store import JobRecord
 from gateway.session import DocumentSource
-from gateway.settings import Settings
 
 DIALECT_NAME = "paddleocr"
 MAX_SUBMISSION_BYTES = 65_536
@@ -41,21 +36,6 @@ async def read_submission(request: Request) -> tuple[Submission, DocumentSource]
     if not submission.file_url:
         raise ServiceError(400, "no_source", "Send the document as `fileUrl`, or in a form as the part `file`.")
     return submission, DocumentSource(None, parse_url_filename(submission.file_url), url=submission.file_url)
-
-
-def make_record(request: Request, submission: Submission, source: DocumentSource, settings: Settings) -> JobRecord:
-    options = ocr_options(submission.params)
-    if submission.has_lines:
-        options = replace(options, task="lines", images="none")
-    return tasks.make_record(
-        request,
-        settings,
-        source,
-        batch=submission.batch_id,
-        dialect=DIALECT_NAME,
-        options=replace(options, pages=submission.page_ranges),
-        submission=submission.model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"file_url"}),
-    )
 
 
 def _parse(content: Mapping[str, Any]) -> Submission:

@@ -11,17 +11,18 @@ from gateway.api.admission import Admission, begin_submission, cancel_on_disconn
 from gateway.api.auth import key_required, owner_of
 from gateway.api.deps import JobsDep, RequestScope, ServiceDep
 from gateway.api.jobs.results import require_result
+from gateway.api.jobs.tasks import submit_task
 from gateway.api.links import Expires, Links, LinksDep, SignatureRequired
 from gateway.api.openapi import inlined_schema
 from gateway.api.paddleocr.errors import PATH, ErrorEnvelope
 from gateway.api.paddleocr.pages import JobLines
-from gateway.api.paddleocr.request import DIALECT_NAME, make_record, read_submission
+from gateway.api.paddleocr.request import DIALECT_NAME, read_submission
 from gateway.api.paddleocr.schema import BatchData, JobData, Submission, SubmittedJob, Success, describe_job
 from gateway.api.problems import request_id
 from gateway.conversion.pool import raise_error
 from gateway.errors import ServiceError
 from gateway.intake.spool import SpooledFile
-from gateway.jobs.service import Job, NewJob
+from gateway.jobs.service import Job
 from gateway.service import Service
 
 router = APIRouter(prefix=PATH, tags=["paddleocr"], dependencies=[key_required("jobs")])
@@ -42,9 +43,17 @@ _BODY = {"requestBody": {"required": True, "content": {"application/json": _JSON
 async def submit(request: Request, service: ServiceDep, jobs: JobsDep, scope: RequestScope) -> Success:
     admission = begin_submission(request, service, scope)
     submission, source = await admission.read_body(read_submission(request))
-    record = make_record(request, submission, source, service.settings)
-    await jobs.submit([NewJob(record, source.content)], "interactive")
-    return Success(trace_id=request_id(request.scope), data=SubmittedJob(job_id=record.id))
+    job = await submit_task(
+        request,
+        service.settings,
+        jobs,
+        source,
+        dialect=DIALECT_NAME,
+        options=submission.for_pipeline(),
+        submission=submission.model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"file_url"}),
+        batch=submission.batch_id,
+    )
+    return Success(trace_id=request_id(request.scope), data=SubmittedJob(job_id=job.record.id))
 
 
 @router.get("/{job_id}", summary="How far a job is", responses=_FAILURES, response_model_exclude_none=True)

@@ -5,15 +5,18 @@ Fields and states as `paddleocr` 3.7 sends and reads them (`paddleocr/_api_clien
 
 from __future__ import annotations
 
-import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from pydantic.alias_generators import to_camel
 
+from gateway.api.forms import parse_json_field
+from gateway.api.paddlex.options import ocr_options
 from gateway.api.paddlex.schema import LayoutParsingRequest
 from gateway.jobs.service import Job
+from gateway.model import OcrOptions
 
 LAYOUT_MODELS = frozenset({"PaddleOCR-VL", "PaddleOCR-VL-1.5", "PaddleOCR-VL-1.6", "PP-StructureV3"})
 LINE_MODELS = frozenset({"PP-OCRv5", "PP-OCRv5-latin", "PP-OCRv6"})
@@ -38,7 +41,7 @@ class Submission(_Camel):
     @field_validator("optional_payload", mode="before")
     @classmethod
     def _parse_text(cls, value: object) -> object:
-        return json.loads(value or "{}") if isinstance(value, str) else value
+        return parse_json_field(value or "{}") if isinstance(value, str) else value
 
     @field_validator("model")
     @classmethod
@@ -55,6 +58,10 @@ class Submission(_Camel):
     @property
     def params(self) -> LayoutParsingRequest:
         return LayoutParsingRequest.model_validate({**self.optional_payload, "file": ""})
+
+    def for_pipeline(self) -> OcrOptions:
+        options = replace(ocr_options(self.params), pages=self.page_ranges)
+        return replace(options, task="lines", images="none") if self.has_lines else options
 
     @property
     def has_lines(self) -> bool:

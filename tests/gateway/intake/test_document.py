@@ -11,7 +11,7 @@ from gateway.errors import ServiceError
 from gateway.intake.document import clean_name, open_document
 from gateway.intake.render.pool import RenderPool
 from gateway.intake.spool import SpooledFile
-from gateway.model import Document, PageFailure, PageImage
+from gateway.model import Document, PageFailure, PageImage, TextPage
 from gateway.settings import Settings
 from tests.gateway.intake.files import RED, WHITE, encode, mixed_pdf, noise, pdf, picture, png_that_claims
 
@@ -22,7 +22,7 @@ async def opened(
     return await open_document(SpooledFile.from_bytes(data), name, pages=pages, dpi=144, pool=pool, settings=settings)
 
 
-async def pages_of(document: Document) -> list[PageImage | PageFailure]:
+async def pages_of(document: Document) -> list[PageImage | PageFailure | TextPage]:
     return [page async for page in document.pages()]
 
 

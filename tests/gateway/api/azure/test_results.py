@@ -10,12 +10,13 @@ import pytest
 
 from gateway.api.azure.result import ResultWriter
 from gateway.api.azure.schema import AnalyzeOptions
-from gateway.model import Block, DocumentInfo, PageResult, Region
+from gateway.model import Block, DocumentInfo, PageResult, Region, TableCell, TextLine
 from tests.gateway.api.azure.conftest import analyze
 from tests.gateway.intake.files import encode, pdf, picture
 from tests.support.server import Gateway
 from tests.support.stub_engine import Reply
 
+Form = Literal["text", "markdown"]
 DPI = 200
 """At which pages are rendered by default."""
 TEXT = """\
@@ -69,6 +70,24 @@ def list_words(result: dict[str, Any]) -> Iterator[dict[str, Any]]:
     return (word for page in result["pages"] for word in page["words"])
 
 
+def make_block(label: str, content: str, at: int = 1, lines: list[TextLine] | None = None) -> Block:
+    """The block that stands at place `at` of a page, 20 pixels below the one before it."""
+    box = (0, 20 * at, 90, 20 * at + 20)
+    return Block(id=f"p1-b{at}", label=label, bbox=box, order=at, content=content, lines=lines)
+
+
+def describe(
+    blocks: list[Block], form: Form = "text", model: str = "prebuilt-layout", pages: int = 1
+) -> dict[str, Any]:
+    """The result of pages with these blocks."""
+    document = DocumentInfo(name="a.png", media_type="image/png", pages_total=pages, sha256="")
+    writer = ResultWriter(model, AnalyzeOptions(output_content_format=form), document)
+    for page in range(1, pages + 1):
+        writer.add(PageResult(page=page, width=100, height=100, markdown="", blocks=blocks))
+    result: dict[str, Any] = json.loads(b"".join(writer.pieces()))
+    return result
+
+
 def test_plain_text_and_the_places_in_it(served: Gateway) -> None:
     result = analyze(served, pdf(2))
     assert result["content"] == f"{TEXT}\n{TEXT}"
@@ -120,13 +139,9 @@ def test_tables_and_figures(served: Gateway) -> None:
 
 
 @pytest.mark.parametrize("form", ["text", "markdown"])
-def test_pictures_in_cells_are_no_text_of_theirs(form: Literal["text", "markdown"]) -> None:
+def test_pictures_in_cells_are_no_text_of_theirs(form: Form) -> None:
     table = '<table><tr><td><img src="imgs/a.jpg" alt="Image" />seal</td><td>R&amp;D</td></tr></table>'
-    block = Block(id="p1-b1", label="table", bbox=(0, 0, 90, 20), order=1, content=table)
-    document = DocumentInfo(name="a.png", media_type="image/png", pages_total=1, sha256="")
-    writer = ResultWriter("prebuilt-layout", AnalyzeOptions(output_content_format=form), document)
-    writer.add(PageResult(page=1, width=100, height=100, markdown="", blocks=[block]))
-    result = json.loads(b"".join(writer.pieces()))
+    result = describe([make_block("table", table)], form=form)
     cells = result["tables"][0]["cells"]
     assert [cell["content"] for cell in cells] == ["seal", "R&D"]
     shown = {"text": "R&D", "markdown": "R&amp;D"}[form]
@@ -145,6 +160,74 @@ def test_markdown_and_the_places_in_it(served: Gateway) -> None:
     assert figure == "<figure>\n\n<figcaption>Figure 1. A picture</figcaption>\n\n</figure>"
 
 
+@pytest.mark.parametrize(
+    ("form", "content"),
+    [
+        ("text", ":selected: a\n:unselected: b\n:selected:\nf[x] [x\n:unselected: c"),
+        (
+            "markdown",
+            "☒ a  \n☐ b\n\n<table><tr><td>☒</td><td>f[x] [x</td></tr></table>\n\n☐ c",
+        ),
+    ],
+)
+def test_boxes_to_tick_are_selection_marks(form: Form, content: str) -> None:
+    line = TextLine(text="☐ c", bbox=(0, 60, 30, 80), source="engine", confidence=0.75)
+    table = "<table><tr><td>[x]</td><td>f[x] [x</td></tr></table>"
+    blocks = [
+        make_block("text", "[x] a\n[ ] b"),
+        make_block("table", table, 2),
+        make_block("text", "[ ] c", 3, [line]),
+    ]
+    result = describe(blocks, form)
+    marks = result["pages"][0]["selectionMarks"]
+    assert result["content"] == content
+    assert [mark["state"] for mark in marks] == ["selected", "unselected", "selected", "unselected"]
+    signs = {"text": (":selected:", ":unselected:"), "markdown": ("☒", "☐")}[form]
+    assert [cut(result, mark["span"]) for mark in marks] == [signs[0], signs[1], signs[0], signs[1]]
+    assert (marks[1]["polygon"][:2], marks[1]["polygon"][4:6]) == ([0, 30], [54, 40])
+    assert marks[3]["confidence"] == 0.75
+    assert [word["content"] for word in list_words(result)] == ["a", "b", "f[x]", "[x", "c"]
+    assert [cell["content"] for cell in result["tables"][0]["cells"]] == [signs[0], "f[x] [x"]
+    assert result["pages"][0]["lines"][1]["content"] == f"{signs[1]} b"
+
+
+def test_the_read_model_has_no_selection_marks() -> None:
+    result = describe([make_block("text", "[x] a")], model="prebuilt-read")
+    assert (result["content"], "selectionMarks" in result["pages"][0]) == ("[x] a", False)
+
+
+def test_sections_are_those_of_the_headings() -> None:
+    labels = [
+        *(("text", "Before"), ("doc_title", "A title"), ("paragraph_title", "1 One"), ("text", "In it")),
+        *(
+            ("paragraph_title", "1.1 Below"),
+            ("table", "<table><tr><td>a</td></tr></table>"),
+            ("paragraph_title", "2 Two"),
+        ),
+    ]
+    result = describe([make_block(label, text, at) for at, (label, text) in enumerate(labels, 1)], pages=2)
+    root, one, below, two, *others = result["sections"]
+    assert root["elements"][:5] == ["/paragraphs/0", "/paragraphs/1", "/sections/1", "/sections/3", "/sections/4"]
+    assert one["elements"] == ["/paragraphs/2", "/paragraphs/3", "/sections/2"]
+    assert below["elements"] == ["/paragraphs/4", "/tables/0"]
+    # What the second page begins with, its title too, belongs to the last heading of the first.
+    assert two["elements"][:3] == ["/paragraphs/5", "/paragraphs/6", "/paragraphs/7"]
+    assert cut(result, one["spans"][0]) == "1 One\nIn it\n1.1 Below\na"
+    assert (len(others), cut(result, root["spans"][0])) == (3, result["content"])
+
+
+def test_a_document_without_text_has_one_empty_section() -> None:
+    assert describe([])["sections"] == [{"spans": [], "elements": []}]
+
+
+def test_cells_whose_places_are_known() -> None:
+    block = make_block("table", "<table><tr><td>a</td><td>b</td></tr></table>")
+    cells = [TableCell(row=0, column=0, text="a", bbox=(0, 20, 40, 40)), TableCell(row=0, column=1, text="b")]
+    placed, unknown = describe([block.model_copy(update={"cells": cells})])["tables"][0]["cells"]
+    assert placed["boundingRegions"] == [{"pageNumber": 1, "polygon": [0, 20, 40, 20, 40, 40, 0, 40]}]
+    assert (unknown["content"], "boundingRegions" in unknown) == ("b", False)
+
+
 def test_formulas_apart(served: Gateway) -> None:
     result = analyze(served, pdf(1), features="formulas,ocrHighResolution")
     (formula,) = result["pages"][0]["formulas"]
@@ -154,7 +237,7 @@ def test_formulas_apart(served: Gateway) -> None:
 def test_the_read_model_tells_text_alone(served: Gateway) -> None:
     result = analyze(served, pdf(1), "prebuilt-read")
     assert result["content"] == TEXT
-    assert not {"tables", "figures"} & result.keys()
+    assert not {"tables", "figures", "sections"} & result.keys()
 
 
 def test_inches_of_a_pdf_and_pixels_of_an_image(served: Gateway) -> None:

@@ -103,13 +103,6 @@ def test_a_self_hosted_marker_answers_at_once(served: Gateway) -> None:
     assert "plain text" in failed.json()["error"]
 
 
-@pytest.mark.parametrize("path", [MARKER, UPLOAD])
-def test_texts_go_back_at_once_as_they_came(served: Gateway, path: str) -> None:
-    answer = post(served, path, "<p>Привет</p>\n".encode(), "page.html").json()
-    assert (answer["success"], answer["output"]) == (True, "<p>Привет</p>\n")
-    assert "request_check_url" not in answer
-
-
 def test_a_document_that_fails(served: Gateway) -> None:
     failed = read(served, b"plain text")
     assert (failed["status"], failed["success"]) == ("failed", False)

@@ -45,10 +45,6 @@ def test_markdown_with_its_pictures(served: Gateway, path: str) -> None:
     assert parsed["markdown"].count("](data:image/jpeg;base64,/9j/") == 2
 
 
-def test_texts_go_back_as_they_came(served: Gateway) -> None:
-    assert parse(served, "a;б\n".encode(), "file.csv").json()["markdown"] == "a;б\n"
-
-
 def test_a_document_that_fails_says_why_where_fastgpt_looks(served: Gateway) -> None:
     for data, told in ((b"plain text", "plain text"), (b"%PDF-1.7 and no more", "")):
         answer = parse(served, data)

@@ -145,6 +145,10 @@ def test_failures_have_code_and_msg(served: Gateway, png: bytes) -> None:
     assert served.client.post(PATH, json={"model": "PaddleOCR-VL"}).status_code == 400
     assert served.client.post(PATH, content=b"[]", headers={"content-type": "application/json"}).status_code == 400
     assert submit(served, png, payload={"temperature": "hot"}).status_code == 400
+    for payload in ("[" * 30_000, '{"a":' * 500 + "1" + "}" * 500, "{"):
+        fields = {"model": "PaddleOCR-VL", "optionalPayload": payload}
+        deep = served.client.post(PATH, files={"file": ("a.png", png)}, data=fields)
+        assert (deep.status_code, deep.json()["code"]) == (400, 400), deep.text
     wrong = served.client.post(PATH, json={}, headers={"authorization": "bearer three"})
     assert (wrong.status_code, wrong.json()["code"]) == (401, 401)
 

@@ -16,7 +16,7 @@ from gateway.errors import ServiceError
 from gateway.intake.document import open_document
 from gateway.intake.render.pool import RenderPool
 from gateway.intake.spool import SpooledFile
-from gateway.model import Document, PageFailure, PageImage
+from gateway.model import Document, PageFailure, PageImage, TextPage
 from gateway.scheduling.fair_semaphore import Flow
 from gateway.settings import Settings
 from tests.gateway.intake.files import large_pdf, pdf
@@ -81,11 +81,14 @@ async def opened(pool: RenderPool, settings: Settings, pages: int = 4, width: in
     return await open_document(spool(data), "a.pdf", pages=None, dpi=72, pool=pool, settings=settings)
 
 
-async def next_page(pages: AsyncIterator[PageImage | PageFailure]) -> PageImage | PageFailure:
+Page = PageImage | PageFailure | TextPage
+
+
+async def next_page(pages: AsyncIterator[Page]) -> Page:
     return await anext(pages)
 
 
-async def killed_while_at_work(pages: AsyncIterator[PageImage | PageFailure]) -> PageImage | PageFailure:
+async def killed_while_at_work(pages: AsyncIterator[Page]) -> Page:
     """The next page, whose worker is stopped before the page is asked for and killed while it is waited for."""
     (worker,) = workers()
     worker.suspend()
