@@ -239,7 +239,7 @@ class Service:
             version=self.version,
             port=settings.port,
             vlm_engine=settings.vlm_engine,
-            vlm_url=settings.engine_url,
+            vlm_url=", ".join(settings.engine_urls),
             layout_model=self.parts.layout.name,
             keys=len(self.keyring),
         )

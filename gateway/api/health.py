@@ -16,7 +16,7 @@ from common.inference.models import describe_models
 from gateway.api.auth import is_key_holder, key_required
 from gateway.api.deps import JobsDep, ServiceDep
 from gateway.api.problems import request_id
-from gateway.engine.monitor import EngineMonitor
+from gateway.engine.pool import EnginePool
 from gateway.jobs.service import JobService
 from gateway.layout.base import LayoutDetector
 from gateway.service import Service
@@ -202,7 +202,7 @@ def _warning(layout: LayoutDetector) -> str | None:
     return layout.reason if layout.state == "ready" else None
 
 
-def _vlm(engine: EngineMonitor) -> VlmHealth:
+def _vlm(engine: EnginePool) -> VlmHealth:
     return VlmHealth(
         state=engine.state,
         state_s=int(engine.state_s),
