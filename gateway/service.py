@@ -190,6 +190,7 @@ class Service:
         metrics.watch("ocr_pages_in_work", "Pages being rendered, laid out or cut", lambda: self.parts.slots.rendered)
         metrics.watch("ocr_regions_waiting", "Region calls that wait", lambda: queue.waiting)
         metrics.watch("ocr_regions_running", "Region calls at the engine", lambda: queue.running)
+        self._watch_engines()
         if not self.keyring.is_open:
             for what in ("requests", "refused", "pages"):
                 count = partial(self.keyring.totals, attrgetter(what))
@@ -202,6 +203,19 @@ class Service:
         metrics.watch_total("ocr_hedges", "Calls asked beside silent ones", lambda: hedging.hedges)
         metrics.watch_total("ocr_hedges_won", "Those of them that were answered first", lambda: hedging.won)
         metrics.watch("ocr_regions_limit", "Most region calls at the engine, now", lambda: queue.in_flight.limit)
+
+    def _watch_engines(self) -> None:
+        engines, metrics = self.parts.engine, self.metrics
+        ready = partial(engines.values, lambda engine: engine.monitor.is_ready)
+        metrics.watch_engines("ocr_engine_ready", "Whether the engine is ready", ready)
+        for what in ("running", "limit"):
+            text = {"running": "Calls at the engine", "limit": "Most calls at the engine, now"}[what]
+            metrics.watch_engines(f"ocr_engine_{what}", text, partial(engines.values, attrgetter(what)))
+        for what in ("answered", "failed"):
+            text = {"answered": "Calls that it answered", "failed": "Calls that another engine took over"}[what]
+            count = partial(engines.values, attrgetter(what))
+            metrics.watch_engines(f"ocr_engine_{what}", text, count, is_total=True)
+        metrics.watch_total("ocr_calls_moved", "Calls asked of another engine", lambda: engines.moved)
 
     async def _check_storage(self) -> None:
         await self.bucket.check()

@@ -111,15 +111,17 @@ class Endpoint:
 
     def record_failure(self) -> None:
         """A call failed, or was answered by another engine while this one was silent: it gets none until a canary has
-        found it well, unless there is no other."""
+        found it well, unless there is no other. Calls that fail while it rests count once, for it had them all."""
         now = monotonic()
-        rest_s = min(REST_S * 2**self._strikes, MAX_REST_S)
-        self._strikes, self._doubted_at, self._rests_until = self._strikes + 1, now, now + rest_s
+        self._doubted_at = now
+        if now >= self._rests_until:
+            self._rests_until = now + min(REST_S * 2**self._strikes, MAX_REST_S)
+            self._strikes += 1
         self.monitor.doubt()
         self._on_change()
 
     def _reset(self, monitor: EngineMonitor) -> None:
-        self._doubted_at = None
+        self._doubted_at, self._rests_until = None, -math.inf
         self._on_ready(self)
         self._controller.reset(monitor)
 

@@ -40,6 +40,8 @@ class Place:
     lost: asyncio.Timeout | None = None
     is_kept: bool = False
     """Whoever asked goes on with it, and releases it."""
+    is_answered_elsewhere: bool = False
+    """Another engine was asked beside this one, and has answered."""
 
 
 @dataclass(eq=False)
@@ -226,6 +228,16 @@ class EnginePool:
     def can_move(self, endpoint: Endpoint, model: str | None, failed_at: Collection[Endpoint]) -> bool:
         """Whether a call that failed at `endpoint` can be asked of an engine at which it has not failed."""
         return any(other is not endpoint and other not in failed_at for other in self._serving(model))
+
+    def why_left_out(self, endpoint: Endpoint) -> str | None:
+        """Why an engine that is ready gets no calls, one sentence; None where it gets some, or is not ready."""
+        if self.is_single or not endpoint.is_serving:
+            return None
+        if endpoint not in self._serving(None):
+            return f"It does not serve the other engines' model, {self.model}."
+        if not endpoint.is_trusted and endpoint not in self._wanted(None, ()):
+            return "A call failed at it; it is tried again soon."
+        return None
 
     def record_move(self, endpoint: Endpoint, failure: EngineError) -> None:
         """A call that failed so at an engine is asked of another."""

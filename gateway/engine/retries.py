@@ -123,7 +123,8 @@ class Retrier:
             finally:
                 if not place.is_kept:
                     self._engines.release(place)
-            place.endpoint.record_success()
+            if not place.is_answered_elsewhere:
+                place.endpoint.record_success()
             self.budget.earn()
             return answer
 

@@ -148,7 +148,7 @@ class Hedging:
     def __init__(self, budget: RetryBudget) -> None:
         self.hedges = 0
         self.won = 0
-        self._budget = budget
+        self.budget = budget
         self._detector = StallDetector()
 
     async def run(self, send: Send[T], find_other: Callable[[], Send[T] | None] = lambda: None) -> T:
@@ -207,7 +207,7 @@ class Hedging:
         if self._detector.time_to_stall_s(latest, now) > 0 or not self._detector.may_hedge(latest, now):
             return
         other = find_other()
-        if other is not None or self._budget.spend():
+        if other is not None or self.budget.spend():
             self.hedges += 1
             self._start(other or send, self._detector.start_hedge(latest, now), calls)
 

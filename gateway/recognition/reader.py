@@ -259,7 +259,7 @@ class RegionReader:
         self, crop: Crop, task: RegionTask, *, suspected_length: int = SUSPECTED_LENGTH
     ) -> CompletionResult:
         async def send(place: Place) -> CompletionResult:
-            result = await self._send(place.endpoint, crop, task, suspected_length)
+            result = await self._send(place, crop, task, suspected_length)
             place.endpoint.monitor.record_model(result.answer.model)
             return result
 
@@ -273,8 +273,8 @@ class RegionReader:
             self._count_runaway(result.repetition, result.answer.completion_tokens, result.limit or 0)
         return result
 
-    async def _send(self, endpoint: Endpoint, crop: Crop, task: RegionTask, suspected_length: int) -> CompletionResult:
-        engine = endpoint.monitor
+    async def _send(self, place: Place, crop: Crop, task: RegionTask, suspected_length: int) -> CompletionResult:
+        endpoint, engine = place.endpoint, place.endpoint.monitor
         kind = engine.kind
         limit = token_limit(task, kind, engine.context, crop.width * crop.height)
         extras = sampling_extras(task, kind) | ({"priority": task.engine_priority} if engine.takes_priority else {})
@@ -302,6 +302,7 @@ class RegionReader:
             with self._engines.hold_other(endpoint) as other:
                 result = await send_to(other, on_event)
             if other is not endpoint:
+                place.is_answered_elsewhere = True
                 other.record_success()
                 endpoint.record_failure()
             return result
