@@ -15,9 +15,9 @@ from benchmarks.load.runs import Run, send_concurrently
 from benchmarks.load.servers import Document, make_document, start_engine, start_gateway
 from benchmarks.report import command, table, verdict, write_report
 
-CALLS = 16
+CALLS = 8
 """That one engine reads at once: so few that the engines, and not this machine, bound what is read."""
-AT_ONCE = 32
+AT_ONCE = 16
 KILLED_AT = 0.5
 """Share of the time that two engines take, after which one of them is killed."""
 GOAL_RATIO = 1.9
@@ -55,7 +55,7 @@ def goals(one: Sequence[Run], two: Sequence[Run], killed: Run) -> list[list[str]
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.load.engines", description=__doc__)
-    parser.add_argument("--documents", type=int, default=128)
+    parser.add_argument("--documents", type=int, default=64)
     parser.add_argument("--repetitions", type=int, default=1)
     arguments = parser.parse_args()
     one, two = [], []

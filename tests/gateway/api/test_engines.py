@@ -18,14 +18,16 @@ CHAT = {"messages": [{"role": "user", "content": "a b c"}]}
 
 @pytest.fixture(scope="module")
 def _running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Gateway, StubEngine]]:
-    with StubEngine(kind="external") as second:
-        with gateway(
+    with (
+        StubEngine(kind="external") as second,
+        gateway(
             tmp_path_factory.mktemp("gateway"),
             engine=StubEngine(kind="external"),
             more_engines=[second],
             api_keys="one-key",
-        ) as running:
-            yield running, second
+        ) as running,
+    ):
+        yield running, second
 
 
 @pytest.fixture
