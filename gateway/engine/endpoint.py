@@ -20,8 +20,8 @@ MAX_REST_S = 30.0
 
 
 class Endpoint:
-    """`number` tells it from the others that are there now. `on_change` hears when it may take more calls or fewer,
-    `on_ready` when it becomes ready, `on_lost` when its calls had better be asked of another engine."""
+    """`number` tells it from the others that are there now. `on_change` hears when it may take more calls or fewer, or
+    is lost, `on_ready` when it becomes ready."""
 
     def __init__(
         self,
@@ -32,7 +32,6 @@ class Endpoint:
         *,
         on_ready: Callable[[Endpoint], None],
         on_change: Callable[[], None],
-        on_lost: Callable[[Endpoint], None],
     ) -> None:
         self.number = number
         self.url = url
@@ -43,6 +42,8 @@ class Endpoint:
         """Calls that it broke, did not answer or had no room for, and that were asked of another engine."""
         self.is_draining = False
         """It is not listed any more, finishes what it has, and gets nothing new."""
+        self.is_lost = False
+        """It was found hung, or unreachable twice in a row: its calls had better be asked of another engine."""
         self.chosen_at = 0
         """Its turn among equals: the lowest is next."""
         self._settings = settings
@@ -66,7 +67,7 @@ class Endpoint:
             on_ready=self._reset,
             while_ready=self._update,
             on_change=on_change,
-            on_lost=lambda: on_lost(self),
+            on_lost=self._lose,
         )
 
     @property
@@ -121,9 +122,13 @@ class Endpoint:
         self._on_change()
 
     def _reset(self, monitor: EngineMonitor) -> None:
-        self._doubted_at, self._rests_until = None, -math.inf
+        self._doubted_at, self._rests_until, self.is_lost = None, -math.inf, False
         self._on_ready(self)
         self._controller.reset(monitor)
+
+    def _lose(self) -> None:
+        self.is_lost = True
+        self._on_change()
 
     async def _update(self) -> None:
         if self._doubted_at is not None and self.monitor.has_answered_since(self._doubted_at):

@@ -323,7 +323,6 @@ class EnginePool:
             self._queue,
             on_ready=self._handle_ready,
             on_change=self._handle_change,
-            on_lost=self._handle_loss,
         )
         self.endpoints.append(endpoint)
         return endpoint
@@ -333,7 +332,7 @@ class EnginePool:
             self._queue.reset_rate()
 
     def _handle_change(self) -> None:
-        """Sets the queue's bound, and has all that wait look again."""
+        """Sets the queue's bound, has all that wait look again, and moves the calls of engines that are lost."""
         serving = [endpoint for endpoint in self.endpoints if endpoint.is_serving]
         if bool(serving) != self._is_ready:
             self._since = monotonic()
@@ -345,6 +344,7 @@ class EnginePool:
             limit = min(limit, self._settings.max_concurrent_regions or limit)
             if limit != self._queue.in_flight.limit:
                 self._queue.set_limit(limit)
+            self._end_lost_calls()
         for waiter in self._waiters:
             if not waiter.given.done():
                 waiter.given.set_result(None)
@@ -357,13 +357,11 @@ class EnginePool:
             preferred = (monitor for monitor in ready if monitor.model == self._settings.vlm_model)
             self.leader = next(preferred, ready[0] if ready else self.leader)
 
-    def _handle_loss(self, endpoint: Endpoint) -> None:
-        """Ends the calls that a lost engine has, to be asked of others, if there are any."""
-        if self._is_ready:
-            now = asyncio.get_running_loop().time()
-            for place in self._places:
-                if place.endpoint is endpoint and place.lost is not None:
-                    place.lost.reschedule(now)
+    def _end_lost_calls(self) -> None:
+        """Ends the calls that lost engines have, to be asked of those that serve."""
+        for place in self._places:
+            if place.endpoint.is_lost and place.lost is not None and not place.lost.expired():
+                place.lost.reschedule(asyncio.get_running_loop().time())
 
     def _patience_s(self) -> float:
         """How much longer calls wait for engines of which none is ready."""
