@@ -132,11 +132,13 @@ class Retrier:
         """The answer; EngineError when the engine is lost meanwhile, and there are others."""
         if self._engines.is_single:
             return await call.send(place)
-        place.lost = asyncio.timeout(None)
+        place.lost = lost = asyncio.timeout(None)
         try:
-            async with place.lost:
+            async with lost:
                 return await call.send(place)
         except TimeoutError:
+            if not lost.expired():
+                raise
             raise EngineError("connection_lost", "The recognition engine was lost while it worked.") from None
         finally:
             place.lost = None
