@@ -17,7 +17,7 @@ from benchmarks.report import command, table, verdict, write_report
 
 CALLS = 8
 """That one engine reads at once: so few that the engines, and not this machine, bound what is read."""
-AT_ONCE = 16
+AT_ONCE = 32
 KILLED_AT = 0.5
 """Share of the time that two engines take, after which one of them is killed."""
 GOAL_RATIO = 1.9
