@@ -18,6 +18,8 @@ from benchmarks.report import command, table, verdict, write_report
 CALLS = 8
 """That one engine reads at once: so few that the engines, and not this machine, bound what is read."""
 AT_ONCE = 32
+PATIENCE_S = "600"
+"""`MAX_WAIT_S`: engines this slow would have documents refused until the gateway has learned their limits."""
 KILLED_AT = 0.5
 """Share of the time that two engines take, after which one of them is killed."""
 GOAL_RATIO = 1.9
@@ -27,7 +29,7 @@ def measure(page: Document, count: int, engines: int, kill_after_s: float | None
     """`count` documents on so many engines, of which the last may be killed meanwhile."""
     with ExitStack() as running:
         stubs = [running.enter_context(start_engine(concurrency=CALLS)) for _ in range(engines)]
-        server = running.enter_context(start_gateway(*stubs))
+        server = running.enter_context(start_gateway(*stubs, MAX_WAIT_S=PATIENCE_S))
         asyncio.run(send_concurrently(server, page, AT_ONCE, AT_ONCE))
         if kill_after_s is not None:
             killing = threading.Timer(kill_after_s, stubs[-1].process.kill)
