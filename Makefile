@@ -103,6 +103,9 @@ bench-dialects: env-test ## compare the CPU time of a page through each dialect 
 bench-faults: env-test ## run the gateway on an engine with faults
 	$(PY_TEST) -m benchmarks.load.faults --documents $(if $(FULL),320,64)
 
+bench-engines: env-test ## compare two engines with one, and kill one of two under load
+	$(PY_TEST) -m benchmarks.load.engines $(if $(FULL),--documents 256 --repetitions 5)
+
 bench-memory: env-test ## measure the memory of long documents, many documents and a soak: FULL=1 for 1,000 pages, an hour
 	$(PY_TEST) -m benchmarks.load.memory $(if $(FULL),--pages 1000 --minutes 60,--pages 200 --minutes 2)
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from copy import copy
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric
-from prometheus_client.core import CounterMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
@@ -63,7 +64,15 @@ class Metrics:
 
     def watch_keys(self, name: str, text: str, values: Callable[[], Mapping[str, float]]) -> None:
         """A counter for each name that `values` gives, kept elsewhere; `name` without `_total`."""
-        self.registry.register(_KeyTotals(name, text, values))
+        self.registry.register(_Labelled(CounterMetricFamily(name, text, labels=["key"]), values))
+
+    def watch_engines(
+        self, name: str, text: str, values: Callable[[], Mapping[str, float]], *, is_total: bool = False
+    ) -> None:
+        """A gauge, or a counter (`name` without `_total`), for each engine's number that `values` gives. Numbers are
+        given anew when an engine has left, so there are never more than engines have been there at once."""
+        family = CounterMetricFamily if is_total else GaugeMetricFamily
+        self.registry.register(_Labelled(family(name, text, labels=["engine"]), values))
 
     def render(self, accept: str) -> tuple[bytes, str]:
         """All of them and their media type: OpenMetrics, which has exemplars, where the header `Accept` asks for it,
@@ -82,14 +91,18 @@ class _Total(Collector):
         yield CounterMetricFamily(self._name, self._text, self._value())
 
 
-class _KeyTotals(Collector):
-    def __init__(self, name: str, text: str, values: Callable[[], Mapping[str, float]]) -> None:
-        self._name = name
-        self._text = text
+class _Labelled(Collector):
+    """A family of one label, whose values are read when they are asked for."""
+
+    def __init__(
+        self, family: CounterMetricFamily | GaugeMetricFamily, values: Callable[[], Mapping[str, float]]
+    ) -> None:
+        self._family = family
         self._values = values
 
     def collect(self) -> Iterator[Metric]:
-        family = CounterMetricFamily(self._name, self._text, labels=["key"])
-        for key, value in self._values().items():
-            family.add_metric([key], value)
+        family = copy(self._family)
+        family.samples = []
+        for label, value in self._values().items():
+            family.add_metric([label], value)
         yield family

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from gateway.engine.chat_proxy import ChatProxy
-from gateway.engine.client import EngineClient
-from gateway.engine.concurrency import ConcurrencyController, limit_range
-from gateway.engine.monitor import EngineMonitor
+from gateway.engine.concurrency import limit_range
+from gateway.engine.pool import EnginePool
 from gateway.imaging.orientation import Orientation, detect_angle
 from gateway.intake.render.pool import RenderPool
 from gateway.layout.base import LayoutDetector
@@ -29,7 +28,7 @@ class Parts:
     layout: LayoutDetector
     slots: PageSlots
     queue: CallQueue
-    engine: EngineMonitor
+    engine: EnginePool
     reader: RegionReader
     chat: ChatProxy
     tracing: Tracing
@@ -43,12 +42,8 @@ def create_parts(settings: Settings) -> Parts:
     The queue takes more calls at once as soon as the engine says what it is.
     """
     tracing = Tracing(settings)
-    client = EngineClient(settings, tracing)
     queue = CallQueue(settings, limit_range(settings, None, None).start)
-    controller = ConcurrencyController(settings, client, queue)
-    engine = EngineMonitor(
-        settings, client, is_busy=lambda: queue.running > 0, on_ready=controller.reset, while_ready=controller.update
-    )
+    engine = EnginePool(settings, queue, tracing)
     return Parts(
         settings=settings,
         pool=RenderPool(settings),
@@ -56,7 +51,7 @@ def create_parts(settings: Settings) -> Parts:
         slots=PageSlots(settings),
         queue=queue,
         engine=engine,
-        reader=RegionReader(settings, client, engine),
-        chat=ChatProxy(client, engine),
+        reader=RegionReader(settings, engine),
+        chat=ChatProxy(engine),
         tracing=tracing,
     )

@@ -190,6 +190,7 @@ class Service:
         metrics.watch("ocr_pages_in_work", "Pages being rendered, laid out or cut", lambda: self.parts.slots.rendered)
         metrics.watch("ocr_regions_waiting", "Region calls that wait", lambda: queue.waiting)
         metrics.watch("ocr_regions_running", "Region calls at the engine", lambda: queue.running)
+        self._watch_engines()
         if not self.keyring.is_open:
             for what in ("requests", "refused", "pages"):
                 count = partial(self.keyring.totals, attrgetter(what))
@@ -207,6 +208,19 @@ class Service:
         price = "PRICE_PER_GPU_HOUR; 0: none is set"
         metrics.watch("ocr_price_per_gpu_hour", price, lambda: self.settings.price_per_gpu_hour)
         metrics.watch("ocr_ready", "1 while a document can be served, as /readyz says", lambda: not self.unreadiness())
+
+    def _watch_engines(self) -> None:
+        engines, metrics = self.parts.engine, self.metrics
+        ready = partial(engines.values, lambda engine: engine.monitor.is_ready)
+        metrics.watch_engines("ocr_engine_ready", "Whether the engine is ready", ready)
+        for what in ("running", "limit"):
+            text = {"running": "Calls at the engine", "limit": "Most calls at the engine, now"}[what]
+            metrics.watch_engines(f"ocr_engine_{what}", text, partial(engines.values, attrgetter(what)))
+        for what in ("answered", "failed"):
+            text = {"answered": "Calls that it answered", "failed": "Calls that another engine took over"}[what]
+            count = partial(engines.values, attrgetter(what))
+            metrics.watch_engines(f"ocr_engine_{what}", text, count, is_total=True)
+        metrics.watch_total("ocr_calls_moved", "Calls asked of another engine", lambda: engines.moved)
 
     async def _check_storage(self) -> None:
         await self.bucket.check()
@@ -244,7 +258,7 @@ class Service:
             version=self.version,
             port=settings.port,
             vlm_engine=settings.vlm_engine,
-            vlm_url=settings.engine_url,
+            vlm_url=", ".join(settings.engine_urls),
             layout_model=self.parts.layout.name,
             keys=len(self.keyring),
         )

@@ -42,8 +42,15 @@ class Settings(TierSettings):
         "first; 0: no bound",
     )
 
-    vlm_base_url: str | None = Field(None, description="OpenAI base URL (with `/v1`) of an external engine")
-    vlm_api_key: str | None = Field(None, description="Key for the external engine")
+    vlm_base_url: str | None = Field(
+        None,
+        description="OpenAI base URL (with `/v1`) of an external engine; several, comma-separated, share the calls. "
+        "`dns+http://NAME:PORT/v1` is an engine at each address of the name, such as a headless Kubernetes service",
+    )
+    vlm_dns_refresh_s: float = Field(
+        5, gt=0, description="How often the names of `dns+http://` in `VLM_BASE_URL` are looked up"
+    )
+    vlm_api_key: str | None = Field(None, description="Key for the external engine, or for all of them")
     vlm_call_timeout_s: float = Field(
         180, gt=0, description="How long one region call may take; the request's deadline may end it sooner"
     )
@@ -290,8 +297,8 @@ class Settings(TierSettings):
     max_concurrent_regions: int = Field(
         0,
         ge=0,
-        description="Most region calls in flight to the engine, which are adapted to what it can take; 0: no bound but "
-        "that. The embedded engine gets one for each core and two more, or exactly this",
+        description="Most region calls in flight to the engine, or to all engines together, which are adapted to what "
+        "it can take; 0: no bound but that. The embedded engine gets one for each core and two more, or exactly this",
     )
     max_queued_regions: int = Field(
         2000,
@@ -363,8 +370,12 @@ class Settings(TierSettings):
 
     @field_validator("vlm_base_url")
     @classmethod
-    def _strip_slash(cls, value: str | None) -> str | None:
-        return value.rstrip("/") if value else None
+    def _check_base_url(cls, value: str | None) -> str | None:
+        urls = list(dict.fromkeys(url.rstrip("/") for url in _split(value or "")))
+        for url in urls:
+            if url.startswith("dns+") and not re.fullmatch(r"dns\+http://[^/@:\s]+(:\d{1,5})?(/\S*)?", url):
+                raise ValueError("a name whose addresses are engines is written dns+http://NAME:PORT/v1")
+        return ",".join(urls) or None
 
     @field_validator("s3_prefix")
     @classmethod
@@ -424,11 +435,11 @@ class Settings(TierSettings):
         return _split(self.mcp_folders)
 
     @property
-    def engine_url(self) -> str:
-        """OpenAI base URL of the engine that region calls go to."""
+    def engine_urls(self) -> list[str]:
+        """OpenAI base URLs of the engines that region calls go to, at least one; some may begin with `dns+http://`."""
         if self.vlm_engine == "external" and self.vlm_base_url:
-            return self.vlm_base_url
-        return f"http://127.0.0.1:{self.vlm_port}/v1"
+            return _split(self.vlm_base_url)
+        return [f"http://127.0.0.1:{self.vlm_port}/v1"]
 
 
 def _names(value: str) -> frozenset[str]:

@@ -89,7 +89,7 @@ def measure(document: Document, rounds: int, count: int) -> dict[str, list[Run]]
     ):
         for number in range(rounds + 1):
             for way, read in WAYS.items():
-                run = asyncio.run(send_concurrently(Server(server.program, read, stub), document, AT_ONCE, count))
+                run = asyncio.run(send_concurrently(Server(server.program, read, [stub]), document, AT_ONCE, count))
                 if number:  # the first is for warming up
                     runs[way].append(run)
     return runs

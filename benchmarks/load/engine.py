@@ -1,6 +1,6 @@
 """An OpenAI server that looks like vLLM and answers on a script: `python -m benchmarks.load.engine PORT`.
 
-It reads at most `CONCURRENCY` requests at once, the others wait in turn. With `--faults` some requests go wrong.
+It reads at most `--concurrency` requests at once, the others wait in turn. With `--faults` some requests go wrong.
 It parses as little as it can, so that it is not what limits a gateway on the same two cores.
 """
 
@@ -45,6 +45,7 @@ class Engine:
     faults: Mapping[Fault, float]
     pace: float = 1.0
     """Times the usual time of an answer; 0: at once."""
+    concurrency: int = CONCURRENCY
     chance: random.Random = field(default_factory=lambda: random.Random(7))
     running: int = 0
     regions: int = 0
@@ -54,7 +55,7 @@ class Engine:
     faulted: dict[str, int] = field(default_factory=dict)
 
     async def enter(self) -> None:
-        if self.running < CONCURRENCY:
+        if self.running < self.concurrency:
             self.running += 1
             return
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -229,8 +230,8 @@ def _chunk(data: bytes) -> bytes:
     return b"%x\r\n%s\r\n" % (len(data), data)
 
 
-async def serve(port: int, faults: Mapping[Fault, float], pace: float = 1.0) -> None:
-    engine, script = Engine(faults, pace), Script()
+async def serve(port: int, faults: Mapping[Fault, float], pace: float = 1.0, concurrency: int = CONCURRENCY) -> None:
+    engine, script = Engine(faults, pace, concurrency), Script()
     loop = asyncio.get_running_loop()
     server = await loop.create_server(lambda: Connection(engine, script), "127.0.0.1", port, backlog=2048)
     await server.serve_forever()
@@ -241,8 +242,10 @@ def main() -> None:
     parser.add_argument("port", type=int)
     parser.add_argument("--faults", action="store_true", help="some requests go wrong")
     parser.add_argument("--pace", type=float, default=1.0, help="times the usual time of an answer; 0: at once")
+    parser.add_argument("--concurrency", type=int, default=CONCURRENCY, help="requests that it reads at once")
     arguments = parser.parse_args()
-    uvloop.run(serve(arguments.port, FAULTS if arguments.faults else {}, arguments.pace))
+    faults = FAULTS if arguments.faults else {}
+    uvloop.run(serve(arguments.port, faults, arguments.pace, arguments.concurrency))
 
 
 if __name__ == "__main__":

@@ -101,7 +101,7 @@ def start_with_jobs(stub: Program, data_dir: str, **settings: str) -> Iterator[S
 def compare(stub: Program, document: Document, count: int) -> tuple[Run, Run]:
     """The same documents through `/ocr`, and as jobs of the same gateway."""
     with tempfile.TemporaryDirectory() as data, start_with_jobs(stub, data, MAX_JOBS=str(AT_ONCE)) as server:
-        as_jobs = Server(server.program, read_as_job, stub)
+        as_jobs = Server(server.program, read_as_job, (stub,))
         for way in (server, as_jobs):
             asyncio.run(send_concurrently(way, document, 4, 4))
         plain = asyncio.run(send_concurrently(server, document, AT_ONCE, count))
@@ -151,7 +151,7 @@ def measure_peak(stub: Program, short: Document, document: Document, count: int)
     """Jobs one after the other, at a gateway of their own that is warm."""
     large = {"MAX_UPLOAD_MB": "4000", "MAX_PAGES": str(max(document.pages, SHORT)), "MAX_JOBS": "1"}
     with tempfile.TemporaryDirectory() as data, start_with_jobs(stub, data, **large) as server:
-        as_jobs = Server(server.program, read_as_job, stub)
+        as_jobs = Server(server.program, read_as_job, (stub,))
         asyncio.run(send_concurrently(as_jobs, short, 1, 2))
         return asyncio.run(send_concurrently(as_jobs, document, 1, count))
 

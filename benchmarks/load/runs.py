@@ -122,7 +122,8 @@ async def _measure(server: Server, document: Document, clients: int, send: Send)
     async with open_session() as session:
         await _lag(session, server)
         with Memory(server.program).watch() as memory:
-            sampler, start = CpuSampler({SERVER: server.program.cpu_s, ENGINE: server.engine.cpu_s}), time.monotonic()
+            programs = {SERVER: server.program.cpu_s, ENGINE: lambda: sum(one.cpu_s() for one in server.engines)}
+            sampler, start = CpuSampler(programs), time.monotonic()
             await asyncio.gather(*(send(session, outcomes) for _ in range(clients)))
             wall_s, cpu_s = time.monotonic() - start, sampler.spent_s()
         lag = await _lag(session, server)

@@ -6,13 +6,15 @@ import base64
 import json
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 
+from benchmarks.load.engine import CONCURRENCY
 from benchmarks.load.page import QUALITY, document, write_boxes
 from benchmarks.processes import Program, free_port, start_program
 
@@ -52,23 +54,25 @@ Read = Callable[[aiohttp.ClientSession, str, Document], Awaitable[Reply]]
 class Server:
     program: Program
     read: Read
-    engine: Program
+    engines: Sequence[Program]
 
 
 @contextmanager
-def start_engine(*, faults: bool = False, pace: float = 1.0) -> Iterator[Program]:
+def start_engine(*, faults: bool = False, pace: float = 1.0, concurrency: int = CONCURRENCY) -> Iterator[Program]:
     port = free_port()
     command = [sys.executable, "-m", "benchmarks.load.engine", str(port), "--pace", str(pace)]
+    command += ["--concurrency", str(concurrency)]
     command += ["--faults"] if faults else []
     with start_program("engine", command, port, "/health") as program:
         yield program
 
 
 @contextmanager
-def start_gateway(stub: Program, **settings: str) -> Iterator[Server]:
-    """The gateway on the stub engine, on whose pages the scripted page's boxes stand."""
-    with start_gateway_on(stub.url, **settings) as program:
-        yield Server(program, _read_by_gateway, stub)
+def start_gateway(*stubs: Program, **settings: str) -> Iterator[Server]:
+    """The gateway on stub engines, on whose pages the scripted page's boxes stand."""
+    urls = {"VLM_BASE_URL": ",".join(f"{stub.url}/v1" for stub in stubs)}
+    with start_gateway_on(stubs[0].url, **urls, **settings) as program:
+        yield Server(program, _read_by_gateway, stubs)
 
 
 @contextmanager
@@ -92,13 +96,13 @@ def start_gateway_on(engine_url: str, **settings: str) -> Iterator[Program]:
 @contextmanager
 def start_paddlex(stub: Program, python: str) -> Iterator[Server]:
     with _start_peer(PADDLEX, python, "paddlex_server.py", f"{stub.url}/v1", "/health") as program:
-        yield Server(program, _read_by_paddlex, stub)
+        yield Server(program, _read_by_paddlex, (stub,))
 
 
 @contextmanager
 def start_glmocr(stub: Program, python: str) -> Iterator[Server]:
     with _start_peer(GLMOCR, python, "glmocr_server.py", stub.url.rpartition(":")[2], "/health") as program:
-        yield Server(program, _read_by_glmocr, stub)
+        yield Server(program, _read_by_glmocr, (stub,))
 
 
 @contextmanager
@@ -124,7 +128,14 @@ async def _read_by_gateway(session: aiohttp.ClientSession, url: str, document: D
     form.add_field("file", document.data, filename="document.pdf")
     async with session.post(f"{url}/ocr", data=form) as response:
         body = await response.read()
-    return Reply(response.status, response.status == 200 and json.loads(body)["status"] == "ok", len(body))
+    return Reply(response.status, response.status == 200 and _has_all_blocks(json.loads(body)), len(body))
+
+
+def _has_all_blocks(answer: dict[str, Any]) -> bool:
+    """Whether each page has blocks and each block its reading. The stub engine's texts come in the order of the calls,
+    not of the regions, so warnings of text that a block lacks say nothing here."""
+    pages = [page["blocks"] for page in answer["pages"]]
+    return all(pages) and all(block["status"] == "ok" for blocks in pages for block in blocks)
 
 
 async def _read_by_paddlex(session: aiohttp.ClientSession, url: str, document: Document) -> Reply:

@@ -16,7 +16,8 @@ from common.inference.models import describe_models
 from gateway.api.auth import is_key_holder, key_required
 from gateway.api.deps import JobsDep, ServiceDep
 from gateway.api.problems import request_id
-from gateway.engine.monitor import EngineMonitor
+from gateway.engine.endpoint import Endpoint
+from gateway.engine.pool import EnginePool
 from gateway.jobs.service import JobService
 from gateway.layout.base import LayoutDetector
 from gateway.service import Service
@@ -42,6 +43,22 @@ class VlmHealth(BaseModel):
     )
     reason: str | None = Field(description="Why it is not ready")
     warning: str | None = Field(description="What is odd about its answers, as when another model gives them")
+
+
+class EngineHealth(BaseModel):
+    """One of the engines that share the calls."""
+
+    engine: str = Field(description="Its number, as in the metrics; given anew when it has left")
+    url: str | None = Field(description="Told to holders of a key only, where keys are set; so are reasons")
+    state: Literal["starting", "ready", "restarting", "down", "draining"] = Field(
+        description="`draining`: it is not listed any more, and finishes what it has"
+    )
+    state_s: int = Field(description="Seconds in this state")
+    model: str | None
+    running: int = Field(description="Calls that it has")
+    limit: int = Field(description="Most calls that it gets at once, now")
+    is_left_out: bool = Field(description="It is ready and gets no calls for now, for the reason given")
+    reason: str | None = Field(description="Why it is not ready, or left out")
 
 
 class QueueHealth(BaseModel):
@@ -70,7 +87,8 @@ class Health(BaseModel):
         "what `INFERENCE_RUNTIME` asks for"
     )
     layout_warning: str | None = Field(description="Why it is not the layout model, or the engine, that was asked for")
-    vlm: VlmHealth
+    vlm: VlmHealth = Field(description="All engines as one: ready where one is")
+    engines: list[EngineHealth]
     s3_storage: BucketState
     s3_reason: str | None = Field(description="Why it is an error; documents are read all the same")
     output_dir: FolderHealth
@@ -118,6 +136,7 @@ def _health(service: Service, jobs: JobService, log_id: str, docs: str) -> Healt
         runtimes=dict(describe_models()),
         layout_warning=_warning(parts.layout),
         vlm=_vlm(parts.engine),
+        engines=[_engine(parts.engine, endpoint) for endpoint in (*parts.engine.endpoints, *parts.engine.draining)],
         s3_storage=service.bucket.state,
         s3_reason=service.bucket.reason,
         output_dir=FolderHealth.model_validate(service.output_dir, from_attributes=True),
@@ -145,6 +164,7 @@ def _hide_details(found: Health) -> Health:
             "s3_reason": None,
             "jobs_reason": None,
             "vlm": found.vlm.model_copy(update={"reason": None, "warning": None}),
+            "engines": [engine.model_copy(update={"url": None, "reason": None}) for engine in found.engines],
             "output_dir": found.output_dir.model_copy(update=hidden),
             "temp_dir": found.temp_dir.model_copy(update=hidden),
             "self_check": found.self_check.model_copy(update={"reason": None}),
@@ -203,7 +223,7 @@ def _warning(layout: LayoutDetector) -> str | None:
     return layout.reason if layout.state == "ready" else None
 
 
-def _vlm(engine: EngineMonitor) -> VlmHealth:
+def _vlm(engine: EnginePool) -> VlmHealth:
     return VlmHealth(
         state=engine.state,
         state_s=int(engine.state_s),
@@ -213,6 +233,22 @@ def _vlm(engine: EngineMonitor) -> VlmHealth:
         runtimes=engine.runtimes,
         reason=engine.reason,
         warning=engine.warning,
+    )
+
+
+def _engine(engines: EnginePool, endpoint: Endpoint) -> EngineHealth:
+    monitor = endpoint.monitor
+    why_left_out = engines.why_left_out(endpoint)
+    return EngineHealth(
+        engine=str(endpoint.number),
+        url=endpoint.name,
+        state="draining" if endpoint.is_draining else monitor.state,
+        state_s=int(monitor.state_s),
+        model=monitor.model,
+        running=endpoint.running,
+        limit=endpoint.limit,
+        is_left_out=why_left_out is not None,
+        reason=monitor.reason or why_left_out,
     )
 
 

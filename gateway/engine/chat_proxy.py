@@ -9,9 +9,8 @@ from typing import Any
 
 import msgspec
 
-from gateway.engine.client import EngineClient
 from gateway.engine.errors import invalid_response, unfinished_response
-from gateway.engine.monitor import EngineMonitor
+from gateway.engine.pool import EnginePool, Place
 from gateway.engine.retries import Retrier
 from gateway.engine.sse import split_events
 from gateway.engine.transport import UpstreamResponse
@@ -37,40 +36,41 @@ class ChatProxy:
     call, or closing its events, stops the engine's work.
     """
 
-    def __init__(self, client: EngineClient, engine: EngineMonitor) -> None:
-        self._client = client
-        self._engine = engine
-        self._retrier = Retrier(engine)
+    def __init__(self, engines: EnginePool) -> None:
+        self._engines = engines
+        self._retrier = Retrier(engines)
 
-    async def complete(self, body: bytes) -> bytes:
-        """The engine's whole answer, a chat completion as JSON."""
+    async def complete(self, body: bytes, model: str | None = None) -> bytes:
+        """The engine's whole answer, a chat completion as JSON. `model`: the one that the body names."""
 
-        async def send() -> bytes:
+        async def send(place: Place) -> bytes:
             async with AsyncExitStack() as stack:
-                answer = await (await self._open(body, stack)).read()
-            self._engine.record_model(_check_completion(answer))
+                answer = await (await _open(place, body, stack)).read()
+            place.endpoint.monitor.record_model(_check_completion(answer))
             return answer
 
-        return await self._retrier.run(send)
+        return await self._retrier.run(send, model=model)
 
-    async def stream(self, body: bytes) -> AsyncGenerator[bytes, None]:
+    async def stream(self, body: bytes, model: str | None = None) -> AsyncGenerator[bytes, None]:
         """The engine's events, whole ones, without the last `[DONE]`. EngineError where they end without a finish
         reason, as half an answer does."""
         async with AsyncExitStack() as held:
 
-            async def send() -> tuple[bytes, AsyncGenerator[bytes, None]]:
+            async def send(place: Place) -> tuple[bytes, AsyncGenerator[bytes, None]]:
                 async with AsyncExitStack() as stack:
-                    answer = await self._open(body, stack)
+                    answer = await _open(place, body, stack)
                     chunks = await stack.enter_async_context(aclosing(answer.chunks()))
                     events = await stack.enter_async_context(aclosing(split_events(chunks)))
                     first = await anext(events, b"")
                     if not first:
                         raise invalid_response()
+                    held.callback(self._engines.release, place)
                     held.push_async_exit(stack.pop_all())
+                place.is_kept = True
+                place.endpoint.monitor.record_model(_model_of(first))
                 return first, events
 
-            first, events = await self._retrier.run(send)
-            self._engine.record_model(_model_of(first))
+            first, events = await self._retrier.run(send, model=model)
             is_finished = bool(_FINISH.search(first))
             yield first
             async for more in events:
@@ -79,10 +79,11 @@ class ChatProxy:
             if not is_finished:
                 raise unfinished_response()
 
-    async def _open(self, body: bytes, stack: AsyncExitStack) -> UpstreamResponse:
-        answer = await self._client.open_chat(body)
-        stack.push_async_callback(answer.close)
-        return answer
+
+async def _open(place: Place, body: bytes, stack: AsyncExitStack) -> UpstreamResponse:
+    answer = await place.endpoint.client.open_chat(body)
+    stack.push_async_callback(answer.close)
+    return answer
 
 
 def _check_completion(body: bytes) -> object:

@@ -1,4 +1,4 @@
-"""The one client of the engine, shared by region calls, chats, probes and the warm-up."""
+"""The one client of an engine, shared by region calls, chats, probes and the warm-up."""
 
 from __future__ import annotations
 
@@ -81,10 +81,11 @@ class ChatCompletionRequest:
 
 
 class EngineClient:
-    """Opens its connections as they are needed, in the loop that runs then."""
+    """One engine's. Opens its connections as they are needed, in the loop that runs then."""
 
-    def __init__(self, settings: Settings, tracing: Tracing = OFF) -> None:
-        self.base_url = settings.engine_url.rstrip("/")
+    def __init__(self, settings: Settings, base_url: str | None = None, tracing: Tracing = OFF) -> None:
+        """`base_url`: the engine's, the first one of the settings unless given."""
+        self.base_url = (base_url or settings.engine_urls[0]).rstrip("/")
         self._settings = settings
         self._tracing = tracing
         self._opened: AsyncOpenAI | None = None
@@ -140,7 +141,7 @@ class EngineClient:
     @property
     def _client(self) -> AsyncOpenAI:
         if self._opened is None:
-            self._opened = transport.create_openai_client(self._settings)
+            self._opened = transport.create_openai_client(self._settings, self.base_url)
         return self._opened
 
     @property

@@ -1,8 +1,9 @@
-"""How many calls the queue lets run at once, kept to what the engine can take."""
+"""How many calls run at an engine at once, kept to what it can take."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from time import monotonic
 
 import structlog
@@ -35,15 +36,29 @@ log = structlog.get_logger(__name__)
 
 
 class ConcurrencyController:
-    """Sets the queue's bound anew when the engine has come (`reset`), and adapts it while it works (`update`).
+    """Sets an engine's bound anew when it has come (`reset`), and adapts it while it works (`update`).
+
+    `finished`: calls that the engine has answered since the start. `set_limit` hears of each new bound. What waits, and
+    whether as many calls run as may, is the queue's to say, also where several engines share it.
 
     PP-OCR on the CPU keeps its bound: it reads one crop a core, whatever else is asked.
     """
 
-    def __init__(self, settings: Settings, client: EngineClient, queue: CallQueue) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        client: EngineClient,
+        queue: CallQueue,
+        *,
+        finished: Callable[[], int],
+        set_limit: Callable[[int], None],
+    ) -> None:
+        self.limit = limit_range(settings, None, None).start
         self._settings = settings
         self._client = client
         self._queue = queue
+        self._count_finished = finished
+        self._set_limit = set_limit
         self._depth_limit: QueueDepthLimit | None = None
         self._throughput_limit: ThroughputLimit | None = None
         self._engine: EngineMonitor | None = None
@@ -54,7 +69,6 @@ class ConcurrencyController:
     def reset(self, engine: EngineMonitor) -> None:
         """What the engine is, and how many calls it works on at once, has just been learned. What was learned of the
         same engine before it went away stays."""
-        self._queue.reset_rate()
         limits = limit_range(self._settings, engine.kind, engine.sequences)
         if self._known == (engine.kind, limits):
             return
@@ -82,12 +96,12 @@ class ConcurrencyController:
             if self._throughput_limit:
                 self._depth_limit = None
         if self._throughput_limit:
-            self._apply(self._throughput_limit.update(monotonic(), queue.finished, is_full=is_full))
+            self._apply(self._throughput_limit.update(monotonic(), self._count_finished(), is_full=is_full))
 
     def _is_overloaded(self) -> bool:
         """Whether it has refused too many calls since the last look, in a time when the bound was in effect."""
         queue = self._queue
-        refused, finished = self._engine.refused if self._engine else 0, queue.finished
+        refused, finished = self._engine.refused if self._engine else 0, self._count_finished()
         is_overloaded_now = self._is_in_effect and is_overloaded(refused - self._refused, finished - self._finished)
         self._refused, self._finished = refused, finished
         self._is_in_effect = not is_overloaded_now and queue.running <= queue.in_flight.limit + queue.in_flight.reserve
@@ -95,14 +109,15 @@ class ConcurrencyController:
 
     def _back_off(self) -> None:
         if self._throughput_limit:
-            self._apply(self._throughput_limit.back_off(monotonic(), self._queue.finished))
+            self._apply(self._throughput_limit.back_off(monotonic(), self._count_finished()))
         elif self._depth_limit:
             self._apply(self._depth_limit.back_off())
 
     def _apply(self, limit: int) -> None:
-        if limit != self._queue.in_flight.limit:
+        if limit != self.limit:
             log.debug("concurrent_regions", limit=limit)
-            self._queue.set_limit(limit)
+            self.limit = limit
+            self._set_limit(limit)
 
 
 def limit_range(settings: Settings, kind: EngineKind | None, sequences: int | None) -> LimitRange:

@@ -49,7 +49,8 @@ class EngineMonitor:
     States: `starting`: never ready yet; `ready`; `restarting`: was ready and is away for less than `grace_s`, calls
     wait for it; `down`: away for longer, or known not to come by itself. `is_busy` says whether region calls run, so
     that the canary is patient; `on_ready` hears each time that the engine becomes ready, `while_ready` is called every
-    `POLL_WHILE_READY_S` from then on.
+    `POLL_WHILE_READY_S` from then on. `on_change` hears of each change between ready and away, `on_lost` when calls in
+    work had better be asked of another engine.
 
     An engine of this container that is asked and makes no step for `frozen_after_s` is reported to the watchdog, which
     kills it, which is how supervisord comes to start it again. Calls wait for that and then for its start: the grace
@@ -64,6 +65,8 @@ class EngineMonitor:
         is_busy: Callable[[], bool] = lambda: False,
         on_ready: Callable[[EngineMonitor], None] = lambda _engine: None,
         while_ready: Callable[[], Awaitable[None]] = _do_nothing,
+        on_change: Callable[[], None] = lambda: None,
+        on_lost: Callable[[], None] = lambda: None,
     ) -> None:
         self.reason: str | None = "The recognition engine has not answered yet."
         """Why the state is not `ready`, one sentence."""
@@ -84,6 +87,8 @@ class EngineMonitor:
         self._is_busy = is_busy
         self._on_ready = on_ready
         self._while_ready = while_ready
+        self._on_change = on_change
+        self._on_lost = on_lost
         self._ready = asyncio.Event()
         self._wake = asyncio.Event()
         self._since = self._grace_from = monotonic()
@@ -107,6 +112,10 @@ class EngineMonitor:
         if not self._was_ready:
             return "starting"
         return "restarting" if self._grace_left_s() > 0 else "down"
+
+    @property
+    def is_ready(self) -> bool:
+        return self._ready.is_set()
 
     @property
     def state_s(self) -> float:
@@ -169,6 +178,15 @@ class EngineMonitor:
             self._mark_down(reason)
         self._wake.set()
 
+    def doubt(self) -> None:
+        """A call fared badly for no reason that is known: the engine is looked at now, with a canary."""
+        self._last_success = -math.inf
+        self._wake.set()
+
+    def has_answered_since(self, moment: float) -> bool:
+        """Whether a call or a canary had its answer after a monotonic time."""
+        return self._last_success > moment
+
     def record_model(self, name: object) -> None:
         """An answer came from the model of this name; one that was not asked for is told in the log and `/health`."""
         if not isinstance(name, str) or not name or name in (model.id for model in self.models):
@@ -215,11 +233,7 @@ class EngineMonitor:
 
     def require_serving(self) -> None:
         """Raises ServiceError 503 `vlm_unavailable` where a new document could not be read."""
-        state = self.state
-        retry_after_s = RETRY_AFTER_S.get(state)
-        if retry_after_s is not None and not (state == "restarting" and self.state_s < ADMITTED_WHILE_AWAY_S):
-            detail = self.reason or "The recognition engine is away."
-            raise ServiceError(503, "vlm_unavailable", detail, retry_after_s=retry_after_s)
+        require_serving(self.state, self.state_s, self.reason)
 
     def _grace_left_s(self) -> float:
         if self._gave_up:
@@ -302,8 +316,12 @@ class EngineMonitor:
             self._late_polls += 1
             if self._late_polls < MAX_LATE_POLLS or not self._is_canary_due():
                 return True
+        was_away = not self._ready.is_set()
         self._mark_down(failure.message)
         self._is_silent = failure.kind == "timeout"
+        # One connection that was not made may be chance. A busy engine, and one that ends, see to their calls.
+        if self._is_silent or (was_away and failure.kind == "unreachable"):
+            self._on_lost()
         if self._is_silent:
             await self._report_if_frozen()
         else:
@@ -342,6 +360,7 @@ class EngineMonitor:
         self._since = monotonic()
         self._on_ready(self)
         self._ready.set()
+        self._on_change()
         log.info("engine_ready", model=self.model, kind=self.kind)
 
     def _mark_down(self, reason: str) -> None:
@@ -349,4 +368,13 @@ class EngineMonitor:
         if self._ready.is_set():
             self._ready.clear()
             self._since = self._grace_from = monotonic()
+            self._on_change()
             log.warning("engine_away", reason=reason)
+
+
+def require_serving(state: EngineState, state_s: float, reason: str | None) -> None:
+    """Raises ServiceError 503 `vlm_unavailable` where engines in this state read no new document."""
+    retry_after_s = RETRY_AFTER_S.get(state)
+    if retry_after_s is not None and not (state == "restarting" and state_s < ADMITTED_WHILE_AWAY_S):
+        detail = reason or "The recognition engine is away."
+        raise ServiceError(503, "vlm_unavailable", detail, retry_after_s=retry_after_s)

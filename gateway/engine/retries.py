@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TypeVar
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, wait_random_exponential
 
+from gateway.engine.endpoint import Endpoint
 from gateway.engine.errors import EngineError, ErrorKind
-from gateway.engine.monitor import EngineMonitor
+from gateway.engine.pool import EnginePool, Place
 
 T = TypeVar("T")
 
@@ -32,8 +35,10 @@ COSTLY: frozenset[ErrorKind] = frozenset({"timeout", "server_error"})
 FULL_JITTER = wait_random_exponential(multiplier=0.2, max=5)
 MAX_RETRY_AFTER_S = 30
 """An engine that wants to be left alone for longer is not waited for: its client is told when to come back."""
-MAX_WAIT_S = 86_400.0
-"""For an engine that has never been ready; one that went away has its grace. The caller's deadline ends either."""
+MOVABLE: frozenset[ErrorKind] = frozenset({"unreachable", "connection_lost", "server_error", "timeout", "busy"})
+MAX_MOVES = 2
+"""A call that failed at one engine is asked of another so often before its retries are counted: a crop that kills
+engines must not go round them all. A move from an engine that could not be reached costs none of them anything."""
 INITIAL_BUDGET = 10.0
 MAX_BUDGET = 100.0
 BUDGET_SHARE = 0.2
@@ -60,50 +65,97 @@ async def _do_nothing(_error: EngineError) -> None:
     pass
 
 
+@dataclass(slots=True)
+class _Call(Generic[T]):
+    """`failed_at`: engines that it was moved from."""
+
+    send: Callable[[Place], Awaitable[T]]
+    on_error: Callable[[EngineError], Awaitable[None]]
+    model: str | None
+    failed_at: set[Endpoint] = field(default_factory=set)
+    moves: int = 0
+
+
 class Retrier:
     """Calls the engine until it answers, as long as one more try is worth it, and tells the monitor how each one went.
 
+    Where there are several, a call whose engine fails is moved to another at once, which no retry is counted for.
     Cancelling is what ends it at a deadline: while it waits for an engine that restarts, before a retry, in a call.
     """
 
-    def __init__(self, engine: EngineMonitor) -> None:
+    def __init__(self, engines: EnginePool) -> None:
         self.budget = RetryBudget()
-        self._engine = engine
+        self._engines = engines
 
     async def run(
-        self, send: Callable[[], Awaitable[T]], on_error: Callable[[EngineError], Awaitable[None]] = _do_nothing
+        self,
+        send: Callable[[Place], Awaitable[T]],
+        on_error: Callable[[EngineError], Awaitable[None]] = _do_nothing,
+        model: str | None = None,
     ) -> T:
-        """What `send` returns; raises the last EngineError. `on_error` sees each, the last one too."""
+        """What `send` returns; raises the last EngineError. `on_error` sees each that is no move, the last one too.
+        `model`: one that the engine must serve, by default that of region calls."""
+        call = _Call(send, on_error, model)
         try:
-            return await self._send(send, on_error)  # most calls need no more, and what counts attempts is dear
+            return await self._send(call)  # most calls need no more, and what counts attempts is dear
         except EngineError as error:
             first: list[EngineError] = [error]
         with _attempts(self.budget) as attempts:
-            return await attempts(self._send_again, first, send, on_error)
+            return await attempts(self._send_again, first, call)
 
-    async def _send_again(
-        self,
-        failed: list[EngineError],
-        send: Callable[[], Awaitable[T]],
-        on_error: Callable[[EngineError], Awaitable[None]],
-    ) -> T:
+    async def _send_again(self, failed: list[EngineError], call: _Call[T]) -> T:
         """The first attempt is the one that has failed."""
         if failed:
             raise failed.pop()
-        return await self._send(send, on_error)
+        return await self._send(call)
 
-    async def _send(self, send: Callable[[], Awaitable[T]], on_error: Callable[[EngineError], Awaitable[None]]) -> T:
-        if not await self._engine.wait_ready(MAX_WAIT_S):
-            raise EngineError("unavailable", self._engine.reason or "The recognition engine was not there in time.")
+    async def _send(self, call: _Call[T]) -> T:
+        while True:
+            place = await self._engines.acquire(call.model, call.failed_at)
+            try:
+                answer = await self._ask(place, call)
+            except EngineError as failure:
+                if self._move(call, place.endpoint, failure):
+                    continue
+                error = await place.endpoint.monitor.report(failure)
+                await call.on_error(error)
+                raise error from failure
+            finally:
+                if not place.is_kept:
+                    self._engines.release(place)
+            if not place.is_answered_elsewhere:
+                place.endpoint.record_success()
+            self.budget.earn()
+            return answer
+
+    async def _ask(self, place: Place, call: _Call[T]) -> T:
+        """The answer; EngineError when the engine is lost meanwhile, and there are others."""
+        if self._engines.is_single:
+            return await call.send(place)
+        place.lost = lost = asyncio.timeout(None)
         try:
-            answer = await send()
-        except EngineError as failure:
-            error = await self._engine.report(failure)
-            await on_error(error)
-            raise error from failure
-        self._engine.record_success()
-        self.budget.earn()
-        return answer
+            async with lost:
+                return await call.send(place)
+        except TimeoutError:
+            if not lost.expired():
+                raise
+            raise EngineError("connection_lost", "The recognition engine was lost while it worked.") from None
+        finally:
+            place.lost = None
+
+    def _move(self, call: _Call[T], endpoint: Endpoint, failure: EngineError) -> bool:
+        """Whether the call goes to another engine instead of being retried; this one is told why it does."""
+        if self._engines.is_single or failure.kind not in MOVABLE:
+            return False
+        is_free = failure.kind == "unreachable"
+        if not (is_free or call.moves < MAX_MOVES):
+            return False
+        if not self._engines.can_move(endpoint, call.model, call.failed_at):
+            return False
+        call.moves += not is_free
+        call.failed_at.add(endpoint)
+        self._engines.record_move(endpoint, failure)
+        return True
 
 
 def _wait_s(state: RetryCallState) -> float:

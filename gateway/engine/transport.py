@@ -38,15 +38,15 @@ _CODINGS = {"gzip": 16 + zlib.MAX_WBITS, "x-gzip": 16 + zlib.MAX_WBITS, "deflate
 _parse_url = lru_cache(maxsize=64)(httpx2.URL)
 
 
-def create_openai_client(settings: Settings) -> AsyncOpenAI:
-    """The client for all talk to the engine; open it in the loop that uses it. Retries are not its task."""
+def create_openai_client(settings: Settings, base_url: str) -> AsyncOpenAI:
+    """The client for all talk to the engine there; open it in the loop that uses it. Retries are not its task."""
     # The queue bounds the calls in flight; a second bound here would only hide waiting.
     connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEPALIVE_S)
-    proxy = proxy_for(settings.engine_url) if settings.vlm_engine == "external" else None
+    proxy = proxy_for(base_url) if settings.vlm_engine == "external" else None
     # A header holds ASCII only. A key with anything else in it is for the engine to refuse, not for httpx2 to choke on.
     key = (settings.vlm_api_key or "none").encode("ascii", "replace").decode()
     return _Client(
-        base_url=settings.engine_url,
+        base_url=base_url,
         api_key=key,
         max_retries=0,
         http_client=AiohttpClient(connector, {"Authorization": f"Bearer {key}"}, proxy),

@@ -9,7 +9,7 @@ from functools import partial
 
 import structlog
 
-from gateway.engine.monitor import EngineMonitor
+from gateway.engine.pool import EnginePool
 from gateway.imaging.crop_lines import place_lines
 from gateway.imaging.crops import Crop, cut_crop
 from gateway.model import OcrOptions, PageImage, PageLayout, Pixels, Reading, Region
@@ -32,7 +32,7 @@ log = structlog.get_logger(__name__)
 class RegionDispatcher:
     queue: CallQueue
     slots: PageSlots
-    engine: EngineMonitor
+    engine: EnginePool
     reader: RegionReader
     flow: Flow
     options: OcrOptions

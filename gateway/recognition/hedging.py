@@ -65,7 +65,7 @@ class InFlightCall:
 
 
 class StallDetector:
-    """What the calls at one engine hear, all together."""
+    """What the calls hear, all together, also those at several engines."""
 
     def __init__(self) -> None:
         self._firsts = LatencyWindow(USUAL_SHARE)
@@ -148,11 +148,15 @@ class Hedging:
     def __init__(self, budget: RetryBudget) -> None:
         self.hedges = 0
         self.won = 0
-        self._budget = budget
+        self.budget = budget
         self._detector = StallDetector()
 
-    async def run(self, send: Send[T]) -> T:
-        """The first answer; if there is none, the last failure. All other questions are cancelled then."""
+    async def run(self, send: Send[T], find_other: Callable[[], Send[T] | None] = lambda: None) -> T:
+        """The first answer; if there is none, the last failure. All other questions are cancelled then.
+
+        `find_other`: what asks another engine that has room, where there is one. That takes nothing from the budget,
+        which protects an engine from being asked more the less it answers.
+        """
         calls: dict[asyncio.Task[T], InFlightCall] = {}
         first = self._start(send, self._detector.start(_now()), calls)
         try:
@@ -166,7 +170,7 @@ class Hedging:
                         return task.result()
                     del calls[task]
                 if not done:
-                    self._hedge(send, calls)
+                    self._hedge(send, find_other, calls)
         finally:
             for task in calls:
                 task.cancel()
@@ -193,12 +197,19 @@ class Hedging:
         time_to_stall_s = self._detector.time_to_stall_s(_latest(calls), _now())
         return time_to_stall_s if 0 < time_to_stall_s < CHECK_INTERVAL_S else CHECK_INTERVAL_S
 
-    def _hedge(self, send: Send[T], calls: dict[asyncio.Task[T], InFlightCall]) -> None:
+    def _hedge(
+        self,
+        send: Send[T],
+        find_other: Callable[[], Send[T] | None],
+        calls: dict[asyncio.Task[T], InFlightCall],
+    ) -> None:
         latest, now = _latest(calls), _now()
-        is_silent = self._detector.time_to_stall_s(latest, now) <= 0
-        if is_silent and self._detector.may_hedge(latest, now) and self._budget.spend():
+        if self._detector.time_to_stall_s(latest, now) > 0 or not self._detector.may_hedge(latest, now):
+            return
+        other = find_other()
+        if other is not None or self.budget.spend():
             self.hedges += 1
-            self._start(send, self._detector.start_hedge(latest, now), calls)
+            self._start(other or send, self._detector.start_hedge(latest, now), calls)
 
 
 def _latest(calls: dict[asyncio.Task[T], InFlightCall]) -> InFlightCall:

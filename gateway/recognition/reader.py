@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, replace
+from functools import partial
 
 import structlog
 
-from gateway.engine.client import ChatCompletionRequest, EngineClient, OnEvent
+from gateway.engine.client import ChatCompletionRequest, OnEvent
 from gateway.engine.completion import CompletionAccumulator
+from gateway.engine.endpoint import Endpoint
 from gateway.engine.errors import EngineError, busy_error
-from gateway.engine.monitor import EngineMonitor
+from gateway.engine.pool import EnginePool, Place
 from gateway.engine.retries import Retrier
 from gateway.imaging.crops import Crop, Placement, enlarge, shrink
 from gateway.model import EngineKind, Reading, TableCell, TextLine, Word
@@ -196,13 +198,12 @@ class RegionReader:
     what was asked twice for the engine's silence.
     """
 
-    def __init__(self, settings: Settings, client: EngineClient, engine: EngineMonitor) -> None:
+    def __init__(self, settings: Settings, engines: EnginePool) -> None:
         self.runaways = 0
         self.tokens_saved = 0
         self._settings = settings
-        self._client = client
-        self._engine = engine
-        self._retrier = Retrier(engine)
+        self._engines = engines
+        self._retrier = Retrier(engines)
         self.hedging = Hedging(self._retrier.budget)
 
     async def read(self, crop: Crop, task: RegionTask) -> Reading:
@@ -240,9 +241,9 @@ class RegionReader:
     async def _reread_enlarged(self, reading: Reading, crop: Crop, task: RegionTask) -> Reading:
         """Asks once more with a larger picture, where the engine takes one."""
         larger = None
-        if self._engine.is_scaling:
+        if self._engines.is_scaling:
             max_pixels = fit_context(
-                RegionTask(max_pixels=self._settings.vlm_max_pixels), self._engine.context
+                RegionTask(max_pixels=self._settings.vlm_max_pixels), self._engines.context
             ).max_pixels
             larger = await asyncio.to_thread(enlarge, crop, max_pixels)
         if larger is None:
@@ -257,8 +258,10 @@ class RegionReader:
     async def _complete(
         self, crop: Crop, task: RegionTask, *, suspected_length: int = SUSPECTED_LENGTH
     ) -> CompletionResult:
-        async def send() -> CompletionResult:
-            return await self._send(crop, task, suspected_length)
+        async def send(place: Place) -> CompletionResult:
+            result = await self._send(place, crop, task, suspected_length)
+            place.endpoint.monitor.record_model(result.answer.model)
+            return result
 
         async def shrink_crop(error: EngineError) -> None:
             nonlocal crop
@@ -266,24 +269,22 @@ class RegionReader:
                 crop = await asyncio.to_thread(shrink, crop)
 
         result = await self._retrier.run(send, shrink_crop)
-        self._engine.record_model(result.answer.model)
         if result.repetition:
             self._count_runaway(result.repetition, result.answer.completion_tokens, result.limit or 0)
         return result
 
-    async def _send(self, crop: Crop, task: RegionTask, suspected_length: int) -> CompletionResult:
-        kind = self._engine.kind
-        limit = token_limit(task, kind, self._engine.context, crop.width * crop.height)
-        extras = sampling_extras(task, kind) | (
-            {"priority": task.engine_priority} if self._engine.takes_priority else {}
-        )
+    async def _send(self, place: Place, crop: Crop, task: RegionTask, suspected_length: int) -> CompletionResult:
+        endpoint, engine = place.endpoint, place.endpoint.monitor
+        kind = engine.kind
+        limit = token_limit(task, kind, engine.context, crop.width * crop.height)
+        extras = sampling_extras(task, kind) | ({"priority": task.engine_priority} if engine.takes_priority else {})
         if crop.lines is not None and kind == "embedded":
             extras["text_lines"] = crop.lines
 
-        async def send(on_event: OnEvent) -> CompletionResult:
+        async def send_to(endpoint: Endpoint, on_event: OnEvent) -> CompletionResult:
             detector = RepetitionDetector(crop.capacity, suspected_length)
             request = ChatCompletionRequest(
-                self._engine.model or self._settings.vlm_model,
+                self._engines.model or self._settings.vlm_model,
                 kind,
                 crop.data_url,
                 task.prompt,
@@ -294,11 +295,23 @@ class RegionReader:
                 extras=extras,
             )
             timeout_s = self._settings.vlm_call_timeout_s
-            answer = await self._client.complete(request, timeout_s, detector.detect, on_event)
+            answer = await endpoint.client.complete(request, timeout_s, detector.detect, on_event)
             return CompletionResult(answer, limit, detector.repetition, crop.placement)
 
-        # The embedded engine is on this machine, and a crop asked for twice would take its few cores twice.
-        return await (send(_ignore_event) if kind == "embedded" else self.hedging.run(send))
+        async def send_elsewhere(on_event: OnEvent) -> CompletionResult:
+            with self._engines.hold_other(endpoint) as other:
+                result = await send_to(other, on_event)
+            if other is not endpoint:
+                place.is_answered_elsewhere = True
+                other.record_success()
+                endpoint.record_failure()
+            return result
+
+        send = partial(send_to, endpoint)
+        # One embedded engine is on this machine, and a crop asked for twice would take its few cores twice.
+        if kind == "embedded" and self._engines.is_single:
+            return await send(_ignore_event)
+        return await self.hedging.run(send, lambda: send_elsewhere if self._engines.has_other(endpoint) else None)
 
     def _count_runaway(self, repetition: Repetition, tokens: int, limit: int) -> None:
         self.runaways += 1

@@ -80,8 +80,6 @@ class CallQueue:
     def __init__(self, settings: Settings, limit: int) -> None:
         self.in_flight = FairSemaphore(limit, burst=TYPICAL_CALLS)
         self._max_waiting = settings.max_queued_regions
-        self.finished = 0
-        """Calls that have ended since the start."""
         self.engine_time = EngineTime()
         self._documents = Places(settings.max_documents)
         self._chats = Places(settings.max_chats)
@@ -183,7 +181,6 @@ class CallQueue:
         """A call had its answer, or none; `began`: when its turn did, a monotonic time."""
         now = monotonic()
         took_s = now - max(began, self._counted_from)
-        self.finished += 1
         self._recent.append((now, took_s))
         self._took_s += took_s
         self._expire_calls()

@@ -61,6 +61,12 @@ EVERYTHING = {
     "affinity": {"podAntiAffinity": {}},
     "podAnnotations": {"team": "scan"},
 }
+JOBS_IN_A_BUCKET = {
+    "replicas": 2,
+    "existingSecret": "ocr-secret",
+    "jobs": {"database": True, "store": "bucket"},
+    "s3": {"bucket": "documents"},
+}
 VALUES: Mapping[str, Mapping[str, Any]] = {
     "defaults": {},
     "gpu": {"engine": "vllm"},
@@ -69,6 +75,7 @@ VALUES: Mapping[str, Mapping[str, Any]] = {
     "external": {"engine": "external", "externalUrl": "http://engines:8000/v1", "existingSecret": "ocr-secret"},
     "jobs kept": {"jobs": {"claim": {"enabled": True}}},
     "replicas": SHARED_JOBS,
+    "replicas on a bucket": JOBS_IN_A_BUCKET,
     "hpa": {"jobs": {"enabled": False}, "autoscaling": {"kind": "hpa"}},
     "everything": EVERYTHING,
 }
@@ -211,13 +218,19 @@ def test_one_pod_with_a_gpu_waits_for_its_gpu_and_has_weights_where_they_are_loo
     assert "PersistentVolumeClaim" not in kinds(inside)
 
 
+def test_replicas_on_a_bucket_need_no_volume() -> None:
+    resources = render(VALUES["replicas on a bucket"])
+    assert variables(resources[GATEWAY])["DATA_STORE"] == "bucket"
+    assert "PersistentVolumeClaim" not in kinds(resources)
+
+
 def test_two_deployments_find_each_other() -> None:
     resources = render(VALUES["two deployments"])
     gateway, engine = resources[GATEWAY], resources[ENGINE]
     service = resources[f"Service/{NAME}-engine"]
     port = service["spec"]["ports"][0]["port"]
     assert variables(gateway)["VLM_ENGINE"] == "external"
-    assert variables(gateway)["VLM_BASE_URL"] == f"http://{service['metadata']['name']}:{port}/v1"
+    assert variables(gateway)["VLM_BASE_URL"] == f"dns+http://{service['metadata']['name']}:{port}/v1"
     assert service["spec"]["clusterIP"] == "None"
     assert variables(engine)["VLM_PORT"] == str(port)
     assert variables(engine)["VLM_EXTRA_ARGUMENTS"] == "--host 0.0.0.0"
@@ -279,6 +292,7 @@ def test_the_autoscaler_is_that_of_the_manifests() -> None:
     ("values", "sentence"),
     [
         ({"replicas": 2}, "Several replicas share their jobs"),
+        ({**JOBS_IN_A_BUCKET, "s3": {"bucket": ""}}, "needs s3.bucket"),
         ({**SHARED_JOBS, "jobs": {"database": True, "claim": {"enabled": True}}}, "ReadWriteMany"),
         ({**SHARED_JOBS, "existingSecret": ""}, "jobs.database needs existingSecret"),
         ({"autoscaling": {"kind": "hpa"}}, "Several replicas share their jobs"),

@@ -432,9 +432,10 @@ async def test_a_full_queue_refuses_a_new_document_and_spares_those_in_work(stub
 async def test_only_a_vlms_readings_are_cleaned_as_such(stub: StubEngine) -> None:
     stub.answer = lambda request: Reply(r"for \(x\)" + " and so on" * 100, finish_reason="length")
     async with parts_for(stub, regions=text_regions(1)) as parts:
-        parts.engine.kind = "external"
+        monitor = parts.engine.endpoints[0].monitor
+        monitor.kind = "external"
         [external] = await read_all(parts, FakeDocument())
-        parts.engine.kind = "embedded"
+        monitor.kind = "embedded"
         [embedded] = await read_all(parts, FakeDocument())
     assert external.result.blocks[0].content == "for $x$ and so on"
     assert "repeated itself" in external.result.warnings[0]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -77,11 +77,15 @@ def gateway(
     folder: Path,
     *,
     engine: StubEngine | None = None,
+    more_engines: Sequence[StubEngine] = (),
     engine_up: bool = True,
     await_ready: bool = True,
     **names: Any,  # noqa: ANN401 - settings
 ) -> Iterator[Gateway]:
-    """A gateway, stopped at the end: ready, and with jobs taking them. Without its engine it never gets ready."""
+    """A gateway, stopped at the end: ready, and with jobs taking them. Without its engine it never gets ready.
+
+    `more_engines`, which run already, share the calls.
+    """
     engine = engine or StubEngine()
     engine.start() if engine_up else None
     settings = Settings(
@@ -92,7 +96,9 @@ def gateway(
         temp_dir=folder / "temp",
         data_dir=folder / "data",
         vlm_engine="external",
-        vlm_base_url=f"http://127.0.0.1:{engine.port or free_port()}/v1",
+        vlm_base_url=",".join(
+            [f"http://127.0.0.1:{engine.port or free_port()}/v1", *(more.base_url for more in more_engines)]
+        ),
         render_workers=1,
         font_download=False,
         **{"jobs": False, **names},

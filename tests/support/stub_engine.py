@@ -109,6 +109,7 @@ class StubEngine:
     aborted: int = 0
     """Calls whose client hung up before the end."""
     port: int = 0
+    host: str = "127.0.0.1"
     _loop: asyncio.AbstractEventLoop | None = None
     _thread: threading.Thread | None = None
     _runner: web.AppRunner | None = None
@@ -124,7 +125,7 @@ class StubEngine:
 
     @property
     def root(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://{self.host}:{self.port}"
 
     @property
     def base_url(self) -> str:
@@ -175,7 +176,7 @@ class StubEngine:
         app.router.add_get("/metrics", self._metrics)
         runner = self._runner = web.AppRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=0)
         await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", self.port).start()
+        await web.TCPSite(runner, self.host, self.port).start()
 
     async def _stop(self) -> None:
         runner, self._runner = self._runner, None

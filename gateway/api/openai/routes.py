@@ -18,7 +18,7 @@ from gateway.api.openai.schema import ChatCompletion, ChatRequest
 from gateway.api.openai.stream import engine_events, event_stream, next_event, whole_answer
 from gateway.api.openai.upstream import engine_body, picture_for_engine
 from gateway.api.openai.validation import DOCUMENT_PLACES, image_of, parse_chat
-from gateway.engine.monitor import EngineMonitor
+from gateway.engine.pool import EnginePool
 from gateway.engine.probes import ServedModel
 from gateway.errors import ServiceError
 from gateway.intake.spool import SpooledFile
@@ -56,20 +56,22 @@ async def _answer(
 ) -> Response:
     """A stream waits for its first event, so that what fails at once still has its own HTTP status."""
     flow, deadline = admission.flow, admission.deadline
-    body = await _engine_request(parts, chat, document, admission)
+    model = find_model(parts.engine, chat.model)
+    body = await _engine_request(parts, chat, model, document, admission)
     if not chat.stream:
-        return Response(await whole_answer(parts, flow, body, deadline), media_type="application/json")
-    events = await scope.enter_async_context(aclosing(engine_events(parts, flow, body)))
+        return Response(await whole_answer(parts, flow, body, model.id, deadline), media_type="application/json")
+    events = await scope.enter_async_context(aclosing(engine_events(parts, flow, body, model.id)))
     first = await next_event(events, deadline)
     stream = await scope.enter_async_context(aclosing(event_stream(first, events, deadline)))
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     return StreamingResponse(stream, headers=headers, media_type="text/event-stream")
 
 
-async def _engine_request(parts: Parts, chat: ChatRequest, document: SpooledFile | None, admission: Admission) -> bytes:
+async def _engine_request(
+    parts: Parts, chat: ChatRequest, model: ServedModel, document: SpooledFile | None, admission: Admission
+) -> bytes:
     """`document`: the bytes of a picture that came in the body."""
     engine, image = parts.engine, image_of(chat)
-    model = find_model(engine, chat.model)
     if image is None and engine.kind == "embedded":
         raise ServiceError(
             400, "invalid_value", "The embedded engine reads pictures: `messages` must hold one.", param="messages"
@@ -118,7 +120,7 @@ _PADDLEX_NAMES = frozenset({"PaddleOCR-VL-0.9B", "PaddleOCR-VL-1.5-0.9B", "Paddl
 """What PaddleX's own pipeline calls the model, whatever engine serves it."""
 
 
-def find_model(engine: EngineMonitor, name: str | None) -> ServedModel:
+def find_model(engine: EnginePool, name: str | None) -> ServedModel:
     """The model of this name, the engine's preferred one for None and for PaddleX's names; raises ServiceError 404
     `model_not_found`."""
     served_names = [model.id for model in engine.models]

@@ -21,20 +21,20 @@ _RETRY_AFTER_S = 5
 log = structlog.get_logger(__name__)
 
 
-async def whole_answer(parts: Parts, flow: Flow, body: bytes, deadline: float) -> bytes:
-    """Waits for its turn, then for the engine. Raises ServiceError."""
+async def whole_answer(parts: Parts, flow: Flow, body: bytes, model: str, deadline: float) -> bytes:
+    """Waits for its turn, then for an engine that serves the model. Raises ServiceError."""
     try:
         async with asyncio.timeout_at(deadline), parts.queue.run_slot(flow):
-            return await parts.chat.complete(body)
+            return await parts.chat.complete(body, model)
     except TimeoutError:
         raise _late() from None
     except EngineError as failure:
         raise _refused(failure, parts) from failure
 
 
-async def engine_events(parts: Parts, flow: Flow, body: bytes) -> AsyncGenerator[bytes, None]:
+async def engine_events(parts: Parts, flow: Flow, body: bytes, model: str) -> AsyncGenerator[bytes, None]:
     """The engine's events, in one turn. Closing stops the engine's work. Raises ServiceError."""
-    async with parts.queue.run_slot(flow), aclosing(parts.chat.stream(body)) as events:
+    async with parts.queue.run_slot(flow), aclosing(parts.chat.stream(body, model)) as events:
         while True:
             try:
                 event = await anext(events)

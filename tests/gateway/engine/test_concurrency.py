@@ -93,6 +93,6 @@ async def test_what_was_learned_of_an_engine_outlasts_a_lost_connection() -> Non
         async with start_parts(stub) as parts, full(parts):
             await eventually(lambda: parts.queue.in_flight.limit < FIRST)
             stub.load = (8, 1)
-            parts.engine.record_loss("gone")
+            parts.engine.endpoints[0].monitor.record_loss("gone")
             assert await parts.engine.wait_ready(10)
             assert parts.queue.in_flight.limit < FIRST

@@ -35,12 +35,12 @@ CROP = cut_crop(blank(200, 100), Region("text", (0, 0, 200, 100), 1), RegionTask
 
 @asynccontextmanager
 async def watching(settings: Settings) -> AsyncIterator[EngineMonitor]:
-    engine = create_parts(settings).engine
-    await engine.start()
+    engines = create_parts(settings).engine
+    await engines.start()
     try:
-        yield engine
+        yield engines.endpoints[0].monitor
     finally:
-        await engine.close()
+        await engines.close()
 
 
 @pytest.fixture(autouse=True)

@@ -9,6 +9,7 @@ import pytest
 from tenacity import AsyncRetrying
 
 from gateway.engine.errors import EngineError
+from gateway.engine.pool import Place
 from gateway.engine.retries import Retrier
 from tests.support.parts import start_parts
 from tests.support.stub_engine import StubEngine
@@ -27,7 +28,7 @@ def _no_search_for_garbage() -> Iterator[None]:
 async def test_nothing_of_a_call_waits_for_the_search_for_garbage(failures: int) -> None:
     asked = 0
 
-    async def send() -> str:
+    async def send(_place: Place) -> str:
         nonlocal asked
         asked += 1
         if asked <= failures:

@@ -20,13 +20,14 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
 
 {{- define "ocr.engineUrl" -}}
-{{- if eq .Values.engine "external" }}{{ .Values.externalUrl }}{{ else }}http://{{ include "ocr.name" . }}-engine:8118/v1{{ end }}
+{{- if eq .Values.engine "external" }}{{ .Values.externalUrl }}{{ else }}dns+http://{{ include "ocr.name" . }}-engine:8118/v1{{ end }}
 {{- end }}
 
 {{/* Whether two pods of the gateway may be there at once. */}}
 {{- define "ocr.updatesRolling" -}}
 {{- $onePodGpu := and (eq (include "ocr.podEngine" .) "vllm") }}
-{{- $ownJobs := and .Values.jobs.enabled .Values.jobs.claim.enabled (not .Values.jobs.database) }}
+{{- $keptJobs := or .Values.jobs.claim.enabled (eq .Values.jobs.store "bucket") }}
+{{- $ownJobs := and .Values.jobs.enabled $keptJobs (not .Values.jobs.database) }}
 {{- if not (or $onePodGpu $ownJobs) }}true{{ end }}
 {{- end }}
 
@@ -36,8 +37,10 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- $claim := .Values.jobs.claim }}
 {{- if and (eq .Values.engine "external") (not .Values.externalUrl) }}{{ fail "engine: external needs externalUrl." }}{{ end }}
 {{- if and .Values.separateEngine (ne .Values.engine "vllm") }}{{ fail "separateEngine needs engine: vllm." }}{{ end }}
-{{- if and $several .Values.jobs.enabled (not (and .Values.jobs.database $claim.enabled)) }}{{ fail "Several replicas share their jobs: set jobs.database and jobs.claim, or jobs.enabled: false." }}{{ end }}
-{{- if and $several .Values.jobs.enabled (not $claim.existing) (ne $claim.accessMode "ReadWriteMany") }}{{ fail "Several replicas write one volume: jobs.claim.accessMode is ReadWriteMany." }}{{ end }}
+{{- $inBucket := eq .Values.jobs.store "bucket" }}
+{{- if and $inBucket (not .Values.s3.bucket) }}{{ fail "jobs.store: bucket needs s3.bucket." }}{{ end }}
+{{- if and $several .Values.jobs.enabled (not (and .Values.jobs.database (or $inBucket $claim.enabled))) }}{{ fail "Several replicas share their jobs: set jobs.database and jobs.claim (or jobs.store: bucket), or jobs.enabled: false." }}{{ end }}
+{{- if and $several .Values.jobs.enabled (not $inBucket) (not $claim.existing) (ne $claim.accessMode "ReadWriteMany") }}{{ fail "Several replicas write one volume: jobs.claim.accessMode is ReadWriteMany." }}{{ end }}
 {{- if and .Values.jobs.database (not .Values.existingSecret) }}{{ fail "jobs.database needs existingSecret with database-url." }}{{ end }}
 {{- if and (eq .Values.autoscaling.kind "hpa") .Values.separateEngine }}{{ fail "A separate engine is scaled by autoscaling.kind: keda." }}{{ end }}
 {{- if and (eq .Values.autoscaling.kind "keda") (not .Values.autoscaling.prometheusUrl) }}{{ fail "autoscaling.kind: keda needs autoscaling.prometheusUrl." }}{{ end }}
@@ -127,6 +130,9 @@ VLM_BASE_URL: {{ include "ocr.engineUrl" . | quote }}
 {{- end }}
 {{- if not .Values.jobs.enabled }}
 JOBS: "false"
+{{- end }}
+{{- if eq .Values.jobs.store "bucket" }}
+DATA_STORE: bucket
 {{- end }}
 {{- if .Values.keysSecret }}
 API_KEYS_FILE: /etc/paddleocr-vl/keys.yaml

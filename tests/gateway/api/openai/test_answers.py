@@ -148,7 +148,7 @@ def test_chat_has_a_priority_where_the_engine_takes_one(
     served: Gateway, client: OpenAI, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     said(client, stream=False)
-    monkeypatch.setattr(served.service.parts.engine, "takes_priority", True)
+    monkeypatch.setattr(served.service.parts.engine.leader, "takes_priority", True)
     said(client, stream=False)
     said(client, stream=False)
     unknown, first, second = (request.body.get("priority", 0) for request in served.engine.requests)
