@@ -74,6 +74,8 @@ def worker_environment() -> dict[str, str]:
     """As little as Python needs to start: a hostile file has no use for our keys."""
     inherited = ("LD_LIBRARY_PATH", "PYTHONHOME", "PYTHONDONTWRITEBYTECODE")
     passed = {name: os.environ[name] for name in inherited if name in os.environ}
-    # One heap: each further one reserves 64 MB of the address space that is limited.
     path = os.pathsep.join(filter(None, (str(_PACKAGE_ROOT), os.environ.get("PYTHONPATH"))))
-    return {**passed, "PYTHONPATH": path, "MALLOC_ARENA_MAX": "1"}
+    # One heap: each further one reserves 64 MB of the address space that is limited. No threads of OpenBLAS, which
+    # NumPy and OpenCV bring: one that has its first turn only when the limit is set finds no room for its buffer, and
+    # calls a null pointer then.
+    return {**passed, "PYTHONPATH": path, "MALLOC_ARENA_MAX": "1", "OPENBLAS_NUM_THREADS": "1"}
