@@ -52,7 +52,8 @@ INSIDE = 0.5
 LEADER = "..."
 """Dots that lead to a page's number; only a detector of lines knows them."""
 DETECTOR_MARGIN = 0.35
-"""White space around a line in DB's boxes, in ems; less around larger print. Measured on pages of 9 to 18 points."""
+"""White space around a line in DB's boxes, in ems. Measured on pages of 9 to 18 points: less around larger print, but
+that is DB's fault, and the heights of lines tell layout which are headings."""
 PAPER, MAX_OTHER_INK = 200, 0.01
 """Grey from which a pixel is paper, and the share of a page that may be darker outside of its words: rules."""
 
@@ -124,8 +125,7 @@ def find_page_lines(pixels: Pixels, words: Sequence[Word], glyphs: Sequence[Rect
     grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
     if float(((grey < PAPER) & (held == 0)).mean()) > MAX_OTHER_INK or _find_outside(glyphs, held, (0, 0)):
         return None
-    usual = float(np.median([word.size for word in words]))
-    return [_detector_box(piece, usual) for row in make_rows(words) for piece in _split_at_gaps(row)]
+    return [_detector_box(piece) for row in make_rows(words) for piece in _split_at_gaps(row)]
 
 
 def _split_at_gaps(row: Row) -> Iterator[list[Word]]:
@@ -314,11 +314,10 @@ def _line_box(words: Sequence[Word]) -> Rectangle:
     )
 
 
-def _detector_box(words: Sequence[Word], usual: float) -> BBox:
-    """As the detector of text lines would have it, whose lines layout is used to. `usual`: the page's em."""
+def _detector_box(words: Sequence[Word]) -> BBox:
+    """As the detector of text lines would have it, whose lines layout is used to."""
     x1, y1, x2, y2 = _line_box(words)
-    size = max(word.size for word in words)
-    margin = DETECTOR_MARGIN * min(size, usual**2 / size)
+    margin = DETECTOR_MARGIN * max(word.size for word in words)
     return _round_box((x1 - margin, y1 - margin, x2 + margin, y2 + margin))
 
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 
 import pytest
 
+from gateway.layout.base import Detection
+from gateway.layout.bundled.plausibility import correct_label
 from gateway.model import OcrOptions, PageImage, Reading, Region
 from gateway.pipeline import read_pages
 from gateway.recognized_page import RecognizedPage
@@ -16,7 +18,17 @@ from tests.gateway.text_layer.pages import SCALE, layout_of, open_page, read_row
 from tests.support.fakes import FakeDocument, FakeLayout
 from tests.support.parts import parts_for
 from tests.support.stub_engine import Reply, StubEngine
-from tests.support.text_layers import HEIGHT, LayerPage, hidden_layers, usual_paragraphs, write_page
+from tests.support.text_layers import (
+    ENGLISH,
+    HEADING,
+    HEIGHT,
+    SECOND,
+    LayerPage,
+    hidden_layers,
+    paragraph,
+    usual_paragraphs,
+    write_page,
+)
 from tests.support.waiting import WAIT_S
 
 PAGE = write_page("usual", usual_paragraphs())
@@ -134,3 +146,13 @@ async def test_hidden_text_is_named_and_left_out(stub: StubEngine) -> None:
     [read_page] = await read(stub, document=LayerDocument(page=page), regions=layout_of(page).regions)
     assert "reading room" not in read_page.result.model_dump_json()
     assert any("can't be seen" in warning for warning in read_page.result.warnings)
+
+
+@pytest.mark.parametrize(("size", "label"), [(11.0, "header"), (13.0, "paragraph_title")])
+def test_a_title_on_top_of_the_page_is_told_from_a_running_head_by_its_size(size: float, label: str) -> None:
+    """The model calls either a header; their lines come from the text layer."""
+    page = write_page("titled", [paragraph([HEADING], 60, size), paragraph(ENGLISH, 130), paragraph(SECOND, 230)])
+    lines = look_at_layer(open_page(page)).lines
+    assert lines is not None
+    top = min(lines, key=lambda line: line[1])
+    assert correct_label(Detection("header", 0.9, top), lines).label == label
