@@ -7,7 +7,7 @@ regions of their own, so that no text is lost. So do lines in a picture, which n
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -19,6 +19,7 @@ from gateway.layout.bundled.plausibility import (
     INSIDE,
     PICTURE,
     TABLE,
+    TEXT,
     TITLE,
     contains_line,
     correct_label,
@@ -65,6 +66,7 @@ def build_regions(detections: Sequence[Detection], lines: Sequence[BBox], width:
         own = [line for line, owner in zip(lines, owners, strict=True) if owner == index]
         if own or _stands_alone(detection, lines):
             parts.extend(_split_detection(detection, own))
+    parts = _join_enclosed(parts)
     parts.extend(_group_text([line for line, owner in zip(lines, owners, strict=True) if owner is None]))
     parts = [_relabel_number(part, lines, height) for part in parts]
     return _order_parts(_promote_title(parts, height), width, height)
@@ -112,6 +114,33 @@ def _free_smaller(owners: list[int | None], detections: list[Detection], lines: 
             if _middle(lines[at]) > bottom:
                 result[at] = None
     return result
+
+
+def _join_enclosed(parts: Sequence[_Part]) -> list[_Part]:
+    """The parts, but for texts whose lines stand between those of another text in the same columns: the model has found
+    them a second time, and they are the other one's."""
+    kept: dict[int, _Part] = {}
+    for index in sorted(range(len(parts)), key=lambda index: -len(parts[index].lines)):
+        part = parts[index]
+        outer = next((at for at, other in kept.items() if _encloses(other, part)), None)
+        if outer is None:
+            kept[index] = part
+        else:
+            box, lines = union([kept[outer].box, part.box]), (*kept[outer].lines, *part.lines)
+            kept[outer] = replace(kept[outer], box=box, lines=lines)
+    return [kept[index] for index in sorted(kept)]
+
+
+def _encloses(outer: _Part, inner: _Part) -> bool:
+    if outer.label != TEXT or inner.label != TEXT or not inner.lines:
+        return False
+    own = union(inner.lines)
+    column = [line for line in outer.lines if _shares_columns(line, own)]
+    return any(_middle(line) < own[1] for line in column) and any(_middle(line) > own[3] for line in column)
+
+
+def _shares_columns(a: BBox, b: BBox) -> bool:
+    return 2 * (min(a[2], b[2]) - max(a[0], b[0])) > min(a[2] - a[0], b[2] - b[0])
 
 
 def _stands_alone(detection: Detection, lines: Sequence[BBox]) -> bool:
@@ -172,9 +201,8 @@ def _relabel_number(part: _Part, lines: Sequence[BBox], height: int) -> _Part:
         return part
     is_short = x2 - x1 <= MAX_NUMBER * (y2 - y1)
     is_outside = min(y2, height - y1) < NUMBER_MARGIN * height
-    distance = min(
-        max(other[1] - y2, y1 - other[3], other[0] - x2, x1 - other[2]) for other in lines if other != part.box
-    )
+    others = (max(other[1] - y2, y1 - other[3], other[0] - x2, x1 - other[2]) for other in lines if other != part.box)
+    distance = min(others, default=0)
     is_alone = distance > y2 - y1
     return _Part("number", None, part.box, part.lines) if is_short and is_outside and is_alone else part
 

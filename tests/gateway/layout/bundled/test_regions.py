@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from common.geometry import union
 from gateway.layout.base import Detection
 from gateway.layout.bundled.regions import build_regions
 from gateway.model import BBox, Region
@@ -146,6 +147,16 @@ def test_shared_text_read_once() -> None:
         assert len(holders) == 1
 
 
+def test_lines_that_the_model_found_twice_stay_in_their_text() -> None:
+    """A surer box in the middle of a text held two of its lines nearly whole, which were read after all others then, or
+    not at all."""
+    text = lines_of(100, 900, 200, 10)
+    found = [Detection("text", 0.6, (120, text[2][1] - 5, 880, text[4][1] + 5)), Detection("text", 0.5, union(text))]
+    (region,) = compose(found, text)
+    assert region.bbox[1] <= text[0][1]
+    assert region.bbox[3] >= text[-1][3]
+
+
 def test_small_lines_in_the_box_of_a_heading_are_text() -> None:
     heading: list[BBox] = [(100, 100, 800, 150)]
     regions = compose([Detection("paragraph_title", 0.9, (90, 90, 820, 190))], heading + lines_of(100, 480, 165, 8))
@@ -179,6 +190,7 @@ detections = st.builds(
 
 
 @settings(deadline=None)
+@example([], [(0, 0, 40, 5)] * 4)
 @given(st.lists(detections, max_size=8), st.lists(boxes, max_size=25))
 def test_every_line_in_a_region(found: list[Detection], lines: list[BBox]) -> None:
     regions = compose(found, lines)
