@@ -22,8 +22,8 @@ from gateway.api.auth import is_key_holder, sent_key
 from gateway.errors import ServiceError
 from gateway.settings import Settings
 from paddleocr_vl_client.async_client import AsyncClient
+from paddleocr_vl_client.mcp.documents import Library
 from paddleocr_vl_client.mcp.folders import AllowedFolders
-from paddleocr_vl_client.mcp.library import Library
 from paddleocr_vl_client.mcp.server import build_server
 
 PATH = "/mcp"

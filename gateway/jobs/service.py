@@ -283,8 +283,8 @@ class JobService:
             await asyncio.to_thread(self.store.delete, job.job_id)
         elif job.expires is not None and time.time() > job.expires:
             await self.delete(await self.find_any(job.job_id))
-        elif job.expires is not None and (record := await asyncio.to_thread(self.store.record, job.job_id)):
-            await asyncio.to_thread(self.store.forget_password, record)
+        elif job.expires is not None:
+            await asyncio.to_thread(self.store.forget_password, job.job_id)
 
     async def _resume(self, job: StoredJob) -> None:
         """Puts a job back into the queue that a killed process had not put there, or that a lost database has

@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from http import HTTPStatus
-from typing import ParamSpec, TypeVar
+from typing import TypeVar, TypeVarTuple
 
 import structlog
 
@@ -23,7 +23,7 @@ from gateway.service import Service
 SUSPECT_LOSSES, MAX_LOSSES = 2, 4
 """So many processes that a job has outlived without another page make it one that is read alone, and one given up: it
 may be what ends them."""
-P = ParamSpec("P")
+Ts = TypeVarTuple("Ts")
 T = TypeVar("T")
 NOTICE_RETRY_S = 5.0
 """Between two tries to put a webhook's message into the database."""
@@ -73,10 +73,10 @@ class JobRunner:
 
     async def plan(self, job_id: str) -> list[int]:
         """As JobSteps."""
-        record = await self._ask(self._store.record, job_id)
+        record = await self._ask(job_id, self._store.record)
         if record is None:
             return []
-        plan = await self._ask(self._store.plan, job_id)
+        plan = await self._ask(job_id, self._store.plan)
         if plan is None:
             try:
                 await self._begin_attempt(job_id)
@@ -98,17 +98,17 @@ class JobRunner:
 
     async def _find_reading(self, job_id: str, number: int) -> JobReading | None:
         """What reads the page, begun where nothing does; None where there is nothing left to read it for."""
-        record = await self._ask(self._store.record, job_id)
-        is_kept = await self._ask(self._store.has_page, job_id, number)
-        if is_kept or record is None or await self._ask(self._store.end, job_id) is not None:
+        record = await self._ask(job_id, self._store.record)
+        is_kept = await self._ask(job_id, self._store.has_page, number)
+        if is_kept or record is None or await self._ask(job_id, self._store.end) is not None:
             return None
         if self._is_stopping:
             raise RuntimeError(f"the reading of job {job_id} was stopped")
         reading = self._readings.get(job_id)
         if reading is None or reading.is_over:
             await self._begin_attempt(job_id)
-            plan = await self._ask(self._store.plan, job_id)
-            kept = await self._ask(self._store.page_numbers, job_id)
+            plan = await self._ask(job_id, self._store.plan)
+            kept = await self._ask(job_id, self._store.page_numbers)
             missing = set(plan.pages if plan else ()) - kept
             reading = self._readings[job_id] = JobReading(
                 self._service, self._store, record, missing, self._encoders.get(record.dialect)
@@ -117,7 +117,7 @@ class JobRunner:
 
     async def _begin_attempt(self, job_id: str) -> None:
         """Waits for its turn where the job may be one that ends the process. ServiceError 500 `job_given_up`."""
-        losses = await self._ask(self._store.lost_attempts, job_id, self._process)
+        losses = await self._ask(job_id, self._store.lost_attempts, self._process)
         if losses >= MAX_LOSSES:
             raise _given_up(losses)
         if losses >= SUSPECT_LOSSES and self._suspect != job_id:
@@ -134,10 +134,10 @@ class JobRunner:
     async def finish(self, job_id: str) -> None:
         """As JobSteps."""
         await self._stop_reading(job_id)
-        end = await self._ask(self._store.end, job_id)
+        end = await self._ask(job_id, self._store.end)
         if end is None:
             await self.end(job_id, end := JobEnd(state="done", ended=time.time()))
-        record = await self._ask(self._store.record, job_id)
+        record = await self._ask(job_id, self._store.record)
         while record is not None:
             try:
                 await self.notify(record, end)
@@ -176,19 +176,18 @@ class JobRunner:
     async def end(self, job_id: str, end: JobEnd) -> None:
         """Writes down how the job ended, unless it was deleted, and forgets its document's password."""
         with suppress(FileNotFoundError):  # deleted meanwhile
-            await self._ask(self._store.write_end, job_id, end)
+            await self._ask(job_id, self._store.write_end, end)
             self._on_end()
-            if record := await self._ask(self._store.record, job_id):
-                await self._ask(self._store.forget_password, record)
+            await self._ask(job_id, self._store.forget_password)
         log.info("job_ended", id=job_id, state=end.state, code=end.code)
         await self._on_change()
 
-    async def _ask(self, operation: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
-        """What an operation of the store gives; waits where the store is full or away. FileNotFoundError where it
-        needs a job that was deleted."""
+    async def _ask(self, job_id: str, operation: Callable[[str, *Ts], T], *arguments: *Ts) -> T:
+        """What an operation of the store gives for the job; waits where the store is full or away. FileNotFoundError
+        where it needs a job that was deleted."""
         while True:
             try:
-                return await asyncio.to_thread(operation, *arguments, **named)
+                return await asyncio.to_thread(operation, job_id, *arguments)
             except FileNotFoundError:
                 raise
             except OSError as error:
@@ -197,7 +196,7 @@ class JobRunner:
                 if error.status != HTTPStatus.SERVICE_UNAVAILABLE:
                     raise
                 reason = error.detail
-            log.warning("job_paused", reason=reason)
+            log.warning("job_paused", id=job_id, reason=reason)
             await asyncio.sleep(RETRY_S)
 
 

@@ -178,11 +178,12 @@ class JobStore:
     def write_end(self, job_id: str, end: JobEnd) -> None:
         self._write(job_id, _END, _dump(end))
 
-    def forget_password(self, record: JobRecord) -> None:
+    def forget_password(self, job_id: str) -> None:
         """For a job that needs it no more."""
-        if record.password is not None:
+        record = self.record(job_id)
+        if record is not None and record.password is not None:
             kept = record.model_copy(update={"password": None})
-            self._write(record.id, _RECORD, _dump(kept), replaces=True)
+            self._write(job_id, _RECORD, _dump(kept), replaces=True)
 
     def open_document(self, job_id: str) -> SpooledFile:
         """A copy of the document's bytes for one reading; FileNotFoundError where the job was deleted."""

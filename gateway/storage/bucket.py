@@ -118,7 +118,10 @@ class Bucket:
             return
         place = {"Bucket": self.name, "Key": key}
         async with self._open_client() as client:
-            upload = {**place, "UploadId": (await client.create_multipart_upload(**place))["UploadId"]}
+            upload = {
+                **place,
+                "UploadId": (await client.create_multipart_upload(**place, ContentType=media_type))["UploadId"],
+            }
         try:
             tags: list[dict[str, Any]] = []
             part: bytes | None = first

@@ -11,8 +11,8 @@ from gateway import __version__
 from paddleocr_vl_client.async_client import AsyncClient
 from paddleocr_vl_client.commands.failures import ExitStatus
 from paddleocr_vl_client.commands.services import add_service_arguments, open_client
+from paddleocr_vl_client.mcp.documents import Library
 from paddleocr_vl_client.mcp.folders import AllowedFolders
-from paddleocr_vl_client.mcp.library import Library
 from paddleocr_vl_client.mcp.server import build_server
 
 

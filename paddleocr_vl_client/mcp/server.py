@@ -14,10 +14,9 @@ from pydantic import BaseModel, Field
 
 from paddleocr_vl_client.commands.failures import CommandError
 from paddleocr_vl_client.errors import APIError
+from paddleocr_vl_client.mcp.documents import Document, Library, UnknownDocumentError, crop_picture
 from paddleocr_vl_client.mcp.folders import FileNotAllowedError
-from paddleocr_vl_client.mcp.library import Document, Library, UnknownDocumentError
 from paddleocr_vl_client.mcp.locators import Locator, block_locator, format_pages, parse_locator, parse_pages
-from paddleocr_vl_client.mcp.pictures import crop_picture
 from paddleocr_vl_client.mcp.text import (
     DocumentText,
     OutlineEntry,
@@ -72,6 +71,14 @@ def build_server(library_of: LibraryOf, version: str) -> MCPServer[Any]:
     server: MCPServer[Any] = MCPServer(
         "paddleocr-vl", instructions=INSTRUCTIONS, version=version, log_level="WARNING", subscriptions=False
     )
+    _add_reading(server, library_of)
+    _add_places(server, library_of)
+    _add_jobs(server, library_of)
+    return server
+
+
+def _add_reading(server: MCPServer[Any], library_of: LibraryOf) -> None:
+    """Tools for whole documents."""
 
     @server.tool(annotations=_READ_ONLY)
     async def read_document(
@@ -119,6 +126,10 @@ def build_server(library_of: LibraryOf, version: str) -> MCPServer[Any]:
                 hits = list(search_pages(found, read, query))
             return sorted(hits, key=lambda hit: -hit.score)[:limit]
 
+
+def _add_places(server: MCPServer[Any], library_of: LibraryOf) -> None:
+    """Tools and resources for pages and blocks by their locators."""
+
     @server.tool(annotations=_READ_ONLY)
     async def get_block(ctx: Caller, locator: LocatorText) -> list[BlockText]:
         """A block in full: its text, its place on the page, how sure the reading is. All blocks of a page with a
@@ -157,6 +168,17 @@ def build_server(library_of: LibraryOf, version: str) -> MCPServer[Any]:
                 data = await asyncio.to_thread(crop_picture, data, box, (page.width, page.height))
             return Image(data=data, format="jpeg")
 
+    @server.resource("ocr://{document}/{page}", mime_type="text/markdown", title="Page of a document that was read")
+    async def page_resource(ctx: Caller, document: str, page: str) -> str:
+        """The Markdown of one page."""
+        with tool_errors(ResourceError):
+            library = library_of(ctx)
+            found = await library.open(document)
+            (read,) = await _read_all(ctx, library, found, parse_pages(page, found.pages_total)[:1])
+            return read.markdown
+
+
+def _add_jobs(server: MCPServer[Any], library_of: LibraryOf) -> None:
     @server.tool(annotations=_READ_ONLY)
     async def list_jobs(
         ctx: Caller, state: JobState | None = None, limit: Annotated[int, Field(ge=1, le=100)] = 20
@@ -180,17 +202,6 @@ def build_server(library_of: LibraryOf, version: str) -> MCPServer[Any]:
                     if len(jobs) == limit:
                         break
             return jobs
-
-    @server.resource("ocr://{document}/{page}", mime_type="text/markdown", title="Page of a document that was read")
-    async def page_resource(ctx: Caller, document: str, page: str) -> str:
-        """The Markdown of one page."""
-        with tool_errors(ResourceError):
-            library = library_of(ctx)
-            found = await library.open(document)
-            (read,) = await _read_all(ctx, library, found, parse_pages(page, found.pages_total)[:1])
-            return read.markdown
-
-    return server
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from typing import Literal
 from pydantic import BaseModel, Field
 from rapidfuzz import fuzz
 
-from paddleocr_vl_client.mcp.library import Document
+from paddleocr_vl_client.mcp.documents import Document
 from paddleocr_vl_client.mcp.locators import Locator, block_locator
 from paddleocr_vl_client.models import Block, Page
 

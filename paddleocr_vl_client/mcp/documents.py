@@ -7,18 +7,23 @@ import base64
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from io import BytesIO
 from pathlib import Path
 from typing import TypeAlias
+
+from PIL import Image
 
 from paddleocr_vl_client.async_client import AsyncClient
 from paddleocr_vl_client.mcp.folders import AllowedFolders
 from paddleocr_vl_client.mcp.locators import Locator, document_id, format_pages, parse_locator
-from paddleocr_vl_client.models import Block, Page
+from paddleocr_vl_client.models import BBox, Block, Page
 
 MAX_PAGES = 5000
 """Pages that are kept, of all documents; those of the document that was used longest ago go first."""
 MAX_PICTURES = 32
 """Pictures of pages that are kept."""
+_MARGIN = 8
+"""Pixels around a block."""
 
 Connect: TypeAlias = Callable[[], Awaitable[AsyncClient]]
 _SourceKey: TypeAlias = tuple[object, ...]
@@ -150,3 +155,21 @@ def _source_key(source: str | Path) -> _SourceKey:
         return (source,)
     state = source.stat()
     return source, state.st_mtime_ns, state.st_size
+
+
+def crop_picture(data: bytes, box: BBox, page_size: tuple[int, int]) -> bytes:
+    """`box` in pixels of a page of `page_size`, which the picture may show smaller; as JPEG."""
+    with Image.open(BytesIO(data)) as picture:
+        scale_x, scale_y = (size / full for size, full in zip(picture.size, page_size, strict=True))
+        left, top, right, bottom = box
+        part = picture.crop(
+            (
+                max(0, round(left * scale_x) - _MARGIN),
+                max(0, round(top * scale_y) - _MARGIN),
+                min(picture.width, round(right * scale_x) + _MARGIN),
+                min(picture.height, round(bottom * scale_y) + _MARGIN),
+            )
+        )
+        stream = BytesIO()
+        part.save(stream, "JPEG", quality=90)
+    return stream.getvalue()
