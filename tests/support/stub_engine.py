@@ -113,6 +113,7 @@ class StubEngine:
     _loop: asyncio.AbstractEventLoop | None = None
     _thread: threading.Thread | None = None
     _runner: web.AppRunner | None = None
+    _listener: socket.socket = field(init=False)
 
     def __enter__(self) -> Self:
         self.start()
@@ -176,17 +177,22 @@ class StubEngine:
         app.router.add_get("/metrics", self._metrics)
         runner = self._runner = web.AppRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=0)
         await runner.setup()
-        await web.TCPSite(runner, self.host, self.port).start()
+        self._listener = socket.create_server((self.host, self.port))
+        await web.SockSite(runner, self._listener).start()
 
     async def _stop(self) -> None:
         runner, self._runner = self._runner, None
         if runner is None:
             return
-        for site in list(runner.sites):
-            await site.stop()
+        # A connection that the loop has accepted gets its transport in one turn and is known to the server in the next.
+        # asyncio leaks one whose server closes before the first, and `cleanup` waits for ever for one that becomes
+        # known while it waits.
+        asyncio.get_running_loop().remove_reader(self._listener)
+        await _turn_loop(3)
         for connection in list(runner.server.connections) if runner.server else []:
             if connection.transport is not None:
                 connection.transport.abort()
+        await _turn_loop(2)
         await runner.cleanup()
 
     async def _health(self, _request: web.Request) -> web.Response:
@@ -343,6 +349,11 @@ def _logprobs(request: StubRequest, values: Sequence[float]) -> dict[str, Any] |
 
 def _usage(completion_tokens: int) -> dict[str, int]:
     return {"prompt_tokens": 10, "completion_tokens": completion_tokens, "total_tokens": 10 + completion_tokens}
+
+
+async def _turn_loop(turns: int) -> None:
+    for _ in range(turns):
+        await asyncio.sleep(0)
 
 
 async def _cancel_all(tasks: Collection[asyncio.Task[Any]]) -> None:
