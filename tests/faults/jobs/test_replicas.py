@@ -59,7 +59,7 @@ def test_any_gateway_shows_and_ends_the_jobs_of_another(pair: Fleet) -> None:
         assert httpx.delete(f"{one.url}/jobs/{job}", timeout=WAIT_S).status_code == 204
         assert get(two, f"/jobs/{job}").status_code == 404
     wait_until(lambda: pair.engine.running == 0, "calls to be dropped", two.log)
-    assert "ocr_jobs_gateways 2.0" in get(one, "/metrics").text
+    wait_until(lambda: "ocr_jobs_gateways 2.0" in get(one, "/metrics").text, "a beat that counts both", one.log)
 
 
 def test_a_storm_of_deletions_leaves_nothing_behind(pair: Fleet) -> None:
