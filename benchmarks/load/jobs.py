@@ -21,6 +21,7 @@ from benchmarks.load.servers import (
     Document,
     Reply,
     Server,
+    has_all_blocks,
     make_document,
     open_session,
     start_engine,
@@ -68,7 +69,7 @@ async def read_as_job(session: aiohttp.ClientSession, url: str, document: Docume
         body = await response.read()
     async with session.delete(f"{url}/jobs/{job}"):
         pass
-    return Reply(response.status, response.status == 200 and json.loads(body)["status"] == "ok", len(body))
+    return Reply(response.status, response.status == 200 and has_all_blocks(json.loads(body)), len(body))
 
 
 async def submit_job(session: aiohttp.ClientSession, url: str, document: Document) -> str:

@@ -128,10 +128,10 @@ async def _read_by_gateway(session: aiohttp.ClientSession, url: str, document: D
     form.add_field("file", document.data, filename="document.pdf")
     async with session.post(f"{url}/ocr", data=form) as response:
         body = await response.read()
-    return Reply(response.status, response.status == 200 and _has_all_blocks(json.loads(body)), len(body))
+    return Reply(response.status, response.status == 200 and has_all_blocks(json.loads(body)), len(body))
 
 
-def _has_all_blocks(answer: dict[str, Any]) -> bool:
+def has_all_blocks(answer: dict[str, Any]) -> bool:
     """Whether each page has blocks and each block its reading. The stub engine's texts come in the order of the calls,
     not of the regions, so warnings of text that a block lacks say nothing here."""
     pages = [page["blocks"] for page in answer["pages"]]
