@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import pytest
 
 from tests.clients.conftest import KEY, ROOT, recording_gateway, regions, run
 from tests.gateway.intake.files import pdf
+from tests.support import local_http
 from tests.support.server import Gateway
 
 PAGE = ROOT / "examples" / "article-en.png"
@@ -36,7 +36,7 @@ def test_the_sdk_reads_documents_and_lines(jobs: Gateway) -> None:
     assert [text.startswith(TITLE) for text in got["texts"]] == [True]
     assert len(got["lines"][0]) > 20
     ((picture,),) = got["pictures"]
-    assert httpx.get(picture).headers["content-type"] == "image/jpeg"
+    assert local_http.get(picture).headers["content-type"] == "image/jpeg"
 
 
 @pytest.mark.parametrize("client", ["sdk_async", "command", "langchain", "haystack"])

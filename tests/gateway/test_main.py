@@ -13,6 +13,7 @@ import httpx
 import uvicorn
 
 from gateway.server.serving import Server
+from tests.support import local_http
 from tests.support.server import gateway
 from tests.support.stub_engine import free_port
 from tests.support.waiting import WAIT_S, wait_until
@@ -42,14 +43,14 @@ def test_it_answers_without_an_engine_and_stops_on_sigterm(tmp_path: Path) -> No
 
     def is_alive() -> bool:
         try:
-            return httpx.get(f"http://127.0.0.1:{port}/health").status_code == 200
+            return local_http.get(f"http://127.0.0.1:{port}/health").status_code == 200
         except httpx.TransportError:
             assert process.poll() is None, log.read_text()
             return False
 
     try:
         wait_until(is_alive, "the first answer")
-        assert httpx.get(f"http://127.0.0.1:{port}/readyz").status_code == 503
+        assert local_http.get(f"http://127.0.0.1:{port}/readyz").status_code == 503
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(WAIT_S)

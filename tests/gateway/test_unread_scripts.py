@@ -14,6 +14,7 @@ from openai import OpenAI
 
 from gateway.app import create_app
 from gateway.settings import Settings
+from tests.support import local_http
 from tests.support.asgi import serving
 from tests.support.script_pages import script_page
 from tests.support.stub_engine import free_port
@@ -41,7 +42,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
         patch.delenv("TESSDATA_PREFIX", raising=False)
         with serving(create_engine(own), "127.0.0.1", free_port()) as engine:
             wait_until(
-                lambda: httpx.get(f"{engine}/health").status_code == 200,
+                lambda: local_http.get(f"{engine}/health").status_code == 200,
                 "the engine's readiness",
                 ceiling_s=LONG_WAIT_S,
             )

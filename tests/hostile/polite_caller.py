@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 
 import httpx
 
+from tests.support import local_http
 from tests.support.service_process import Service
 from tests.support.waiting import WAIT_S, wait_until
 
@@ -38,7 +39,7 @@ class PoliteCaller:
 
     def read_page(self) -> httpx.Response:
         files, options = {"file": ("page.png", self.page)}, {"task": "text", "images": "none"}
-        return httpx.post(f"{self.service.url}/ocr", files=files, data=options, headers=self.headers, timeout=WAIT_S)
+        return local_http.post(f"{self.service.url}/ocr", files=files, data=options, headers=self.headers)
 
     def served_again(self) -> None:
         """Waits until two more pages are read and `/livez` has answered twice more, and none was refused."""
@@ -66,7 +67,7 @@ class PoliteCaller:
     def _ask_lives(self) -> None:
         while not self._stop.wait(PAUSE_S):
             try:
-                alive = httpx.get(f"{self.service.url}/livez", timeout=WAIT_S).status_code == 200
+                alive = local_http.get(f"{self.service.url}/livez").status_code == 200
             except httpx.HTTPError as error:
                 self.faults.append(f"/livez: {error!r}")
                 continue

@@ -15,6 +15,7 @@ import pytest
 from tests.gateway.conftest import encoded
 from tests.hostile.conftest import StartService
 from tests.hostile.polite_caller import PoliteCaller
+from tests.support import local_http
 from tests.support.service_process import Service
 from tests.support.waiting import WAIT_S, wait_until
 
@@ -54,7 +55,7 @@ def highest_rss(service: Service) -> Iterator[list[float]]:
 
 
 def _post(service: Service, path: str, body: bytes, **headers: str) -> httpx.Response:
-    return httpx.post(f"{service.url}{path}", content=body, headers={**JSON, **headers}, timeout=WAIT_S)
+    return local_http.post(f"{service.url}{path}", content=body, headers={**JSON, **headers})
 
 
 def _page(label: str, text: str) -> dict[str, object]:
@@ -197,7 +198,7 @@ def test_who_leaves_frees_what_the_request_held(service: Service, call_politely:
     body = json.dumps({"pages": [page] * 60, "outputFormats": ["docx"]}).encode()
     for _ in range(6):
         with pytest.raises(httpx.TimeoutException):
-            httpx.post(
+            local_http.post(
                 f"{service.url}/restructure-pages", content=body, headers=JSON, timeout=httpx.Timeout(WAIT_S, read=0.5)
             )
     caller.served_again()

@@ -9,6 +9,7 @@ import pytest
 
 from tests.hostile.conftest import StartService
 from tests.hostile.raw import send
+from tests.support import local_http
 from tests.support.answers import assert_problem
 from tests.support.service_process import Service
 from tests.support.stub_engine import Reply
@@ -41,13 +42,13 @@ def locked(start_service: StartService) -> Service:
 
 def get(service: Service, path: str, **headers: str) -> httpx.Response:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return httpx.get(f"{service.url}{path}", headers=named, timeout=WAIT_S)
+    return local_http.get(f"{service.url}{path}", headers=named)
 
 
 def post(service: Service, page: bytes = b"", **headers: str) -> httpx.Response:
     """As a page can send it without being asked: any bytes, of no type or a form's."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return httpx.post(f"{service.url}/ocr?task=text", content=page, headers=named, timeout=WAIT_S)
+    return local_http.post(f"{service.url}/ocr?task=text", content=page, headers=named)
 
 
 @pytest.mark.parametrize(
@@ -118,7 +119,7 @@ def test_own_pages_and_programs(service: Service, page: bytes) -> None:
 @pytest.mark.parametrize("path", ["/layout-parsing", "/restructure-pages", "/v1/chat/completions"])
 @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=a"])
 def test_json_of_another_type(service: Service, path: str, kind: str) -> None:
-    answer = httpx.post(f"{service.url}{path}", content=b"{}", headers={"Content-Type": kind}, timeout=WAIT_S)
+    answer = local_http.post(f"{service.url}{path}", content=b"{}", headers={"Content-Type": kind})
     assert answer.status_code in (400, 415, 422), "as the dialect of the path says it"
     assert "send application/json" in answer.text
 
@@ -129,7 +130,7 @@ def preflight(service: Service, origin: str, method: str = "POST") -> httpx.Resp
         "Access-Control-Request-Method": method,
         "Access-Control-Request-Headers": "content-type, x-api-key",
     }
-    return httpx.options(f"{service.url}/ocr", headers=headers, timeout=WAIT_S)
+    return local_http.options(f"{service.url}/ocr", headers=headers)
 
 
 @pytest.mark.parametrize("origin", [APP, "http://other.example:8000"])
@@ -151,9 +152,9 @@ def test_allowed_pages_may_do_what_programs_may(opened: Service) -> None:
         assert (asked.status_code, method in asked.headers["access-control-allow-methods"]) == (200, True)
     assert preflight(opened, APP, "PATCH").status_code == 400
     headers = {"Origin": APP, "Sec-Fetch-Site": "cross-site"}
-    deleted = httpx.delete(f"{opened.url}/jobs/{'0' * 32}", headers=headers, timeout=WAIT_S)
+    deleted = local_http.delete(f"{opened.url}/jobs/{'0' * 32}", headers=headers)
     assert (deleted.status_code, deleted.headers["access-control-allow-origin"]) == (404, APP)
-    put = httpx.put(f"{opened.url}/process", content=b"a,b", headers={**headers, "X-Filename": "a.csv"}, timeout=WAIT_S)
+    put = local_http.put(f"{opened.url}/process", content=b"a,b", headers={**headers, "X-Filename": "a.csv"})
     assert (put.status_code, put.headers["access-control-allow-origin"]) == (200, APP)
 
 
@@ -167,7 +168,7 @@ def test_pages_that_are_not_allowed(service: Service, opened: Service) -> None:
 @pytest.mark.parametrize("path", ["/", "/docs", "/redoc", "/nowhere", "/ocr?format=html"])
 def test_pages_cannot_be_framed(service: Service, page: bytes, path: str) -> None:
     if path.startswith("/ocr"):
-        answer = httpx.post(f"{service.url}{path}&task=text", files={"file": page}, timeout=WAIT_S)
+        answer = local_http.post(f"{service.url}{path}&task=text", files={"file": page})
     else:
         answer = get(service, path, Accept="text/html")
     assert answer.headers["x-content-type-options"] == "nosniff"
@@ -196,7 +197,7 @@ def test_prefix(service: Service, locked: Service, page: bytes) -> None:
     for path in ("/docs", "/paddle/docs"):
         assert "'/paddle/openapi.json'" in get(locked, path).text
     for path in ("/ocr", "/paddle/ocr"):
-        answer = httpx.post(
+        answer = local_http.post(
             f"{locked.url}{path}?task=text", files={"file": page}, headers={"X-API-Key": KEY}, timeout=WAIT_S
         )
         assert answer.status_code == 200
@@ -228,7 +229,7 @@ def test_pages_that_hold_links(service: Service, page: bytes, wanted: str) -> No
     written = r"[click](javascript:alert(1)) and \(\href{javascript:alert(2)}{x}\) and [good](https://a.example)"
     service.engine.answer = lambda _request: Reply(written)
     try:
-        answer = httpx.post(f"{service.url}/ocr?task=text&format={wanted}", files={"file": page}, timeout=WAIT_S)
+        answer = local_http.post(f"{service.url}/ocr?task=text&format={wanted}", files={"file": page})
     finally:
         service.engine.answer = usual
     assert answer.status_code == 200

@@ -10,13 +10,13 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 
-import httpx
 import pytest
 
 from tests.gateway.conftest import encoded
 from tests.hostile.conftest import StartService
 from tests.hostile.polite_caller import PoliteCaller
 from tests.hostile.raw import connect, is_closed, read_to_end, send, send_all
+from tests.support import local_http
 from tests.support.service_process import Service
 from tests.support.waiting import WAIT_S, wait_until
 
@@ -40,7 +40,7 @@ def service(start_service: StartService) -> Service:
         max_upload_mb="1",
     )
     # Jobs begin after readiness, and what they import would count as growth.
-    wait_until(lambda: httpx.get(f"{service.url}/jobs", timeout=WAIT_S).status_code == 200, "jobs", service.log)
+    wait_until(lambda: local_http.get(f"{service.url}/jobs").status_code == 200, "jobs", service.log)
     return service
 
 
@@ -83,8 +83,8 @@ def test_large_heads(service: Service, polite: PoliteCaller, head: list[bytes], 
 
 def test_heads_as_large_as_allowed(service: Service) -> None:
     headers = {f"X-{number}": "a" * 300 for number in range(90)}
-    assert httpx.get(f"{service.url}/livez", headers=headers, timeout=WAIT_S).status_code == 200
-    assert httpx.get(f"{service.url}/livez?{'a' * 8000}", timeout=WAIT_S).status_code == 200
+    assert local_http.get(f"{service.url}/livez", headers=headers).status_code == 200
+    assert local_http.get(f"{service.url}/livez?{'a' * 8000}").status_code == 200
 
 
 def test_half_open_connections(service: Service, polite: PoliteCaller) -> None:
@@ -144,7 +144,7 @@ def test_answers_before_the_body(service: Service, request_head: bytes, status: 
 
 
 def test_refused_uploads_get_their_answer(service: Service) -> None:
-    answer = httpx.post(
+    answer = local_http.post(
         f"{service.url}/ocr", content=b"a" * 30_000_000, headers={"Content-Type": "image/png"}, timeout=WAIT_S
     )
     assert answer.status_code == 413
@@ -188,7 +188,7 @@ def test_pipelined_flood(service: Service, polite: PoliteCaller) -> None:
 
 @pytest.mark.parametrize("takes", [0, 500], ids=["nothing", "slowly"])
 def test_responses_that_are_not_taken(service: Service, polite: PoliteCaller, takes: int) -> None:
-    script = re.search(r'src="([^"]+\.js)"', httpx.get(f"{service.url}/docs", timeout=WAIT_S).text)
+    script = re.search(r'src="([^"]+\.js)"', local_http.get(f"{service.url}/docs").text)
     assert script
     request = f"GET {script[1]} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
     with ExitStack() as opened:
@@ -224,7 +224,7 @@ def test_connections_at_work(service: Service) -> None:
         assert (refused.status, refused.problem["code"]) == (429, "too_many_connections")
         assert "MAX_PEER_CONNECTIONS" in refused.problem["detail"]
         assert refused.headers["retry-after"]
-        assert httpx.get(f"{service.url}/livez", timeout=WAIT_S).status_code == 200
+        assert local_http.get(f"{service.url}/livez").status_code == 200
         release.set()
         for client in clients:
             assert client.recv(100).startswith(b"HTTP/1.1 200 ")

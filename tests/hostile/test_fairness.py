@@ -16,6 +16,7 @@ import pytest
 from benchmarks.fairness import scan_bomb, shading_bomb
 from tests.hostile.conftest import StartService
 from tests.hostile.polite_caller import PoliteCaller
+from tests.support import local_http
 from tests.support.service_process import Service
 from tests.support.waiting import WAIT_S, wait_until
 
@@ -46,12 +47,12 @@ def requests(service: Service, count: int, content: bytes, announced: int | None
 
 
 def gauge(service: Service, name: str) -> float:
-    text = httpx.get(f"{service.url}/metrics", headers={"X-API-Key": POLITE}, timeout=WAIT_S).text
+    text = local_http.get(f"{service.url}/metrics", headers={"X-API-Key": POLITE}).text
     return next(float(line.split()[1]) for line in text.splitlines() if line.startswith(f"{name} "))
 
 
 def post(service: Service, key: str) -> httpx.Response:
-    return httpx.post(f"{service.url}/ocr", headers={"X-API-Key": key}, content=b"no document", timeout=WAIT_S)
+    return local_http.post(f"{service.url}/ocr", headers={"X-API-Key": key}, content=b"no document")
 
 
 def test_slow_uploads_keep_nobody_out(service: Service, call_politely: CallPolitely) -> None:
@@ -91,7 +92,7 @@ def test_whoever_claims_many_addresses_is_one_caller(start_service: StartService
             connection = held.enter_context(socket.create_connection(("127.0.0.1", service.port), timeout=WAIT_S))
             connection.sendall(head.format(number).encode())
         wait_until(lambda: gauge(service, "ocr_uploads") == 4, "all uploads begun", service.log)
-        refused = httpx.post(
+        refused = local_http.post(
             f"{service.url}/ocr", headers={"X-Forwarded-For": "192.0.2.99"}, content=b"x", timeout=WAIT_S
         )
         assert (refused.status_code, refused.json()["code"]) == (429, "too_many_uploads")
@@ -106,7 +107,7 @@ def test_callers_behind_a_trusted_proxy_are_told_apart(start_service: StartServi
             connection.sendall(head.encode())
         wait_until(lambda: gauge(service, "ocr_uploads") == 4, "all uploads begun", service.log)
         answers = [
-            httpx.post(f"{service.url}/ocr", headers={"X-Forwarded-For": client}, content=b"x", timeout=WAIT_S)
+            local_http.post(f"{service.url}/ocr", headers={"X-Forwarded-For": client}, content=b"x")
             for client in ("192.0.2.1", "192.0.2.2")
         ]
         assert [answer.status_code for answer in answers] == [429, 415]

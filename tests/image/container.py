@@ -8,13 +8,14 @@ from pathlib import Path
 
 import httpx
 
+from tests.support import local_http
 from tools.verify_image.image import Options
 from tools.verify_image.rootfs import Rootfs, RootfsContainer
 
 
 def is_ready(url: str) -> bool:
     try:
-        return httpx.get(f"{url}/readyz", timeout=5).status_code == 200
+        return local_http.get(f"{url}/readyz", timeout=5).status_code == 200
     except httpx.TransportError:
         return False
 

@@ -17,7 +17,8 @@ import pytest
 
 from tests.image.container import run, wait_until_ready
 from tests.supervision.support import ROOT, free_port
-from tests.support.waiting import WAIT_S, wait_until
+from tests.support import local_http
+from tests.support.waiting import wait_until
 from tools.verify_image.image import Options
 from tools.verify_image.rootfs import Rootfs, RootfsContainer
 
@@ -52,7 +53,7 @@ def serving(image: Rootfs, folder: Path, options: Options, output: int | None = 
 def read(service: Serving) -> httpx.Response:
     with ARTICLE.open("rb") as picture:
         files = {"file": (ARTICLE.name, picture)}
-        return httpx.post(f"{service.url}/ocr", files=files, data={"format": "markdown"}, timeout=WAIT_S)
+        return local_http.post(f"{service.url}/ocr", files=files, data={"format": "markdown"})
 
 
 def assert_article(answer: httpx.Response) -> None:
@@ -110,7 +111,7 @@ def test_what_is_in_work_is_finished_or_handed_back_at_a_stop(cpu_image: Rootfs,
     with serving(cpu_image, tmp_path, Options("12345:0")) as service, ThreadPoolExecutor() as clients:
         documents = [clients.submit(read, service) for _ in range(2)]
         metrics = f"{service.url}/metrics"
-        wait_until(lambda: "ocr_documents_in_work 2.0" in httpx.get(metrics).text, "two documents in work")
+        wait_until(lambda: "ocr_documents_in_work 2.0" in local_http.get(metrics).text, "two documents in work")
         assert service.stop() == 0
         for answer in [document.result() for document in documents]:
             if answer.status_code == 503:  # a machine so slow that the time granted was not enough

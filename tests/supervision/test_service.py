@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 from tests.supervision.support import ROOT, family, free_port, is_running, launched, wait_until
+from tests.support import local_http
 from tests.support.missing import needs_russian
 from tests.support.waiting import WAIT_S
 
@@ -32,7 +33,7 @@ class Service:
 
     def is_ready(self) -> bool:
         try:
-            return httpx.get(f"{self.url}/readyz", timeout=5).status_code == 200
+            return local_http.get(f"{self.url}/readyz", timeout=5).status_code == 200
         except httpx.TransportError:
             return False
 
@@ -41,7 +42,7 @@ class Service:
 
     def read(self, document: Path, **options: str) -> httpx.Response:
         files = {"file": (document.name, document.read_bytes())}
-        return httpx.post(f"{self.url}/ocr", files=files, data=options, timeout=WAIT_S)
+        return local_http.post(f"{self.url}/ocr", files=files, data=options)
 
     def tier(self, module: str) -> psutil.Process:
         """The process that supervisord runs for `module`."""

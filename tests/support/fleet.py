@@ -13,6 +13,7 @@ import httpx
 import psutil
 
 from tests.gateway.intake.files import mixed_pdf
+from tests.support import local_http
 from tests.support.service_process import Service, service_process
 from tests.support.stub_engine import Reply, StubEngine, StubRequest
 from tests.support.waiting import LONG_WAIT_S, WAIT_S, wait_until
@@ -89,11 +90,11 @@ def fleet(folder: Path, engine: StubEngine, **settings: str) -> Iterator[Fleet]:
 
 
 def get(service: Service, path: str, **arguments: Any) -> httpx.Response:  # noqa: ANN401 - httpx's own
-    return httpx.get(f"{service.url}{path}", timeout=WAIT_S, **arguments)
+    return local_http.get(f"{service.url}{path}", **arguments)
 
 
 def post(service: Service, path: str, data: bytes, **options: str) -> httpx.Response:
-    return httpx.post(f"{service.url}{path}", files={"file": ("a.pdf", data)}, data=OPTIONS | options, timeout=WAIT_S)
+    return local_http.post(f"{service.url}{path}", files={"file": ("a.pdf", data)}, data=OPTIONS | options)
 
 
 def submit(service: Service, data: bytes, **options: str) -> str:

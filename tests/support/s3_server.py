@@ -16,6 +16,7 @@ from typing import Any
 import httpx
 from botocore.session import get_session
 
+from tests.support import local_http
 from tests.support.stub_engine import free_port
 from tests.support.waiting import wait_until
 
@@ -105,7 +106,7 @@ def _await_start(server: S3Server, folder: Path) -> None:
     def has_started() -> bool:
         assert server.process.poll() is None, (folder / "weed.log").read_text(errors="replace")[-2000:]
         with suppress(httpx.HTTPError):
-            return httpx.get(f"{server.url}/status").status_code < 500
+            return local_http.get(f"{server.url}/status").status_code < 500
         return False
 
     wait_until(has_started, "the S3 server", folder / "weed.log")

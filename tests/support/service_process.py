@@ -13,6 +13,7 @@ from pathlib import Path
 import httpx
 import psutil
 
+from tests.support import local_http
 from tests.support.stub_engine import StubEngine, free_port
 from tests.support.waiting import WAIT_S, wait_until
 
@@ -96,6 +97,6 @@ def _own_environment() -> Mapping[str, str]:
 def _is_ready(service: Service) -> bool:
     assert service.is_alive(), service.log.read_text()
     try:
-        return httpx.get(f"{service.url}/readyz", timeout=WAIT_S).status_code == 200
+        return local_http.get(f"{service.url}/readyz").status_code == 200
     except httpx.TransportError:
         return False

@@ -12,8 +12,9 @@ import httpx
 import psutil
 
 from tests.supervision.support import free_port
+from tests.support import local_http
 from tests.support.vllm import vllm_python
-from tests.support.waiting import LONG_WAIT_S, WAIT_S, wait_until
+from tests.support.waiting import LONG_WAIT_S, wait_until
 
 MODEL = "PaddleOCR-VL-1.6"
 FROZEN_AFTER_S = 6
@@ -51,7 +52,7 @@ class VllmService:
 
     def is_ready(self) -> bool:
         try:
-            return httpx.get(f"{self.url}/readyz", timeout=5).status_code == 200
+            return local_http.get(f"{self.url}/readyz", timeout=5).status_code == 200
         except httpx.TransportError:
             return False
 
@@ -64,12 +65,12 @@ class VllmService:
         assert not self.has_ended(), f"the service ended; its log: {self.log.read_text(errors='replace')[-3000:]}"
 
     def health(self) -> dict[str, Any]:
-        body: dict[str, Any] = httpx.get(f"{self.url}/health", timeout=WAIT_S).json()
+        body: dict[str, Any] = local_http.get(f"{self.url}/health").json()
         return body
 
     def read(self, document: Path, **options: str) -> httpx.Response:
         files = {"file": (document.name, document.read_bytes())}
-        return httpx.post(f"{self.url}/ocr", files=files, data=options, timeout=LONG_WAIT_S)
+        return local_http.post(f"{self.url}/ocr", files=files, data=options, timeout=LONG_WAIT_S)
 
     def running_requests(self) -> float:
         """What vLLM itself says is in its hands."""
@@ -79,7 +80,7 @@ class VllmService:
         return self._metric("generation_tokens_total")
 
     def _metric(self, name: str) -> float:
-        text = httpx.get(f"http://127.0.0.1:{self.vlm_port}/metrics", timeout=WAIT_S).text
+        text = local_http.get(f"http://127.0.0.1:{self.vlm_port}/metrics").text
         return sum(map(float, re.findall(rf"^vllm:{name}\{{[^}}]*\}} ([0-9.e+]+)$", text, re.M)))
 
     def leader(self) -> psutil.Process:

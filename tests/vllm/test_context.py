@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from tests.supervision.support import ROOT, environment, launched
+from tests.support import local_http
 from tests.support.waiting import LONG_WAIT_S, wait_until
 from tests.vllm.conftest import LAUNCH
 from tests.vllm.lessons import EXAMPLE
@@ -42,7 +43,7 @@ def test_a_model_with_a_small_context_starts_and_reads_a_page(checkpoint: Path, 
     with launched(tmp_path / "log", LAUNCH, **names) as process:
         service = VllmService(process, f"http://127.0.0.1:{names['PORT']}", int(names["VLM_PORT"]), tmp_path / "log")
         service.wait_until_ready()
-        models = httpx.get(f"{service.base_url}/models", timeout=30).json()["data"]
+        models = local_http.get(f"{service.base_url}/models", timeout=30).json()["data"]
         assert {model["max_model_len"] for model in models} == {tokens}
         answer = service.read(EXAMPLE, format="markdown")
         assert (answer.status_code, answer.text) == (200, example_markdown())

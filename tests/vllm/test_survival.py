@@ -8,10 +8,10 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
-import httpx
 import pytest
 
-from tests.support.waiting import WAIT_S, wait_until
+from tests.support import local_http
+from tests.support.waiting import wait_until
 from tests.vllm.lessons import EXAMPLE
 from tests.vllm.service import VllmService
 from tests.vllm.test_reading import example_markdown
@@ -56,9 +56,9 @@ def test_a_frozen_engine_is_found_killed_and_replaced_and_its_calls_are_answered
     before = service.leader().pid
     service.engine_core().send_signal(signal.SIGSTOP)
     document = reading.submit(service.read, EXAMPLE, format="markdown")
-    assert httpx.get(f"http://127.0.0.1:{service.vlm_port}/health", timeout=WAIT_S).status_code == 200
+    assert local_http.get(f"http://127.0.0.1:{service.vlm_port}/health").status_code == 200
     wait_until(lambda: service.health()["vlm"]["state"] == "restarting", "the freeze to be noticed", service.log)
-    assert httpx.get(f"{service.url}/readyz", timeout=WAIT_S).status_code == 503
+    assert local_http.get(f"{service.url}/readyz").status_code == 503
     answer = document.result()
     assert (answer.status_code, answer.text) == (200, example_markdown())
     assert service.leader().pid != before
@@ -72,7 +72,7 @@ def test_while_it_loads_the_service_says_so_and_is_alive_but_not_ready(
     wait_until(lambda: "loading" in (service.health()["vlm"]["reason"] or ""), "the loading", service.log)
     health = service.health()
     assert (health["status"], health["vlm"]["state"]) == ("degraded", "restarting")
-    assert httpx.get(f"{service.url}/livez", timeout=WAIT_S).status_code == 200
-    assert httpx.get(f"{service.url}/readyz", timeout=WAIT_S).status_code == 503
-    assert httpx.get(f"{service.url}/startupz", timeout=WAIT_S).status_code == 200
+    assert local_http.get(f"{service.url}/livez").status_code == 200
+    assert local_http.get(f"{service.url}/readyz").status_code == 503
+    assert local_http.get(f"{service.url}/startupz").status_code == 200
     assert service.read(EXAMPLE, format="markdown").text == example_markdown()

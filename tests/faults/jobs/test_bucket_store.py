@@ -11,6 +11,7 @@ from threading import Event
 import httpx
 import pytest
 
+from tests.support import local_http
 from tests.support.fleet import (
     Fleet,
     await_end,
@@ -29,7 +30,7 @@ from tests.support.fleet import (
 from tests.support.postgres_server import PostgresServer
 from tests.support.s3_server import S3Server, client_of, s3_server
 from tests.support.stub_engine import StubEngine
-from tests.support.waiting import WAIT_S, wait_until
+from tests.support.waiting import wait_until
 
 PAGES = 12
 DOCUMENT = numbered_pages(PAGES)
@@ -67,7 +68,7 @@ def test_another_gateway_without_a_common_folder_goes_on(
     with bucket_fleet(tmp_path, engine, s3, database_url=postgres.url("bucket")) as gateways:
         first, second = (gateways.start(data_dir=folder) for folder in folders)
         expected = post(first, "/ocr", DOCUMENT).json()["markdown"]
-        uploaded = httpx.post(f"{first.url}/v1/files", files={"file": ("a.pdf", DOCUMENT)}, timeout=WAIT_S).json()["id"]
+        uploaded = local_http.post(f"{first.url}/v1/files", files={"file": ("a.pdf", DOCUMENT)}).json()["id"]
         engine.requests.clear()
         jobs = [submit(first, DOCUMENT) for _ in range(2)]
         for job in jobs:
@@ -76,7 +77,7 @@ def test_another_gateway_without_a_common_folder_goes_on(
         await_end(second, jobs)
         faults = find_faults(second, jobs, expected, PAGES)
         content = get(second, f"/v1/files/{uploaded}/content").content
-        assert httpx.delete(f"{second.url}/jobs/{jobs[0]}", timeout=WAIT_S).status_code == 204
+        assert local_http.delete(f"{second.url}/jobs/{jobs[0]}").status_code == 204
         assert get(second, f"/jobs/{jobs[0]}").status_code == 404
     assert faults == []
     assert content == DOCUMENT

@@ -8,9 +8,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from threading import Event
 
-import httpx
 import pytest
 
+from tests.support import local_http
 from tests.support.fleet import (
     Fleet,
     await_end,
@@ -28,7 +28,7 @@ from tests.support.postgres_server import PostgresServer
 from tests.support.s3_server import BUCKET, S3Server, client_of, s3_server
 from tests.support.service_process import Service
 from tests.support.stub_engine import StubEngine
-from tests.support.waiting import WAIT_S, wait_until
+from tests.support.waiting import wait_until
 
 PAGES = 12
 DOCUMENT = numbered_pages(PAGES)
@@ -99,7 +99,7 @@ def test_a_bucket_that_does_not_answer_makes_its_jobs_wait(served: Service, s3: 
     s3.process.send_signal(signal.SIGSTOP)
     try:
         source = {"source": {"s3": "long.pdf"}, "task": "text", "images": "none"}
-        job = httpx.post(f"{served.url}/jobs", json=source, timeout=WAIT_S).json()["id"]
+        job = local_http.post(f"{served.url}/jobs", json=source).json()["id"]
         wait_until(lambda: "S3_TIMEOUT_S" in _paused(served), "the job to wait", served.log)
     finally:
         s3.process.send_signal(signal.SIGCONT)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
-import httpx
 import pytest
 
+from tests.support import local_http
 from tests.support.fleet import (
     IN_WORK,
     Fleet,
@@ -25,7 +25,7 @@ from tests.support.fleet import (
 )
 from tests.support.postgres_server import PostgresServer
 from tests.support.stub_engine import Reply, StubEngine
-from tests.support.waiting import WAIT_S, wait_until
+from tests.support.waiting import wait_until
 
 PAGES = 24
 DOCUMENT, ONE_PAGE = numbered_pages(PAGES), numbered_pages(1)
@@ -56,7 +56,7 @@ def test_any_gateway_shows_and_ends_the_jobs_of_another(pair: Fleet) -> None:
     assert {job["id"] for job in get(one, "/jobs").json()["jobs"]} == set(jobs)
     # Whichever reads which: each is asked to end the one of the other, or its own.
     for job in jobs:
-        assert httpx.delete(f"{one.url}/jobs/{job}", timeout=WAIT_S).status_code == 204
+        assert local_http.delete(f"{one.url}/jobs/{job}").status_code == 204
         assert get(two, f"/jobs/{job}").status_code == 404
     wait_until(lambda: pair.engine.running == 0, "calls to be dropped", two.log)
     wait_until(lambda: "ocr_jobs_gateways 2.0" in get(one, "/metrics").text, "a beat that counts both", one.log)
@@ -67,7 +67,7 @@ def test_a_storm_of_deletions_leaves_nothing_behind(pair: Fleet) -> None:
 
     def submit_and_delete(number: int) -> int:
         at, other = pair.gateways[number % 2], pair.gateways[1 - number % 2]
-        return httpx.delete(f"{other.url}/jobs/{submit(at, ONE_PAGE)}", timeout=WAIT_S).status_code
+        return local_http.delete(f"{other.url}/jobs/{submit(at, ONE_PAGE)}").status_code
 
     with ThreadPoolExecutor(8) as clients:
         assert set(clients.map(submit_and_delete, range(40))) == {204}

@@ -10,6 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.support import local_http
 from tests.support.answers import assert_problem
 from tests.support.server import Gateway, gateway
 from tests.support.stub_engine import Reply
@@ -20,7 +21,7 @@ def keyed(served: Gateway, png: bytes, key: str, timeout: float = WAIT_S, **opti
     """As a client's retry comes: over a connection of its own, with another boundary in the multipart body."""
     headers = {"Idempotency-Key": key}
     url = f"{served.url}/ocr"
-    return httpx.post(url, files={"file": ("a.png", png)}, data=options, headers=headers, timeout=timeout)
+    return local_http.post(url, files={"file": ("a.png", png)}, data=options, headers=headers, timeout=timeout)
 
 
 def test_a_finished_answer_comes_again(served: Gateway, png: bytes) -> None:

@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from gateway.api.ocr import stream
+from tests.support import local_http
 from tests.support.answers import assert_problem, events_of
 from tests.support.server import Gateway, gateway
 from tests.support.stub_engine import Reply
@@ -86,7 +87,7 @@ def test_what_outlasts_the_grace_of_a_shutdown_is_told_so(tmp_path: Path, tiff: 
     with gateway(tmp_path) as ending:
         ending.layout.delay_s = lambda number: 0.0 if number == 1 else 60.0
         url = f"{ending.url}/ocr?stream={stream}"
-        post = threading.Thread(target=lambda: answers.append(httpx.post(url, files={"file": tiff}, timeout=WAIT_S)))
+        post = threading.Thread(target=lambda: answers.append(local_http.post(url, files={"file": tiff})))
         post.start()
         wait_until(lambda: ending.service.parts.queue.documents == 1, "work on the document")
         time.sleep(1)  # the first page is out, the second one will not be

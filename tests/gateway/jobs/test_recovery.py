@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from threading import Event
 
-import httpx
 import pytest
 
 from tests.gateway.intake.files import mixed_pdf, pdf
+from tests.support import local_http
 from tests.support.answers import events_of
 from tests.support.fleet import (
     IN_WORK,
@@ -27,7 +27,7 @@ from tests.support.fleet import (
 )
 from tests.support.service_process import Service
 from tests.support.stub_engine import Reply, StubEngine, StubRequest, free_port
-from tests.support.waiting import LONG_WAIT_S, WAIT_S, wait_until
+from tests.support.waiting import LONG_WAIT_S, wait_until
 from tests.support.webhook_receiver import SECRET, receiver
 
 PAGES = 24
@@ -154,5 +154,5 @@ def test_a_deleted_job_makes_room_for_another(tmp_path: Path, engine: StubEngine
         job = submit(service, pdf(1))
         full = post(service, "/jobs", pdf(1))
         assert (full.status_code, full.json()["code"]) == (429, "too_many_jobs")
-        assert httpx.delete(f"{service.url}/jobs/{job}", timeout=WAIT_S).is_success
+        assert local_http.delete(f"{service.url}/jobs/{job}").is_success
         submit(service, pdf(1))

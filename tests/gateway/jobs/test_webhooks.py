@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import pytest
 from starlette.responses import RedirectResponse, Response
 
@@ -13,6 +12,7 @@ from gateway.errors import ServiceError
 from gateway.jobs.webhooks import RETRY_DELAYS_S, WebhookMessage, WebhookSender
 from gateway.settings import Settings
 from tests.gateway.api.jobs.test_routes import submit
+from tests.support import local_http
 from tests.support.server import Gateway, gateway
 from tests.support.stub_engine import Reply
 from tests.support.waiting import wait_until
@@ -52,7 +52,7 @@ def test_a_message_is_sent_until_it_is_taken(served: Gateway, told: Receiver, pn
     assert len(told.attempts) == 2
     assert len(set(told.attempts)) == 1
     assert told.refused == []
-    result = httpx.get(message["data"]["links"]["result"])
+    result = local_http.get(message["data"]["links"]["result"])
     assert result.json()["pages"][0]["blocks"][0]["content"] == "line one\nline two"
 
 

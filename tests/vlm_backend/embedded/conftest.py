@@ -7,12 +7,12 @@ import io
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import numpy as np
 import pytest
 from openai import OpenAI
 from PIL import Image
 
+from tests.support import local_http
 from tests.support.asgi import serving
 from tests.support.stub_engine import free_port
 from tests.support.waiting import wait_until
@@ -39,7 +39,7 @@ def engine_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("models")
     settings = Settings(embedded_model_dir=folder, embedded_download=False, _env_file=None)
     with serving(create_app(settings), "127.0.0.1", free_port()) as url:
-        wait_until(lambda: httpx.get(f"{url}/health").status_code == 200, "the engine's readiness")
+        wait_until(lambda: local_http.get(f"{url}/health").status_code == 200, "the engine's readiness")
         yield url
 
 

@@ -8,7 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import httpx
 import numpy as np
 import openai
 import pytest
@@ -16,12 +15,13 @@ from openai import OpenAI
 from openai.types.chat import ChatCompletion
 from rapidfuzz import fuzz
 
+from tests.support import local_http
 from tests.support.asgi import serving
 from tests.support.examples import TruthBlock, load_truth
 from tests.support.missing import needs_russian
 from tests.support.server import leave_when
 from tests.support.stub_engine import free_port
-from tests.support.waiting import WAIT_S, wait_until
+from tests.support.waiting import wait_until
 from tests.vlm_backend.embedded.conftest import data_url, pixels
 from textlines.detection import Pixels
 from vlm_backend.embedded.server import create_app
@@ -153,7 +153,7 @@ def test_the_model_is_not_called_paddleocr_vl(client: OpenAI) -> None:
 )
 def test_a_bad_request_is_a_400_in_openais_shape(engine_url: str, change: dict[str, Any], words: str) -> None:
     blank = messages(np.full((40, 40, 3), 255, dtype=np.uint8))
-    answer = httpx.post(f"{engine_url}/v1/chat/completions", json={"messages": blank, **change})
+    answer = local_http.post(f"{engine_url}/v1/chat/completions", json={"messages": blank, **change})
     assert answer.status_code == 400
     assert words in answer.json()["error"]["message"]
 
@@ -165,7 +165,7 @@ def test_a_bad_request_is_a_400_in_openais_shape(engine_url: str, change: dict[s
 def test_a_picture_that_cant_be_read_is_a_400_and_nothing_is_fetched(engine_url: str, url: str) -> None:
     content = [{"type": "image_url", "image_url": {"url": url}}, {"type": "text", "text": "OCR:"}]
     body = {"messages": [{"role": "user", "content": content}]}
-    answer = httpx.post(f"{engine_url}/v1/chat/completions", json=body)
+    answer = local_http.post(f"{engine_url}/v1/chat/completions", json=body)
     assert answer.status_code == 400
     assert "image" in answer.json()["error"]["message"]
 
@@ -183,10 +183,8 @@ def test_a_full_engine_says_so_and_serves_what_it_took(tmp_path: Path) -> None:
     content = [{"type": "image_url", "image_url": {"url": crop}}, {"type": "text", "text": "OCR:"}]
     body = {"messages": [{"role": "user", "content": content}]}
     with serving(create_app(settings), "127.0.0.1", free_port()) as url, ThreadPoolExecutor(24) as threads:
-        wait_until(lambda: httpx.get(f"{url}/health").status_code == 200, "readiness")
-        answers = list(
-            threads.map(lambda _: httpx.post(f"{url}/v1/chat/completions", json=body, timeout=WAIT_S), range(24))
-        )
+        wait_until(lambda: local_http.get(f"{url}/health").status_code == 200, "readiness")
+        answers = list(threads.map(lambda _: local_http.post(f"{url}/v1/chat/completions", json=body), range(24)))
     assert {answer.status_code for answer in answers} == {200, 503}
     assert all(answer.json()["choices"][0]["message"]["content"] for answer in answers if answer.status_code == 200)
     refused = next(answer for answer in answers if answer.status_code == 503)
@@ -199,7 +197,7 @@ def test_a_client_that_leaves_frees_the_engine(tmp_path: Path) -> None:
     content = [{"type": "image_url", "image_url": {"url": data_url(np.vstack([pixels("article-en.png")] * 4))}}]
     body = {"messages": [{"role": "user", "content": [*content, {"type": "text", "text": "OCR:"}]}]}
     with serving(create_app(settings), "127.0.0.1", free_port()) as url:
-        wait_until(lambda: httpx.get(f"{url}/health").status_code == 200, "readiness")
+        wait_until(lambda: local_http.get(f"{url}/health").status_code == 200, "readiness")
         leave_when(lambda: metric(url, "embedded_requests_running") == 1, f"{url}/v1/chat/completions", json=body)
         wait_until(lambda: metric(url, "embedded_requests_running") == 0, "the end of the work")
         assert metric(url, 'embedded_requests_total{outcome="cancelled"}') == 1
@@ -207,7 +205,7 @@ def test_a_client_that_leaves_frees_the_engine(tmp_path: Path) -> None:
 
 
 def metric(url: str, name: str) -> float:
-    lines = httpx.get(f"{url}/metrics").text.splitlines()
+    lines = local_http.get(f"{url}/metrics").text.splitlines()
     return next(float(line.split()[-1]) for line in lines if line.startswith(f"{name} "))
 
 

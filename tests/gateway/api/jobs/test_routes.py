@@ -11,6 +11,7 @@ import pypdfium2 as pdfium
 import pytest
 
 from gateway.model import Region
+from tests.support import local_http
 from tests.support.answers import assert_problem, events_of
 from tests.support.fakes import text_regions
 from tests.support.server import Gateway, gateway
@@ -269,12 +270,12 @@ def test_a_job_tells_of_its_warnings_and_attempts(served: Gateway, tiff: bytes) 
 def test_a_link_to_a_result_needs_no_key(served: Gateway, png: bytes) -> None:
     served.layout.regions = [Region("image", (10, 10, 210, 110), 1, 0.9)]
     job = submit(served, png, images="stored").json()
-    assert httpx.get(job["links"]["result"]).status_code == 401
+    assert local_http.get(job["links"]["result"]).status_code == 401
     link = end_of(served, job)["links"]["result"]
-    (picture,) = httpx.get(link).json()["images"].values()
-    assert httpx.get(picture).headers["content-type"] == "image/jpeg"
-    assert httpx.get(link.replace(job["id"], "0" * 32)).status_code == 403
-    assert httpx.get(picture.partition("?")[0]).status_code == 401
+    (picture,) = local_http.get(link).json()["images"].values()
+    assert local_http.get(picture).headers["content-type"] == "image/jpeg"
+    assert local_http.get(link.replace(job["id"], "0" * 32)).status_code == 403
+    assert local_http.get(picture.partition("?")[0]).status_code == 401
     assert served.client.get(picture.partition("?")[0]).status_code == 200
 
 

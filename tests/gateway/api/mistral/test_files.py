@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import httpx
 import pytest
 
 from tests.gateway.api.mistral.conftest import FILES, assert_refused, ocr, upload
 from tests.gateway.intake.files import pdf
+from tests.support import local_http
 from tests.support.server import Gateway
 
 OTHER = {"authorization": "Bearer two"}
@@ -45,7 +45,7 @@ def test_a_file_can_be_fetched_again(served: Gateway) -> None:
     file = upload(served, data).json()["id"]
     assert served.client.get(f"{FILES}/{file}/content").content == data
     url = served.client.get(f"{FILES}/{file}/url", params={"expiry": "1"}).json()["url"]
-    fetched = httpx.get(url)
+    fetched = local_http.get(url)
     assert (fetched.content, fetched.headers["content-type"]) == (data, "application/octet-stream")
 
 
@@ -82,15 +82,15 @@ def test_links_that_were_changed_or_are_over(served: Gateway) -> None:
     file = upload(served, pdf(1)).json()["id"]
     url = served.client.get(f"{FILES}/{file}/url").json()["url"]
     changed = url[:-1] + ("0" if url[-1] != "0" else "1")
-    assert_refused(httpx.get(changed), 403)
+    assert_refused(local_http.get(changed), 403)
     # What this service has not signed is somebody else's, and nothing of this machine is fetched.
     assert_refused(ocr(served, {"document_url": changed}), 400)
     base = "{0.scheme}://{0.netloc}".format(urlsplit(url))
     past = served.app.state.links.sign(base, f"{FILES}/{file}/signed", time.time() - 1)
-    assert_refused(httpx.get(past), 410)
+    assert_refused(local_http.get(past), 410)
     assert_refused(ocr(served, {"document_url": past}), 410)
     served.client.delete(f"{FILES}/{file}")
-    assert_refused(httpx.get(url), 404)
+    assert_refused(local_http.get(url), 404)
     assert_refused(ocr(served, {"document_url": url}), 404)
 
 

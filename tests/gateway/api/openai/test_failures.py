@@ -17,6 +17,7 @@ import pytest
 from openai import OpenAI
 
 from tests.gateway.api.openai.conftest import KEY, MESSAGES, said
+from tests.support import local_http
 from tests.support.server import Gateway, gateway
 from tests.support.stub_engine import SECRET, Reply, StubEngine
 from tests.support.waiting import WAIT_S, wait_until
@@ -168,7 +169,7 @@ def test_a_key_is_needed(served: Gateway, path: str) -> None:
             stranger.models.list()
         with pytest.raises(openai.AuthenticationError):
             stranger.chat.completions.create(model="stub-model", messages=MESSAGES)
-    assert httpx.get(f"{served.url}/v1/models", headers={"x-api-key": KEY}).status_code == 200
+    assert local_http.get(f"{served.url}/v1/models", headers={"x-api-key": KEY}).status_code == 200
 
 
 def test_models_that_do_not_exist(client: OpenAI) -> None:

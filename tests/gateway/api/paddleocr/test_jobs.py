@@ -13,6 +13,7 @@ import pytest
 
 from gateway.model import Region
 from tests.gateway.intake.files import pdf
+from tests.support import local_http
 from tests.support.server import Gateway, gateway
 from tests.support.stub_engine import Reply
 from tests.support.waiting import wait_until
@@ -57,7 +58,7 @@ def read(served: Gateway, answer: httpx.Response) -> list[dict[str, Any]]:
     wait_until(is_over, "the job's end")
     assert state["state"] == "done", state
     # As clients do it: the URL as it is, and no key.
-    lines = httpx.get(state["resultUrl"]["jsonUrl"])
+    lines = local_http.get(state["resultUrl"]["jsonUrl"])
     assert lines.status_code == 200, lines.text
     return [json.loads(line) for line in lines.text.split("\n") if line.strip()]
 
@@ -81,7 +82,7 @@ def test_pictures_are_urls_that_need_no_key(served: Gateway, png: bytes) -> None
     urls = [*page["markdown"]["images"].values(), *page["outputImages"].values(), page["inputImage"]]
     assert len(urls) == 3
     for url in urls:
-        picture = httpx.get(url)
+        picture = local_http.get(url)
         assert (picture.status_code, picture.headers["content-type"]) == (200, "image/jpeg")
         assert picture.content.startswith(b"\xff\xd8")
     assert all(key in page["markdown"]["text"] for key in page["markdown"]["images"])
@@ -90,10 +91,10 @@ def test_pictures_are_urls_that_need_no_key(served: Gateway, png: bytes) -> None
 def test_a_changed_link_is_refused(served: Gateway, png: bytes) -> None:
     (line,) = read(served, submit(served, png))
     url = line["result"]["layoutParsingResults"][0]["inputImage"]
-    assert httpx.get(url[:-1] + ("0" if url[-1] != "0" else "1")).status_code == 403
-    assert httpx.get(url.replace("input_img", "layout_det_res")).status_code == 403
+    assert local_http.get(url[:-1] + ("0" if url[-1] != "0" else "1")).status_code == 403
+    assert local_http.get(url.replace("input_img", "layout_det_res")).status_code == 403
     parts = urlsplit(url)
-    assert httpx.get(f"{parts.scheme}://{parts.netloc}{parts.path}").status_code == 400
+    assert local_http.get(f"{parts.scheme}://{parts.netloc}{parts.path}").status_code == 400
 
 
 def test_page_ranges_and_payload_are_heeded(served: Gateway) -> None:
