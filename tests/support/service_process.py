@@ -73,6 +73,7 @@ def service_process(
         "VLM_BASE_URL": engine.base_url, "OUTPUT_DIR": str(folder / "output"), "TEMP_DIR": str(folder / "temp"),
         "DATA_DIR": str(folder / "data"),
         "LAYOUT_MODEL": "bundled", "LOG_FORMAT": "json", "RENDER_WORKERS": "1",
+        "INFERENCE_RUNTIME": "onnxruntime",  # nothing is measured at each start
         **{name.upper(): value for name, value in settings.items()},
     }  # fmt: skip
     with log.open("wb") as output:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +20,14 @@ PARSE = """
 import json, runpy, sys
 
 entry = runpy.run_path(sys.argv[1])
-arguments = entry["make_parser"]().parse_args(sys.argv[2:])
 from vllm.entrypoints.cli.serve import ServeSubcommand
 
-ServeSubcommand().validate(arguments)
-print(json.dumps(vars(arguments), default=str))
+understood = []
+for words in json.loads(sys.argv[2]):
+    arguments = entry["make_parser"]().parse_args(words)
+    ServeSubcommand().validate(arguments)
+    understood.append(vars(arguments))
+print(json.dumps(understood, default=str))
 """
 RENDER = """
 import json, sys
@@ -44,21 +48,26 @@ def in_vllms_environment(program: str, *arguments: str) -> Any:  # noqa: ANN401 
     return json.loads(done.stdout.splitlines()[-1])
 
 
-@pytest.mark.parametrize("total_mib", [4_096, 8_192, 81_559])
-def test_vllm_understands_its_command_on_a_gpu(tmp_path: Path, total_mib: int) -> None:
+def words_of(total_mib: int, folder: Path) -> Sequence[str]:
+    """The command on a GPU with so much memory."""
     driver = Driver((13, 0), (Gpu("a card", total_mib, total_mib - 200, (8, 6)),), None)
     settings = Settings.model_validate(
-        {"vlm_data_parallel": 2, "vlm_api_servers": 3, "temp_dir": tmp_path, "vlm_model_dir": tmp_path}
+        {"vlm_data_parallel": 2, "vlm_api_servers": 3, "temp_dir": folder, "vlm_model_dir": folder}
     )
-    words = command(settings, Installation(vllm_python(), "0.32.0", "cuda"), driver)
-    understood = in_vllms_environment(PARSE, *words[1:])
-    assert understood["served_model_name"] == ["PaddlePaddle/PaddleOCR-VL-1.6", "PaddleOCR-VL-1.6-0.9B"]
-    assert understood["host"] == "127.0.0.1"
-    assert (understood["enable_prefix_caching"], understood["mm_processor_cache_gb"]) == (False, 0)
-    assert understood["api_server_count"] == 3
-    assert (understood["data_parallel_size"], understood["dtype"]) == (2, "bfloat16")
-    assert 0.5 < understood["gpu_memory_utilization"] <= 0.9
-    assert understood["shutdown_timeout"] > 0
+    return command(settings, Installation(vllm_python(), "0.32.0", "cuda"), driver)
+
+
+def test_vllm_understands_its_command_on_gpus(tmp_path: Path) -> None:
+    entry, *_ = words_of(4_096, tmp_path)[1:]
+    commands = [words_of(total_mib, tmp_path)[2:] for total_mib in (4_096, 8_192, 81_559)]
+    for understood in in_vllms_environment(PARSE, entry, json.dumps(commands)):
+        assert understood["served_model_name"] == ["PaddlePaddle/PaddleOCR-VL-1.6", "PaddleOCR-VL-1.6-0.9B"]
+        assert understood["host"] == "127.0.0.1"
+        assert (understood["enable_prefix_caching"], understood["mm_processor_cache_gb"]) == (False, 0)
+        assert understood["api_server_count"] == 3
+        assert (understood["data_parallel_size"], understood["dtype"]) == (2, "bfloat16")
+        assert 0.5 < understood["gpu_memory_utilization"] <= 0.9
+        assert understood["shutdown_timeout"] > 0
 
 
 @pytest.mark.parametrize(("template", "turn"), [("v1", "Assistant: "), ("v1.5", "Assistant:\n")])
