@@ -10,6 +10,7 @@ from functools import partial
 from importlib.resources import files
 from operator import attrgetter
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -29,6 +30,9 @@ from gateway.storage.folders import FolderState, check_folder
 from gateway.storage.objects import create_objects
 from gateway.storage.pictures import create_store, not_stored
 from gateway.storage.retention import retention_of, tidy_interval_s
+
+if TYPE_CHECKING:
+    from gateway.keys.shared_counts import SharedCounts
 
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _OPENING = "Open:  for this machine only; HOST=0.0.0.0 lets others in, API_KEYS says whom"
@@ -52,6 +56,8 @@ class Service:
         self.files = FileStore(settings, self.objects)
         self.metrics = Metrics()
         self.keyring = Keyring(settings.keys, settings.api_keys_file)
+        self.shared_counts: SharedCounts | None = None
+        """Where there are keys with limits and gateways that may share them, once the service has started."""
         self.uploads = Places(settings.max_uploads)
         self.self_check = SelfCheck()
         self.version = __version__
@@ -93,7 +99,8 @@ class Service:
             f"pictures can't be stored (images=stored): OUTPUT_DIR{_format_reason(output.reason)}": not is_kept,
             f"documents above 1 MiB can't be read: TEMP_DIR{_format_reason(temp.reason)}": temp.is_full,
         }
-        return [*(limit for limit, holds in limits.items() if holds), *filter(None, [self.keyring.reason])]
+        shared = self.shared_counts.reason if self.shared_counts else None
+        return [*(limit for limit, holds in limits.items() if holds), *filter(None, [self.keyring.reason, shared])]
 
     def require_picture_storage(self) -> None:
         """Raises ServiceError 503 `storage_unavailable` where pictures could not be stored."""
@@ -124,6 +131,7 @@ class Service:
             self._remove_pictures(),
             self._measure_lag(),
             self._reload_keys(),
+            self._share_counts(),
             provide_fonts(self.settings),
         )
         tasks = [asyncio.create_task(_log_failure(work)) for work in (*starts, *duties)]
@@ -235,13 +243,26 @@ class Service:
         while True:
             await self.store.tidy()
             with suppress(ServiceError):  # the bucket is away
-                await asyncio.to_thread(self.files.remove_expired, time.time())
+                sizes = await asyncio.to_thread(self.files.remove_expired, time.time())
+                self.keyring.set_stored("files", sizes)
             await asyncio.sleep(interval_s)
 
     async def _reload_keys(self) -> None:
         while True:
             await asyncio.sleep(RELOAD_S)
             await asyncio.to_thread(self.keyring.reload)
+
+    async def _share_counts(self) -> None:
+        url = self.settings.database_url
+        if not self.settings.api_keys_file or not url or url.startswith("sqlite"):
+            return
+        # What the first page needs goes before: the database's library takes seconds of CPU.
+        while self.is_loading():  # noqa: ASYNC110 - several parts tell how they are, each its own way
+            await asyncio.sleep(_WATCH_S)
+        from gateway.keys.shared_counts import SharedCounts
+
+        self.shared_counts = SharedCounts(self.keyring, url)
+        await self.shared_counts.run()
 
     async def _measure_lag(self) -> None:
         """Measures how long the event loop keeps a callback waiting that is due."""
