@@ -112,9 +112,10 @@ class JobReading:
     async def _read(self, numbers: list[int], flow: Flow) -> None:
         if not numbers:
             return
+        engine = self._service.parts.for_model(self._record.options.model).engine
         async with open_job(self._service, self._store, self._record, flow, numbers, self._encoder) as session:
             async for page in session.pages():
-                if page.result.status != "ok" and self._service.parts.engine.state != "ready":
+                if page.result.status != "ok" and engine.state != "ready":
                     log.info("job_paused", id=self._record.id, page=page.result.page)
                     return
                 await self._keep(session, page)
