@@ -72,6 +72,7 @@ class JobRecord(BaseModel):
     webhook: Webhook | None = None
     dialect: str = Field("ocr", description="Name of the API that the job came by")
     options: OcrOptions = Field(default_factory=OcrOptions)
+    trace: dict[str, str] = Field(default_factory=dict, description="W3C headers of the request that made the job")
     params: dict[str, Any] = Field(default_factory=dict, description="Options of `POST /ocr`, for its results")
     submission: dict[str, Any] = Field(default_factory=dict, description="What another dialect has to know of it")
 
