@@ -176,6 +176,9 @@ fetch-models: env ## download LAYOUT_MODEL, and the weights of VLM_MODEL into VL
 doctor: env ## say what keeps the engine from starting, and what to do about it
 	@$(PY_RUN) -m vlm_backend doctor
 
+tune: env ## find the settings with which vLLM reads most pages a second here: FILES="…" OUT=FILE SECONDS=N ARGUMENTS="…"
+	@$(PY_RUN) -m tools.tune $(if $(OUT),--out "$(OUT)") $(if $(SECONDS),--seconds "$(SECONDS)") $(ARGUMENTS) $(FILES)
+
 lock: ## resolve pyproject.toml and its dependency groups into the pinned requirements files (needs uv)
 	$(LOCK) pyproject.toml -o requirements/runtime.txt
 	$(LOCK) pyproject.toml --extra dev -o requirements/dev.txt

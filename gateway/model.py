@@ -360,6 +360,8 @@ class OcrOptions:
     """What a client may ask of one document, already validated. Meanings: `docs/api.md`."""
 
     pages: str | None = None
+    model: str | None = None
+    """One of `VLM_MODELS`; None: the first."""
     task: str = "document"
     images: Literal["inline", "stored", "none"] = "inline"
     chart: bool = False

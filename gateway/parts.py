@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
 from gateway.engine.chat_proxy import ChatProxy
 from gateway.engine.concurrency import limit_range
 from gateway.engine.pool import EnginePool
+from gateway.errors import ServiceError
 from gateway.imaging.orientation import Orientation, detect_angle
 from gateway.intake.render.pool import RenderPool
 from gateway.layout.base import LayoutDetector
@@ -17,6 +19,16 @@ from gateway.scheduling.call_queue import CallQueue
 from gateway.scheduling.page_slots import PageSlots
 from gateway.settings import Settings
 from gateway.tracing import Tracing
+
+
+@dataclass(frozen=True, slots=True)
+class ModelParts:
+    """What one model of several has of its own."""
+
+    queue: CallQueue
+    engine: EnginePool
+    reader: RegionReader
+    chat: ChatProxy
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +46,38 @@ class Parts:
     tracing: Tracing
     orientation: Orientation = detect_angle
     ink: TextInk = field(default_factory=TextInk)
+    others: Mapping[str, ModelParts] = field(default_factory=dict)
+    """The models of `VLM_MODELS` besides the default one."""
+
+    @property
+    def models(self) -> Iterator[Parts]:
+        """What reads with each model, the default one first."""
+        yield self
+        for other in self.others.values():
+            yield replace(self, queue=other.queue, engine=other.engine, reader=other.reader, chat=other.chat)
+
+    @property
+    def model_names(self) -> list[str]:
+        """Of `VLM_MODELS`; where that is not set, the names under which the engine serves its model."""
+        if self.engine.name is None:
+            return [model.id for model in self.engine.models]
+        return [self.engine.name, *self.others]
+
+    def for_model(self, name: str | None) -> Parts:
+        """What reads with the model of this name, by default the first one; ServiceError 422 `unknown_model`, 503
+        `vlm_unavailable` where an engine has not told its models yet."""
+        if name is None:
+            return self
+        models = list(self.models)
+        named = (parts for parts in models if parts.engine.name == name)
+        found = next(named, None) or next((parts for parts in models if parts.engine.serves(name)), None)
+        if found is None:
+            for parts in models:
+                if not parts.engine.models:
+                    parts.engine.require_serving()
+            known = ", ".join(f"`{known}`" for known in self.model_names) or "none yet"
+            raise ServiceError(422, "unknown_model", f"There is no model `{name[:100]}`; there are: {known}.")
+        return found
 
 
 def create_parts(settings: Settings) -> Parts:
@@ -42,16 +86,24 @@ def create_parts(settings: Settings) -> Parts:
     The queue takes more calls at once as soon as the engine says what it is.
     """
     tracing = Tracing(settings)
-    queue = CallQueue(settings, limit_range(settings, None, None).start)
-    engine = EnginePool(settings, queue, tracing)
+    first, *others = settings.model_urls or [None]
+    default = _create_model(settings, tracing, first)
     return Parts(
         settings=settings,
         pool=RenderPool(settings),
         layout=create_layout(settings),
         slots=PageSlots(settings),
-        queue=queue,
-        engine=engine,
-        reader=RegionReader(settings, engine),
-        chat=ChatProxy(engine),
+        queue=default.queue,
+        engine=default.engine,
+        reader=default.reader,
+        chat=default.chat,
         tracing=tracing,
+        others={name: _create_model(settings, tracing, name) for name in others if name},
     )
+
+
+def _create_model(settings: Settings, tracing: Tracing, name: str | None) -> ModelParts:
+    """`name`: of a model of `VLM_MODELS`."""
+    queue = CallQueue(settings, limit_range(settings, None, None).start)
+    engine = EnginePool(settings, queue, tracing, name=name)
+    return ModelParts(queue, engine, RegionReader(settings, engine), ChatProxy(engine))

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from importlib.resources import files
 from operator import attrgetter
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import structlog
 
 from gateway import __version__
 from gateway.conversion.pool import ConversionPool
+from gateway.engine.endpoint import Endpoint
+from gateway.engine.pool import EnginePool
 from gateway.errors import ServiceError
 from gateway.intake.font_packages import provide_fonts
 from gateway.keys.keyring import RELOAD_S, Keyring
@@ -29,6 +32,9 @@ from gateway.storage.folders import FolderState, check_folder
 from gateway.storage.objects import create_objects
 from gateway.storage.pictures import create_store, not_stored
 from gateway.storage.retention import retention_of, tidy_interval_s
+
+if TYPE_CHECKING:
+    from gateway.keys.shared_counts import SharedCounts
 
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _OPENING = "Open:  for this machine only; HOST=0.0.0.0 lets others in, API_KEYS says whom"
@@ -52,6 +58,8 @@ class Service:
         self.files = FileStore(settings, self.objects)
         self.metrics = Metrics()
         self.keyring = Keyring(settings.keys, settings.api_keys_file)
+        self.shared_counts: SharedCounts | None = None
+        """Where there are keys with limits and gateways that may share them, once the service has started."""
         self.uploads = Places(settings.max_uploads)
         self.self_check = SelfCheck()
         self.version = __version__
@@ -60,6 +68,11 @@ class Service:
         self.output_dir = check_folder(settings.output_dir)
         self.temp_dir = check_folder(settings.temp_dir)
         self._register_gauges()
+
+    @property
+    def engines(self) -> list[EnginePool]:
+        """Of each model, the default one's first."""
+        return [parts.engine for parts in self.parts.models]
 
     @property
     def url(self) -> str:
@@ -89,11 +102,16 @@ class Service:
         """What can't be served now though other documents can; empty when all can."""
         output, temp = self.output_dir, self.temp_dir
         is_kept = output.writable or self.bucket.state == "ok"
+        away = [
+            f"model {one.name} is {one.state}{_format_reason(one.reason)}" for one in self.engines[1:] if one.reason
+        ]
         limits = {
             f"pictures can't be stored (images=stored): OUTPUT_DIR{_format_reason(output.reason)}": not is_kept,
             f"documents above 1 MiB can't be read: TEMP_DIR{_format_reason(temp.reason)}": temp.is_full,
         }
-        return [*(limit for limit, holds in limits.items() if holds), *filter(None, [self.keyring.reason])]
+        shared = self.shared_counts.reason if self.shared_counts else None
+        told = filter(None, [self.keyring.reason, shared])
+        return [*(limit for limit, holds in limits.items() if holds), *away, *told]
 
     def require_picture_storage(self) -> None:
         """Raises ServiceError 503 `storage_unavailable` where pictures could not be stored."""
@@ -116,7 +134,7 @@ class Service:
         self._announce_start()
         self.objects.start(asyncio.get_running_loop())
         parts = self.parts
-        starts = (parts.pool.start(), parts.layout.start(), parts.engine.start())
+        starts = (parts.pool.start(), parts.layout.start(), *(engine.start() for engine in self.engines))
         duties = (
             self._check(),
             self._log_states(),
@@ -124,6 +142,7 @@ class Service:
             self._remove_pictures(),
             self._measure_lag(),
             self._reload_keys(),
+            self._share_counts(),
             provide_fonts(self.settings),
         )
         tasks = [asyncio.create_task(_log_failure(work)) for work in (*starts, *duties)]
@@ -138,7 +157,9 @@ class Service:
 
     async def _stop(self) -> None:
         parts = self.parts
-        for part in (parts.engine, parts.layout, parts.pool, self.conversion, self.bucket, parts.tracing):
+        for engine in self.engines:
+            await _log_failure(engine.close())
+        for part in (parts.layout, parts.pool, self.conversion, self.bucket, parts.tracing):
             await _log_failure(part.close())
         parts.slots.close()
         log.info("service stopped")
@@ -184,43 +205,49 @@ class Service:
 
     def _register_gauges(self) -> None:
         queue, metrics = self.parts.queue, self.metrics
+        queues = [parts.queue for parts in self.parts.models]
         metrics.watch("ocr_uploads", "Request bodies on their way", lambda: self.uploads.count)
         metrics.watch("ocr_documents_in_work", "Documents in work", lambda: queue.documents)
         metrics.watch("ocr_chats_in_work", "Chat requests in work", lambda: queue.chats)
         metrics.watch("ocr_pages_in_work", "Pages being rendered, laid out or cut", lambda: self.parts.slots.rendered)
-        metrics.watch("ocr_regions_waiting", "Region calls that wait", lambda: queue.waiting)
-        metrics.watch("ocr_regions_running", "Region calls at the engine", lambda: queue.running)
+        metrics.watch("ocr_regions_waiting", "Region calls that wait", lambda: sum(one.waiting for one in queues))
+        metrics.watch("ocr_regions_running", "Region calls at the engine", lambda: sum(one.running for one in queues))
         self._watch_engines()
         if not self.keyring.is_open:
             for what in ("requests", "refused", "pages"):
                 count = partial(self.keyring.totals, attrgetter(what))
                 metrics.watch_keys(f"ocr_key_{what}", f"Of each API key: {what}", count)
-        reader = self.parts.reader
-        metrics.watch_total("ocr_runaways", "Readings stopped in a loop", lambda: reader.runaways)
+        readers = [parts.reader for parts in self.parts.models]
+        metrics.watch_total("ocr_runaways", "Readings stopped in a loop", lambda: sum(one.runaways for one in readers))
         saved = "Tokens that stopped readings had left to their limits"
-        metrics.watch_total("ocr_runaway_tokens_saved", saved, lambda: reader.tokens_saved)
-        hedging = reader.hedging
-        metrics.watch_total("ocr_hedges", "Calls asked beside silent ones", lambda: hedging.hedges)
-        metrics.watch_total("ocr_hedges_won", "Those of them that were answered first", lambda: hedging.won)
-        metrics.watch("ocr_regions_limit", "Most region calls at the engine, now", lambda: queue.in_flight.limit)
+        metrics.watch_total("ocr_runaway_tokens_saved", saved, lambda: sum(one.tokens_saved for one in readers))
+        hedgings = [reader.hedging for reader in readers]
+        hedges = "Calls asked beside silent ones"
+        metrics.watch_total("ocr_hedges", hedges, lambda: sum(one.hedges for one in hedgings))
+        won = "Those of them that were answered first"
+        metrics.watch_total("ocr_hedges_won", won, lambda: sum(one.won for one in hedgings))
+        limit = "Most region calls at the engine, now"
+        metrics.watch("ocr_regions_limit", limit, lambda: sum(one.in_flight.limit for one in queues))
         busy = "Seconds in which the engine had calls of this gateway"
-        metrics.watch_total("ocr_engine_busy_seconds", busy, lambda: queue.engine_time.busy_s)
+        metrics.watch_total("ocr_engine_busy_seconds", busy, lambda: sum(one.engine_time.busy_s for one in queues))
         price = "PRICE_PER_GPU_HOUR; 0: none is set"
         metrics.watch("ocr_price_per_gpu_hour", price, lambda: self.settings.price_per_gpu_hour)
         metrics.watch("ocr_ready", "1 while a document can be served, as /readyz says", lambda: not self.unreadiness())
 
     def _watch_engines(self) -> None:
-        engines, metrics = self.parts.engine, self.metrics
-        ready = partial(engines.values, lambda engine: engine.monitor.is_ready)
+        engines, metrics = self.engines, self.metrics
+        ready = partial(_values, engines, lambda engine: engine.monitor.is_ready)
         metrics.watch_engines("ocr_engine_ready", "Whether the engine is ready", ready)
         for what in ("running", "limit"):
             text = {"running": "Calls at the engine", "limit": "Most calls at the engine, now"}[what]
-            metrics.watch_engines(f"ocr_engine_{what}", text, partial(engines.values, attrgetter(what)))
+            metrics.watch_engines(f"ocr_engine_{what}", text, partial(_values, engines, attrgetter(what)))
         for what in ("answered", "failed"):
             text = {"answered": "Calls that it answered", "failed": "Calls that another engine took over"}[what]
-            count = partial(engines.values, attrgetter(what))
+            count = partial(_values, engines, attrgetter(what))
             metrics.watch_engines(f"ocr_engine_{what}", text, count, is_total=True)
-        metrics.watch_total("ocr_calls_moved", "Calls asked of another engine", lambda: engines.moved)
+        metrics.watch_total(
+            "ocr_calls_moved", "Calls asked of another engine", lambda: sum(one.moved for one in engines)
+        )
 
     async def _check_storage(self) -> None:
         await self.bucket.check()
@@ -235,13 +262,26 @@ class Service:
         while True:
             await self.store.tidy()
             with suppress(ServiceError):  # the bucket is away
-                await asyncio.to_thread(self.files.remove_expired, time.time())
+                sizes = await asyncio.to_thread(self.files.remove_expired, time.time())
+                self.keyring.set_stored("files", sizes)
             await asyncio.sleep(interval_s)
 
     async def _reload_keys(self) -> None:
         while True:
             await asyncio.sleep(RELOAD_S)
             await asyncio.to_thread(self.keyring.reload)
+
+    async def _share_counts(self) -> None:
+        url = self.settings.database_url
+        if not self.settings.api_keys_file or not url or url.startswith("sqlite"):
+            return
+        # What the first page needs goes before: the database's library takes seconds of CPU.
+        while self.is_loading():  # noqa: ASYNC110 - several parts tell how they are, each its own way
+            await asyncio.sleep(_WATCH_S)
+        from gateway.keys.shared_counts import SharedCounts
+
+        self.shared_counts = SharedCounts(self.keyring, url)
+        await self.shared_counts.run()
 
     async def _measure_lag(self) -> None:
         """Measures how long the event loop keeps a callback waiting that is due."""
@@ -264,6 +304,11 @@ class Service:
         )
         for name, folder in (("OUTPUT_DIR", self.output_dir), ("TEMP_DIR", self.temp_dir)):
             _announce_folder(name, folder)
+
+
+def _values(engines: Iterable[EnginePool], value: Callable[[Endpoint], float]) -> Mapping[str, float]:
+    """Something of each engine of all models."""
+    return {label: found for one in engines for label, found in one.values(value).items()}
 
 
 def _example() -> Path:

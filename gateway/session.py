@@ -17,6 +17,7 @@ from typing import TypeAlias
 import structlog
 
 from gateway.assembly.restructure import combine_statuses, describe_document
+from gateway.engine.pool import EnginePool
 from gateway.errors import ServiceError
 from gateway.intake.document import open_document
 from gateway.intake.spool import SpooledFile
@@ -138,11 +139,15 @@ class DocumentSession:
 
     @property
     def model(self) -> str:
-        return self.service.parts.engine.model or ""
+        return self._engine.model or ""
 
     @property
     def engine(self) -> str:
-        return self.service.parts.engine.kind or ""
+        return self._engine.kind or ""
+
+    @property
+    def _engine(self) -> EnginePool:
+        return self.service.parts.for_model(self.options.model).engine
 
     async def pages(self) -> AsyncGenerator[RecognizedPage, None]:
         """The pages in order, each counted as it comes. Raises what `read_pages` raises."""
@@ -228,16 +233,19 @@ async def open_session(
 
     `pages`: selection as in the option of that name. `dpi` None: as `PDF_DPI` and the engine suggest. `password` opens
     an encrypted PDF. Raises what `open_document`, `fetch` and `load_source` raise, and ServiceError 504
-    `deadline_exceeded`, 429 `key_limit_reached`, 422 `too_many_pages_for_key`.
+    `deadline_exceeded`, 429 `key_limit_reached`, 422 `too_many_pages_for_key`, `unknown_model`, 503 `vlm_unavailable`.
     """
     flow = flow or Flow()
+    parts = service.parts.for_model(options.model)
+    if options.model:
+        parts.engine.require_serving()
     with service.parts.tracing.span("open document"):
         document, content = await _open_source(service, source, options, deadline, pages, dpi, password, flow)
     try:
         drawn = view(document) if view else None
         held = flow.account.hold_pages(len(document.selected)) if flow.account else nullcontext(_count_nothing)
         with held as count:
-            reading = read_pages(service.parts, document, options, deadline, flow=flow, view=drawn)
+            reading = read_pages(parts, document, options, deadline, flow=flow, view=drawn)
             async with aclosing(reading):
                 yield DocumentSession(service, document, options, reading, deadline, content, flow, count)
     finally:
@@ -258,7 +266,7 @@ async def _open_source(
     password: str | None,
     flow: Flow,
 ) -> tuple[Document, SpooledFile]:
-    parts = service.parts
+    parts = service.parts.for_model(options.model)
     try:
         async with asyncio.timeout_at(deadline):
             content, name = await fetch_content(source, service)

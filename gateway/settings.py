@@ -47,8 +47,13 @@ class Settings(TierSettings):
         description="OpenAI base URL (with `/v1`) of an external engine; several, comma-separated, share the calls. "
         "`dns+http://NAME:PORT/v1` is an engine at each address of the name, such as a headless Kubernetes service",
     )
+    vlm_models: str = Field(
+        "",
+        description="Several models at once, in the place of `VLM_BASE_URL`: comma-separated `NAME=URL` with URLs as "
+        "there; a name that is given again has one more engine. The option `model` chooses; the first is the default",
+    )
     vlm_dns_refresh_s: float = Field(
-        5, gt=0, description="How often the names of `dns+http://` in `VLM_BASE_URL` are looked up"
+        5, gt=0, description="How often the names of `dns+http://` in `VLM_BASE_URL` and `VLM_MODELS` are looked up"
     )
     vlm_api_key: str | None = Field(None, description="Key for the external engine, or for all of them")
     vlm_call_timeout_s: float = Field(
@@ -373,9 +378,26 @@ class Settings(TierSettings):
     def _check_base_url(cls, value: str | None) -> str | None:
         urls = list(dict.fromkeys(url.rstrip("/") for url in _split(value or "")))
         for url in urls:
-            if url.startswith("dns+") and not re.fullmatch(r"dns\+http://[^/@:\s]+(:\d{1,5})?(/\S*)?", url):
-                raise ValueError("a name whose addresses are engines is written dns+http://NAME:PORT/v1")
+            _check_engine_url(url)
         return ",".join(urls) or None
+
+    @field_validator("vlm_models")
+    @classmethod
+    def _check_models(cls, value: str) -> str:
+        models = [part.partition("=") for part in _split(value)]
+        for name, _, url in models:
+            if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,99}", name) or not re.match(r"(dns\+)?https?://", url):
+                raise ValueError("models are written NAME=URL, comma-separated: VL-1.6=http://one:8118/v1")
+            _check_engine_url(url)
+        return ",".join(dict.fromkeys(f"{name}={url.rstrip('/')}" for name, _, url in models))
+
+    @model_validator(mode="after")
+    def _require_external(self) -> Self:
+        if self.vlm_models and self.vlm_engine != "external":
+            raise ValueError("VLM_MODELS needs VLM_ENGINE=external")
+        if self.vlm_models and self.vlm_base_url:
+            raise ValueError("VLM_MODELS stands in the place of VLM_BASE_URL; set one of them")
+        return self
 
     @field_validator("s3_prefix")
     @classmethod
@@ -435,11 +457,26 @@ class Settings(TierSettings):
         return _split(self.mcp_folders)
 
     @property
+    def model_urls(self) -> dict[str, list[str]]:
+        """The models of `VLM_MODELS` to the URLs of their engines; the first is the default."""
+        urls: dict[str, list[str]] = {}
+        for name, _, url in (part.partition("=") for part in _split(self.vlm_models)):
+            urls.setdefault(name, []).append(url)
+        return urls
+
+    @property
     def engine_urls(self) -> list[str]:
-        """OpenAI base URLs of the engines that region calls go to, at least one; some may begin with `dns+http://`."""
+        """OpenAI base URLs of all engines, at least one; some may begin with `dns+http://`."""
+        if self.model_urls:
+            return list(dict.fromkeys(url for urls in self.model_urls.values() for url in urls))
         if self.vlm_engine == "external" and self.vlm_base_url:
             return _split(self.vlm_base_url)
         return [f"http://127.0.0.1:{self.vlm_port}/v1"]
+
+
+def _check_engine_url(url: str) -> None:
+    if url.startswith("dns+") and not re.fullmatch(r"dns\+http://[^/@:\s]+(:\d{1,5})?(/\S*)?", url):
+        raise ValueError("a name whose addresses are engines is written dns+http://NAME:PORT/v1")
 
 
 def _names(value: str) -> frozenset[str]:

@@ -11,11 +11,12 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, TypeAlias
 
 from opentelemetry import trace
+from opentelemetry.context import Context
 from opentelemetry.trace import Span, SpanKind, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
@@ -23,7 +24,6 @@ from gateway import __version__
 from gateway.settings import Settings
 
 if TYPE_CHECKING:
-    from opentelemetry.context import Context
     from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.sdk.trace.export import SpanExporter
 
@@ -52,9 +52,12 @@ class Tracing:
             for name in _LOGGERS:
                 logging.getLogger(name).addFilter(self._filter)
 
-    def root_span(self, name: str, attributes: Attributes) -> AbstractContextManager[Span]:
-        """The current span for a while: a child of the one before, or the root of a new trace."""
-        return self._start(name, attributes) if self._tracer else _NO_SPAN
+    def root_span(
+        self, name: str, attributes: Attributes, linked: Mapping[str, str] | None = None
+    ) -> AbstractContextManager[Span]:
+        """The current span for a while: a child of the one before, or the root of a new trace. `linked`: the
+        `trace_headers` of a span elsewhere that has caused it."""
+        return self._start(name, attributes, linked=linked) if self._tracer else _NO_SPAN
 
     def span(
         self,
@@ -89,12 +92,14 @@ class Tracing:
         attributes: Attributes | None,
         kind: SpanKind = SpanKind.INTERNAL,
         began: float | None = None,
+        linked: Mapping[str, str] | None = None,
     ) -> AbstractContextManager[Span]:
         assert self._tracer is not None
         return self._tracer.start_as_current_span(
             name,
             kind=kind,
             attributes=attributes,
+            links=_links(linked),
             start_time=None if began is None else _wall_time_ns(began),
             # Its traceback would hold what no log line may: pieces of documents.
             record_exception=False,
@@ -129,6 +134,12 @@ def exemplar() -> dict[str, str] | None:
     if not trace.get_current_span().get_span_context().trace_flags.sampled:
         return None
     return {"trace_id": trace_ids()["trace_id"]}
+
+
+def _links(headers: Mapping[str, str] | None) -> Sequence[trace.Link]:
+    """To the span of the headers; none where they name none."""
+    context = trace.get_current_span(_PROPAGATOR.extract(headers or {}, Context())).get_span_context()
+    return [trace.Link(context)] if context.is_valid else ()
 
 
 def _wall_time_ns(moment: float) -> int:

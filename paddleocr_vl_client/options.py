@@ -17,6 +17,7 @@ class ReadOptions(TypedDict, total=False):
 
     pages: str | None
     password: str | None
+    model: str | None
     task: Task | None
     priority: Literal["interactive", "batch"] | None
     images: Literal["inline", "stored", "none"] | None

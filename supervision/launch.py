@@ -92,8 +92,8 @@ def hosts_vlm(gateway: GatewaySettings) -> bool:
 
 def engine_problems(gateway: GatewaySettings) -> Iterator[str]:
     """What no restart would mend: an engine elsewhere whose address is not known."""
-    if gateway.vlm_engine == "external" and not gateway.vlm_base_url:
-        yield "VLM_ENGINE=external needs VLM_BASE_URL, the OpenAI base URL (with /v1) of the engine."
+    if gateway.vlm_engine == "external" and not (gateway.vlm_base_url or gateway.vlm_models):
+        yield "VLM_ENGINE=external needs VLM_BASE_URL, the OpenAI base URL (with /v1) of the engine, or VLM_MODELS."
 
 
 def port_problems(gateway: GatewaySettings) -> Iterator[str]:

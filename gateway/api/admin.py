@@ -15,7 +15,7 @@ router = APIRouter(prefix="/admin", tags=["admin"], dependencies=[key_required("
 
 
 class UsageReport(BaseModel):
-    """Of this gateway since it started; other replicas count their own."""
+    """Of this gateway since it started; the windows are those of all where they share a database."""
 
     keys: list[KeyUsage]
 

@@ -13,6 +13,7 @@ from gateway.api.jobs.request import MAX_SOURCES
 from gateway.api.ocr.options import PLACED_FORMATS, WHOLE_DOCUMENT, Format, RequestOptions
 from gateway.api.ocr.responses import MEDIA_TYPES
 from gateway.api.openapi import inlined_schema, written_schemas
+from gateway.engine.monitor import EngineState
 from gateway.intake.sniff import FORMAT_NAMES
 from gateway.labels import CAPTION_LABELS, LABELS, PICTURE_LABELS, TITLE_LABELS, is_formula
 from gateway.model import EngineKind, OcrOptions
@@ -29,8 +30,15 @@ LabelKind = Literal["title", "text", "caption", "table", "formula", "picture", "
 class EngineCapabilities(BaseModel):
     kind: EngineKind | None = Field(description="What reads regions; null until it has answered")
     model: str | None
-    state: Literal["starting", "ready", "restarting", "down"]
+    state: EngineState
     scripts: list[str] | None = Field(description="Scripts that it reads; null where the engine does not say")
+
+
+class ModelCapabilities(BaseModel):
+    name: str = Field(description="For the option `model`")
+    is_default: bool
+    kind: EngineKind | None
+    state: EngineState
 
 
 class LayoutCapabilities(BaseModel):
@@ -87,7 +95,8 @@ class KeyCapabilities(BaseModel):
 class Capabilities(BaseModel):
     name: str
     version: str
-    engine: EngineCapabilities
+    engine: EngineCapabilities = Field(description="Of the default model")
+    models: list[ModelCapabilities]
     layout: LayoutCapabilities
     tasks: list[str]
     formats: list[FormatCapabilities]
@@ -108,6 +117,7 @@ async def capabilities(request: Request, service: ServiceDep, jobs: JobsDep) -> 
         name=request.app.title,
         version=service.version,
         engine=_engine(service),
+        models=_models(service),
         layout=LayoutCapabilities(model=service.parts.layout.name, engine=service.parts.layout.engine),
         tasks=["document", *WHOLE_IMAGE_LABELS],
         formats=[_format(name, media_type) for name, media_type in MEDIA_TYPES.items()],
@@ -132,6 +142,15 @@ def _engine(service: Service) -> EngineCapabilities:
     engine = service.parts.engine
     scripts = None if engine.scripts is None else list(engine.scripts)
     return EngineCapabilities(kind=engine.kind, model=engine.model, state=engine.state, scripts=scripts)
+
+
+def _models(service: Service) -> list[ModelCapabilities]:
+    parts = service.parts
+    named = ((name, parts.for_model(name)) for name in parts.model_names)
+    return [
+        ModelCapabilities(name=name, is_default=one is parts, kind=one.engine.kind, state=one.engine.state)
+        for name, one in named
+    ]
 
 
 def _format(name: Format, media_type: str) -> FormatCapabilities:

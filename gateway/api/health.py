@@ -136,7 +136,9 @@ def _health(service: Service, jobs: JobService, log_id: str, docs: str) -> Healt
         runtimes=dict(describe_models()),
         layout_warning=_warning(parts.layout),
         vlm=_vlm(parts.engine),
-        engines=[_engine(parts.engine, endpoint) for endpoint in (*parts.engine.endpoints, *parts.engine.draining)],
+        engines=[
+            _engine(engines, one) for engines in service.engines for one in (*engines.endpoints, *engines.draining)
+        ],
         s3_storage=service.bucket.state,
         s3_reason=service.bucket.reason,
         output_dir=FolderHealth.model_validate(service.output_dir, from_attributes=True),
@@ -240,7 +242,7 @@ def _engine(engines: EnginePool, endpoint: Endpoint) -> EngineHealth:
     monitor = endpoint.monitor
     why_left_out = engines.why_left_out(endpoint)
     return EngineHealth(
-        engine=str(endpoint.number),
+        engine=engines.label(endpoint),
         url=endpoint.name,
         state="draining" if endpoint.is_draining else monitor.state,
         state_s=int(monitor.state_s),

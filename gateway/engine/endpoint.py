@@ -22,7 +22,7 @@ MAX_REST_S = 30.0
 
 class Endpoint:
     """`number` tells it from the others that are there now. `on_change` hears when it may take more calls or fewer, or
-    is lost, `on_ready` when it becomes ready."""
+    is lost, `on_ready` when it becomes ready. `model`: the one of its models that region calls ask for."""
 
     def __init__(
         self,
@@ -31,6 +31,7 @@ class Endpoint:
         settings: Settings,
         queue: CallQueue,
         tracing: Tracing,
+        model: str | None = None,
         *,
         on_ready: Callable[[Endpoint], None],
         on_change: Callable[[], None],
@@ -70,6 +71,7 @@ class Endpoint:
             while_ready=self._update,
             on_change=on_change,
             on_lost=self._lose,
+            preferred=model,
         )
 
     @property

@@ -67,7 +67,9 @@ class EngineMonitor:
         while_ready: Callable[[], Awaitable[None]] = _do_nothing,
         on_change: Callable[[], None] = lambda: None,
         on_lost: Callable[[], None] = lambda: None,
+        preferred: str | None = None,
     ) -> None:
+        """`preferred`: of the engine's models the one to ask, before `VLM_MODEL`."""
         self.reason: str | None = "The recognition engine has not answered yet."
         """Why the state is not `ready`, one sentence."""
         self.warning: str | None = None
@@ -89,6 +91,7 @@ class EngineMonitor:
         self._while_ready = while_ready
         self._on_change = on_change
         self._on_lost = on_lost
+        self._preferred = (preferred, settings.vlm_model)
         self._ready = asyncio.Event()
         self._wake = asyncio.Event()
         self._since = self._grace_from = monotonic()
@@ -278,7 +281,8 @@ class EngineMonitor:
 
     def _choose_model(self) -> ServedModel:
         """The model of the settings, if the engine has it, else its first."""
-        return next((model for model in self.models if model.id == self._settings.vlm_model), self.models[0])
+        served = {model.id: model for model in self.models}
+        return next((served[name] for name in self._preferred if name in served), self.models[0])
 
     async def _check_canary(self, model: str, kind: EngineKind) -> None:
         """A canary, where no region call shows that the engine works; a ready engine may miss one."""

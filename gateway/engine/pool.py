@@ -62,7 +62,11 @@ class EnginePool:
     the same model.
     """
 
-    def __init__(self, settings: Settings, queue: CallQueue, tracing: Tracing = OFF) -> None:
+    def __init__(
+        self, settings: Settings, queue: CallQueue, tracing: Tracing = OFF, *, name: str | None = None
+    ) -> None:
+        """`name`: a model of `VLM_MODELS`; None: the engines are those of all settings."""
+        self.name = name
         self.endpoints: list[Endpoint] = []
         self.draining: list[Endpoint] = []
         self.moved = 0
@@ -70,12 +74,11 @@ class EnginePool:
         self._settings = settings
         self._queue = queue
         self._tracing = tracing
-        self._names = [url for url in settings.engine_urls if url.startswith(DNS_PREFIX)]
-        self._resolved: dict[str, Sequence[str]] = {
-            url: [url] for url in settings.engine_urls if url not in self._names
-        }
+        urls = settings.engine_urls if name is None else settings.model_urls[name]
+        self._names = [url for url in urls if url.startswith(DNS_PREFIX)]
+        self._resolved: dict[str, Sequence[str]] = {url: [url] for url in urls if url not in self._names}
         self._unresolved = "No engine has been found yet."
-        self.is_single = len(settings.engine_urls) == 1 and not self._names
+        self.is_single = len(urls) == 1 and not self._names
         self.leader: EngineMonitor | None = None
         """What is known of the engine that stands for all; None where there has been none yet."""
         self._was_ready = self._is_ready = False
@@ -130,6 +133,10 @@ class EnginePool:
     @property
     def models(self) -> tuple[ServedModel, ...]:
         return self.leader.models if self.leader else ()
+
+    def serves(self, name: str) -> bool:
+        """Whether its engines, or the last ones that it had, have a model of this name."""
+        return any(model.id == name for model in self.models)
 
     @property
     def scripts(self) -> tuple[str, ...] | None:
@@ -254,7 +261,11 @@ class EnginePool:
 
     def values(self, value: Callable[[Endpoint], float]) -> Mapping[str, float]:
         """Something of each engine by its number."""
-        return {str(endpoint.number): value(endpoint) for endpoint in (*self.endpoints, *self.draining)}
+        return {self.label(endpoint): value(endpoint) for endpoint in (*self.endpoints, *self.draining)}
+
+    def label(self, endpoint: Endpoint) -> str:
+        """What metrics and `/health` call it: its number, behind the model's name where there are several."""
+        return str(endpoint.number) if self.name is None else f"{self.name}:{endpoint.number}"
 
     def _take(self, endpoint: Endpoint) -> Place:
         endpoint.running += 1
@@ -324,6 +335,7 @@ class EnginePool:
             self._settings,
             self._queue,
             self._tracing,
+            self.name,
             on_ready=self._handle_ready,
             on_change=self._handle_change,
         )
@@ -357,7 +369,7 @@ class EnginePool:
         if self.is_single:
             self.leader = self.endpoints[0].monitor
         else:
-            preferred = (monitor for monitor in ready if monitor.model == self._settings.vlm_model)
+            preferred = (monitor for monitor in ready if monitor.model in (self.name, self._settings.vlm_model))
             self.leader = next(preferred, ready[0] if ready else self.leader)
 
     def _end_lost_calls(self) -> None:

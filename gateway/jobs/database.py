@@ -58,6 +58,14 @@ def complete_url(database_url: str) -> str:
     return url.render_as_string(hide_password=False)
 
 
+def create_tables(engine: sa.Engine, tables: sa.MetaData) -> None:
+    """Where they are not there yet; on Postgres only."""
+    with engine.begin() as connection:
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_SETUP_LOCK)))
+        connection.execute(sa.schema.CreateSchema(SCHEMA, if_not_exists=True))
+        tables.create_all(connection)
+
+
 def is_shared(url: str) -> bool:
     return not url.startswith("sqlite")
 
@@ -88,10 +96,7 @@ class Replicas:
         self._looked = 0.0
 
     def join(self) -> None:
-        with self._engine.begin() as connection:
-            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_SETUP_LOCK)))
-            connection.execute(sa.schema.CreateSchema(SCHEMA, if_not_exists=True))
-            _GATEWAYS.metadata.create_all(connection)
+        create_tables(self._engine, _GATEWAYS.metadata)
         self.beat()
 
     def beat(self) -> set[str]:

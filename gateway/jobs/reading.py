@@ -21,6 +21,7 @@ from gateway.scheduling.fair_semaphore import BATCH, Flow
 from gateway.service import Service
 from gateway.session import DocumentSession, DocumentSource, open_session
 from gateway.storage.bucket import S3Source
+from gateway.tracing import Attributes
 
 READY_POLL_S = 0.5
 KEY_LIMIT_POLL_S = 1.0
@@ -112,12 +113,15 @@ class JobReading:
     async def _read(self, numbers: list[int], flow: Flow) -> None:
         if not numbers:
             return
-        async with open_job(self._service, self._store, self._record, flow, numbers, self._encoder) as session:
-            async for page in session.pages():
-                if page.result.status != "ok" and self._service.parts.engine.state != "ready":
-                    log.info("job_paused", id=self._record.id, page=page.result.page)
-                    return
-                await self._keep(session, page)
+        engine = self._service.parts.for_model(self._record.options.model).engine
+        about: Attributes = {"ocr.job": self._record.id, "ocr.pages": len(numbers)}
+        with self._service.parts.tracing.root_span("read job", about, self._record.trace):
+            async with open_job(self._service, self._store, self._record, flow, numbers, self._encoder) as session:
+                async for page in session.pages():
+                    if page.result.status != "ok" and engine.state != "ready":
+                        log.info("job_paused", id=self._record.id, page=page.result.page)
+                        return
+                    await self._keep(session, page)
         if lost := self._missing.intersection(numbers):
             raise RuntimeError(f"pages {sorted(lost)[:5]} of job {self._record.id} did not come")
 

@@ -8,7 +8,7 @@ import random
 import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
@@ -107,12 +107,25 @@ class JobService:
         """Keeps the jobs, all or none, and puts them into the queue; whether any is a new one.
 
         Raises ServiceError: 422 `idempotency_key_reused`, 429 `too_many_jobs`, 503 `jobs_unavailable`,
-        507 `storage_full`.
+        507 `storage_full`, `key_storage_full`.
         """
         fresh = [one for one in submissions if not await self._is_known(one.record)]
         self._require_running()
         if fresh:
             await self._require_room(len(fresh))
+        size = sum(content.size for _, content in fresh if content)
+        with self._hold_storage(fresh, size):
+            await self._keep(submissions, fresh, priority)
+        self._unfinished += len(fresh)
+        self._bytes += size
+        return bool(fresh)
+
+    def _hold_storage(self, fresh: Sequence[NewJob], size: int) -> AbstractContextManager[None]:
+        """Of the key whose jobs they are."""
+        account = self._service.keyring.find_owner(fresh[0].record.owner) if fresh else None
+        return account.hold_storage("jobs", size) if account else nullcontext()
+
+    async def _keep(self, submissions: Sequence[NewJob], fresh: Sequence[NewJob], priority: str) -> None:
         try:
             for record, content in fresh:
                 await asyncio.to_thread(self._create, record, content)
@@ -121,9 +134,6 @@ class JobService:
         except ServiceError:
             await self._withdraw([record.id for record, _ in fresh])
             raise
-        self._unfinished += len(fresh)
-        self._bytes += sum(content.size for _, content in fresh if content)
-        return bool(fresh)
 
     async def _is_known(self, record: JobRecord) -> bool:
         """Whether the same request has made the job before."""
@@ -192,7 +202,10 @@ class JobService:
         await self._runner.release(job_id)
         if job.state in ("queued", "running"):
             await self._runner.notify(job.record, None)
-        self._bytes -= await asyncio.to_thread(self.store.delete, job_id)
+        freed = await asyncio.to_thread(self.store.delete, job_id)
+        self._bytes -= freed
+        if account := self._service.keyring.find_owner(job.record.owner):
+            account.free_storage("jobs", freed)
         self._unfinished -= job.end is None
         if self._queue.is_open:
             await self._queue.delete(job_id)
@@ -264,7 +277,10 @@ class JobService:
             await asyncio.sleep(min(SWEEP_S, max(1.0, self._settings.jobs_keep_s / 10)))
 
     async def _settle_all(self) -> None:
-        jobs, self._bytes = await asyncio.to_thread(self.store.survey)
+        jobs = await asyncio.to_thread(self.store.survey)
+        self._bytes = sum(job.size for job in jobs)
+        if (keyring := self._service.keyring).limits_storage:
+            keyring.set_stored("jobs", await asyncio.to_thread(self.store.count_bytes, jobs))
         self._unfinished = sum(job.is_accepted and job.expires is None for job in jobs)
         for job in jobs:
             await self._settle(self._remove_expired, job)

@@ -21,7 +21,8 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
@@ -71,6 +72,7 @@ class JobRecord(BaseModel):
     webhook: Webhook | None = None
     dialect: str = Field("ocr", description="Name of the API that the job came by")
     options: OcrOptions = Field(default_factory=OcrOptions)
+    trace: dict[str, str] = Field(default_factory=dict, description="W3C headers of the request that made the job")
     params: dict[str, Any] = Field(default_factory=dict, description="Options of `POST /ocr`, for its results")
     submission: dict[str, Any] = Field(default_factory=dict, description="What another dialect has to know of it")
 
@@ -107,12 +109,13 @@ class JobEnd(BaseModel):
 
 class StoredJob(NamedTuple):
     """A folder of the store. `is_accepted`: False where the job's acceptance was cut off; `expires`: seconds since
-    1970, None where the job has not ended; `age_s`: seconds since something was put into it."""
+    1970, None where the job has not ended; `age_s`: seconds since something was put into it; `size`: bytes."""
 
     job_id: str
     is_accepted: bool
     expires: float | None
     age_s: float
+    size: int
 
 
 @dataclass(slots=True)
@@ -122,6 +125,7 @@ class _Folder:
     modified: float = 0.0
     is_accepted: bool = False
     ended: float | None = None
+    size: int = 0
 
 
 class JobStore:
@@ -130,6 +134,8 @@ class JobStore:
         self._load_warnings = lru_cache(maxsize=_WARNINGS_REMEMBERED)(self._read_warnings)
         self._expiry: dict[tuple[str, float], float | None] = {}
         """Of the jobs that have ended, and when: as the last survey found them."""
+        self._owners: dict[str, str] = {}
+        """Of the jobs whose bytes were counted last."""
 
     @property
     def place(self) -> str:
@@ -258,30 +264,44 @@ class JobStore:
     def picture(self, job_id: str, key: str) -> bytes | None:
         return self._objects.read(_key(job_id, key))
 
-    def survey(self) -> tuple[list[StoredJob], int]:
-        """All jobs, and the bytes of all that is kept."""
+    def survey(self) -> list[StoredJob]:
+        """All jobs."""
         folders: dict[str, _Folder] = {}
-        size = 0
         for one in self._objects.survey(JOBS):
             _, job_id, *rest = one.key.split("/")
             folder = folders.setdefault(job_id, _Folder())
             folder.modified = max(folder.modified, one.modified)
             folder.is_accepted |= rest == [_RECORD] and DOCUMENT_ID.fullmatch(job_id) is not None
             folder.ended = one.modified if rest == [_END] else folder.ended
-            size += one.size
+            folder.size += one.size
         self._expiry = {
             (job_id, folder.ended): self._find_expiry(job_id, folder.ended)
             for job_id, folder in folders.items()
             if folder.is_accepted and folder.ended is not None
         }
         now = time.time()
-        jobs = [
+        return [
             StoredJob(
-                job_id, folder.is_accepted, self._expiry.get((job_id, folder.ended or 0.0)), now - folder.modified
+                job_id,
+                folder.is_accepted,
+                self._expiry.get((job_id, folder.ended or 0.0)),
+                now - folder.modified,
+                folder.size,
             )
             for job_id, folder in folders.items()
         ]
-        return jobs, size
+
+    def count_bytes(self, jobs: Sequence[StoredJob]) -> Counter[str]:
+        """What the jobs take, by their owners. Reads each record once: a job's id is of one owner only."""
+        new = (one.job_id for one in jobs if one.is_accepted and one.job_id not in self._owners)
+        found = {record.id: record.owner for record in map(self.record, new) if record}
+        ids = {one.job_id for one in jobs}
+        self._owners = {job_id: owner for job_id, owner in (self._owners | found).items() if job_id in ids}
+        sizes: Counter[str] = Counter()
+        for one in jobs:
+            if owner := self._owners.get(one.job_id):
+                sizes[owner] += one.size
+        return sizes
 
     def _find_expiry(self, job_id: str, ended: float) -> float | None:
         if (job_id, ended) in self._expiry:

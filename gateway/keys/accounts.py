@@ -1,12 +1,14 @@
 """What one API key may do, and what it has done: requests and pages by the minute and by the day, documents at once.
 
-Counts are this process's own. A minute begins with the first request that counts in it; a day is one of UTC. So no
-minute of the key's holds more than its limit, and whoever is refused can be told when there is room again.
+A minute begins with the first request that counts in it; a day is one of UTC. So no minute of the key's holds more than
+its limit, and whoever is refused can be told when there is room again. Where gateways share their counts
+(`shared_counts`) a minute is one of the clock, which is the same one for all of them.
 """
 
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -19,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from gateway.errors import ServiceError
 
 Scope: TypeAlias = Literal["ocr", "chat", "jobs", "admin"]
+Stored: TypeAlias = Literal["jobs", "files"]
 MINUTE_S, DAY_S = 60, 86_400
 _BUSY_RETRY_AFTER_S = 5
 
@@ -32,6 +35,7 @@ class KeyLimits(BaseModel):
     pages_per_minute: int | None = Field(None, ge=1)
     pages_per_day: int | None = Field(None, ge=1)
     documents: int | None = Field(None, ge=1, description="Documents and chats in work at once; jobs apart")
+    bytes_stored: int | None = Field(None, ge=1, description="What its jobs and uploaded files take of the store")
 
 
 class WindowUsage(BaseModel):
@@ -54,26 +58,38 @@ class KeyUsage(BaseModel):
     requests_per_minute: WindowUsage
     pages_per_minute: WindowUsage
     pages_per_day: WindowUsage
+    bytes_stored: int | None = Field(description="What its jobs and files take of the store; null: that is not limited")
 
 
 @dataclass(slots=True)
-class _Window:
-    """A count that begins anew when its time is over. `name`: the limit's; `unit`: what is counted."""
+class Window:
+    """A count that begins anew when its time is over. `name`: the limit's; `unit`: what is counted. `unshared`: what of
+    `used` the other gateways have not been told yet."""
 
     name: str
     unit: str
     period: str
     ends: float = 0.0
     used: int = 0
+    unshared: int = 0
 
     def renew(self, now: float, length_s: float, begins: float) -> None:
         if not self.ends - length_s <= now < self.ends:
-            self.ends, self.used = begins + length_s, 0
+            self.ends, self.used, self.unshared = begins + length_s, 0, 0
+
+    def count(self, more: int) -> None:
+        self.used += more
+        self.unshared += more
 
 
 @dataclass(slots=True)
 class Account:
-    """`owner`: whose jobs and files the key sees; `clock` gives seconds since 1970. Belongs to the event loop."""
+    """`owner`: whose jobs and files the key sees; `clock` gives seconds since 1970. Belongs to the event loop.
+
+    `stored`: bytes of its jobs and files, where they are limited, as the last look through the store found them, with
+    what this gateway has kept since. `on_change` is called when something was counted, where gateways share their
+    counts; `documents_elsewhere` are those of the other gateways then.
+    """
 
     name: str
     owner: str
@@ -85,9 +101,12 @@ class Account:
     refused: int = 0
     pages: int = 0
     documents: int = 0
-    _requests_minute: _Window = field(default_factory=lambda: _Window("requests_per_minute", "requests", "a minute"))
-    _pages_minute: _Window = field(default_factory=lambda: _Window("pages_per_minute", "pages", "a minute"))
-    _pages_day: _Window = field(default_factory=lambda: _Window("pages_per_day", "pages", "a day"))
+    documents_elsewhere: int = 0
+    stored: Counter[Stored] = field(default_factory=Counter)
+    on_change: Callable[[Account], None] | None = None
+    _requests_minute: Window = field(default_factory=lambda: Window("requests_per_minute", "requests", "a minute"))
+    _pages_minute: Window = field(default_factory=lambda: Window("pages_per_minute", "pages", "a minute"))
+    _pages_day: Window = field(default_factory=lambda: Window("pages_per_day", "pages", "a day"))
 
     @property
     def is_expired(self) -> bool:
@@ -135,7 +154,8 @@ class Account:
         finally:
             for window, ends in taken:
                 if window.ends == ends:
-                    window.used -= left
+                    window.count(-left)
+            self._announce_change()
 
     def pages_left(self) -> int | None:
         """How many pages fit now; None: any number."""
@@ -147,15 +167,57 @@ class Account:
     def hold_document(self) -> Iterator[None]:
         """A document's place among the key's own. ServiceError 429 `key_limit_reached`."""
         limit = self.limits.documents
-        if limit is not None and self.documents >= limit:
+        if limit is not None and self.documents + self.documents_elsewhere >= limit:
             self.refused += 1
             detail = f"The key `{self.name}` may have {limit} documents in work at once (documents)."
             raise ServiceError(429, "key_limit_reached", detail, retry_after_s=_BUSY_RETRY_AFTER_S)
         self.documents += 1
+        self._announce_change()
         try:
             yield
         finally:
             self.documents -= 1
+            self._announce_change()
+
+    def has_storage(self, size: int) -> bool:
+        limit = self.limits.bytes_stored
+        return limit is None or self.stored.total() + size <= limit
+
+    @contextmanager
+    def hold_storage(self, kind: Stored, size: int) -> Iterator[None]:
+        """Counts bytes that are being kept; where that fails they come back. ServiceError 507 `key_storage_full`."""
+        if not self.has_storage(size):
+            limit, stored = self.limits.bytes_stored, self.stored.total()
+            self.refused += 1
+            raise ServiceError(
+                507,
+                "key_storage_full",
+                f"The key `{self.name}` may have {limit} bytes stored (bytes_stored); its jobs and files take {stored} "
+                f"and this {size}: delete some, or wait until their time is over.",
+            )
+        self.stored[kind] += size
+        try:
+            yield
+        except BaseException:
+            self.free_storage(kind, size)
+            raise
+
+    def free_storage(self, kind: Stored, size: int) -> None:
+        self.stored[kind] = max(0, self.stored[kind] - size)
+
+    def share(self, on_change: Callable[[Account], None]) -> None:
+        """From now on minutes are those of the clock, the one that has begun included."""
+        if self.on_change is None:
+            now = self.clock()
+            for window in (self._requests_minute, self._pages_minute):
+                window.ends = now - now % MINUTE_S + MINUTE_S
+        self.on_change = on_change
+
+    def limited_windows(self) -> list[Window]:
+        """Those of now that have a limit."""
+        self._renew()
+        windows = [(self._requests_minute, self.limits.requests_per_minute), *self._page_windows()]
+        return [window for window, limit in windows if limit is not None]
 
     def usage(self) -> KeyUsage:
         self._renew()
@@ -170,15 +232,16 @@ class Account:
             requests_per_minute=_describe(self._requests_minute, limits.requests_per_minute, now),
             pages_per_minute=_describe(self._pages_minute, limits.pages_per_minute, now),
             pages_per_day=_describe(self._pages_day, limits.pages_per_day, now),
+            bytes_stored=None if limits.bytes_stored is None else self.stored.total(),
         )
 
-    def _page_windows(self) -> list[tuple[_Window, int | None]]:
+    def _page_windows(self) -> list[tuple[Window, int | None]]:
         return [
             (self._pages_minute, self.limits.pages_per_minute),
             (self._pages_day, self.limits.pages_per_day),
         ]
 
-    def _take(self, count: int, windows: list[tuple[_Window, int | None]]) -> None:
+    def _take(self, count: int, windows: list[tuple[Window, int | None]]) -> None:
         """From all windows, or from none."""
         self._renew()
         for window, limit in windows:
@@ -193,15 +256,21 @@ class Account:
                     retry_after_s=wait_s,
                 )
         for window, _ in windows:
-            window.used += count
+            window.count(count)
+        self._announce_change()
+
+    def _announce_change(self) -> None:
+        if self.on_change is not None:
+            self.on_change(self)
 
     def _renew(self) -> None:
         now = self.clock()
-        self._requests_minute.renew(now, MINUTE_S, now)
-        self._pages_minute.renew(now, MINUTE_S, now)
+        minute = now if self.on_change is None else now - now % MINUTE_S
+        self._requests_minute.renew(now, MINUTE_S, minute)
+        self._pages_minute.renew(now, MINUTE_S, minute)
         self._pages_day.renew(now, DAY_S, now - now % DAY_S)
 
 
-def _describe(window: _Window, limit: int | None, now: float) -> WindowUsage:
+def _describe(window: Window, limit: int | None, now: float) -> WindowUsage:
     resets_in_s = ceil(window.ends - now) if window.used else None
     return WindowUsage(used=window.used, limit=limit, resets_in_s=resets_in_s)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -18,7 +18,7 @@ import structlog
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator, model_validator
 
-from gateway.keys.accounts import Account, KeyLimits, KeyUsage, Scope
+from gateway.keys.accounts import Account, KeyLimits, KeyUsage, Scope, Stored
 
 RELOAD_S = 2.0
 """How often the file is looked at."""
@@ -73,12 +73,13 @@ class Keyring:
 
     def __init__(self, plain: Iterable[str], path: Path | None, clock: Callable[[], float] = time.time) -> None:
         self._path = path
-        self._clock = clock
+        self.clock = clock
         self._plain = {digest_of(key): _plain_account(key, clock) for key in plain}
         self._by_name: dict[str, Account] = {}
         self._by_digest = dict(self._plain)
         self._by_owner = {account.owner: account for account in self._plain.values()}
         self._seen: tuple[int, ...] | None = None
+        self._on_change: Callable[[Account], None] | None = None
         self.reason: str | None = None
         self.reload()
 
@@ -112,6 +113,21 @@ class Keyring:
         """Those of the file in its order, then the others, each once."""
         return [*self._by_name.values(), *self._plain.values()]
 
+    def set_stored(self, kind: Stored, sizes: Mapping[str, int]) -> None:
+        """Bytes that are kept of each owner, as the store was found."""
+        for account in self.accounts():
+            account.stored[kind] = sizes.get(account.owner, 0)
+
+    @property
+    def limits_storage(self) -> bool:
+        return any(account.limits.bytes_stored is not None for account in self._by_name.values())
+
+    def share(self, on_change: Callable[[Account], None]) -> None:
+        """Has `on_change` called, in the event loop, for each key of the file that has counted something."""
+        self._on_change = on_change
+        for account in self._by_name.values():
+            account.share(on_change)
+
     def reload(self) -> None:
         """Takes over what has changed in the file. Never raises."""
         if self._path is None:
@@ -140,7 +156,9 @@ class Keyring:
     def _update(self, entry: KeyEntry) -> Account:
         account = self._by_name.get(entry.name) or Account(entry.name, _owner_of_name(entry.name), frozenset())
         account.scopes, account.limits, account.expires = entry.scopes, entry.limits, entry.expires
-        account.clock = self._clock
+        account.clock = self.clock
+        if self._on_change is not None:
+            account.share(self._on_change)
         return account
 
     def _tell(self, reason: str | None) -> None:

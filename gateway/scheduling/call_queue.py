@@ -119,7 +119,7 @@ class CallQueue:
         own, count, caller = self._documents.of(flow.caller), self._documents.count, flow.caller
         if not self._documents.has_place(caller):
             raise self._queue_full(f"{own or count} documents are in work, the most this service takes at once")
-        self._require_capacity(flow)
+        self.require_capacity(flow)
         # Each document in work is one call at least, also while its first page is still on its way to the queue.
         calls = self._max_waiting + self.in_flight.limit
         reserve = reserve_of(self._max_waiting) + self.in_flight.reserve
@@ -132,7 +132,7 @@ class CallQueue:
             raise self._queue_full(
                 f"{self._chats.count} chat requests are in work, the most this service takes at once"
             )
-        self._require_capacity(flow)
+        self.require_capacity(flow)
 
     @contextmanager
     def admit(self, flow: Flow) -> Iterator[None]:
@@ -148,7 +148,8 @@ class CallQueue:
         with self._chats.hold(flow.caller):
             yield
 
-    def _require_capacity(self, flow: Flow) -> None:
+    def require_capacity(self, flow: Flow) -> None:
+        """Raises ServiceError 429 `queue_full` where too many calls wait."""
         own = self.in_flight.waiting_of(flow.caller)
         if not has_place(own, self.waiting, self._max_waiting, reserve_of(self._max_waiting)):
             raise self._queue_full(f"{self.waiting} regions wait for the recognition engine, the most that may")

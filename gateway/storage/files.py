@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 import uuid
+from collections import Counter
 from contextlib import suppress
 
 from pydantic import BaseModel, ValidationError
@@ -102,7 +103,9 @@ class FileStore:
     def delete(self, file: StoredFile) -> None:
         self._delete(file.id)
 
-    def remove_expired(self, now: float) -> None:
+    def remove_expired(self, now: float) -> Counter[str]:
+        """Bytes of those that stay, by their owners."""
+        sizes: Counter[str] = Counter()
         modified: dict[str, float] = {}
         for one in self._objects.survey(FILES):
             modified[_id_of(one)] = max(one.modified, modified.get(_id_of(one), 0.0))
@@ -110,6 +113,9 @@ class FileStore:
             file = self._read(file_id)
             if now > (file.expires if file else latest + ABANDONED_S):
                 self._delete(file_id)
+            elif file:
+                sizes[file.owner] += file.size
+        return sizes
 
     def _delete(self, file_id: str) -> None:
         self._objects.delete(f"{FILES}/{file_id}", _key(file_id, _FILE))

@@ -206,11 +206,12 @@ def test_a_job_is_a_trace_of_its_own(tmp_path: Path, png: bytes, monkeypatch: py
     monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", EXPORT_MS)
     with receiving() as receiver, gateway(tmp_path, jobs=True, otel_exporter_otlp_endpoint=receiver.url) as served:
         assert served.client.post("/jobs", files={"file": ("a.png", png)}).status_code == 202
-        document = receiver.await_span("read document")
+        job = receiver.await_span("read job")
         request = receiver.await_span("POST /jobs")
-        assert document.parent_span_id == b""
-        assert document.trace_id != request.trace_id
-        assert [page.name for page in receiver.children(document)] == ["page"]
+        assert job.parent_span_id == b""
+        assert job.trace_id != request.trace_id
+        assert [(link.trace_id, link.span_id) for link in job.links] == [(request.trace_id, request.span_id)]
+        assert sorted(span.name for span in receiver.children(job)) == ["open document", "read document"]
 
 
 def test_a_receiver_that_is_away_costs_a_log_line(

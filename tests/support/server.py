@@ -88,10 +88,11 @@ def gateway(
 ) -> Iterator[Gateway]:
     """A gateway, stopped at the end: ready, and with jobs taking them. Without its engine it never gets ready.
 
-    `more_engines`, which run already, share the calls.
+    `more_engines`, which run already, share the calls; `vlm_base_url=None` leaves the engines to `vlm_models`.
     """
     engine = engine or StubEngine()
     engine.start() if engine_up else None
+    urls = ",".join([f"http://127.0.0.1:{engine.port or free_port()}/v1", *(more.base_url for more in more_engines)])
     settings = Settings(
         _env_file=None,
         host="127.0.0.1",
@@ -100,12 +101,9 @@ def gateway(
         temp_dir=folder / "temp",
         data_dir=folder / "data",
         vlm_engine="external",
-        vlm_base_url=",".join(
-            [f"http://127.0.0.1:{engine.port or free_port()}/v1", *(more.base_url for more in more_engines)]
-        ),
         render_workers=1,
         font_download=False,
-        **{"jobs": False, **names},
+        **{"jobs": False, "vlm_base_url": urls, **names},
     )
     layout = FakeLayout(text_regions(2), state="not_initialized")
     used = LazyLayout(layout) if settings.layout_loading == "lazy" else layout

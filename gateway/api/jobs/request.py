@@ -29,6 +29,7 @@ from gateway.jobs.webhooks import MAX_URL
 from gateway.service import Service
 from gateway.session import DocumentSource
 from gateway.settings import Settings
+from gateway.tracing import trace_headers
 
 _BATCH = re.compile(r"[\x21-\x7e]{1,128}")
 _MIN_KEEP_S = 60.0
@@ -132,6 +133,7 @@ async def make_records(request: Request, upload: Upload, settings: Settings) -> 
         options=replace(
             params.for_pipeline(), images="none" if params.images == "none" else "inline", read_ignored=True
         ),
+        trace=dict(trace_headers()),
         params=params.model_dump(mode="json", exclude_none=True, exclude={"stream", "password"}),
     )
     if key is not None:

@@ -17,6 +17,7 @@ from gateway.jobs.store import JobRecord, JobStore
 from gateway.model import OcrOptions, PageResult
 from gateway.session import DocumentSource
 from gateway.settings import Settings
+from gateway.tracing import trace_headers
 
 
 async def submit_task(
@@ -35,6 +36,7 @@ async def submit_task(
     record = JobRecord(
         id=create_id(owner, batch),
         owner=owner,
+        trace=dict(trace_headers()),
         created=time.time(),
         keep_s=settings.jobs_keep_s,
         name=source.name,

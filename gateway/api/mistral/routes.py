@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import AbstractContextManager, nullcontext
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from gateway.api.admission import Admission, begin_document, begin_submission, cancel_on_disconnect, require_json
-from gateway.api.auth import key_required, owner_of
+from gateway.api.auth import account_of, key_required, owner_of
 from gateway.api.chunked_response import ChunkedResponse, SpooledResponse, append, splice_json
 from gateway.api.deps import RequestScope, ServiceDep
 from gateway.api.links import LinksDep, SignatureRequired
@@ -82,16 +83,28 @@ async def ocr(request: Request, service: ServiceDep, links: LinksDep, scope: Req
 async def upload(request: Request, service: ServiceDep, scope: RequestScope) -> FileInfo:
     admission = begin_submission(request, service, scope)
     sent = await admission.read_body(read_upload(request))
-    kept = await asyncio.to_thread(
-        service.files.create,
-        sent.content,
-        owner_of(request),
-        sent.name,
-        sent.purpose,
-        sent.media_type,
-        sent.keep_s,
-    )
+    with await _hold_storage(request, service, sent.content.size):
+        kept = await asyncio.to_thread(
+            service.files.create,
+            sent.content,
+            owner_of(request),
+            sent.name,
+            sent.purpose,
+            sent.media_type,
+            sent.keep_s,
+        )
     return describe_file(kept)
+
+
+async def _hold_storage(request: Request, service: Service, size: int) -> AbstractContextManager[None]:
+    """Of the request's key. Before it is refused, its files are looked at: other gateways keep and delete some."""
+    account = account_of(request)
+    if account is None:
+        return nullcontext()
+    if not account.has_storage(size):
+        files = await asyncio.to_thread(service.files.list_files, account.owner)
+        account.stored["files"] = sum(file.size for file in files)
+    return account.hold_storage("files", size)
 
 
 @router.get(FILES, summary="Your files, newest first", responses=mistral_responses(401, 422))
@@ -115,6 +128,8 @@ async def show_file(request: Request, service: ServiceDep, file_id: str) -> File
 async def delete_file(request: Request, service: ServiceDep, file_id: str) -> DeletedFile:
     file = await _find(request, service, file_id)
     await asyncio.to_thread(service.files.delete, file)
+    if account := account_of(request):
+        account.free_storage("files", file.size)
     return DeletedFile(id=file.id)
 
 

@@ -73,6 +73,11 @@ class RequestOptions(BaseModel):
     task: Literal["document", "text", "table", "formula", "chart", "seal", "spotting"] = Field(
         "document", description="`document`: layout, then each region; else the whole page in one call of that kind"
     )
+    model: str | None = Field(
+        None,
+        max_length=100,
+        description="What reads the regions, where there are several models; `/v1/models` lists them",
+    )
     format: Format | None = Field(None, description="What to answer; by default what `Accept` asks for, else `json`")
     stream: Flag | None = Field(None, description="Server-sent events `meta`, `page`, `done`, `error` as pages finish")
     priority: Literal["interactive", "batch"] = Field(

@@ -52,6 +52,8 @@ async def ocr(request: Request, service: ServiceDep, scope: RequestScope) -> Res
     else:
         upload = body
     params = parse_options([*request.query_params.multi_items(), *upload.options], request.headers.get("accept", ""))
+    if params.model:
+        service.parts.for_model(params.model).queue.require_capacity(admission.flow)
     if params.images == "stored":
         service.require_picture_storage()
     if params.stream:

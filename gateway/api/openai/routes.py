@@ -18,13 +18,11 @@ from gateway.api.openai.schema import ChatCompletion, ChatRequest
 from gateway.api.openai.stream import engine_events, event_stream, next_event, whole_answer
 from gateway.api.openai.upstream import engine_body, picture_for_engine
 from gateway.api.openai.validation import DOCUMENT_PLACES, image_of, parse_chat
-from gateway.engine.pool import EnginePool
 from gateway.engine.probes import ServedModel
 from gateway.errors import ServiceError
 from gateway.intake.spool import SpooledFile
 from gateway.parts import Parts
 from gateway.scheduling.fair_semaphore import INTERACTIVE, engine_priority
-from gateway.service import Service
 
 router = APIRouter(tags=["chat"], dependencies=[key_required("chat")])
 
@@ -56,7 +54,7 @@ async def _answer(
 ) -> Response:
     """A stream waits for its first event, so that what fails at once still has its own HTTP status."""
     flow, deadline = admission.flow, admission.deadline
-    model = find_model(parts.engine, chat.model)
+    parts, model = find_model(parts, chat.model)
     body = await _engine_request(parts, chat, model, document, admission)
     if not chat.stream:
         return Response(await whole_answer(parts, flow, body, model.id, deadline), media_type="application/json")
@@ -105,43 +103,56 @@ class ModelList(BaseModel):
 
 @router.get("/v1/models", summary="Models", response_model=ModelList, responses=error_responses(401, 503))
 async def models(service: ServiceDep) -> ModelList:
-    """All names of the engine's model, from memory."""
-    return ModelList(data=[_describe(model) for model in _served_models(service)])
+    """All models, the default one first, from memory: the names of `VLM_MODELS`, or those of the engine's model."""
+    return ModelList(data=[_describe(name, model) for name, model in _served_models(service.parts)])
 
 
 @router.get("/v1/models/{id:path}", summary="One model", response_model=Model, responses=error_responses(401, 404, 503))
 async def model(service: ServiceDep, id: str) -> Model:
     """Its name may hold slashes."""
-    _served_models(service)
-    return _describe(find_model(service.parts.engine, id))
+    _served_models(service.parts)
+    _, found = find_model(service.parts, id)
+    return _describe(id if id in service.parts.model_names else found.id, found)
 
 
 _PADDLEX_NAMES = frozenset({"PaddleOCR-VL-0.9B", "PaddleOCR-VL-1.5-0.9B", "PaddleOCR-VL-1.6-0.9B"})
 """What PaddleX's own pipeline calls the model, whatever engine serves it."""
 
 
-def find_model(engine: EnginePool, name: str | None) -> ServedModel:
-    """The model of this name, the engine's preferred one for None and for PaddleX's names; raises ServiceError 404
-    `model_not_found`."""
-    served_names = [model.id for model in engine.models]
-    wanted = engine.model if name is None or (name in _PADDLEX_NAMES and name not in served_names) else name
-    for model in engine.models:
-        if model.id == wanted:
-            return model
-    served = ", ".join(f"`{model.id}`" for model in engine.models)
-    raise ServiceError(
-        404, "model_not_found", f"The model `{(name or '')[:100]}` does not exist; there is {served}.", param="model"
-    )
+def find_model(parts: Parts, name: str | None) -> tuple[Parts, ServedModel]:
+    """What asks the model of this name, and the model as its engine has it: the default one for None and for PaddleX's
+    names. Raises ServiceError 404 `model_not_found`, 503 `vlm_unavailable`."""
+    names = parts.model_names
+    if name in _PADDLEX_NAMES and name not in names:
+        name = None
+    try:
+        chosen = parts.for_model(name)
+    except ServiceError as error:
+        if error.status != 422:
+            raise
+        raise ServiceError(404, "model_not_found", error.detail, param="model") from None
+    if chosen is not parts:
+        chosen.engine.require_serving()
+    found = _served_model(chosen, name)
+    if found is None:
+        raise ServiceError(503, "vlm_unavailable", f"The model `{name}` has not answered yet.", retry_after_s=5)
+    return chosen, found
 
 
-def _served_models(service: Service) -> tuple[ServedModel, ...]:
-    engine = service.parts.engine
-    if not engine.models:
-        engine.require_serving()
-    return engine.models
+def _served_models(parts: Parts) -> list[tuple[str, ServedModel]]:
+    """Names and models of which something is known."""
+    if not parts.engine.models:
+        parts.engine.require_serving()
+    return [(name, model) for name in parts.model_names if (model := _served_model(parts.for_model(name), name))]
 
 
-def _describe(model: ServedModel) -> Model:
+def _served_model(parts: Parts, name: str | None) -> ServedModel | None:
+    """By its own name, where the engine has one of that name, else the one that region calls ask for."""
+    engine = parts.engine
+    return next((model for one in (name, engine.model) for model in engine.models if model.id == one), None)
+
+
+def _describe(name: str, model: ServedModel) -> Model:
     return Model(
-        id=model.id, created=model.created, owned_by=model.owned_by or "unknown", max_model_len=model.max_model_len
+        id=name, created=model.created, owned_by=model.owned_by or "unknown", max_model_len=model.max_model_len
     )

@@ -18,6 +18,8 @@ from tests.support.stub_engine import Reply
 from tests.support.waiting import wait_until
 
 PLAIN = "a-key-of-the-setting"
+STORED = pdf(1)
+ARCHIVE_BYTES = 2 * len(STORED)
 
 
 def entry(name: str, *keys: str, **more: object) -> dict[str, object]:
@@ -31,6 +33,7 @@ USUAL = (
     entry("few", "few", limits={"requests_per_minute": 3}),
     entry("pages", "pages", limits={"pages_per_minute": 4}),
     entry("alone", "alone", limits={"documents": 1}),
+    entry("archive", "archive", limits={"bytes_stored": ARCHIVE_BYTES}),
     entry("patient", "patient", limits={"pages_per_day": 3}),
 )
 
@@ -133,6 +136,33 @@ def test_a_job_takes_the_time_that_its_key_asks_for(guarded: Gateway, path: Path
     result = get(guarded, f"/jobs/{job}/result", "new key").json()
     assert [page["page"] for page in result["pages"]] == [1, 2, 3, 4, 5]
     assert usage(guarded, "patient")["pages"] == 5
+
+
+def test_bytes_that_are_stored(guarded: Gateway) -> None:
+    """Each service that is spoken here says it in its own words."""
+    headers = {"X-API-Key": "archive"}
+
+    def upload(path: str, name: str = "file", **form: str) -> httpx.Response:
+        files = {name: ("a.pdf", STORED, "application/pdf")}
+        return guarded.client.post(path, files=files, data=form, headers=headers)
+
+    wait_until(lambda: get(guarded, "/jobs", "archive").status_code == 200, "jobs")
+    file = upload("/v1/files", purpose="ocr").json()["id"]
+    job = upload("/jobs").json()["id"]
+    problem = assert_problem(upload("/jobs"), 507, "key_storage_full")
+    assert f"{ARCHIVE_BYTES} bytes" in problem["detail"]
+    refused = {
+        "message": upload("/v1/files", purpose="ocr"),
+        "detail": upload("/v1/convert/file/async", "files"),
+        "msg": upload("/api/v2/ocr/jobs", model="PaddleOCR-VL-1.6"),
+    }
+    for field, answer in refused.items():
+        assert "bytes_stored" in str(answer.json()[field]), answer.text
+    assert usage(guarded, "archive")["bytes_stored"] >= 2 * len(STORED)
+    for path in (f"/jobs/{job}", f"/v1/files/{file}"):
+        guarded.client.delete(path, headers=headers)
+    for _ in range(2):
+        assert upload("/v1/files", purpose="ocr").status_code == 200
 
 
 def test_metrics_tell_of_each_key(guarded: Gateway, png: bytes) -> None:

@@ -134,3 +134,18 @@ def test_a_key_without_limits() -> None:
     one = account(Clock())
     read(one, 10**6)
     assert one.pages_left() is None
+
+
+def test_bytes_that_are_stored() -> None:
+    one = account(Clock(), bytes_stored=100)
+    with one.hold_storage("jobs", 60):
+        pass
+    with pytest.raises(OSError, match="full"), one.hold_storage("files", 40):
+        raise OSError("full")
+    with pytest.raises(ServiceError, match=r"`scans`.*100 bytes.*\(bytes_stored\).*60") as refusal:
+        one.hold_storage("files", 41).__enter__()
+    assert (refusal.value.status, refusal.value.code) == (507, "key_storage_full")
+    with one.hold_storage("files", 40):
+        pass
+    one.free_storage("jobs", 60)
+    assert one.usage().bytes_stored == 40

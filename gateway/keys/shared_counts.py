@@ -1,0 +1,250 @@
+"""Counts of keys that the gateways of one Postgres have in common: each adds its own and learns what all have counted.
+
+No request waits for that. A round goes to the database as soon as something has counted, `ROUND_S` after the last one
+at the earliest; until it is back a gateway decides by what it knows. So a limit can be exceeded by what the other
+gateways let pass in the time of one round, and by no more. While the database is away each gateway counts alone, and
+tells the others of it afterwards.
+
+A window is known by the second in which it ends. Gateways whose clocks differ count in the same windows, each for a
+minute that is moved by as much.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+import structlog
+
+from gateway.jobs.database import SCHEMA, complete_url, create_tables
+from gateway.keys.accounts import Account, KeyLimits, Window
+from gateway.keys.keyring import Keyring
+
+ROUND_S = 0.01
+_REST = 1
+"""A round is followed by so many times its own time at least: many keys and a slow database take a bounded share of the
+CPU."""
+BEAT_S = 1.0
+"""How often a gateway in which nothing counts learns what the others have counted."""
+RETRY_S = 2.0
+GONE_S = 12
+"""A gateway that has not told of its documents for so long, by the database's clock, has none."""
+_KEEP_S = 3600
+_NO_LIMITS = KeyLimits()
+_METADATA = sa.MetaData(schema=SCHEMA)
+_WINDOWS = sa.Table(
+    "key_windows",
+    _METADATA,
+    sa.Column("owner", sa.Text, primary_key=True),
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("ends", sa.BigInteger, primary_key=True),
+    sa.Column("used", sa.BigInteger, nullable=False),
+)
+_DOCUMENTS = sa.Table(
+    "key_documents",
+    _METADATA,
+    sa.Column("owner", sa.Text, primary_key=True),
+    sa.Column("gateway", sa.Text, primary_key=True),
+    sa.Column("documents", sa.BigInteger, nullable=False),
+    sa.Column("told", sa.TIMESTAMP(timezone=True), nullable=False),
+)
+# Whole columns as parameters: a statement with one for each value takes longer to write than to run.
+_ADD = sa.text(f"""
+    insert into {_WINDOWS} (owner, name, ends, used)
+    select * from unnest(
+        cast(:owner as text[]), cast(:name as text[]), cast(:ends as bigint[]), cast(:used as bigint[])
+    )
+    on conflict (owner, name, ends) do update set used = key_windows.used + excluded.used
+    returning owner, name, ends, used
+""")
+_TELL = sa.text(f"""
+    insert into {_DOCUMENTS} (owner, gateway, documents, told)
+    select *, now() from unnest(cast(:owner as text[]), cast(:gateway as text[]), cast(:documents as bigint[]))
+    on conflict (owner, gateway) do update set documents = excluded.documents, told = excluded.told
+""")
+
+log = structlog.get_logger(__name__)
+
+
+class WindowId(NamedTuple):
+    """`ends`: seconds since 1970."""
+
+    owner: str
+    name: str
+    ends: int
+
+
+class Counts(NamedTuple):
+    """What windows hold, and how many documents each owner has at other gateways."""
+
+    windows: Mapping[WindowId, int]
+    documents: Mapping[str, int]
+
+
+class CountsTable:
+    """All functions block, and raise what the database raises."""
+
+    def __init__(self, database_url: str, gateway: str) -> None:
+        # Each statement for itself: rows that all gateways count in are locked for no longer than it runs.
+        self._engine = sa.create_engine(
+            complete_url(database_url), pool_size=1, max_overflow=0, isolation_level="AUTOCOMMIT"
+        )
+        self._gateway = gateway
+        self._is_there = False
+        self._turn = threading.Lock()
+
+    def exchange(self, counted: Mapping[WindowId, int], documents: Mapping[str, int]) -> Counts:
+        """Adds what was counted and sets this gateway's documents; what there is of the same keys then."""
+        with self._turn, self._engine.connect() as connection:
+            # In one order everywhere: two gateways that wait for each other's rows would wait for ever.
+            rows = [(*one, count) for one, count in sorted(counted.items())]
+            windows = _windows(connection.execute(_ADD, _columns(_WINDOWS, rows))) if rows else {}
+            if documents:
+                told = [(owner, self._gateway, count) for owner, count in documents.items()]
+                connection.execute(_TELL, _columns(_DOCUMENTS, told))
+            of_changed = _DOCUMENTS.c.owner == sa.any_(sa.bindparam("owners", list(documents), sa.ARRAY(sa.Text)))
+            others = self._find_documents(connection, of_changed) if documents else {}
+            return Counts(windows, others)
+
+    def read_all(self, now: float) -> Counts:
+        """All windows that have not ended, and all documents; makes the tables at first, and removes what is old."""
+        if not self._is_there:
+            create_tables(self._engine.execution_options(isolation_level="READ COMMITTED"), _METADATA)
+            self._is_there = True
+        with self._turn, self._engine.connect() as connection:
+            own = sa.update(_DOCUMENTS).where(_DOCUMENTS.c.gateway == self._gateway)
+            connection.execute(own.values(told=sa.func.now()))
+            connection.execute(sa.delete(_WINDOWS).where(_WINDOWS.c.ends < now - _KEEP_S))
+            connection.execute(sa.delete(_DOCUMENTS).where(_DOCUMENTS.c.told < _before(_KEEP_S)))
+            rows = connection.execute(sa.select(_WINDOWS).where(_WINDOWS.c.ends > now))
+            return Counts(_windows(rows), self._find_documents(connection, sa.true()))
+
+    def close(self) -> None:
+        """Waits for what another thread has begun."""
+        with self._turn:
+            self._engine.dispose()
+
+    def _find_documents(self, connection: sa.Connection, which: sa.ColumnElement[bool]) -> dict[str, int]:
+        others = sa.and_(which, _DOCUMENTS.c.gateway != self._gateway, _DOCUMENTS.c.told > _before(GONE_S))
+        counted = sa.select(_DOCUMENTS.c.owner, sa.func.sum(_DOCUMENTS.c.documents).label("documents"))
+        rows = connection.execute(counted.where(others).group_by(_DOCUMENTS.c.owner))
+        return {row.owner: int(row.documents) for row in rows}
+
+
+class SharedCounts:
+    """Keeps a keyring's counts in step with those of the other gateways. `reason`: why each counts alone now."""
+
+    def __init__(self, keyring: Keyring, database_url: str) -> None:
+        self.reason: str | None = None
+        self.is_shared = False
+        """Whether what the others have counted is known."""
+        self.keyring = keyring
+        self._table = CountsTable(database_url, uuid.uuid4().hex)
+        self._changed: dict[str, Account] = {}
+        self._has_changed = asyncio.Event()
+        self._read = -BEAT_S
+
+    async def run(self) -> None:
+        """Until it is cancelled."""
+        self.keyring.share(self._note)
+        try:
+            while True:
+                begun = time.monotonic()
+                await self._step_safely()
+                rest_s = RETRY_S if self.reason else max(ROUND_S, _REST * (time.monotonic() - begun))
+                await asyncio.sleep(rest_s)
+                await self._wait_for_change()
+        finally:
+            await asyncio.to_thread(self._table.close)
+
+    def _note(self, account: Account) -> None:
+        if account.limits != _NO_LIMITS:
+            self._changed[account.owner] = account
+            self._has_changed.set()
+
+    async def _wait_for_change(self) -> None:
+        try:
+            async with asyncio.timeout(max(0.0, self._read + BEAT_S - time.monotonic())):
+                await self._has_changed.wait()
+        except TimeoutError:
+            pass
+
+    async def _step_safely(self) -> None:
+        try:
+            if self.reason or time.monotonic() >= self._read + BEAT_S:
+                await self._read_all()
+            await self._exchange()
+        except sa.exc.SQLAlchemyError as error:
+            self._tell(f"The database is away: limits of keys hold for each gateway alone ({type(error).__name__}).")
+        else:
+            self._tell(None)
+
+    async def _read_all(self) -> None:
+        counts = await asyncio.to_thread(self._table.read_all, self.keyring.clock())
+        self._read = time.monotonic()
+        self.is_shared = True
+        for account in self.keyring.accounts():
+            account.documents_elsewhere = counts.documents.get(account.owner, 0)
+            for window in account.limited_windows():
+                _take_over(counts, account, window)
+
+    async def _exchange(self) -> None:
+        """What can't be told is kept for the next time."""
+        changed, self._changed = self._changed, {}
+        self._has_changed.clear()
+        if not changed:
+            return
+        sent = {
+            _id_of(account, window): (window, window.unshared)
+            for account in changed.values()
+            for window in account.limited_windows()
+            if window.unshared
+        }
+        documents = {owner: one.documents for owner, one in changed.items() if one.limits.documents is not None}
+        try:
+            counted = {one: count for one, (_, count) in sent.items()}
+            counts = await asyncio.to_thread(self._table.exchange, counted, documents)
+        except BaseException:
+            self._changed = changed | self._changed
+            raise
+        for one, (window, count) in sent.items():
+            if round(window.ends) == one.ends:
+                window.unshared -= count
+                window.used = counts.windows[one] + window.unshared
+        for owner in documents:
+            changed[owner].documents_elsewhere = counts.documents.get(owner, 0)
+
+    def _tell(self, reason: str | None) -> None:
+        if reason != self.reason:
+            log.warning("key_counts", reason=reason) if reason else log.info("key_counts", reason=reason)
+        self.reason = reason
+
+
+def _take_over(counts: Counts, account: Account, window: Window) -> None:
+    total = counts.windows.get(_id_of(account, window))
+    if total is not None:
+        window.used = total + window.unshared
+
+
+def _id_of(account: Account, window: Window) -> WindowId:
+    return WindowId(account.owner, window.name, round(window.ends))
+
+
+def _windows(rows: Iterable[sa.Row[Any]]) -> dict[WindowId, int]:
+    return {WindowId(row.owner, row.name, row.ends): row.used for row in rows}
+
+
+def _before(seconds: int) -> sa.ColumnElement[datetime]:
+    """By the database's clock."""
+    return sa.func.now() - sa.text(f"interval '{seconds} seconds'")
+
+
+def _columns(table: sa.Table, rows: Sequence[tuple[object, ...]]) -> dict[str, list[object]]:
+    """What the rows hold, by the names of the first columns."""
+    return {column.name: list(values) for column, values in zip(table.c, zip(*rows, strict=True), strict=False)}

@@ -1,0 +1,149 @@
+"""Limits of keys over gateways of one Postgres: each counts for all, and none waits for the database."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from gateway.errors import ServiceError
+from gateway.keys.accounts import Account
+from gateway.keys.keyring import Keyring
+from gateway.keys.shared_counts import SharedCounts
+from tests.support.postgres_server import PostgresServer
+from tests.support.waiting import eventually
+
+GATEWAYS = 3
+KEYS = 1000
+NOON = 1_772_366_400.0
+"""Of a day in 2026: clocks of tests begin no minute while one runs."""
+
+
+@pytest.fixture
+def url(postgres: PostgresServer, request: pytest.FixtureRequest) -> str:
+    name = hashlib.sha256(request.node.name.encode()).hexdigest()[:16]
+    with psycopg.connect(postgres.url("postgres"), autocommit=True) as connection:
+        connection.execute(f'create database "{name}"')
+    return postgres.url(name)
+
+
+def write_keys(path: Path, count: int, **limits: int) -> Path:
+    keys = [
+        {"name": f"key-{at}", "hashes": ["sha256:" + hashlib.sha256(f"{at}".encode()).hexdigest()], "limits": limits}
+        for at in range(count)
+    ]
+    path.write_text(json.dumps({"keys": keys}))
+    return path
+
+
+@asynccontextmanager
+async def replicas(url: str, path: Path, count: int = GATEWAYS) -> AsyncIterator[list[SharedCounts]]:
+    """So many gateways' counts, that have reached the database."""
+    made = [SharedCounts(Keyring([], path, clock=lambda: NOON), url) for _ in range(count)]
+    tasks = [asyncio.create_task(one.run()) for one in made]
+    try:
+        for one in made:
+            await eventually(lambda: one.is_shared)  # noqa: B023
+        yield made
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def find(one: SharedCounts, key: int = 0) -> Account:
+    account = one.keyring.find(str(key))
+    assert account is not None
+    return account
+
+
+def is_let_in(account: Account) -> bool:
+    try:
+        account.take_request()
+    except ServiceError:
+        return False
+    return True
+
+
+def used(account: Account) -> int:
+    return account.usage().requests_per_minute.used
+
+
+async def test_a_limit_is_one_for_all(url: str, tmp_path: Path) -> None:
+    async with replicas(url, write_keys(tmp_path / "keys", 1, requests_per_minute=100, pages_per_day=50)) as made:
+        one, two, three = map(find, made)
+        assert sum(is_let_in(one) for _ in range(90)) == 90
+        await eventually(lambda: used(two) == used(three) == 90)
+        assert sum(is_let_in(two) for _ in range(90)) == 10
+        await eventually(lambda: used(three) == 100)
+        assert not is_let_in(three)
+        with one.hold_pages(40) as count:
+            await eventually(lambda: three.pages_left() == 10)
+            count()
+        await eventually(lambda: three.pages_left() == 49)
+
+
+async def test_documents_at_once_are_those_of_all(url: str, tmp_path: Path) -> None:
+    async with replicas(url, write_keys(tmp_path / "keys", 1, documents=2), 2) as made:
+        one, two = map(find, made)
+        with one.hold_document():
+            await eventually(lambda: two.documents_elsewhere == 1)
+            with two.hold_document():
+                await eventually(lambda: one.documents_elsewhere == 1)
+                with pytest.raises(ServiceError, match="2 documents"), one.hold_document():
+                    pass
+        await eventually(lambda: two.documents_elsewhere == 0)
+        with two.hold_document(), two.hold_document():
+            pass
+
+
+async def test_one_of_a_thousand_keys_floods(url: str, tmp_path: Path) -> None:
+    """It gets its limit within 1 %, whatever gateway it asks, and the others what they ask for."""
+    limit, asked = 400, 50
+    async with replicas(url, write_keys(tmp_path / "keys", KEYS, requests_per_minute=limit)) as made:
+        let_in, refused = 0, 0
+        flooding = [find(one) for one in made]
+        for turn in range(250):
+            let_in += sum(map(is_let_in, flooding))
+            others = [1 + (turn * asked + at) % (KEYS - 1) for at in range(asked)]
+            refused += sum(not is_let_in(find(made[key % GATEWAYS], key)) for key in others)
+            # As fast as the database answers, whatever this machine does besides.
+            await eventually(lambda: min(map(used, flooding)) >= min(let_in, limit) - 1)  # noqa: B023
+    assert limit <= let_in <= 1.01 * limit
+    assert refused == 0
+
+
+async def test_counts_outlive_the_gateways(url: str, tmp_path: Path) -> None:
+    path = write_keys(tmp_path / "keys", 1, pages_per_day=5)
+    async with replicas(url, path, 2) as made:
+        with find(made[0]).hold_pages(3) as count:
+            for _ in range(3):
+                count()
+        await eventually(lambda: find(made[1]).pages_left() == 2)
+    async with replicas(url, path, 1) as made:
+        assert find(made[0]).pages_left() == 2
+
+
+async def test_without_the_database_each_counts_alone_and_tells_later(
+    postgres: PostgresServer, url: str, tmp_path: Path
+) -> None:
+    async with replicas(url, write_keys(tmp_path / "keys", 1, requests_per_minute=10), 2) as made:
+        one, two = map(find, made)
+        assert is_let_in(one)
+        await eventually(lambda: used(two) == 1)
+        postgres.stop()
+        try:
+            assert sum(is_let_in(one) for _ in range(20)) == 9
+            assert sum(is_let_in(two) for _ in range(4)) == 4
+            await eventually(lambda: all(replica.reason for replica in made))
+        finally:
+            await asyncio.to_thread(postgres.start)
+        await eventually(lambda: not any(replica.reason for replica in made))
+        await eventually(lambda: used(two) == used(one) == 14)
+        assert not is_let_in(two)

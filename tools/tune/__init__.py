@@ -1,0 +1,1 @@
+"""Finds the settings with which this machine reads most pages a second."""
