@@ -15,11 +15,11 @@ from tests.vllm.lessons import EXAMPLE
 
 
 def test_the_settings_of_the_best_trial_are_written(checkpoint: Path, tmp_path: Path) -> None:
-    """Of two trials, for the second of which the engine starts anew."""
+    """Of two trials on one engine, whose start takes longer than all else."""
     out = tmp_path / "tuned.env"
     command = [
         sys.executable, "-m", "tools.tune", str(EXAMPLE), "--out", str(out), "--trials", "2", "--rounds", "2",
-        "--only", "VLM_MAX_SEQUENCES", "MAX_CONCURRENT_REGIONS",
+        "--only", "MAX_CONCURRENT_REGIONS",
     ]  # fmt: skip
     environment = {
         "VLLM_PYTHON": str(vllm_python()),
@@ -35,10 +35,10 @@ def test_the_settings_of_the_best_trial_are_written(checkpoint: Path, tmp_path: 
     assert done.returncode == 0, f"{done.stdout[-3000:]}{done.stderr[-3000:]}"
     rates = [float(rate) for rate in re.findall(r"^    ([0-9.]+) pages/s, .* per 1,000 pages$", done.stdout, re.M)]
     assert len(rates) == 2, done.stdout
-    assert "VLM_MAX_SEQUENCES=4 MAX_CONCURRENT_REGIONS=0\n" in done.stdout
+    assert "MAX_CONCURRENT_REGIONS=0\n" in done.stdout
     found = dotenv_values(out)
-    assert found.keys() == {"VLM_MAX_SEQUENCES", "MAX_CONCURRENT_REGIONS"}
-    best = f"VLM_MAX_SEQUENCES={found['VLM_MAX_SEQUENCES']} MAX_CONCURRENT_REGIONS={found['MAX_CONCURRENT_REGIONS']}"
+    assert found.keys() == {"MAX_CONCURRENT_REGIONS"}
+    best = f"MAX_CONCURRENT_REGIONS={found['MAX_CONCURRENT_REGIONS']}"
     line = done.stdout.index(f"{best}\n")
     rate = re.match(r"\s*([0-9.]+) pages/s", done.stdout[line + len(best) :])
     assert rate is not None
