@@ -18,6 +18,7 @@ from common.geometry import Box, intersection_area
 from common.inference.models import find_model, load_session
 from textlines.glyphs import LEADER_GAP, MIN_GLYPH, Ink, Leader, find_ink, find_leaders, find_stray_windows
 from textlines.glyphs import Pixels as Pixels
+from textlines.noise import reduce_noise
 
 Quad = NDArray[np.float32]
 """Corners of a text line, shape (4, 2): top left, top right, bottom right, bottom left."""
@@ -98,6 +99,7 @@ class LineDetector:
         never below `min_long_side` unless it is smaller itself."""
         if min(pixels.shape[:2]) < MIN_GLYPH:
             return []
+        pixels = reduce_noise(pixels)
         ink = find_ink(pixels)
         scale = detection_scale(pixels, min_long_side, ink.height)
         is_tall = pixels.shape[0] >= pixels.shape[1]
