@@ -32,6 +32,8 @@ DARK = 96
 """Typical grey below which a picture is light print on dark."""
 ALIKE = 0.6, 2.5
 """A glyph without a line is at least and at most so many times as high as the picture's glyphs."""
+LONGEST_WORD = 15
+"""Of so many glyph heights is what is connected, at most: blur joins the letters of a word."""
 WINDOW_REACH = 3, 1
 """Glyphs closer than so many glyph heights, along a line and across, are looked at together."""
 WINDOW_MARGIN = 2.0
@@ -163,7 +165,7 @@ def find_stray_glyphs(ink: Ink, quads: Sequence[Corners]) -> list[Box]:
 
 def _stray(ink: Ink, quads: Sequence[Corners]) -> Components:
     width, height = ink.components.T[2:4]
-    likely = _are_glyphs(ink.components, *ink.size) & (width < 4 * ink.height)
+    likely = _are_glyphs(ink.components, *ink.size) & (width < LONGEST_WORD * ink.height)
     likely &= (height >= ALIKE[0] * ink.height) & (height <= ALIKE[1] * ink.height)
     stray: Components = ink.components[likely & ~_are_covered(ink, quads)]
     return stray
