@@ -265,14 +265,13 @@ def _join_initials(lines: Sequence[ReadLine], boxes: list[Box]) -> tuple[list[Re
         if index != first and is_initial(lines[index].text.text):
             result[first] = _put_before(lines[index], result[first])
             joined.add(index)
-    kept = [index for index in range(len(lines)) if index not in joined]
+    kept = sorted(set(range(len(lines))) - joined)
     return [result[index] for index in kept], [boxes[index] for index in kept]
 
 
 def is_initial(text: str) -> bool:
     """Whether it is one capital letter, perhaps behind a quotation mark."""
-    letter = text.lstrip(OPENING)
-    return len(letter) == 1 and letter.isupper()
+    return len(text.lstrip(OPENING)) == 1 and text[-1:].isupper()
 
 
 def _put_before(initial: ReadLine, line: ReadLine) -> ReadLine:
