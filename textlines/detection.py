@@ -16,8 +16,18 @@ from numpy.typing import NDArray
 
 from common.geometry import Box, intersection_area
 from common.inference.models import find_model, load_session
-from textlines.glyphs import LEADER_GAP, MIN_GLYPH, Ink, Leader, find_ink, find_leaders, find_stray_windows
+from textlines.glyphs import (
+    LEADER_GAP,
+    MIN_GLYPH,
+    Ink,
+    Leader,
+    find_ink,
+    find_leaders,
+    find_stray_glyphs,
+    find_stray_windows,
+)
 from textlines.glyphs import Pixels as Pixels
+from textlines.noise import reduce_noise
 
 Quad = NDArray[np.float32]
 """Corners of a text line, shape (4, 2): top left, top right, bottom right, bottom left."""
@@ -35,6 +45,8 @@ BAND_OVERLAP = 96  # pixels of the scaled image that neighbouring bands share, s
 SECOND_GLYPH = 20  # glyph height of a second look: DB finds rows of dots and single digits at it ...
 SECOND_ENLARGED = 2.5  # ... or so many times that of the first look, where that was too small for print
 MIN_SECOND_AREA = 1_000_000  # pixels that second looks may take, or as many as the first took where that is more
+SMEAR_HEIGHT, MIN_SMEARED, MAX_SLOPE = 4.0, 8, 0.1  # in glyph heights; glyphs; height by width of a level line
+MOSTLY_LOST, LOST_AREA = 0.25, 3_000_000  # the same where the first look left that share of glyphs: print is blurred
 MAX_SECOND_AREA = 8_000_000  # for a picture whose print the first look could not see large enough
 MAX_WINDOWS = 64
 SAME = 0.5  # share of a line inside another from which both are the same
@@ -98,6 +110,7 @@ class LineDetector:
         never below `min_long_side` unless it is smaller itself."""
         if min(pixels.shape[:2]) < MIN_GLYPH:
             return []
+        pixels = reduce_noise(pixels)
         ink = find_ink(pixels)
         scale = detection_scale(pixels, min_long_side, ink.height)
         is_tall = pixels.shape[0] >= pixels.shape[1]
@@ -118,8 +131,13 @@ class LineDetector:
         if larger <= scale:
             return lines
         first = pixels.shape[0] * pixels.shape[1] * scale**2
+        smears = [line for line in lines if _is_smear(line, ink)]
+        lines = [line for line in lines if not any(line is smear for smear in smears)]
+        quads = [line.quad for line in lines]
         left = float(MAX_SECOND_AREA if seen < MIN_GLYPH else max(MIN_SECOND_AREA, first))
-        for x1, y1, x2, y2 in find_stray_windows(ink, [line.quad for line in lines])[:MAX_WINDOWS]:
+        if len(find_stray_glyphs(ink, quads)) > MOSTLY_LOST * len(find_stray_glyphs(ink, [])):
+            left = max(left, LOST_AREA)
+        for x1, y1, x2, y2 in find_stray_windows(ink, quads)[:MAX_WINDOWS]:
             window = min(larger, MAX_LONG_SIDE / max(x2 - x1, y2 - y1))
             left -= (x2 - x1) * (y2 - y1) * window**2
             if left < 0:
@@ -127,7 +145,7 @@ class LineDetector:
             found = self._find(pixels[y1:y2, x1:x2], window)
             moved = [replace(line, quad=line.quad + np.array((x1, y1), dtype=np.float32)) for line in found]
             lines = _merge_lines(lines, moved)
-        return lines
+        return [*lines, *(smear for smear in smears if not any(_share(line, smear) > SAME for line in lines))]
 
     def _find(self, part: Pixels, scale: float) -> list[TextLine]:
         small = _pad(_resize(part, scale))
@@ -186,6 +204,19 @@ def _cut(line: TextLine, band: _Band, is_tall: bool) -> TextLine | None:
     quad = line.quad.copy()
     quad[:, 0] = quad[:, 0].clip(band.first, band.last)
     return TextLine(quad, line.score) if np.ptp(quad[:, 0]) > 1 else None
+
+
+def _is_smear(line: TextLine, ink: Ink) -> bool:
+    """Whether the model took several rows for one line, as it does with blurred print: a level line that is much higher
+    than the glyphs in it, which are many. A watermark is slanted, a title's glyphs are as high as itself, and a line
+    that runs down the page is narrow."""
+    (x1, y1), (x2, y2) = line.quad[0], line.quad[1]
+    is_level = abs(y2 - y1) <= MAX_SLOPE * abs(x2 - x1)
+    height = (line.quad[3:1:-1, 1] - line.quad[:2, 1]).mean()
+    if not is_level or min(height, x2 - x1) < SMEAR_HEIGHT * ink.height:
+        return False
+    inside = len(find_stray_glyphs(ink, [])) - len(find_stray_glyphs(ink, [line.quad]))
+    return inside >= MIN_SMEARED
 
 
 def _merge_lines(lines: list[TextLine], found: Sequence[TextLine]) -> list[TextLine]:

@@ -32,6 +32,8 @@ DARK = 96
 """Typical grey below which a picture is light print on dark."""
 ALIKE = 0.6, 2.5
 """A glyph without a line is at least and at most so many times as high as the picture's glyphs."""
+LONGEST_WORD = 15
+"""Of so many glyph heights is what is connected, at most: blur joins the letters of a word."""
 WINDOW_REACH = 3, 1
 """Glyphs closer than so many glyph heights, along a line and across, are looked at together."""
 WINDOW_MARGIN = 2.0
@@ -44,6 +46,9 @@ DOT_PITCH = 1.6
 """... the next one is at most so far off ..."""
 LEADER = 4.0
 """... and they go on for so long."""
+SOLID, SAME_DOT, DOTTED = 0.65, 0.5, 0.8
+"""Share of its box that a dot fills, by which share of the usual one its size is off at most, and the share of a
+leader's pieces that are such dots: beside large print, letters of a small line are as small as dots."""
 LEADER_GAP = 3.0
 """White space between a leader and the text at its ends, in glyph heights, at most."""
 LEADER_END = 8.0
@@ -160,7 +165,7 @@ def find_stray_glyphs(ink: Ink, quads: Sequence[Corners]) -> list[Box]:
 
 def _stray(ink: Ink, quads: Sequence[Corners]) -> Components:
     width, height = ink.components.T[2:4]
-    likely = _are_glyphs(ink.components, *ink.size) & (width < 4 * ink.height)
+    likely = _are_glyphs(ink.components, *ink.size) & (width < LONGEST_WORD * ink.height)
     likely &= (height >= ALIKE[0] * ink.height) & (height <= ALIKE[1] * ink.height)
     stray: Components = ink.components[likely & ~_are_covered(ink, quads)]
     return stray
@@ -220,7 +225,11 @@ def find_leaders(ink: Ink) -> list[Leader]:
     dots = ink.components[are_dots & (area >= 2)]
     glyphs = ink.components[_are_glyphs(ink.components, *ink.size) & ~are_dots]
     runs = _dot_runs(dots, ink) if len(dots) * DOT_PITCH >= LEADER else []
-    return [_leader(run, glyphs, ink.height) for run in runs if not _holds_print(run, glyphs, ink.height)]
+    return [
+        _leader(run, glyphs, ink.height)
+        for run in runs
+        if _is_dotted(run, dots) and not _holds_print(run, glyphs, ink.height)
+    ]
 
 
 def _dot_runs(dots: Components, ink: Ink) -> list[Box]:
@@ -232,6 +241,17 @@ def _dot_runs(dots: Components, ink: Ink) -> list[Box]:
     runs = cv2.morphologyEx(closed, cv2.MORPH_OPEN, np.ones((1, length), np.uint8))
     _, _, stats, _ = cv2.connectedComponentsWithStats(cv2.dilate(runs, np.ones((3, 3), np.uint8)))
     return [(int(x), int(y), int(x + width), int(y + height)) for x, y, width, height, _ in stats[1:]]
+
+
+def _is_dotted(run: Box, dots: Components) -> bool:
+    """Whether the pieces of a run are solid and alike, as letters are not. Pieces too small for letters are dots."""
+    x, y = dots[:, 0] + dots[:, 2] / 2, dots[:, 1] + dots[:, 3] / 2
+    _, _, width, height, area = dots[(x > run[0]) & (x < run[2]) & (y > run[1]) & (y < run[3])].T
+    size = np.maximum(width, height)
+    usual = float(np.median(size)) if len(size) else 0.0
+    is_solid = (area >= SOLID * width * height) & (size <= 2 * np.minimum(width, height))
+    is_dot = ((is_solid & (np.abs(size - usual) <= SAME_DOT * usual)) | (size < MIN_GLYPH)).astype(np.float64)
+    return bool(len(size)) and float(is_dot.mean()) >= DOTTED
 
 
 def _holds_print(run: Box, glyphs: Components, height: float) -> bool:

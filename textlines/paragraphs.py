@@ -31,8 +31,13 @@ MAX_CROSSING = 0.35  # of the pieces on a gutter's poorer side, so many may reac
 LABEL_WIDTH = 3  # pieces that are narrower than this many line heights may be labels of rows: numbers, bullets, boxes
 LABEL_GAP = 5  # widest white space between such labels and their rows, in line heights
 MIN_LABELS = 4
+PROSE_WIDTH = 20  # line heights; entries of contents that are as long as one another are shorter
 PROSE_ROWS, PROSE_FILL = 4, 0.85  # so many rows, most of which fill this share of the width, are prose
-LABELLED = 0.8  # share of the labels that stand level with a row, and of the rows that have one
+LABELLED, WITH_TEXT = 0.8, 0.65  # share of the rows that have a label, and of the labels that stand level with a row
+INITIAL_HEIGHTS = 1.8, 9.0  # an initial is so many line heights high, at least and at most ...
+INITIAL_WIDTH = 1.4  # ... so wide at most, in its height ...
+INITIAL_GAP = 1.5  # ... and stands so near to two or more rows beside it, in line heights: boxes have a margin
+MIN_INITIAL_ROWS = 2
 SHORT_WIDTH = 8  # groups narrower than this many line heights are no text columns: labels, choices, values of a form
 SHORT_GAP = 12  # widest white space between two such groups that are read row by row, in line heights
 
@@ -54,8 +59,39 @@ def paragraphs(boxes: Sequence[Box]) -> list[list[int]]:
     if not boxes:
         return []
     array = np.asarray(boxes, dtype=np.float64)
-    groups = _join_row_labels(boxes, _components(_are_beside(array) | _are_stacked(array)))
+    linked = _are_beside(array) | _are_stacked(array)
+    for initial, first in find_initials(boxes).items():
+        linked[initial, first] = True
+    groups = _join_row_labels(boxes, _components(linked))
     return _join_short_columns(boxes, groups)
+
+
+def find_initials(boxes: Sequence[Box]) -> dict[int, int]:
+    """Index of each box that may be a large initial beside the first rows of its text, to the index of the first."""
+    if not boxes:
+        return {}
+    x1, y1, x2, y2 = np.asarray(boxes, dtype=np.float64).T
+    height = y2 - y1
+    result: dict[int, int] = {}
+    for index in np.flatnonzero(x2 - x1 <= INITIAL_WIDTH * height).tolist():
+        times, gap = height[index] / height, (x1 - x2[index]) / height
+        shared = np.minimum(y2, y2[index]) - np.maximum(y1, y1[index])
+        is_beside = (times >= INITIAL_HEIGHTS[0]) & (times <= INITIAL_HEIGHTS[1]) & (np.abs(gap) <= INITIAL_GAP)
+        beside = np.flatnonzero(is_beside & (shared > SAME_ROW * height))
+        first = int(beside[np.argmin(y1[beside])]) if len(beside) else index
+        if len(beside) >= MIN_INITIAL_ROWS and y1[first] - y1[index] < height[first]:
+            result[index] = first
+    return result
+
+
+def find_labelled(boxes: Sequence[Box]) -> list[list[int]]:
+    """Indices of the boxes of each text whose rows have labels on their left: a listing with numbers."""
+    if sum(x2 - x1 < LABEL_WIDTH * (y2 - y1) for x1, y1, x2, y2 in boxes) < MIN_LABELS:
+        return []
+    array = np.asarray(boxes, dtype=np.float64)
+    groups = _components(_are_beside(array) | _are_stacked(array))
+    apart = {tuple(group) for group in groups}
+    return [group for group in map(sorted, _join_row_labels(boxes, groups)) if tuple(group) not in apart]
 
 
 def split_paragraphs(boxes: Sequence[Box]) -> list[list[int]]:
@@ -156,19 +192,72 @@ def _join_row_labels(boxes: Sequence[Box], groups: list[list[int]]) -> list[list
     """Joins groups with the labels that stand left of their rows, as numbers do beside the lines of a listing."""
     linked = np.zeros((len(groups), len(groups)), dtype=np.bool_)
     for at, group in enumerate(groups):
+        if len(group) < MIN_LABELS:
+            continue
         for place, other in enumerate(groups):
             linked[at, place] = at != place and _are_row_labels(boxes, group, other)
+        labels = _find_left(boxes, group)
+        beside = _find_beside(boxes, groups, at, labels)
+        texts = [*set(group).difference(labels), *(index for place in beside for index in groups[place])]
+        if _are_row_labels(boxes, labels, texts):
+            linked[at, beside] = True
+        for place, other in enumerate(groups):
+            linked[at, place] |= at != place and _are_row_ends(boxes, group, other)
     return [[i for member in members for i in groups[member]] for members in _components(linked)]
 
 
+def _are_row_ends(boxes: Sequence[Box], ends: Sequence[int], texts: Sequence[int]) -> bool:
+    """Whether a narrow column stands right of the rows of a text, one piece for each, with nothing between them: the
+    pages of a table of contents, however far away. Not where the rows are prose."""
+    array, others = (np.asarray([boxes[i] for i in group], dtype=np.float64) for group in (ends, texts))
+    height = float(np.median(others[:, 3] - others[:, 1]))
+    left, right = float(others[:, 2].max()), float(array[:, 0].min())
+    is_narrow = array[:, 2].max() - right < LABEL_WIDTH * height
+    is_prose = _is_filled(others) and np.ptp(others[:, [0, 2]]) > PROSE_WIDTH * height
+    if not is_narrow or right <= left or is_prose or len(others) < MIN_LABELS:
+        return False
+    level = overlap(array[:, None, 1], array[:, None, 3], others[None, :, 1], others[None, :, 3]) > SAME_ROW
+    if level.any(axis=0).mean() < LABELLED or level.any(axis=1).mean() < LABELLED:
+        return False
+    top, bottom = array[:, 1].min(), array[:, 3].max()
+    return not any(x1 < right and x2 > left and y1 < bottom and y2 > top for x1, y1, x2, y2 in boxes)
+
+
+def _is_filled(array: Boxes) -> bool:
+    """Whether the rows are prose: many, and most of them as long as there is room."""
+    widths = array[:, 2] - array[:, 0]
+    return len(widths) >= PROSE_ROWS and bool(np.median(widths) > PROSE_FILL * np.ptp(array[:, [0, 2]]))
+
+
+def _find_left(boxes: Sequence[Box], group: Sequence[int]) -> list[int]:
+    """The narrow pieces at the left edge of a group."""
+    left = min(boxes[i][0] for i in group)
+    return [i for i in group if boxes[i][2] - left < LABEL_WIDTH * (boxes[i][3] - boxes[i][1])]
+
+
+def _find_beside(boxes: Sequence[Box], groups: Sequence[Sequence[int]], at: int, labels: Sequence[int]) -> list[int]:
+    """Groups that stand right of a column and level with it: blank lines part a listing, and its numbers go on."""
+    if not labels:
+        return []
+    _, top, right, bottom = union([boxes[i] for i in labels])
+    own = {place: union([boxes[i] for i in group]) for place, group in enumerate(groups) if place != at}
+    beside = {place: box for place, box in own.items() if box[0] >= right and top < (box[1] + box[3]) / 2 < bottom}
+    own_right = [boxes[i][2] for i in set(groups[at]).difference(labels)]
+    nearest = min((box[0] for box in beside.values()), default=0)
+    edge = max([*own_right, *(box[2] for box in beside.values() if box[0] == nearest)], default=0)
+    return [place for place, box in beside.items() if box[0] < edge]
+
+
 def _are_row_labels(boxes: Sequence[Box], labels: Sequence[int], texts: Sequence[int]) -> bool:
-    """Whether the narrow pieces among `labels` stand left of the rows of `texts`, one for each.
+    """Whether the narrow pieces among `labels` stand left of the rows of `texts`, one for each; blank rows have some.
 
     Not where the rows are prose: numbers in its margin are none of it.
     """
+    if not texts or len(labels) < MIN_LABELS:
+        return False
     array, others = (np.asarray([boxes[i] for i in group], dtype=np.float64) for group in (labels, texts))
-    height, widths = float(np.median(others[:, 3] - others[:, 1])), others[:, 2] - others[:, 0]
-    if len(widths) >= PROSE_ROWS and np.median(widths) > PROSE_FILL * (others[:, 2].max() - others[:, 0].min()):
+    height = float(np.median(others[:, 3] - others[:, 1]))
+    if _is_filled(others):
         return False
     near = others[:, 0].min() - LABEL_GAP * height, others[:, 0].min()
     narrow = array[
@@ -179,7 +268,7 @@ def _are_row_labels(boxes: Sequence[Box], labels: Sequence[int], texts: Sequence
         return False
     level = overlap(narrow[:, None, 1], narrow[:, None, 3], others[None, :, 1], others[None, :, 3]) > SAME_ROW
     rows_labelled = level.any(axis=0).sum() >= LABELLED * len(others)
-    return bool(rows_labelled and level.any(axis=1).sum() >= LABELLED * len(narrow))
+    return bool(rows_labelled and level.any(axis=1).sum() >= WITH_TEXT * len(narrow))
 
 
 def _join_short_columns(boxes: Sequence[Box], groups: list[list[int]]) -> list[list[int]]:

@@ -33,7 +33,7 @@ INSET = 0.22
 """Share of the side that is outline and its shadow; the rest is looked at for a mark."""
 MARKED = 0.04
 """Share of the inside that is ink in a box that is ticked."""
-STROKE, LEVEL = 0.6, 0.25
+STROKE, LEVEL = 0.75, 0.25
 """Length of a level stroke of a sign, as a share of the inside, and the share of such strokes in its ink."""
 FILLED = 0.8
 """Share of the inside that is ink in a box that is filled."""
@@ -156,7 +156,9 @@ def _is_sign(ink: NDArray[np.uint8], box: Box) -> bool:
     if not inside.size or float((inside > 0).mean()) >= FILLED:
         return False
     size = max(3, round(STROKE * inside.shape[1]))
-    level = cv2.morphologyEx(inside, cv2.MORPH_OPEN, np.ones((1, size), dtype=np.uint8))
+    # Beyond the inside is no ink: a slanted stroke that ends there is not the longer for it.
+    framed = cv2.copyMakeBorder(inside, 0, 0, size, size, cv2.BORDER_CONSTANT, value=0)
+    level = cv2.morphologyEx(framed, cv2.MORPH_OPEN, np.ones((1, size), dtype=np.uint8))
     return int((level > 0).sum()) >= LEVEL * max(int((inside > 0).sum()), 1)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFont
@@ -100,6 +101,16 @@ def test_an_entry_of_contents_is_one_line_from_its_text_to_its_number(detector: 
         assert x2 > 1010
         assert abs(x1 + line.leader[0] * (x2 - x1) - start) < 15
         assert abs(x1 + line.leader[1] * (x2 - x1) - 966) < 15
+
+
+def test_lines_of_blurred_small_print(detector: LineDetector) -> None:
+    """The model takes many rows of it for one line where it looks at them in their own size."""
+    image = Image.new("RGB", (560, 760), "white")
+    for row in range(70):
+        text = "The harbour office opened its new weighing room on Monday and three clerks record each crate now"
+        ImageDraw.Draw(image).text((10, 10 + 10 * row), text, fill="black", font=ImageFont.load_default(8))
+    blurred = cv2.GaussianBlur(np.asarray(image), (0, 0), 1.3)
+    assert len(detector(np.asarray(blurred, dtype=np.uint8))) > 60
 
 
 def test_light_print_on_dark_is_found(detector: LineDetector) -> None:

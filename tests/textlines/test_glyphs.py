@@ -41,6 +41,15 @@ def test_a_dotted_rule_under_a_row_is_no_leader() -> None:
     assert find_leaders(find_ink(np.asarray(page))) == []
 
 
+def test_small_line_beside_large_print() -> None:
+    """Its letters are as small beside the title's as a leader's dots are beside those of text."""
+    page = Image.new("RGB", (1200, 500), "white")
+    draw = ImageDraw.Draw(page)
+    draw.text((60, 60), "Night Watchmen", fill="black", font=ImageFont.load_default(140))
+    draw.text((60, 400), "Second edition, corrected and enlarged, June", fill="black", font=FONT)
+    assert find_leaders(find_ink(np.asarray(page))) == []
+
+
 def test_a_glyph_that_no_line_holds_is_looked_at() -> None:
     page = Image.new("RGB", (1000, 300), "white")
     draw = ImageDraw.Draw(page)

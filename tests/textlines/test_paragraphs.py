@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from common.geometry import Box
 from tests.textlines.test_order import boxes
-from textlines.paragraphs import paragraphs, rows, split_paragraphs
+from textlines.paragraphs import find_initials, find_labelled, paragraphs, rows, split_paragraphs
 
 
 def groups(lines: list[Box]) -> list[set[int]]:
@@ -94,3 +94,27 @@ def test_paragraphs_of_two_rows_are_parted() -> None:
     rights = [180, 500, 400, 490, 380, 500, 350]
     lines = [(50, top, right, top + 25) for top, right in zip(tops, rights, strict=True)]
     assert split_paragraphs(lines) == [[0], [1, 2], [3, 4], [5, 6]]
+
+
+def test_initial_belongs_to_its_text() -> None:
+    """A large figure beside a single row does not."""
+    text = [*column(150, 600, 100, 3), *column(50, 600, 190, 4)]
+    assert groups([(50, 98, 140, 186), *text]) == [set(range(8))]
+    assert find_initials([(50, 98, 140, 186), *text]) == {0: 1}
+    assert find_initials([(50, 98, 140, 186), (150, 130, 600, 150)]) == {}
+
+
+def test_numbers_go_on_beside_blank_lines() -> None:
+    numbers = [(50, 100 + i * 30, 75, 120 + i * 30) for i in range(8)]
+    code = [(110 + 40 * (i % 3), 100 + i * 30, 300 + 50 * (i % 2), 120 + i * 30) for i in (0, 1, 2, 3, 6, 7)]
+    assert groups(numbers + code) == [set(range(14))]
+    assert find_labelled(numbers + code) == [list(range(14))]
+    assert find_labelled(column(50, 600, 100, 8)) == []
+
+
+def test_narrow_column_at_the_end_of_rows() -> None:
+    """Beside prose it stays apart."""
+    pages = [(870, 100 + i * 30, 900, 120 + i * 30) for i in range(6)]
+    entries = [(50, 100 + i * 30, 200 + 60 * (i % 3), 120 + i * 30) for i in range(6)]
+    assert groups(entries + pages) == [set(range(12))]
+    assert len(groups(column(50, 600, 100, 6) + pages)) == 2

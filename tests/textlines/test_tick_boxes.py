@@ -49,6 +49,18 @@ def test_marks(mark: Callable[[Draw, int], None]) -> None:
     assert [one.is_ticked for one in found] == [True, False, True]
 
 
+@pytest.mark.parametrize("size", range(24, 34))
+def test_cross_of_any_size(size: int) -> None:
+    """Its arms end at the sides, and are no level strokes there."""
+
+    def draw_cross(draw: Draw, top: int) -> None:
+        draw.line((104, top + 4, 96 + size, top + size - 4), fill="black", width=4)
+        draw.line((96 + size, top + 4, 104, top + size - 4), fill="black", width=4)
+
+    found = sorted(find_tick_boxes(page([draw_cross, None, draw_cross], size), LINES), key=lambda one: one.box[1])
+    assert [one.is_ticked for one in found] == [True, False, True]
+
+
 def test_solid_squares_of_a_form_are_ticked() -> None:
     def solid(draw: Draw, top: int) -> None:
         draw.rectangle((100, top, 128, top + 28), fill="black")

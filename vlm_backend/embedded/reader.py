@@ -16,7 +16,7 @@ from common.geometry import Box, Rectangle, union
 from textlines.detection import LineDetector, Pixels, Quad, TextLine, part_of, upright_line
 from textlines.frame import find_frame, find_watermarks
 from textlines.order import reading_order
-from textlines.paragraphs import paragraphs, rows, split_paragraphs
+from textlines.paragraphs import find_initials, paragraphs, rows, split_paragraphs
 from textlines.tick_boxes import TickBox, label_index
 from textlines.words import find_line_ink, place_words
 from vlm_backend.embedded.languages import BUNDLED_SCRIPTS, Recognizers
@@ -33,6 +33,7 @@ MAX_SHORT = 2  # so few characters read upside down as well as upright
 LEADER, DOTS = " … ", " .·…"  # a leader in the text, and what is read of its ends
 BOX_CONFIDENCES = (1.0, 1.0)  # of the sign for a box to tick, and of its space
 _WORD = re.compile(r"\S+")
+OPENING = "\"'“„«‘"  # quotation marks, which may stand before an initial
 DOUBTFUL = 0.9  # a line read with less confidence is tried upside down too
 
 
@@ -253,7 +254,36 @@ def in_order(lines: Sequence[ReadLine]) -> list[list[list[ReadLine]]]:
     places = [line.place or upright_line(line.box) for line in lines]
     width, height = (max((line.box[side] for line in lines), default=1) for side in (2, 3))
     frame = find_frame(places, width, height)
-    return _level_order(lines, [frame.map_box(place) for place in places])
+    return _level_order(*_join_initials(lines, [frame.map_box(place) for place in places]))
+
+
+def _join_initials(lines: Sequence[ReadLine], boxes: list[Box]) -> tuple[list[ReadLine], list[Box]]:
+    """The lines and their boxes with each large initial put before the word that it begins."""
+    result = list(lines)
+    joined: set[int] = set()
+    for index, first in find_initials(boxes).items():
+        if index != first and is_initial(lines[index].text.text):
+            result[first] = _put_before(lines[index], result[first])
+            joined.add(index)
+    kept = sorted(set(range(len(lines))) - joined)
+    return [result[index] for index in kept], [boxes[index] for index in kept]
+
+
+def is_initial(text: str) -> bool:
+    """Whether it is one capital letter, perhaps behind a quotation mark."""
+    return len(text.lstrip(OPENING)) == 1 and text[-1:].isupper()
+
+
+def _put_before(initial: ReadLine, line: ReadLine) -> ReadLine:
+    """The line with the initial as the first letter of its first word."""
+    text = initial.text.text + line.text.text
+    confidences = (*initial.text.confidences, *line.text.confidences)
+    if not line.words:
+        return replace(line, text=LineText(text, confidences))
+    first, *others = line.words
+    box = union([initial.box, first.box])
+    word = ReadWord(initial.text.text + first.text, box, min(initial.text.confidence, first.confidence))
+    return replace(line, text=LineText(text, confidences), words=(word, *others))
 
 
 def _level_order(lines: Sequence[ReadLine], boxes: list[Box]) -> list[list[list[ReadLine]]]:

@@ -14,6 +14,7 @@ SPARSE = 0.6  # letters and digits per line height of width; Chinese print has a
 DOUBTFUL = 0.99  # among Cyrillic lines, words like "Copr" (Сорт) are read as Latin look-alikes, with less than this
 ACCEPTED = 0.5  # least confidence of a Cyrillic reading
 TWINS = frozenset("ABCEHKMOPTXaceopxy")  # Latin letters that look like Cyrillic ones, so that confidence says nothing
+MIN_LETTERS = 2  # one letter alone is no evidence: a digit, a bullet and a cut word look like one
 EVIDENCE = 0.3  # share of a crop's lines with letters that must be Cyrillic before look-alikes are doubted
 
 
@@ -33,9 +34,11 @@ def read_cyrillic(
     result = list(texts)
     for index in (i for i, line in enumerate(lines) if i in suspects or _is_sparse(line, texts[i])):
         check()
-        result[index] = _better(result[index], recognizer(lines[index]))
+        second = recognizer(lines[index])
+        if _count_letters(second) >= MIN_LETTERS:
+            result[index] = _better(result[index], second)
     found = sum(_is_cyrillic(text.text) for text in result)
-    worded = sum(_has_letters(text) for text in result)
+    worded = sum(_count_letters(text) > 0 for text in result)
     if found and (sure or found >= EVIDENCE * worded):
         for index in (i for i, text in enumerate(result) if text is texts[i] and _may_be_look_alike(text)):
             check()
@@ -53,8 +56,8 @@ def _may_be_look_alike(text: LineText) -> bool:
     return bool(letters) and (text.confidence < DOUBTFUL or letters <= TWINS)
 
 
-def _has_letters(text: LineText) -> bool:
-    return any(character.isalpha() for character in text.text)
+def _count_letters(text: LineText) -> int:
+    return sum(character.isalpha() for character in text.text)
 
 
 def _better(first: LineText, second: LineText) -> LineText:

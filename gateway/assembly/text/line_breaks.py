@@ -32,7 +32,8 @@ MIN_BREAKS = 3
 KEY_SHARE = 0.65
 """Share of the lines that begin with a key and a colon in a list of keys and values."""
 MIN_CAPITALS = 5
-"""So many lines, none of which begins with a small letter, are no prose in a script that has small letters ..."""
+"""So many lines, none of which begins with a small letter, are no prose in a script that has small letters, or one line
+less with a break before which there was room ..."""
 CASED = 0.3
 """... as so many of its letters are."""
 MAX_CHARACTERS = 4096
@@ -105,7 +106,8 @@ def _are_all_meant(lines: Sequence[str], loose: float, continued: Sequence[bool]
     keys = sum(bool(_KEY.match(line)) for line in lines)
     if keys == len(lines) or (len(lines) > MIN_BREAKS and keys >= KEY_SHARE * len(lines)):
         return True
-    return room >= WIDE_ROOM or (len(lines) >= MIN_CAPITALS and _has_case(lines))
+    is_enough = len(lines) >= MIN_CAPITALS or (len(lines) > MIN_BREAKS and loose > 0)
+    return room >= WIDE_ROOM or (is_enough and _has_case(lines))
 
 
 def _has_case(lines: Sequence[str]) -> bool:

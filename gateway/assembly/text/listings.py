@@ -36,6 +36,8 @@ _SYNTAX = re.compile(
     """,
     re.VERBOSE,
 )
+_PROMPT = re.compile(r"(?:\[?\w[\w.-]{0,40}@[\w.-]{1,60}[ :][ ~\w./\\\]-]{0,120}[$#%>]|PS [A-Z]:\\[^>]{0,120}>)\s")
+"""A shell's: what a terminal shows stands in lines."""
 _CALL = re.compile(r"\w\(")
 _STATEMENT_END = re.compile(r"(?:\w\+\+|\w--|\bbreak|\breturn\s\S+)$")
 _PROSE = re.compile(rf"(?:[^\W\d_]+[,.]?\s+){{{MAX_PROSE_WORDS},}}")
@@ -47,6 +49,8 @@ def is_listing(text: str) -> bool:
     lines = [line for line in lines if line.strip()]
     if len(lines) < MIN_LINES or any(_PROSE.match(line.strip()) for line in lines):
         return False
+    if any(_PROMPT.match(line.strip()) for line in lines):
+        return True
     indented = sum(line.startswith("  ") for line in lines)
     needed = INDENTED if indented >= MIN_INDENTED * len(lines) else SURE
     return sum(_is_program(line.strip()) for line in lines) >= needed * len(lines)

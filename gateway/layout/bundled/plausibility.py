@@ -42,6 +42,8 @@ CENTRED = 0.02
 LONG_ROW, LONG_ROWS = 0.8, 0.6
 """Share of the page's longest line from which on one row is as long as prose; the second for several rows."""
 MIN_HEIGHT = 6
+MIN_LINES_TO_TELL = 2
+"""A page's only line may be its heading."""
 
 
 def correct_label(detection: Detection, page_lines: Sequence[BBox]) -> Detection:
@@ -140,22 +142,33 @@ def demote_prose(detections: Sequence[Detection], lines: Sequence[BBox], pixels:
     """The detections, those of headings that are set like the page's other text as text. `lines`: the page's."""
     titled = {line for detection in detections if detection.label == TITLE for line in find_lines(lines, detection)}
     others = [line for line in lines if line not in titled]
+    is_implausible = len(titled) > len(others) and len(lines) >= MIN_LINES_TO_TELL
+    if is_implausible:
+        others = _find_long(lines)
     if not others:
         return list(detections)
-    return [
-        replace(detection, label=TEXT)
-        if detection.label == TITLE and _is_prose(find_lines(lines, detection), others, lines, pixels)
-        else detection
-        for detection in detections
-    ]
+
+    def is_text(detection: Detection) -> bool:
+        own = find_lines(lines, detection)
+        return detection.label == TITLE and _is_prose(own, others, lines, pixels, is_any=is_implausible)
+
+    return [replace(one, label=TEXT) if is_text(one) else one for one in detections]
 
 
-def _is_prose(own: Sequence[BBox], others: Sequence[BBox], lines: Sequence[BBox], pixels: Pixels) -> bool:
+def _find_long(lines: Sequence[BBox]) -> list[BBox]:
+    """The longer half of the lines: text, where a model takes most of a page for headings."""
+    return sorted(lines, key=lambda line: line[0] - line[2])[: (len(lines) + 1) // 2]
+
+
+def _is_prose(
+    own: Sequence[BBox], others: Sequence[BBox], lines: Sequence[BBox], pixels: Pixels, *, is_any: bool
+) -> bool:
+    """`is_any`: whether short rows may be prose as well as long ones."""
     if not own:
         return False
     widths = [box[2] - box[0] for box in (union([own[i] for i in row]) for row in rows(own))]
     longest = max(line[2] - line[0] for line in lines)
-    is_long = max(widths) >= (LONG_ROW if len(widths) == 1 else LONG_ROWS) * longest
+    is_long = is_any or max(widths) >= (LONG_ROW if len(widths) == 1 else LONG_ROWS) * longest
     return is_long and not (
         _height(own) > LARGER * _height(others)
         or _is_centred(union(own), union(list(lines)))

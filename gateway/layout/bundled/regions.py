@@ -17,6 +17,7 @@ from gateway.layout.base import Detection
 from gateway.layout.bundled.plausibility import (
     FORMULA,
     INSIDE,
+    MARGIN_LABELS,
     PICTURE,
     TABLE,
     TEXT,
@@ -28,11 +29,12 @@ from gateway.layout.bundled.plausibility import (
 )
 from gateway.model import BBox, Polygon, Region
 from textlines.order import reading_order
-from textlines.paragraphs import paragraphs, rows
+from textlines.paragraphs import find_labelled, paragraphs, rows
 
 COVERED = 0.6  # a detection whose area is covered by better ones to this share is dropped
 SURE = 0.6  # score from which a detection is believed without text lines
 PADDING = 0.15  # white space kept around text, in line heights: detectors cut ascenders
+SCREEN = 0.6  # share of the page from which a picture is a screenshot or a poster, whose first line is no running head
 PAGE_PICTURE = 0.4  # share of the page from which a picture is the page: a screenshot, a poster, a receipt on a table
 WORDS = 4.0  # a line in a smaller picture is text, not one of a chart's numbers, if it is so many times as wide as high
 MAX_NUMBER, NUMBER_MARGIN = 2.5, 0.08  # width of a page's number in its heights, the margin in heights of the page ...
@@ -43,6 +45,11 @@ AS_MUCH = 0.9  # share of the most that a detection holds of a line, from which 
 SMALLER = 0.62  # height of a line beside the largest of its heading from which on it is none of it
 LARGER = 1.18  # height of a heading's rows beside those of the text below, in lines that no detection holds ...
 MAX_HEADING_ROWS = 3  # ... and how many they are at most, always fewer than the text's
+
+
+RUNNING_LABELS = frozenset({TEXT, "reference_content"})
+RAGGED, RAGGED_MARGIN = 0.3, 0.12  # share of rows that are indented, at least, or end near the right edge, at most
+MIN_RAGGED_ROWS, MAX_RAGGED_PITCH, HEIGHTS_ALIKE = 4, 2.3, 0.75  # a blank line may stand between the two parts
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,17 +66,24 @@ def build_regions(detections: Sequence[Detection], lines: Sequence[BBox], width:
     """Regions of a page of `width` × `height` pixels, in reading order, boxes within the page."""
     believed = (correct_label(detection, lines) for detection in detections)
     chosen = _drop_covered([detection for detection in believed if is_plausible(detection, lines, height)])
+    chosen = _free_margins(chosen, width * height)
     owners = _free_printed(assign_lines(lines, chosen), chosen, lines, width * height)
-    owners = _free_smaller(owners, chosen, lines)
+    owners = _free_labelled(_free_smaller(owners, chosen, lines), chosen, lines)
     parts: list[_Part] = []
     for index, detection in enumerate(chosen):
         own = [line for line, owner in zip(lines, owners, strict=True) if owner == index]
         if own or _stands_alone(detection, lines):
             parts.extend(_split_detection(detection, own))
-    parts = _join_enclosed(parts)
+    parts = _join_ragged(_join_enclosed(parts))
     parts.extend(_group_text([line for line, owner in zip(lines, owners, strict=True) if owner is None]))
     parts = [_relabel_number(part, lines, height) for part in parts]
     return _order_parts(_promote_title(parts, height), width, height)
+
+
+def _free_margins(detections: list[Detection], page_area: int) -> list[Detection]:
+    """The detections, running heads as text where a picture is nearly all of the page: a screen has none."""
+    is_screen = any(d.label == PICTURE and area(d.box) >= SCREEN * page_area for d in detections)
+    return [replace(d, label=TEXT) if is_screen and d.label in MARGIN_LABELS else d for d in detections]
 
 
 def _drop_covered(detections: list[Detection]) -> list[Detection]:
@@ -114,6 +128,59 @@ def _free_smaller(owners: list[int | None], detections: list[Detection], lines: 
             if _middle(lines[at]) > bottom:
                 result[at] = None
     return result
+
+
+def _free_labelled(owners: list[int | None], detections: list[Detection], lines: Sequence[BBox]) -> list[int | None]:
+    """The owners without texts where the lines are those of a listing with numbers, which models cut in pieces."""
+    result = list(owners)
+    for group in find_labelled(lines):
+        for at in group:
+            owner = result[at]
+            if owner is not None and detections[owner].label in RUNNING_LABELS:
+                result[at] = None
+    return result
+
+
+def _join_ragged(parts: Sequence[_Part]) -> list[_Part]:
+    """The parts, those of one text joined that stand below each other where its rows are indented, as in a listing."""
+    result = sorted(parts, key=lambda part: part.box[1])
+    at = 0
+    while at < len(result):
+        below = next((i for i in range(at + 1, len(result)) if _goes_on(result[at], result[i], result)), None)
+        if below is None:
+            at += 1
+            continue
+        upper, lower = result[at], result.pop(below)
+        lines = (*upper.lines, *lower.lines)
+        result[at] = _Part(TEXT, upper.score, union([upper.box, lower.box]), lines)
+    return result
+
+
+def _goes_on(upper: _Part, lower: _Part, parts: Sequence[_Part]) -> bool:
+    if upper.label != TEXT or lower.label != TEXT or len(upper.lines) < MIN_RAGGED_ROWS or not lower.lines:
+        return False
+    table = [union([upper.lines[i] for i in row]) for row in rows(upper.lines)]
+    pitch = float(np.median(np.diff([_middle(row) for row in table]))) if len(table) > 1 else 0.0
+    first = union([lower.lines[i] for i in rows(lower.lines)[0]])
+    is_next = 0 < _middle(first) - _middle(table[-1]) <= MAX_RAGGED_PITCH * pitch
+    is_alike = HEIGHTS_ALIKE * _line_height(upper) <= _line_height(lower) <= _line_height(upper) / HEIGHTS_ALIKE
+    if not (is_next and is_alike and upper.box[0] - pitch < lower.box[0] < upper.box[2]):
+        return False
+    together = union([upper.box, lower.box])
+    others = [part for part in parts if part is not upper and part is not lower]
+    return _is_ragged([*upper.lines, *lower.lines]) and not any(
+        intersection_area(part.box, together) > 0 for part in others if part.label != PICTURE
+    )
+
+
+def _is_ragged(lines: Sequence[BBox]) -> bool:
+    """Whether many rows are indented and few reach to the right edge."""
+    table = [union([lines[i] for i in row]) for row in rows(lines)]
+    left, _, right, _ = union(table)
+    height = float(np.median([_height(row) for row in table]))
+    indented = sum(row[0] - left > height for row in table)
+    full = sum(right - row[2] < RAGGED_MARGIN * (right - left) for row in table)
+    return indented >= RAGGED * len(table) and full <= RAGGED * len(table)
 
 
 def _join_enclosed(parts: Sequence[_Part]) -> list[_Part]:

@@ -47,3 +47,15 @@ def test_columns_are_put_in_order_from_right_to_left() -> None:
     words = {"first": 700, "second": 640, "third": 580}
     lines = [ReadLine((x, 50, x + 44, 900), LineText(word, (1.0,) * len(word))) for word, x in words.items()]
     assert "".join(piece.text for piece in text_of(in_order(lines[::-1]))).split() == list(words)
+
+
+def texts(boxes: dict[str, tuple[int, int, int, int]]) -> str:
+    lines = [ReadLine(box, LineText(word, (1.0,) * len(word))) for word, box in boxes.items()]
+    return "".join(piece.text for piece in text_of(in_order(lines)))
+
+
+def test_initial_begins_its_word() -> None:
+    """A large figure is no letter of the word beside it."""
+    rows = {"amps are lit": (150, 100, 600, 120), "an hour": (150, 130, 600, 150), "before dusk": (84, 160, 600, 180)}
+    assert texts({"L": (84, 96, 140, 154), **rows}) == "Lamps are lit\nan hour\nbefore dusk"
+    assert "7amps" not in texts({"7": (84, 96, 140, 154), **rows})

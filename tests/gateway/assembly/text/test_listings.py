@@ -17,12 +17,14 @@ LISTINGS = [
     "SELECT ship, berth\nFROM arrivals\nWHERE berth = 7;",
     '{\n  "ship": "Heron",\n  "berth": 7\n}',
     "gate:\n  open: true\n  hours:\n    from: 9",
+    "ann@quay:~/tide$ make\n12 tests passed, 1 failed\nann@quay:~/tide$ cat notes.txt",
     "$ make tide\n$ ls -l out\n$ git push",
 ]
 OTHERS = [
     "Herr Anton Berger\nLange Gasse 14\n80331 München",
     "Name: Anton Berger\nBerth: 7\nDate: 4 May 2025",
     "– apples;\n– pears (ripe);\n– plums;",
+    "Write to ann@quay.example for keys\nor ring the bell\nbefore noon",
     "From the office\nfor all captains\nwith kind regards",
     "For each crate that is weighed before noon, the clerk in charge signs;\nreturn it;\nbreak the seal;",
 ]

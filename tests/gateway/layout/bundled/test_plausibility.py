@@ -62,3 +62,18 @@ def test_page_of_a_heading_alone() -> None:
     found = Detection("paragraph_title", 0.8, (90, 190, 900, 240))
     lines: list[BBox] = [(100, 200, 890, 230)]
     assert demote_prose([found], lines, page(lines, [3])) == [found]
+
+
+def test_page_of_prose_alone() -> None:
+    """Two rows that are set like one another and nothing else are no heading."""
+    lines: list[BBox] = [(100, 200, 890, 230), (100, 240, 860, 270)]
+    found = Detection("paragraph_title", 0.9, (90, 190, 900, 280))
+    assert [one.label for one in demote_prose([found], lines, page(lines, [3, 3]))] == ["text"]
+
+
+def test_most_of_a_page_is_no_heading() -> None:
+    """Of lines that all are taken for headings the bold ones stay such."""
+    lines: list[BBox] = [(100, 100, 260, 130), (100, 160, 520, 190), (100, 260, 250, 290), (100, 320, 660, 350)]
+    found = [Detection("paragraph_title", 0.8, (x1 - 4, y1 - 4, x2 + 4, y2 + 4)) for x1, y1, x2, y2 in lines]
+    labels = [one.label for one in demote_prose(found, lines, page(lines, [6, 3, 6, 3]))]
+    assert labels == ["paragraph_title", "text", "paragraph_title", "text"]

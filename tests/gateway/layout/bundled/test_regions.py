@@ -217,3 +217,39 @@ def _contains(region: Region, point: tuple[int, int]) -> bool:
         if (ay > y) != (by > y) and x < (bx - ax) * (y - ay) / (by - ay) + ax:
             inside = not inside
     return inside
+
+
+def test_numbered_listing_is_one_text() -> None:
+    """Models cut listings where lines are blank; numbers go on there."""
+    numbers = [(60, 100 + i * 30, 84, 122 + i * 30) for i in range(12)]
+    code = [(110 + 40 * (i % 3), 100 + i * 30, 300 + 70 * (i % 4), 122 + i * 30) for i in range(12) if i not in (4, 8)]
+    found = [Detection("text", 0.6, (100, 90, 500, 215)), Detection("text", 0.5, (140, 240, 500, 340))]
+    (region,) = compose(found, [*numbers, *code])
+    assert (region.label, region.bbox[0] <= 60, region.bbox[3] >= 452) == ("text", True, True)
+
+
+def test_indented_lines_below_each_other_are_one_text() -> None:
+    """Prose that the model parts stays parted."""
+    tops = [100 + i * 30 + 30 * (i > 4) for i in range(9)]
+    code = [(100 + 40 * (i % 3), top, 300 + 60 * (i % 4), top + 22) for i, top in enumerate(tops)]
+    found = [Detection("text", 0.6, (90, 90, 500, 255)), Detection("text", 0.9, (90, 270, 500, 410))]
+    assert len(compose(found, list(code))) == 1
+    prose = [(100, top, 490, bottom) for _, top, _, bottom in code]
+    assert len(compose(found, prose)) == 2
+
+
+def test_pages_far_behind_the_entries_of_contents() -> None:
+    titles: list[BBox] = [(100, 100 + i * 50, 300 + 40 * (i % 3), 122 + i * 50) for i in range(5)]
+    pages: list[BBox] = [(870, 100 + i * 50, 900, 122 + i * 50) for i in range(5)]
+    (region,) = compose([Detection("text", 0.7, (95, 95, 400, 330))], [*titles, *pages])
+    assert region.bbox[2] >= 900
+
+
+def test_first_line_of_a_screen_is_no_running_head() -> None:
+    """On a page with a smaller picture it is one."""
+    lines: list[BBox] = [(40, 20, 180, 44), *lines_of(100, 300, 300, 3)]
+    head = Detection("header", 0.8, (30, 15, 190, 50))
+    screen = compose([head, Detection("image", 0.8, (0, 100, 1000, 1400))], lines)
+    assert "header" not in [region.label for region in screen]
+    paper = compose([head, Detection("image", 0.8, (0, 250, 400, 500))], lines)
+    assert "header" in [region.label for region in paper]

@@ -1,0 +1,42 @@
+"""Grain that is measured on pages drawn here, and lines that are found in it."""
+
+from __future__ import annotations
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from textlines.detection import LineDetector, Pixels
+from textlines.noise import measure_noise, reduce_noise
+
+
+def page() -> Pixels:
+    image = Image.new("RGB", (900, 700), "white")
+    for row in range(12):
+        text = "Visitors may walk along the eastern pier"
+        ImageDraw.Draw(image).text((60, 30 + 45 * row), text, fill="black", font=ImageFont.load_default(28))
+    return np.asarray(image)
+
+
+def add_grain(pixels: Pixels, deviation: float) -> Pixels:
+    noise = np.random.default_rng(7).normal(0, deviation, pixels.shape)
+    return np.asarray((pixels + noise).clip(0, 255), dtype=np.uint8)
+
+
+def test_grain_is_measured() -> None:
+    """What is clipped at white does not count."""
+    assert measure_noise(page()) < 0.5
+    assert 8 < measure_noise(add_grain(np.full((400, 400, 3), 128, dtype=np.uint8), 20)) < 16
+    assert measure_noise(np.zeros((2, 900, 3), dtype=np.uint8)) == 0
+
+
+def test_even_pages_stay_as_they_are() -> None:
+    clean = page()
+    assert reduce_noise(clean) is clean
+    assert measure_noise(reduce_noise(add_grain(clean, 25))) < measure_noise(add_grain(clean, 25)) / 2
+
+
+def test_lines_in_grain() -> None:
+    """None ends early, and none has the dots of a leader."""
+    lines = LineDetector()(add_grain(page(), 30))
+    assert len(lines) == 12
+    assert all(line.leader is None for line in lines)
