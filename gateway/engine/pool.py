@@ -17,7 +17,7 @@ from time import monotonic
 
 import structlog
 
-from gateway.engine.discovery import DNS_PREFIX, resolve_urls
+from gateway.engine.discovery import EngineList
 from gateway.engine.endpoint import Endpoint
 from gateway.engine.errors import EngineError
 from gateway.engine.monitor import DEFAULT_GRACE_S, EngineMonitor, EngineState, require_serving
@@ -75,10 +75,8 @@ class EnginePool:
         self._queue = queue
         self._tracing = tracing
         urls = settings.engine_urls if name is None else settings.model_urls[name]
-        self._names = [url for url in urls if url.startswith(DNS_PREFIX)]
-        self._resolved: dict[str, Sequence[str]] = {url: [url] for url in urls if url not in self._names}
-        self._unresolved = "No engine has been found yet."
-        self.is_single = len(urls) == 1 and not self._names
+        self._listed = EngineList(urls)
+        self.is_single = len(urls) == 1 and not self._listed.names
         self.leader: EngineMonitor | None = None
         """What is known of the engine that stands for all; None where there has been none yet."""
         self._was_ready = self._is_ready = False
@@ -86,9 +84,9 @@ class EnginePool:
         self._turns = 0
         self._places: set[Place] = set()
         self._waiters: deque[_Waiter] = deque()
-        self._resolving: asyncio.Task[None] | None = None
+        self._following: asyncio.Task[None] | None = None
         self._closing: set[asyncio.Task[None]] = set()
-        for url in self._resolved:
+        for url in self._listed.urls:
             self._create(url)
         self._handle_change()
 
@@ -114,7 +112,7 @@ class EnginePool:
         """Why the state is not `ready`, one sentence."""
         if self._is_ready:
             return None
-        return next((endpoint.monitor.reason for endpoint in self.endpoints), self._unresolved)
+        return next((endpoint.monitor.reason for endpoint in self.endpoints), self._listed.reason)
 
     @property
     def warning(self) -> str | None:
@@ -173,15 +171,15 @@ class EnginePool:
         """Begins to watch the engines; returns at once."""
         for endpoint in self.endpoints:
             await endpoint.monitor.start()
-        if self._names:
-            self._resolving = asyncio.create_task(self._resolve_forever(), name="engine-names")
+        if self._listed.names:
+            self._following = asyncio.create_task(self._follow_names(), name="engine-names")
 
     async def close(self) -> None:
         """Ends the watch and the connections to the engines, which calls use too."""
-        if self._resolving is not None:
-            self._resolving.cancel()
-            await asyncio.gather(self._resolving, return_exceptions=True)
-            self._resolving = None
+        if self._following is not None:
+            self._following.cancel()
+            await asyncio.gather(self._following, return_exceptions=True)
+            self._following = None
         closing = (endpoint.monitor.close() for endpoint in (*self.endpoints, *self.draining))
         await asyncio.gather(*closing, *self._closing)
 
@@ -385,23 +383,11 @@ class EnginePool:
         leader = self.leader
         return (leader.grace_s if leader else DEFAULT_GRACE_S) - (monotonic() - self._since)
 
-    async def _resolve_forever(self) -> None:
+    async def _follow_names(self) -> None:
         while True:
-            for name in self._names:
-                await self._resolve(name)
-            await self._list([url for found in self._resolved.values() for url in found])
+            await self._listed.resolve()
+            await self._list(self._listed.urls)
             await asyncio.sleep(self._settings.vlm_dns_refresh_s)
-
-    async def _resolve(self, name: str) -> None:
-        """Where a name resolves to nothing, what it stood for stays: an outage of the resolver is none of the
-        engines."""
-        try:
-            self._resolved[name] = await resolve_urls(name)
-        except (OSError, UnicodeError) as error:
-            reason = f"{name.removeprefix(DNS_PREFIX)} resolves to no address ({error})."
-            if reason != self._unresolved:
-                log.warning("engines_not_resolved", reason=reason)
-            self._unresolved = reason
 
     async def _list(self, urls: Sequence[str]) -> None:
         """Has the engines at these URLs take calls, and no others."""
