@@ -134,6 +134,9 @@ bench-tables: env-test ## score drawn tables and those of the sample pages again
 bench-text-layer: env-test ## read born-digital PDFs by their text layers and by the engine, and layers that lie
 	$(PY_TEST) -m benchmarks.text_layer
 
+bench-hybrid: env-test ## read scans by a scripted VLM alone, and with the embedded engine beside it: FULL=1 for badly scanned ones, too
+	$(PY_TEST) -m benchmarks.hybrid.bench $(if $(FULL),--degraded)
+
 bench-ink: env-test ## take text from the engine's readings and count how often a page's result says so
 	$(PY_TEST) -m benchmarks.ink.bench
 

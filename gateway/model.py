@@ -31,6 +31,7 @@ BlockStatus = Literal["ok", "truncated", "failed", "skipped"]
 DocumentStatus = Literal["ok", "partial", "failed"]
 TextSource = Literal["text_layer", "engine"]
 TextLayerMode = Literal["auto", "never", "only"]
+RecognitionMode = Literal["vlm", "hybrid"]
 CellMode = Literal["none", "known", "all"]
 LineSource = Literal["text_layer", "engine", "aligned"]
 EngineKind = Literal["vllm", "embedded", "external"]
@@ -217,6 +218,14 @@ class Reading:
     busy: ServiceError | None = None
     """What to tell a client who got nothing because the engine took no more work."""
     source: TextSource = "engine"
+    engine: EngineKind | None = None
+    """Which engine gave the characters; None: none was asked."""
+    line_reader_calls: int = 0
+    """Calls to the embedded engine beside a VLM, whether their readings were taken or not."""
+    least_confidences: tuple[float, ...] | None = None
+    """Of a letter of each line; None where the engine does not tell."""
+    noise: int = 0
+    """Lines that the engine has found and read nothing in."""
     lines: tuple[TextLine, ...] | None = None
     cells: tuple[TableCell, ...] | None = None
     """Of a table, as its grid was seen on the page; None where nobody knows."""
@@ -259,6 +268,10 @@ class Block(BaseModel):
     source: TextSource = Field(
         default="engine", description="Who gave the characters: the PDF's `text_layer`, or the `engine`"
     )
+    engine: EngineKind | None = Field(
+        default=None,
+        description="The engine that read it, with `recognition=hybrid` one of two; null where none was asked",
+    )
     group_id: str | None = Field(
         default=None,
         description="Of blocks read in one call: the `id` of the first, whose `content` is all their text",
@@ -268,6 +281,9 @@ class Block(BaseModel):
 class Usage(BaseModel):
     pages: int = 0
     regions: int = Field(default=0, description="Region calls made to the VLM")
+    line_reader_calls: int = Field(
+        default=0, description="Calls made to the embedded engine beside it, with `recognition=hybrid`"
+    )
     prompt_tokens: int = 0
     completion_tokens: int = 0
     engine_s: float = Field(
@@ -389,6 +405,8 @@ class OcrOptions:
     formula_numbers: bool = True
     text_layer: TextLayerMode = "auto"
     """Whether a PDF's own characters are taken where they are proved; `only`: nothing else, and no engine."""
+    recognition: RecognitionMode = "vlm"
+    """Whether the embedded engine beside a VLM reads the text that proves easy (`hybrid`)."""
     lines: bool = False
     words: bool = False
     """Whether blocks have lines, and the lines words, with their places."""

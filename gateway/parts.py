@@ -14,6 +14,8 @@ from gateway.intake.render.pool import RenderPool
 from gateway.layout.base import LayoutDetector
 from gateway.layout.factory import create_layout
 from gateway.layout.text_ink import TextInk
+from gateway.model import RecognitionMode
+from gateway.recognition.line_reader import LineReader
 from gateway.recognition.reader import RegionReader
 from gateway.scheduling.call_queue import CallQueue
 from gateway.scheduling.page_slots import PageSlots
@@ -44,6 +46,8 @@ class Parts:
     reader: RegionReader
     chat: ChatProxy
     tracing: Tracing
+    line_reader: LineReader | None = None
+    """The embedded engine beside a VLM, where the settings name one."""
     orientation: Orientation = detect_angle
     ink: TextInk = field(default_factory=TextInk)
     others: Mapping[str, ModelParts] = field(default_factory=dict)
@@ -79,6 +83,21 @@ class Parts:
             raise ServiceError(422, "unknown_model", f"There is no model `{name[:100]}`; there are: {known}.")
         return found
 
+    def require_recognition(self, mode: RecognitionMode) -> None:
+        """Raises ServiceError 422 `hybrid_unavailable` where one of two readers is missing for good. One that is away
+        for a while is none's loss: the VLM reads all."""
+        if mode != "hybrid":
+            return
+        if self.settings.vlm_engine == "embedded" or self.engine.kind == "embedded":
+            raise _refuse_hybrid("here is no VLM, and the embedded engine reads all text")
+        if self.line_reader is None:
+            raise _refuse_hybrid("here is none (LINE_READER_PORT)")
+
+
+def _refuse_hybrid(why: str) -> ServiceError:
+    detail = f"`recognition=hybrid` needs a VLM with an embedded engine beside it: {why}."
+    return ServiceError(422, "hybrid_unavailable", detail)
+
 
 def create_parts(settings: Settings) -> Parts:
     """The parts that the settings ask for, not yet started.
@@ -99,6 +118,7 @@ def create_parts(settings: Settings) -> Parts:
         chat=default.chat,
         tracing=tracing,
         others={name: _create_model(settings, tracing, name) for name in others if name},
+        line_reader=LineReader(settings, tracing) if settings.has_line_reader else None,
     )
 
 

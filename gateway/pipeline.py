@@ -125,7 +125,14 @@ class _DocumentWork:
         self._flow = flow
         self._text = DocumentText()
         self._dispatcher = RegionDispatcher(
-            parts.queue, parts.slots, parts.engine, parts.reader, self._flow, options, parts.tracing
+            parts.queue,
+            parts.slots,
+            parts.engine,
+            parts.reader,
+            self._flow,
+            options,
+            parts.tracing,
+            parts.line_reader if options.recognition == "hybrid" else None,
         )
 
     async def read_document(self) -> None:

@@ -108,7 +108,7 @@ def finish_page(
     readings = [
         _blank_group_member(reading.result())
         if region.group not in (None, region.order)
-        else clean_reading(reading.result(), region, is_vlm=is_vlm and reading.result().source == "engine")
+        else clean_reading(reading.result(), region, is_vlm=is_vlm and _is_written_by_vlm(reading.result()))
         for region, reading in zip(page.regions, page.readings, strict=True)
     ]
     if page.line_inks:
@@ -198,11 +198,28 @@ def _list_samples(page: PageInProgress) -> list[Reading]:
     return [sample] if sample else []
 
 
+def _is_written_by_vlm(reading: Reading) -> bool:
+    """Whether a VLM wrote it, where one hosts the tier."""
+    return reading.source == "engine" and reading.engine != "embedded"
+
+
+def _is_engine_call(reading: Reading) -> bool:
+    """Whether the VLM, or the engine in its place, was asked."""
+    is_read = reading.status != "skipped" and reading.source == "engine"
+    return is_read and not _is_line_readers(reading)
+
+
+def _is_line_readers(reading: Reading) -> bool:
+    """Whether the embedded engine beside a VLM gave it."""
+    return reading.line_reader_calls > 0 and reading.engine == "embedded"
+
+
 def _usage(readings: Sequence[Reading], price: float) -> Usage:
     engine_s = sum(reading.engine_s for reading in readings)
     return Usage(
         pages=1,
-        regions=sum(reading.status != "skipped" and reading.source == "engine" for reading in readings),
+        regions=sum(map(_is_engine_call, readings)),
+        line_reader_calls=sum(reading.line_reader_calls for reading in readings),
         prompt_tokens=sum(reading.prompt_tokens for reading in readings),
         completion_tokens=sum(reading.completion_tokens for reading in readings),
         engine_s=round(engine_s, ENGINE_DIGITS),

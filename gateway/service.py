@@ -23,6 +23,7 @@ from gateway.intake.font_packages import provide_fonts
 from gateway.keys.keyring import RELOAD_S, Keyring
 from gateway.metrics import Metrics
 from gateway.parts import Parts
+from gateway.recognition.line_reader import LineReader
 from gateway.scheduling.fair_semaphore import Places
 from gateway.selfcheck import SelfCheck
 from gateway.settings import Settings
@@ -134,7 +135,9 @@ class Service:
         self._announce_start()
         self.objects.start(asyncio.get_running_loop())
         parts = self.parts
-        starts = (parts.pool.start(), parts.layout.start(), *(engine.start() for engine in self.engines))
+        starts = [parts.pool.start(), parts.layout.start(), *(engine.start() for engine in self.engines)]
+        if parts.line_reader:
+            starts.append(parts.line_reader.engine.start())
         duties = (
             self._check(),
             self._log_states(),
@@ -161,6 +164,8 @@ class Service:
             await _log_failure(engine.close())
         for part in (parts.layout, parts.pool, self.conversion, self.bucket, parts.tracing):
             await _log_failure(part.close())
+        if parts.line_reader:
+            await _log_failure(parts.line_reader.engine.close())
         parts.slots.close()
         log.info("service stopped")
 
@@ -213,6 +218,8 @@ class Service:
         metrics.watch("ocr_regions_waiting", "Region calls that wait", lambda: sum(one.waiting for one in queues))
         metrics.watch("ocr_regions_running", "Region calls at the engine", lambda: sum(one.running for one in queues))
         self._watch_engines()
+        if self.parts.line_reader:
+            self._watch_line_reader(self.parts.line_reader)
         if not self.keyring.is_open:
             for what in ("requests", "refused", "pages"):
                 count = partial(self.keyring.totals, attrgetter(what))
@@ -248,6 +255,16 @@ class Service:
         metrics.watch_total(
             "ocr_calls_moved", "Calls asked of another engine", lambda: sum(one.moved for one in engines)
         )
+
+    def _watch_line_reader(self, reader: LineReader) -> None:
+        metrics = self.metrics
+        ready = "Whether the embedded engine beside the VLM is ready"
+        metrics.watch("ocr_line_reader_ready", ready, lambda: reader.engine.state == "ready")
+        metrics.watch("ocr_line_reader_waiting", "Calls that wait for it", lambda: reader.queue.waiting)
+        metrics.watch_total("ocr_line_reader_calls", "Calls to it, for `recognition=hybrid`", lambda: reader.calls)
+        taken = "Those of them whose reading was taken, so that the VLM was not asked"
+        metrics.watch_total("ocr_line_reader_taken", taken, lambda: reader.taken)
+        metrics.watch_total("ocr_line_reader_late", "Those that were not answered in time", lambda: reader.late)
 
     async def _check_storage(self) -> None:
         await self.bucket.check()

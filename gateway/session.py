@@ -233,12 +233,14 @@ async def open_session(
 
     `pages`: selection as in the option of that name. `dpi` None: as `PDF_DPI` and the engine suggest. `password` opens
     an encrypted PDF. Raises what `open_document`, `fetch` and `load_source` raise, and ServiceError 504
-    `deadline_exceeded`, 429 `key_limit_reached`, 422 `too_many_pages_for_key`, `unknown_model`, 503 `vlm_unavailable`.
+    `deadline_exceeded`, 429 `key_limit_reached`, 422 `too_many_pages_for_key`, `unknown_model`, `hybrid_unavailable`,
+    503 `vlm_unavailable`.
     """
     flow = flow or Flow()
     parts = service.parts.for_model(options.model)
     if options.model:
         parts.engine.require_serving()
+    parts.require_recognition(options.recognition)
     with service.parts.tracing.span("open document"):
         document, content = await _open_source(service, source, options, deadline, pages, dpi, password, flow)
     try:
@@ -309,6 +311,7 @@ def _add_usage(one: Usage, other: Usage) -> Usage:
     return Usage(
         pages=one.pages + other.pages,
         regions=one.regions + other.regions,
+        line_reader_calls=one.line_reader_calls + other.line_reader_calls,
         prompt_tokens=one.prompt_tokens + other.prompt_tokens,
         completion_tokens=one.completion_tokens + other.completion_tokens,
         engine_s=round(one.engine_s + other.engine_s, ENGINE_DIGITS),

@@ -85,6 +85,20 @@ class Settings(TierSettings):
         15, gt=0, description="A one-token canary asks the engine if no call has succeeded for this long"
     )
 
+    line_reader_port: int = Field(
+        0,
+        ge=0,
+        le=65535,
+        description="Loopback port of a second engine, the embedded one, which the service starts beside a VLM and "
+        "which reads easy text for requests with `recognition=hybrid`; 0: there is none",
+    )
+    line_reader_timeout_s: float = Field(
+        15,
+        gt=0,
+        description="How long text may wait for that engine and be read by it; then it is the VLM's. Two idle cores "
+        "read a page of print in some 3 s",
+    )
+
     layout_engine: Literal["onnx", "paddleocr"] = Field(
         "onnx",
         description="What runs PP-DocLayout. `onnx`: ONNX Runtime in the gateway; `paddleocr`: PaddleOCR's own "
@@ -463,6 +477,11 @@ class Settings(TierSettings):
         for name, _, url in (part.partition("=") for part in _split(self.vlm_models)):
             urls.setdefault(name, []).append(url)
         return urls
+
+    @property
+    def has_line_reader(self) -> bool:
+        """Whether an embedded engine is started beside what hosts the tier; not where that is one itself."""
+        return self.line_reader_port > 0 and self.vlm_engine != "embedded"
 
     @property
     def engine_urls(self) -> list[str]:

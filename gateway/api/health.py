@@ -88,6 +88,10 @@ class Health(BaseModel):
     )
     layout_warning: str | None = Field(description="Why it is not the layout model, or the engine, that was asked for")
     vlm: VlmHealth = Field(description="All engines as one: ready where one is")
+    line_reader: VlmHealth | None = Field(
+        description="The embedded engine beside a VLM (`LINE_READER_PORT`); null where there is none. Without it the "
+        "VLM reads everything"
+    )
     engines: list[EngineHealth]
     s3_storage: BucketState
     s3_reason: str | None = Field(description="Why it is an error; documents are read all the same")
@@ -136,6 +140,7 @@ def _health(service: Service, jobs: JobService, log_id: str, docs: str) -> Healt
         runtimes=dict(describe_models()),
         layout_warning=_warning(parts.layout),
         vlm=_vlm(parts.engine),
+        line_reader=_vlm(parts.line_reader.engine) if parts.line_reader else None,
         engines=[
             _engine(engines, one) for engines in service.engines for one in (*engines.endpoints, *engines.draining)
         ],
@@ -158,6 +163,7 @@ def _health(service: Service, jobs: JobService, log_id: str, docs: str) -> Healt
 def _hide_details(found: Health) -> Health:
     """For strangers: how the service is, without its folders and without the words of what failed."""
     hidden = {"path": None, "reason": None}
+    unsaid = {"reason": None, "warning": None}
     return found.model_copy(
         update={
             "reasons": _heads(found.reasons),
@@ -165,7 +171,8 @@ def _hide_details(found: Health) -> Health:
             "layout_warning": None,
             "s3_reason": None,
             "jobs_reason": None,
-            "vlm": found.vlm.model_copy(update={"reason": None, "warning": None}),
+            "vlm": found.vlm.model_copy(update=unsaid),
+            "line_reader": found.line_reader and found.line_reader.model_copy(update=unsaid),
             "engines": [engine.model_copy(update={"url": None, "reason": None}) for engine in found.engines],
             "output_dir": found.output_dir.model_copy(update=hidden),
             "temp_dir": found.temp_dir.model_copy(update=hidden),

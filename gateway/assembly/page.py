@@ -161,6 +161,7 @@ def _block(block_id: str, region: Region, reading: Reading, group_id: str | None
         status=reading.status,
         error=reading.error,
         source=reading.source,
+        engine=reading.engine,
         group_id=group_id,
     )
 

@@ -25,11 +25,13 @@ class _Logprobs(msgspec.Struct, gc=False):
 
 
 class WordPlace(msgspec.Struct, gc=False):
-    """A word, or a line with its words, as the embedded engine tells it; `bbox` in pixels of the crop."""
+    """A word, or a line with its words, as the embedded engine tells it; `bbox` in pixels of the crop.
+    `least_confidence`: of a letter of the line."""
 
     text: str
     bbox: tuple[float, float, float, float]
     confidence: float | None = None
+    least_confidence: float | None = None
     words: list[WordPlace] = []
 
 
@@ -44,12 +46,13 @@ class CellPlace(msgspec.Struct, gc=False):
 
 
 class _Message(msgspec.Struct, gc=False):
-    """`lines`, `cells`: additions of the embedded engine's, which no other one is asked for."""
+    """`lines`, `noise`, `cells`: additions of the embedded engine's, which no other one is asked for."""
 
     content: str | None = None
     refusal: str | None = None
     lines: list[WordPlace] | None = None
     cells: list[CellPlace] | None = None
+    noise: int | None = None
 
 
 class _Choice(msgspec.Struct, gc=False):
@@ -91,6 +94,8 @@ class CompletionAccumulator:
         """Where the text's lines stand, from an engine that was asked and knows it."""
         self.cells: list[CellPlace] | None = None
         """The same of a table's cells."""
+        self.noise = 0
+        """Lines that were found besides in which nothing was read."""
         self.prompt_tokens = 0
         self._completion_tokens = 0
         self._marks: list[tuple[int, float, int]] = [(0, 0.0, 0)]
@@ -138,6 +143,7 @@ class CompletionAccumulator:
         self.refusal += message.refusal or ""
         self.lines = message.lines or self.lines
         self.cells = message.cells or self.cells
+        self.noise = message.noise or self.noise
         self.finish_reason = choice.finish_reason or self.finish_reason
         if choice.logprobs and choice.logprobs.content:
             self._mark([token.logprob for token in choice.logprobs.content])

@@ -41,7 +41,7 @@ def read_process_status(settings: Settings) -> EngineProcessStatus:
         return EngineProcessStatus()
     status = _read(tier_file(settings.temp_dir, settings.vlm_port), TierStatus)
     supervision = _read(supervision_file(settings.temp_dir, settings.port), SupervisionStatus)
-    program = supervision.programs.get("vlm") if supervision else None
+    program = supervision.programs.get(_program_of(settings)) if supervision else None
     refusal = _refusal(status) if status and status.state != "starting" else None
     if program and program.gave_up:
         told = filter(None, (program.sentence or "The VLM tier is given up.", refusal))
@@ -58,6 +58,11 @@ def read_process_status(settings: Settings) -> EngineProcessStatus:
     before = f" Its last start failed: {words}" if words else ""
     reason = f"The recognition engine ({status.engine}) is loading, {loading_s:.0f} s so far.{before}"
     return EngineProcessStatus(reason=reason, sequences=status.sequences, takes_priority=status.takes_priority)
+
+
+def _program_of(settings: Settings) -> str:
+    """supervisord's name of the engine that the settings lead to."""
+    return "line_reader" if settings.vlm_port == settings.line_reader_port else "vlm"
 
 
 def read_live_tier(settings: Settings) -> TierStatus | None:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import NamedTuple
 
 import structlog
 
@@ -13,6 +14,8 @@ from gateway.engine.pool import EnginePool
 from gateway.imaging.crop_lines import place_lines
 from gateway.imaging.crops import Crop, cut_crop
 from gateway.model import OcrOptions, PageImage, PageLayout, Pixels, Reading, Region
+from gateway.recognition.easy_text import may_be_easy
+from gateway.recognition.line_reader import NOT_TRIED, Attempt, LineReader
 from gateway.recognition.reader import RegionReader
 from gateway.scheduling.call_queue import CallQueue
 from gateway.scheduling.fair_semaphore import Flow, engine_priority
@@ -28,8 +31,18 @@ Prove = Callable[[Callable[[], Awaitable[Reading]]], Awaitable[Reading | None]]
 log = structlog.get_logger(__name__)
 
 
+class _Question(NamedTuple):
+    """`easy`: the same text for the embedded engine beside a VLM, a crop for each part; empty where it is not asked."""
+
+    crop: Crop
+    task: RegionTask
+    easy: Sequence[Crop] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class RegionDispatcher:
+    """`line_reader`: the embedded engine beside a VLM, where easy text is to be read by it."""
+
     queue: CallQueue
     slots: PageSlots
     engine: EnginePool
@@ -37,6 +50,7 @@ class RegionDispatcher:
     flow: Flow
     options: OcrOptions
     tracing: Tracing = OFF
+    line_reader: LineReader | None = None
 
     async def dispatch(
         self,
@@ -57,45 +71,65 @@ class RegionDispatcher:
             return completed_future(Reading(status="skipped"))
         try:
             partners = find_partners(region, layout.regions)
-            crop, task = await self._cut(page.number, page.pixels, region, task, partners)
+            question = await self._cut(page.number, page.pixels, region, task, partners)
             if self.engine.kind == "embedded":
-                # A picture that nobody reads must not take lines away from a text in it.
-                read = [other for other in layout.regions if task_for(other.label, self.options)]
-                crop = place_lines(crop, region, layout.detected, read)
+                question = question._replace(crop=self._place_lines(question.crop, region, layout))
+            if self.line_reader and may_be_easy([region, *partners], layout):
+                question = question._replace(easy=await self._cut_parts(page, [region, *partners], task, layout))
         except Exception:
             log.exception("cut_failed", page=page.number, bbox=region.bbox)
             return completed_future(Reading(status="failed", error="The region could not be cut from its page."))
         slot.add_call()
-        return tasks.create_task(self._read(page.number, slot, region.label, crop, task, proof))
+        return tasks.create_task(self._read(page.number, slot, region.label, question, proof))
 
     async def dispatch_sample(
         self, number: int, slot: PageSlot, sample: Pixels, tasks: asyncio.TaskGroup, prove: Prove
     ) -> asyncio.Future[Reading | None]:
         """Has `prove` decide whether lines of page `number` are read for their own sake."""
         region = Region("text", (0, 0, sample.shape[1], sample.shape[0]), order=1)
-        crop, task = await self._cut(number, sample, region, RegionTask(), ())
+        question = await self._cut(number, sample, region, RegionTask(), ())
         slot.add_call()
-        return tasks.create_task(self._prove(number, slot, crop, task, prove))
+        return tasks.create_task(self._prove(number, slot, question, prove))
 
     async def _cut(
         self, number: int, pixels: Pixels, region: Region, task: RegionTask, partners: Sequence[Region]
-    ) -> tuple[Crop, RegionTask]:
+    ) -> _Question:
         task = fit_context(task, self.engine.context) if self.engine.is_scaling else task
         cut = partial(cut_crop, pixels, region, task, fit=self.engine.is_scaling, partners=partners)
-        return await self.slots.run(self.flow, number, cut), task
+        return _Question(await self.slots.run(self.flow, number, cut), task)
 
-    async def _prove(self, number: int, slot: PageSlot, crop: Crop, task: RegionTask, prove: Prove) -> Reading | None:
-        reading = await prove(partial(self._read, number, slot, "font sample", crop, task))
+    async def _cut_parts(
+        self, page: PageImage, parts: Sequence[Region], task: RegionTask, layout: PageLayout
+    ) -> list[Crop]:
+        """Each part of a text as it is on the page, with its lines."""
+        crops = []
+        for part in (replace(part, group=None) for part in parts):
+            cut = partial(cut_crop, page.pixels, part, task, fit=False)
+            crops.append(self._place_lines(await self.slots.run(self.flow, page.number, cut), part, layout))
+        return crops
+
+    def _place_lines(self, crop: Crop, region: Region, layout: PageLayout) -> Crop:
+        # A picture that nobody reads must not take lines away from a text in it.
+        read = [other for other in layout.regions if task_for(other.label, self.options)]
+        return place_lines(crop, region, layout.detected, read)
+
+    async def _prove(self, number: int, slot: PageSlot, question: _Question, prove: Prove) -> Reading | None:
+        reading = await prove(partial(self._read, number, slot, "font sample", question))
         if reading is None:
             slot.advance()
         return reading
 
     async def _read(
-        self, page: int, slot: PageSlot, label: str, crop: Crop, task: RegionTask, proof: Proof | None = None
+        self, page: int, slot: PageSlot, label: str, question: _Question, proof: Proof | None = None
     ) -> Reading:
         if proof is not None and (proved := await proof()) is not None:
             slot.advance()
             return proved
+        attempt = await self._read_easy(page, question)
+        if attempt.reading is not None:
+            slot.advance()
+            return attempt.reading
+        crop, task, _ = question
         with self.tracing.span("region", {"ocr.region.label": label}) as span:
             async with self.queue.run_slot(self.flow, page) as taken_s:
                 span.add_event("turn")
@@ -103,9 +137,14 @@ class RegionDispatcher:
                 reading = await self.reader.read(
                     crop, replace(task, engine_priority=engine_priority(self.flow.priority, page))
                 )
-                reading = replace(reading, engine_s=taken_s())
+                reading = replace(reading, engine_s=taken_s(), line_reader_calls=attempt.calls)
             mark_status(span, reading.status)
             return reading
+
+    async def _read_easy(self, page: int, question: _Question) -> Attempt:
+        if self.line_reader is None or not question.easy:
+            return NOT_TRIED
+        return await self.line_reader.read(question.easy, question.task, self.flow, page)
 
 
 def find_partners(region: Region, regions: Sequence[Region]) -> list[Region]:

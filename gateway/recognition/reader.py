@@ -83,9 +83,17 @@ def make_reading(result: CompletionResult) -> Reading:
         prompt_tokens=answer.prompt_tokens,
         completion_tokens=answer.completion_tokens,
         error=_explain_cut(result) if is_cut else None,
+        least_confidences=_least_confidences(answer),
+        noise=answer.noise,
         lines=_place_lines(result),
         cells=_place_cells(result),
     )
+
+
+def _least_confidences(answer: CompletionAccumulator) -> tuple[float, ...] | None:
+    lines = answer.lines or []
+    told = tuple(line.least_confidence for line in lines if line.least_confidence is not None)
+    return told if told and len(told) == len(lines) else None
 
 
 def _place_lines(result: CompletionResult) -> tuple[TextLine, ...] | None:
@@ -208,6 +216,9 @@ class RegionReader:
 
     async def read(self, crop: Crop, task: RegionTask) -> Reading:
         """The engine's reading of the crop. Only cancellation raises, which ends it at a deadline."""
+        return replace(await self._read(crop, task), engine=self._engines.kind)
+
+    async def _read(self, crop: Crop, task: RegionTask) -> Reading:
         try:
             first = await self._complete(crop, task)
             if first.repetition:

@@ -60,3 +60,12 @@ def test_an_engine_elsewhere_needs_an_address() -> None:
     assert done.returncode != 0
     assert "VLM_ENGINE=external needs VLM_BASE_URL" in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_an_engine_beside_the_vlm_needs_a_port_of_its_own(taken: int) -> None:
+    ports = {"PORT": str(free_port()), "VLM_PORT": str(free_port())}
+    done = launch(**ports, VLM_ENGINE="auto", LINE_READER_PORT=ports["VLM_PORT"])
+    assert done.returncode == 78
+    assert f"LINE_READER_PORT={ports['VLM_PORT']} is PORT or VLM_PORT too" in done.stderr
+    done = launch(**ports, VLM_ENGINE="auto", LINE_READER_PORT=str(taken))
+    assert f"port {taken} (LINE_READER_PORT) is already in use" in done.stderr

@@ -49,7 +49,7 @@ def test_configuration_starts_the_vlm_first_and_stops_within_the_grace(monkeypat
     options = ServerOptions()
     options.realize(["-c", str(ROOT / "supervisord.conf")])
     configured = [group.process_configs[0] for group in sorted(options.process_group_configs)]
-    assert [program.name for program in configured] == ["watchdog", "vlm", "gateway"]
+    assert [program.name for program in configured] == ["watchdog", "vlm", "line_reader", "gateway"]
     assert all(program.killasgroup and not program.stopasgroup for program in configured[1:])
     assert sum(program.stopwaitsecs for program in configured) < 30
     assert not options.server_configs

@@ -17,7 +17,7 @@ import pytest
 from common.contracts import TierStatus
 from supervision.run_dir import VARIABLE, PrivateFolder
 from supervision.state import Supervision
-from supervision.watchdog import Event, Watchdog
+from supervision.watchdog import EngineFiles, Event, Watchdog
 from tests.supervision.support import ROOT, environment, free_port, is_running
 from tests.support.waiting import WAIT_S, wait_until
 from vlm_backend.status import describe_process
@@ -34,9 +34,8 @@ class Story:
         self.watchdog = Watchdog(
             folder=PrivateFolder(folder),
             published=folder / "published.json",
-            refusal=folder / "refusal.json",
-            frozen=folder / "frozen.json",
-            addresses={"vlm": ("127.0.0.1", port)},
+            engines={"vlm": EngineFiles(folder / "refusal.json", folder / "frozen.json")},
+            addresses=dict.fromkeys(("vlm", "line_reader"), ("127.0.0.1", port)),
             end_service=self.end,
             supervision=Supervision(on_fatal="exit", start_tries=2),
         )
@@ -55,13 +54,13 @@ class Story:
         words: str | None = published["programs"]["vlm"]["last_words"]
         return words
 
-    def live(self, seconds: float) -> None:
-        """The tier starts, lives so long and dies."""
-        self.tell("PROCESS_STATE_STARTING", processname="vlm", tries="0")
-        self.tell("PROCESS_STATE_RUNNING", processname="vlm", pid="1")
+    def live(self, seconds: float, program: str = "vlm") -> None:
+        """The tier, or another program, starts, lives so long and dies."""
+        self.tell("PROCESS_STATE_STARTING", processname=program, tries="0")
+        self.tell("PROCESS_STATE_RUNNING", processname=program, pid="1")
         self.now += seconds
         self.tell("TICK_5")
-        self.tell("PROCESS_STATE_EXITED", processname="vlm", expected="1", pid="1")
+        self.tell("PROCESS_STATE_EXITED", processname=program, expected="1", pid="1")
 
 
 def test_an_engine_that_loads_for_long_and_never_serves_is_given_up(tmp_path: Path) -> None:
@@ -70,6 +69,17 @@ def test_an_engine_that_loads_for_long_and_never_serves_is_given_up(tmp_path: Pa
         assert not story.has_ended
         story.live(15 * MINUTE)
     assert story.has_ended
+
+
+def test_the_service_outlives_an_engine_beside_its_own(tmp_path: Path) -> None:
+    story = Story(tmp_path, free_port())
+    for _ in range(3):
+        story.live(MINUTE, "line_reader")
+    published = json.loads(story.watchdog.published.read_text(encoding="utf-8"))["programs"]["line_reader"]
+    assert published["gave_up"]
+    assert published["sentence"].startswith("The line reader is given up")
+    assert story.watchdog.folder.give_up_note("line_reader").exists(), "supervisord would start it for ever"
+    assert not story.has_ended
 
 
 def test_an_engine_that_serves_for_a_while_is_always_started_again(tmp_path: Path) -> None:

@@ -65,13 +65,15 @@ class Load:
 class Answer:
     """What was read of a crop, in pieces; `refusal` says in a sentence what of it no model reads, None for nothing.
 
-    `lines`: those of the text in reading order; `cells`: those of a table. None where nobody asked for them.
+    `lines`: those of the text in reading order; `cells`: those of a table. None where nobody asked for them. `noise`:
+    how many lines were found in which nothing was read.
     """
 
     pieces: list[LineText]
     refusal: str | None
     lines: list[ReadLine] | None = None
     cells: list[PlacedCell] | None = None
+    noise: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,10 +221,11 @@ class EmbeddedEngine:
         return answer
 
     async def _text(self, crop: _Crop) -> Answer:
-        read, refusal = await self._read_lines(crop)
+        read, refusal, noise = await self._read_lines(crop)
         ordered = await self._run(crop.work, lambda: in_order(read))
         lines = [line for paragraph in ordered for row in paragraph for line in row]
-        return Answer(await self._run(crop.work, text_of, ordered), refusal, lines if crop.with_lines else None)
+        text = await self._run(crop.work, text_of, ordered)
+        return Answer(text, refusal, lines if crop.with_lines else None, noise=noise)
 
     async def _table(self, crop: _Crop) -> Answer:
         work, pixels = crop.work, crop.pixels
@@ -230,7 +233,7 @@ class EmbeddedEngine:
         clean = await self._run(work, grid.rulings.erased, pixels)
         pieces = split_at_rules(crop.lines, grid)
         pieces = [*pieces, *await self._run(work, find_missed, clean, grid, pieces)]
-        read, refusal = await self._read_lines(replace(crop, pixels=clean, lines=pieces))
+        read, refusal, _ = await self._read_lines(replace(crop, pixels=clean, lines=pieces))
         if not read:
             return Answer([], refusal, [] if crop.with_lines else None)
         table = await self._run(work, self._fill_table, pixels, grid, read)
@@ -246,9 +249,9 @@ class EmbeddedEngine:
         seen = model(pixels, lines) if model else None
         return seen if seen and count_joined(seen) <= count_joined(drawn) else drawn
 
-    async def _read_lines(self, crop: _Crop) -> tuple[list[ReadLine], str | None]:
+    async def _read_lines(self, crop: _Crop) -> tuple[list[ReadLine], str | None, int]:
         """Reads the lines, on all cores where this is the only crop in work. Those that can't be read are left out,
-        and the refusal says so."""
+        and the refusal says so; the number is of those that hold no text."""
         lines = crop.lines
         idle = self._cores - self.load_now.running
         shares = min(1 + max(idle, 0), max(1, len(lines) // SHARE))
@@ -256,7 +259,7 @@ class EmbeddedEngine:
         read = await asyncio.gather(*(self._read_part(crop, part) for part in parts))
         found = [line for part in read for line in part]
         readable = [line for line in found if line.unread is None]
-        return add_tick_boxes(readable, crop.boxes), _refusal(found, self.scripts)
+        return add_tick_boxes(readable, crop.boxes), _refusal(found, self.scripts), len(lines) - len(found)
 
     async def _read_part(self, crop: _Crop, lines: Sequence[TextLine]) -> list[ReadLine]:
         work = crop.work.split()

@@ -144,10 +144,10 @@ class Completion:
     that was not read, in OpenAI's field for it; None where all was read.
 
     `lines`: an addition to OpenAI's message, for who asks with `return_lines`: the text's lines in reading order, each
-    with `text`, `bbox` (x1, y1, x2, y2 in pixels of the picture), `confidence` and, for who asks with `return_words`,
-    the same of its `words`; `bbox` is around the ink then, and else the detector's. `cells`: another,
-    of a table: each with `row`, `column`, `rows`, `columns` and the `bbox` between its edges. None where nobody asked,
-    and of an answer that was cut.
+    with `text`, `bbox` (x1, y1, x2, y2 in pixels of the picture), `confidence`, `least_confidence` (of a letter) and,
+    for who asks with `return_words`, its `words`; `bbox` is around the ink then, and else the detector's. `noise`: how
+    many lines were found besides in which nothing was read. `cells`: another, of a table: each with `row`, `column`,
+    `rows`, `columns` and the `bbox` between its edges. None where nobody asked, and of an answer that was cut.
     """
 
     model: str
@@ -158,6 +158,7 @@ class Completion:
     refusal: str | None
     lines: Sequence[ReadLine] | None = None
     cells: Sequence[PlacedCell] | None = None
+    noise: int = 0
 
     @classmethod
     def of(
@@ -168,6 +169,7 @@ class Completion:
         refusal: str | None = None,
         lines: Sequence[ReadLine] | None = None,
         cells: Sequence[PlacedCell] | None = None,
+        noise: int = 0,
     ) -> Completion:
         is_cut = limit is not None and len(read) > limit
         finish_reason: FinishReason = "length" if is_cut else "content_filter" if refusal else "stop"
@@ -181,6 +183,7 @@ class Completion:
             refusal,
             None if is_cut else lines,
             None if is_cut else cells,
+            noise,
         )
 
     @property
@@ -197,6 +200,7 @@ class Completion:
         message: dict[str, Any] = {"role": "assistant", "content": self.text, "refusal": self.refusal}
         if self.lines is not None:
             message["lines"] = [_describe_line(line) for line in self.lines]
+            message["noise"] = self.noise
         if self.cells is not None:
             message["cells"] = [_describe_cell(cell) for cell in self.cells]
         choice = {
@@ -232,7 +236,8 @@ class Completion:
 def _describe_line(line: ReadLine) -> dict[str, Any]:
     words = [_describe(word.text, word.box, word.confidence) for word in line.words]
     box = union([word.box for word in line.words]) if line.words else line.box
-    return {**_describe(line.text.text, box, line.text.confidence), "words": words}
+    least = round(line.text.least_confidence, 4)
+    return {**_describe(line.text.text, box, line.text.confidence), "least_confidence": least, "words": words}
 
 
 def _describe_cell(cell: PlacedCell) -> dict[str, Any]:

@@ -29,6 +29,14 @@ class LineText:
     def confidence(self) -> float:
         return float(np.mean(self.confidences)) if self.confidences else 0.0
 
+    @property
+    def least_confidence(self) -> float:
+        """Of its letters and digits, or of its signs where it has none of those. The recogniser is never sure of white
+        space, whatever it reads."""
+        pairs = list(zip(self.text, self.confidences, strict=True))
+        letters = [confidence for character, confidence in pairs if character.isalnum()]
+        return min(letters or [confidence for character, confidence in pairs if not character.isspace()], default=0.0)
+
 
 class LineRecognizer(Protocol):
     """Reads one upright line. Thread-safe; one call uses one core."""

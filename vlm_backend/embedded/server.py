@@ -61,7 +61,7 @@ async def chat_completions(request: Request, body: ChatRequest) -> Response:
     answer = await _unless_gone(request, gone, reading)
     read = tokens(answer.pieces)
     model = body.model or engine.model
-    completion = Completion.of(model, read, body.token_limit, answer.refusal, answer.lines, answer.cells)
+    completion = Completion.of(model, read, body.token_limit, answer.refusal, answer.lines, answer.cells, answer.noise)
     if not body.stream:
         return JSONResponse(completion.body(bool(body.logprobs)))
     chunks = completion.chunks(bool(body.logprobs), body.stream_options.include_usage)

@@ -18,7 +18,7 @@ from pydantic import (
 from gateway.api.brief_errors import MAX_ERRORS, BriefError, brief_errors
 from gateway.errors import ServiceError
 from gateway.labels import LABELS
-from gateway.model import OcrOptions, TextLayerMode
+from gateway.model import OcrOptions, RecognitionMode, TextLayerMode
 from gateway.scheduling.fair_semaphore import PRIORITIES, Priority
 
 Format = Literal["json", "markdown", "html", "text", "pdf", "hocr", "alto", "docx", "xlsx", "csv"]
@@ -104,6 +104,11 @@ class RequestOptions(BaseModel):
         description="Whether a PDF's own characters are taken where they prove to be what the page shows; `never`: "
         "the engine reads all; `only`: it reads nothing, and what is not in the text layer is left out; with "
         "`task=document`",
+    )
+    recognition: RecognitionMode = Field(
+        "vlm",
+        description="`hybrid`: text that proves easy is read by the embedded engine beside the VLM, which spares calls "
+        "to that; where the service has both",
     )
     dpi: int | None = Field(None, ge=36, le=600, description="Resolution for PDF pages; default `PDF_DPI`")
     orientation: Flag = Field(False, description="Turn pages upright that lie on a side or stand on their head")

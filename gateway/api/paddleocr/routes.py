@@ -43,13 +43,15 @@ _BODY = {"requestBody": {"required": True, "content": {"application/json": _JSON
 async def submit(request: Request, service: ServiceDep, jobs: JobsDep, scope: RequestScope) -> Success:
     admission = begin_submission(request, service, scope)
     submission, source = await admission.read_body(read_submission(request))
+    options = submission.for_pipeline()
+    service.parts.require_recognition(options.recognition)
     job = await submit_task(
         request,
         service.settings,
         jobs,
         source,
         dialect=DIALECT_NAME,
-        options=submission.for_pipeline(),
+        options=options,
         submission=submission.model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"file_url"}),
         batch=submission.batch_id,
     )

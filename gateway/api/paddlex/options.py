@@ -43,6 +43,7 @@ def ocr_options(params: LayoutParsingRequest) -> OcrOptions:
         pretty=params.prettify_markdown,
         formula_numbers=params.show_formula_number,
         text_layer=params.text_layer or _DEFAULTS.text_layer,
+        recognition=params.recognition or _DEFAULTS.recognition,
         cells="known",
         layout=layout_options(params),
     )

@@ -25,7 +25,7 @@ from gateway.api.brief_errors import brief_errors
 from gateway.api.example import EXAMPLE_PICTURE
 from gateway.conversion.json_bodies import NOT_AN_OBJECT, DocumentPlace
 from gateway.errors import ServiceError
-from gateway.model import MergeMode, ShapeMode, TextLayerMode
+from gateway.model import MergeMode, RecognitionMode, ShapeMode, TextLayerMode
 
 PromptLabel = Literal["ocr", "formula", "table", "chart", "seal", "spotting"]
 _Positive = Annotated[float, Strict(), Field(gt=0)]
@@ -163,6 +163,9 @@ class LayoutParsingRequest(BaseModel):
     log_id: str | None = Field(None, description="Comes back as `logId`; by default the request's id")
     text_layer: TextLayerMode | None = Field(
         None, description="Default `auto`. This service's own: as `text_layer` of `POST /ocr`"
+    )
+    recognition: RecognitionMode | None = Field(
+        None, description="Default `vlm`. This service's own: as `recognition` of `POST /ocr`"
     )
 
     @model_validator(mode="after")

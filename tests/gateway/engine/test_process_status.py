@@ -70,6 +70,14 @@ def test_an_engine_that_was_given_up_is_lost_in_the_words_of_the_watchdog(settin
     assert report.reason == "It ended 6 times in 10 minutes."
 
 
+def test_an_engine_beside_the_vlm_is_told_from_it(settings: Settings) -> None:
+    beside = settings.model_copy(update={"line_reader_port": VLM_PORT + 1, "vlm_port": VLM_PORT + 1})
+    told = {"programs": {"vlm": {"gave_up": True, "sentence": "Out of memory."}, "line_reader": {"state": "running"}}}
+    (settings.temp_dir / f"supervision-{PORT}.json").write_text(json.dumps(told))
+    assert read_process_status(settings).gave_up
+    assert not read_process_status(beside).gave_up
+
+
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"state": "dancing"}'])
 def test_a_file_that_makes_no_sense_tells_nothing(settings: Settings, content: str) -> None:
     (settings.temp_dir / f"vlm-{VLM_PORT}.json").write_text(content)

@@ -52,3 +52,15 @@ def test_corners_that_are_none_are_refused(client: OpenAI, crop: Pixels, corners
             crop,
             extra_body={"text_lines": [{"corners": corners}]},
         )
+
+
+def test_lines_tell_of_their_least_sure_letter_and_of_what_held_no_text(client: OpenAI, crop: Pixels) -> None:
+    empty = line(300, 90, 480, 130)
+    told = [line(15, 15, 480, 65), empty]
+    crop = crop.copy()
+    crop[70:] = 255
+    answer = ask(client, crop, extra_body={"text_lines": told, "return_lines": True})
+    message = answer.choices[0].message.model_dump()
+    [read] = message["lines"]
+    assert 0 < read["least_confidence"] <= read["confidence"] <= 1
+    assert message["noise"] == 1

@@ -1,0 +1,148 @@
+"""Two engines: a VLM, and the embedded one beside it that is asked for easy text first."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from gateway.errors import ServiceError
+from gateway.model import OcrOptions, PageResult, Region
+from gateway.parts import Parts
+from gateway.pipeline import read_pages
+from tests.support.fakes import FakeDocument, FakeLayout
+from tests.support.parts import parts_for
+from tests.support.stub_engine import Reply, StubEngine, free_port
+from tests.support.waiting import WAIT_S, eventually
+
+HYBRID = OcrOptions(recognition="hybrid", merge_blocks=False)
+BOX = (10, 40, 310, 70)
+TEXT, TABLE = Region("text", BOX, 1, 0.9), Region("table", (10, 90, 310, 200), 2, 0.9)
+
+
+@pytest.fixture
+def vlm() -> Iterator[StubEngine]:
+    with StubEngine(kind="vllm", answer=lambda _request: Reply("by the VLM")) as engine:
+        yield engine
+
+
+def answer(text: str, least: float = 0.99) -> Reply:
+    """The embedded engine's, of one line."""
+    line = {"text": text, "bbox": [0, 0, 90, 20], "confidence": 0.99, "least_confidence": least, "words": []}
+    message = {"role": "assistant", "content": text, "refusal": None, "lines": [line], "noise": 0}
+    usage = {"prompt_tokens": 0, "completion_tokens": len(text)}
+    choice = {"index": 0, "message": message, "finish_reason": "stop", "logprobs": None}
+    return Reply(raw=json.dumps({"model": "stub-model", "choices": [choice], "usage": usage}))
+
+
+@asynccontextmanager
+async def two_engines(
+    vlm: StubEngine, embedded_port: int, *regions: Region, line_reader_timeout_s: float = WAIT_S
+) -> AsyncIterator[Parts]:
+    layout = FakeLayout(list(regions))
+    async with parts_for(
+        vlm, layout, line_reader_port=embedded_port, line_reader_timeout_s=line_reader_timeout_s
+    ) as parts:
+        assert parts.line_reader is not None
+        await parts.line_reader.engine.start()
+        try:
+            yield parts
+        finally:
+            await parts.line_reader.engine.close()
+
+
+async def read(parts: Parts, options: OcrOptions = HYBRID) -> PageResult:
+    deadline = asyncio.get_running_loop().time() + WAIT_S
+    [page] = [page async for page in read_pages(parts, FakeDocument(), options, deadline)]
+    return page.result
+
+
+async def wait_for_line_reader(parts: Parts) -> None:
+    assert parts.line_reader is not None
+    assert await parts.line_reader.engine.wait_ready(WAIT_S)
+
+
+async def test_easy_text_is_read_by_the_embedded_engine_alone(vlm: StubEngine, stub: StubEngine) -> None:
+    stub.answer = lambda _request: answer("by PP-OCR")
+    async with two_engines(vlm, stub.port, TEXT, TABLE) as parts:
+        await wait_for_line_reader(parts)
+        page = await read(parts)
+    assert [(block.content, block.engine) for block in page.blocks] == [
+        ("by PP-OCR", "embedded"),
+        ("by the VLM", "vllm"),
+    ]
+    assert {block.source for block in page.blocks} == {"engine"}
+    assert (page.usage.regions, page.usage.line_reader_calls) == (1, 1)
+    assert page.usage.completion_tokens == 3, "the words of the VLM alone: the embedded engine counts characters"
+    assert vlm.prompts == ["Table Recognition:"]
+
+
+async def test_text_that_is_not_easy_is_read_by_the_vlm(vlm: StubEngine, stub: StubEngine) -> None:
+    stub.answer = lambda _request: answer("by PP-0CR", least=0.5)
+    async with two_engines(vlm, stub.port, TEXT) as parts:
+        await wait_for_line_reader(parts)
+        page = await read(parts)
+    assert [(block.content, block.engine) for block in page.blocks] == [("by the VLM", "vllm")]
+    assert (page.usage.regions, page.usage.line_reader_calls) == (1, 1)
+
+
+async def test_the_vlm_reads_all_unless_hybrid_is_asked_for(vlm: StubEngine, stub: StubEngine) -> None:
+    stub.answer = lambda _request: answer("by PP-OCR")
+    async with two_engines(vlm, stub.port, TEXT) as parts:
+        await wait_for_line_reader(parts)
+        page = await read(parts, OcrOptions())
+    assert [block.engine for block in page.blocks] == ["vllm"]
+    assert page.usage.line_reader_calls == 0
+    assert stub.prompts == []
+
+
+async def test_parts_of_a_text_are_read_one_by_one_and_joined(vlm: StubEngine, stub: StubEngine) -> None:
+    columns = Region("text", (10, 40, 150, 140), 1, 0.9), Region("text", (170, 40, 310, 140), 2, 0.9)
+    stub.answer = lambda _request: answer(f"part {len(stub.requests)}")
+    async with two_engines(vlm, stub.port, *columns) as parts:
+        await wait_for_line_reader(parts)
+        page = await read(parts, OcrOptions(recognition="hybrid"))
+    assert [block.group_id for block in page.blocks] == ["p1-b1", "p1-b1"]
+    assert sorted(page.blocks[0].content.split("\n")) == ["part 1", "part 2"]
+    assert (page.usage.regions, page.usage.line_reader_calls) == (0, 2)
+
+
+@pytest.mark.parametrize("reply", [Reply(status=400), Reply(raw="{}"), Reply(text="no lines are told")])
+async def test_nothing_is_lost_where_the_embedded_engine_fails(vlm: StubEngine, stub: StubEngine, reply: Reply) -> None:
+    stub.answer = lambda _request: reply
+    async with two_engines(vlm, stub.port, TEXT) as parts:
+        await wait_for_line_reader(parts)
+        page = await read(parts)
+    assert (page.status, [block.content for block in page.blocks]) == ("ok", ["by the VLM"])
+
+
+async def test_nothing_is_lost_where_the_embedded_engine_is_away(vlm: StubEngine) -> None:
+    async with two_engines(vlm, free_port(), TEXT) as parts:
+        page = await read(parts)
+    assert (page.status, [block.content for block in page.blocks]) == ("ok", ["by the VLM"])
+    assert page.usage.line_reader_calls == 0
+
+
+async def test_the_vlm_reads_what_the_embedded_engine_is_too_slow_for(vlm: StubEngine, stub: StubEngine) -> None:
+    stub.answer = lambda _request: Reply(hang=True)
+    async with two_engines(vlm, stub.port, TEXT, line_reader_timeout_s=0.1) as parts:
+        await wait_for_line_reader(parts)
+        page = await read(parts)
+        await eventually(lambda: stub.aborted == 1)
+        assert parts.line_reader is not None
+        assert (parts.line_reader.calls, parts.line_reader.taken, parts.line_reader.late) == (1, 0, 1)
+    assert [block.content for block in page.blocks] == ["by the VLM"]
+    assert (page.usage.regions, page.usage.line_reader_calls) == (1, 1)
+
+
+async def test_hybrid_is_refused_without_two_readers(vlm: StubEngine, stub: StubEngine) -> None:
+    async with parts_for(vlm) as parts:
+        with pytest.raises(ServiceError, match="here is none"):
+            parts.require_recognition("hybrid")
+        parts.require_recognition("vlm")
+    async with parts_for(stub, line_reader_port=free_port()) as parts:
+        with pytest.raises(ServiceError, match="here is no VLM"):
+            parts.require_recognition("hybrid")
