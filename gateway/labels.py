@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.model import OcrOptions
+from gateway.reading_options import OcrOptions
 
 PICTURE_LABELS = frozenset({"image", "header_image", "footer_image", "chart", "seal"})
 """Regions that are pictures unless an option asks for their text."""

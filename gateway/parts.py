@@ -14,7 +14,7 @@ from gateway.intake.render.pool import RenderPool
 from gateway.layout.base import LayoutDetector
 from gateway.layout.factory import create_layout
 from gateway.layout.text_ink import TextInk
-from gateway.model import RecognitionMode
+from gateway.reading_options import RecognitionMode
 from gateway.recognition.line_reader import LineReader
 from gateway.recognition.reader import RegionReader
 from gateway.scheduling.call_queue import CallQueue

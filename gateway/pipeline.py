@@ -31,19 +31,9 @@ from gateway.labels import is_picture
 from gateway.layout.line_ink import find_region_lines, measure_lines
 from gateway.layout.picture_text import drop_printed
 from gateway.layout.tick_boxes import include_tick_boxes
-from gateway.model import (
-    Document,
-    InkedLine,
-    OcrOptions,
-    PageFailure,
-    PageImage,
-    PageLayout,
-    Pixels,
-    Reading,
-    Region,
-    TextPage,
-)
+from gateway.model import Document, InkedLine, PageFailure, PageImage, PageLayout, Pixels, Reading, Region, TextPage
 from gateway.parts import Parts
+from gateway.reading_options import OcrOptions
 from gateway.recognition.dispatch import RegionDispatcher, completed_future, find_partners
 from gateway.recognized_page import (
     PageInProgress,

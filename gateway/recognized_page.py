@@ -13,18 +13,8 @@ from gateway.assembly.clean import clean_reading
 from gateway.assembly.page import assemble_failure, assemble_page, assemble_text, page_image_key
 from gateway.errors import ServiceError
 from gateway.labels import is_formula
-from gateway.model import (
-    InkedLine,
-    OcrOptions,
-    PageFailure,
-    PageImage,
-    PageLayout,
-    PageResult,
-    Reading,
-    Region,
-    TextPage,
-    Usage,
-)
+from gateway.model import InkedLine, PageFailure, PageImage, PageLayout, PageResult, Reading, Region, TextPage, Usage
+from gateway.reading_options import OcrOptions
 
 ENGINE_DIGITS, COST_DIGITS = 4, 8
 """A tenth of a millisecond; what that costs at a few units an hour."""

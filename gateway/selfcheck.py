@@ -12,9 +12,9 @@ import structlog
 from gateway.errors import ServiceError
 from gateway.intake.document import open_document
 from gateway.intake.spool import SpooledFile
-from gateway.model import OcrOptions
 from gateway.parts import Parts
 from gateway.pipeline import read_pages
+from gateway.reading_options import OcrOptions
 from gateway.tasks import PADDLEOCR_VL_DPI
 
 _POLL_S = 0.2

@@ -21,17 +21,9 @@ from gateway.engine.pool import EnginePool
 from gateway.errors import ServiceError
 from gateway.intake.document import open_document
 from gateway.intake.spool import SpooledFile
-from gateway.model import (
-    Document,
-    DocumentResult,
-    DocumentStatus,
-    OcrOptions,
-    PageResult,
-    TextLayerMode,
-    Timings,
-    Usage,
-)
+from gateway.model import Document, DocumentResult, DocumentStatus, PageResult, Timings, Usage
 from gateway.pipeline import read_pages
+from gateway.reading_options import OcrOptions, TextLayerMode
 from gateway.recognized_page import COST_DIGITS, ENGINE_DIGITS, PageView, RecognizedPage, encode_pictures
 from gateway.scheduling.fair_semaphore import Flow
 from gateway.service import Service

@@ -5,19 +5,24 @@ Those that the VLM tier reads too are in `common/settings.py`.
 
 from __future__ import annotations
 
-import base64
-import re
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from common.settings import TierSettings
-from gateway.storage.keys import is_plain_key
-
-_SECRET_PREFIX = "whsec_"
-_MIN_SECRET_BYTES, _MAX_SECRET_BYTES = 24, 64
-"""Standard Webhooks, "Signature scheme"."""
+from gateway.setting_values import (
+    check_endpoint,
+    check_engine_urls,
+    check_key_prefix,
+    check_models,
+    check_root_path,
+    check_secrets,
+    decode_secrets,
+    split_list,
+    split_models,
+    split_names,
+)
 
 
 class Settings(TierSettings):
@@ -42,12 +47,12 @@ class Settings(TierSettings):
         "first; 0: no bound",
     )
 
-    vlm_base_url: str | None = Field(
+    vlm_base_url: Annotated[str | None, AfterValidator(check_engine_urls)] = Field(
         None,
         description="OpenAI base URL (with `/v1`) of an external engine; several, comma-separated, share the calls. "
         "`dns+http://NAME:PORT/v1` is an engine at each address of the name, such as a headless Kubernetes service",
     )
-    vlm_models: str = Field(
+    vlm_models: Annotated[str, AfterValidator(check_models)] = Field(
         "",
         description="Several models at once, in the place of `VLM_BASE_URL`: comma-separated `NAME=URL` with URLs as "
         "there; a name that is given again has one more engine. The option `model` chooses; the first is the default",
@@ -167,7 +172,7 @@ class Settings(TierSettings):
         description="Comma-separated origins (`https://app.example`) whose pages may use the service from a browser, "
         "`*` for all; empty: only its own",
     )
-    root_path: str = Field(
+    root_path: Annotated[str, AfterValidator(check_root_path)] = Field(
         "", description="Path below which a proxy serves the service, `/ocr-service`; it may take it off or leave it"
     )
     forwarded_allow_ips: str = Field(
@@ -184,7 +189,9 @@ class Settings(TierSettings):
     s3_region: str = Field("us-east-1", description="Region of the bucket; Cloud.ru's is `ru-central-1`")
     s3_access_key_id: str | None = Field(None, description="Key for the bucket; none: as botocore finds one")
     s3_secret_access_key: str | None = Field(None, description="Secret of the key")
-    s3_prefix: str = Field("", description="What keys of all that is stored begin with, for example `ocr/`")
+    s3_prefix: Annotated[str, AfterValidator(check_key_prefix)] = Field(
+        "", description="What keys of all that is stored begin with, for example `ocr/`"
+    )
 
     s3_timeout_s: float = Field(
         60, gt=0, description="How long one operation of the bucket may take; a document's deadline may end it sooner"
@@ -243,7 +250,7 @@ class Settings(TierSettings):
         description="URL at which clients reach the service, for links in answers and webhooks; none: as they came, or "
         "as a proxy of `FORWARDED_ALLOW_IPS` says",
     )
-    webhook_secret: str = Field(
+    webhook_secret: Annotated[str, AfterValidator(check_secrets)] = Field(
         "",
         description="What webhooks are signed with: `whsec_` and base64 of 24 to 64 bytes, as Standard Webhooks has "
         "it; several, comma-separated, sign side by side while receivers change over. Empty: no webhooks",
@@ -270,7 +277,7 @@ class Settings(TierSettings):
         description="Price of an hour of the GPU that this gateway's calls go to, of all of them together where there "
         "are several, in any currency: `usage.cost` and the dashboard count with it; 0: there is none",
     )
-    otel_exporter_otlp_endpoint: str | None = Field(
+    otel_exporter_otlp_endpoint: Annotated[str | None, AfterValidator(check_endpoint)] = Field(
         None,
         description="URL of an OTLP receiver (`http://collector:4318`) that gets OpenTelemetry traces, by HTTP to "
         "`/v1/traces` below it; none: there are no traces",
@@ -380,31 +387,6 @@ class Settings(TierSettings):
         1000, gt=0, description="Most of a JSON body besides the document in it: options, texts of a chat; kB"
     )
 
-    @field_validator("otel_exporter_otlp_endpoint")
-    @classmethod
-    def _check_endpoint(cls, value: str | None) -> str | None:
-        if value and not re.fullmatch(r"https?://[^/?#]+[^?#]*", value):
-            raise ValueError("a URL begins with http:// or https://")
-        return value.rstrip("/") if value else None
-
-    @field_validator("vlm_base_url")
-    @classmethod
-    def _check_base_url(cls, value: str | None) -> str | None:
-        urls = list(dict.fromkeys(url.rstrip("/") for url in _split(value or "")))
-        for url in urls:
-            _check_engine_url(url)
-        return ",".join(urls) or None
-
-    @field_validator("vlm_models")
-    @classmethod
-    def _check_models(cls, value: str) -> str:
-        models = [part.partition("=") for part in _split(value)]
-        for name, _, url in models:
-            if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,99}", name) or not re.match(r"(dns\+)?https?://", url):
-                raise ValueError("models are written NAME=URL, comma-separated: VL-1.6=http://one:8118/v1")
-            _check_engine_url(url)
-        return ",".join(dict.fromkeys(f"{name}={url.rstrip('/')}" for name, _, url in models))
-
     @model_validator(mode="after")
     def _require_external(self) -> Self:
         if self.vlm_models and self.vlm_engine != "external":
@@ -413,70 +395,40 @@ class Settings(TierSettings):
             raise ValueError("VLM_MODELS stands in the place of VLM_BASE_URL; set one of them")
         return self
 
-    @field_validator("s3_prefix")
-    @classmethod
-    def _check_prefix(cls, value: str) -> str:
-        if not is_plain_key(value):
-            raise ValueError("a prefix of keys holds no part that is `.` or `..`, and no control characters")
-        return value
-
     @model_validator(mode="after")
     def _require_bucket(self) -> Self:
         if self.data_store == "bucket" and not self.s3_bucket:
             raise ValueError("DATA_STORE=bucket needs a bucket (S3_BUCKET)")
         return self
 
-    @field_validator("root_path")
-    @classmethod
-    def _check_root_path(cls, value: str) -> str:
-        path = value.rstrip("/")
-        if path and not re.fullmatch(r"(/[A-Za-z0-9._~-]+)+", path):
-            raise ValueError("a path begins with a slash and holds letters, digits and ._~- only")
-        return path
-
-    @field_validator("webhook_secret")
-    @classmethod
-    def _check_secrets(cls, value: str) -> str:
-        for secret in _split(value):
-            try:
-                size = len(base64.b64decode(secret.removeprefix(_SECRET_PREFIX), validate=True))
-            except ValueError:
-                size = 0
-            if not secret.startswith(_SECRET_PREFIX) or not _MIN_SECRET_BYTES <= size <= _MAX_SECRET_BYTES:
-                raise ValueError("a secret is `whsec_` and base64 of 24 to 64 bytes (openssl rand -base64 32)")
-        return value
-
     @property
     def webhook_keys(self) -> list[bytes]:
         """The bytes that each secret stands for."""
-        return [base64.b64decode(secret.removeprefix(_SECRET_PREFIX)) for secret in _split(self.webhook_secret)]
+        return decode_secrets(self.webhook_secret)
 
     @property
     def hosts(self) -> frozenset[str] | None:
         """Names that are served besides private ones; None: all are."""
-        named = _names(self.allowed_hosts)
+        named = split_names(self.allowed_hosts)
         asks_for_key = bool(self.keys or self.api_keys_file)
         return None if asks_for_key and not named else named
 
     @property
     def origins(self) -> frozenset[str]:
-        return frozenset(origin.rstrip("/") for origin in _names(self.cors_origins))
+        return frozenset(origin.rstrip("/") for origin in split_names(self.cors_origins))
 
     @property
     def keys(self) -> frozenset[str]:
-        return frozenset(_split(self.api_keys))
+        return frozenset(split_list(self.api_keys))
 
     @property
     def mcp_folder_names(self) -> list[str]:
-        return _split(self.mcp_folders)
+        return split_list(self.mcp_folders)
 
     @property
     def model_urls(self) -> dict[str, list[str]]:
         """The models of `VLM_MODELS` to the URLs of their engines; the first is the default."""
-        urls: dict[str, list[str]] = {}
-        for name, _, url in (part.partition("=") for part in _split(self.vlm_models)):
-            urls.setdefault(name, []).append(url)
-        return urls
+        return split_models(self.vlm_models)
 
     @property
     def has_line_reader(self) -> bool:
@@ -489,18 +441,5 @@ class Settings(TierSettings):
         if self.model_urls:
             return list(dict.fromkeys(url for urls in self.model_urls.values() for url in urls))
         if self.vlm_engine == "external" and self.vlm_base_url:
-            return _split(self.vlm_base_url)
+            return split_list(self.vlm_base_url)
         return [f"http://127.0.0.1:{self.vlm_port}/v1"]
-
-
-def _check_engine_url(url: str) -> None:
-    if url.startswith("dns+") and not re.fullmatch(r"dns\+http://[^/@:\s]+(:\d{1,5})?(/\S*)?", url):
-        raise ValueError("a name whose addresses are engines is written dns+http://NAME:PORT/v1")
-
-
-def _names(value: str) -> frozenset[str]:
-    return frozenset(map(str.lower, _split(value)))
-
-
-def _split(value: str) -> list[str]:
-    return [part.strip() for part in value.split(",") if part.strip()]

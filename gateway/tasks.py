@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from gateway.labels import is_formula, is_read, is_shown
-from gateway.model import EngineKind, OcrOptions, PageImage, Region
+from gateway.model import EngineKind, PageImage, Region
+from gateway.reading_options import OcrOptions
 
 PROMPTS = {
     "table": "Table Recognition:",

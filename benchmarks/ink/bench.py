@@ -25,9 +25,10 @@ from common.geometry import Rectangle, intersection_area
 from gateway.imaging.crops import Crop
 from gateway.layout.base import LayoutDetector, LayoutWrapper
 from gateway.layout.line_ink import find_region_lines, measure_lines
-from gateway.model import LayoutOptions, OcrOptions, PageFailure, PageImage, PageLayout, PageResult, Reading
+from gateway.model import PageFailure, PageImage, PageLayout, PageResult, Reading
 from gateway.parts import Parts, create_parts
 from gateway.pipeline import read_pages
+from gateway.reading_options import LayoutOptions, OcrOptions
 from gateway.recognition.reader import RegionReader
 from gateway.settings import Settings
 from gateway.tasks import RegionTask, task_for

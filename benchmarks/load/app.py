@@ -19,8 +19,9 @@ from fastapi import FastAPI
 from common.memory import give_back_freed_memory
 from gateway.app import create_app
 from gateway.layout.base import LayoutEngine
-from gateway.model import LayoutOptions, PageImage, PageLayout, Region
+from gateway.model import PageImage, PageLayout, Region
 from gateway.parts import create_parts
+from gateway.reading_options import LayoutOptions
 from gateway.runtime import configure_logs, shorten_pauses
 from gateway.server.serving import create_server
 from gateway.settings import Settings

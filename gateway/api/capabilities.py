@@ -17,7 +17,8 @@ from gateway.engine.monitor import EngineState
 from gateway.engine.pool import EnginePool
 from gateway.intake.sniff import FORMAT_NAMES
 from gateway.labels import CAPTION_LABELS, LABELS, PICTURE_LABELS, TITLE_LABELS, is_formula
-from gateway.model import EngineKind, OcrOptions
+from gateway.model import EngineKind
+from gateway.reading_options import OcrOptions
 from gateway.service import Service
 from gateway.tasks import WHOLE_IMAGE_LABELS
 

@@ -16,7 +16,8 @@ from common.geometry import area, clip, intersection_area, union
 from gateway.assembly.tables.cells import align_cells
 from gateway.assembly.tables.html import table_to_html
 from gateway.labels import is_formula, is_picture
-from gateway.model import BBox, Box, OcrOptions, Pixels, Reading, Region, TextLine, Word
+from gateway.model import BBox, Box, Pixels, Reading, Region, TextLine, Word
+from gateway.reading_options import OcrOptions
 from textlines.paragraphs import rows
 from textlines.words import SPACE, Mask, find_line_ink, place_words, text_width
 

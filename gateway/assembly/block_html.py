@@ -5,7 +5,8 @@ from __future__ import annotations
 from gateway.assembly.markdown import format_blocks
 from gateway.assembly.page import picture_keys
 from gateway.assembly.render import render_fragment
-from gateway.model import OcrOptions, PageResult
+from gateway.model import PageResult
+from gateway.reading_options import OcrOptions
 
 
 def add_html(page: PageResult, options: OcrOptions) -> PageResult:

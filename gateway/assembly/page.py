@@ -21,7 +21,6 @@ from gateway.model import (
     Box,
     DocumentStatus,
     InkedLine,
-    OcrOptions,
     PageFailure,
     PageResult,
     Reading,
@@ -32,6 +31,7 @@ from gateway.model import (
     TextPage,
     Usage,
 )
+from gateway.reading_options import OcrOptions
 
 _SPOT_TAG = re.compile(r"<\|(?:TEXT_START|TEXT_END|LOC_BEGIN|LOC_END)\|>")
 _SPOT_CORNERS = re.compile(r"((?:<\|LOC_\d{1,6}\|>\s*)+)")

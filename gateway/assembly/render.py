@@ -15,7 +15,8 @@ from gateway.assembly.tables.html import table_rows
 from gateway.assembly.text.formulas import MATH, unescape_dollars
 from gateway.assembly.text.mathml import MATHML_ATTRIBUTES, MATHML_TAGS, write_mathml
 from gateway.labels import TEXT_FILE
-from gateway.model import Block, OcrOptions, PageResult
+from gateway.model import Block, PageResult
+from gateway.reading_options import OcrOptions
 
 POLICY = "default-src 'none'; img-src 'self' data: https:; style-src 'unsafe-inline'"
 """Content security policy of a rendered page: pictures and its own style, nothing else."""

@@ -12,7 +12,8 @@ from itertools import pairwise
 from gateway.assembly.page import rerender
 from gateway.assembly.tables.merge import TableRows, join_rows, parse_rows
 from gateway.assembly.text.titles import assign_title_levels
-from gateway.model import Block, Document, DocumentInfo, DocumentStatus, OcrOptions, PageResult
+from gateway.model import Block, Document, DocumentInfo, DocumentStatus, PageResult
+from gateway.reading_options import OcrOptions
 
 _IMAGE_NAME = re.compile(r'(?<=")[\w./-]+(?=")|(?<=\()[\w./-]+(?=\))')
 _AFTER_TABLE = frozenset({"footer", "footer_image", "number", "footnote", "vision_footnote", "seal"})

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from common.geometry import Box, area, union
 from gateway.assembly.claims import Claim, Places, claim_lines
 from gateway.labels import is_picture, is_shown
-from gateway.model import BBox, Block, InkedLine, OcrOptions
+from gateway.model import BBox, Block, InkedLine
+from gateway.reading_options import OcrOptions
 from textlines.paragraphs import paragraphs
 
 MAX_PLACES = 5

@@ -8,7 +8,8 @@ from typing import IO
 from pydantic import BaseModel
 
 from gateway.intake.spool import SpooledFile
-from gateway.model import OcrOptions, PageResult
+from gateway.model import PageResult
+from gateway.reading_options import OcrOptions
 from gateway.workers.messages import Header
 
 

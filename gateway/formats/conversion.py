@@ -14,7 +14,8 @@ from pydantic import TypeAdapter
 from pydantic_core import from_json, to_json
 
 from gateway.intake.spool import SpooledFile
-from gateway.model import OcrOptions, PageResult
+from gateway.model import PageResult
+from gateway.reading_options import OcrOptions
 from gateway.workers.messages import Header
 
 ConvertedFormat = Literal["pdf", "docx", "xlsx", "csv"]

@@ -14,7 +14,8 @@ import numpy as np
 
 from common.geometry import union
 from gateway.labels import is_read
-from gateway.model import BBox, OcrOptions, Pixels, Region
+from gateway.model import BBox, Pixels, Region
+from gateway.reading_options import OcrOptions
 
 Side = Literal["left", "centre", "right"]
 

@@ -32,7 +32,8 @@ from pydantic import BaseModel, Field
 
 from gateway.errors import ServiceError
 from gateway.intake.spool import SpooledFile
-from gateway.model import DocumentInfo, OcrOptions, PageResult, Timings
+from gateway.model import DocumentInfo, PageResult, Timings
+from gateway.reading_options import OcrOptions
 from gateway.storage.keys import DOCUMENT_ID
 from gateway.storage.objects import ObjectStore
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from gateway.model import LayoutOptions, PageImage, PageLayout
+from gateway.model import PageImage, PageLayout
+from gateway.reading_options import LayoutOptions
 
 LayoutState = Literal["not_initialized", "ready", "failed"]
 LayoutEngine = Literal["onnx", "paddleocr"]

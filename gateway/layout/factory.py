@@ -17,7 +17,8 @@ from gateway.layout.fetch_model import PADDLE_MODEL, cache_folder, fetch_in_subp
 from gateway.layout.paddleocr.detector import PaddleOcrLayout
 from gateway.layout.picture_text import PictureText
 from gateway.layout.pp_doclayout.model import MODEL_FILE, PaddleLayout
-from gateway.model import LayoutOptions, PageImage, PageLayout
+from gateway.model import PageImage, PageLayout
+from gateway.reading_options import LayoutOptions
 from gateway.settings import Settings
 
 MIN_RETRY_S, MAX_RETRY_S = 30.0, 1800.0

@@ -14,7 +14,8 @@ from common.geometry import area, intersection_area
 from gateway.labels import PICTURE_LABELS
 from gateway.layout.base import LayoutDetector, LayoutWrapper
 from gateway.layout.bundled.page_frame import lay_out
-from gateway.model import BBox, LayoutOptions, PageImage, PageLayout, Pixels, Region
+from gateway.model import BBox, PageImage, PageLayout, Pixels, Region
+from gateway.reading_options import LayoutOptions
 from textlines.detection import LineDetector, TextLine
 from textlines.watermarks import erase_watermarks
 

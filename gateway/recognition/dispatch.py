@@ -13,7 +13,8 @@ import structlog
 from gateway.engine.pool import EnginePool
 from gateway.imaging.crop_lines import place_lines
 from gateway.imaging.crops import Crop, cut_crop
-from gateway.model import OcrOptions, PageImage, PageLayout, Pixels, Reading, Region
+from gateway.model import PageImage, PageLayout, Pixels, Reading, Region
+from gateway.reading_options import OcrOptions
 from gateway.recognition.easy_text import may_be_easy
 from gateway.recognition.line_reader import NOT_TRIED, Attempt, LineReader
 from gateway.recognition.reader import RegionReader

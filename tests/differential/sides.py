@@ -18,7 +18,8 @@ import numpy as np
 from PIL import Image
 
 from gateway.layout.pp_doclayout.postprocess import LABELS, build_page_layout
-from gateway.model import LayoutOptions, PageImage, PageLayout
+from gateway.model import PageImage, PageLayout
+from gateway.reading_options import LayoutOptions
 from tests.differential.cases import Case, Sheet
 from tests.differential.recording import Call, Recorder
 from tests.support.fakes import FakeLayout

@@ -9,8 +9,9 @@ from dataclasses import replace
 import pytest
 
 from gateway.imaging.crops import Crop
-from gateway.model import OcrOptions, Reading, Region
+from gateway.model import Reading, Region
 from gateway.pipeline import read_pages
+from gateway.reading_options import OcrOptions
 from gateway.recognition.reader import RegionReader
 from gateway.recognized_page import RecognizedPage
 from gateway.tasks import RegionTask

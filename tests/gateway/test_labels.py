@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gateway.labels import is_picture, is_read
-from gateway.model import OcrOptions
+from gateway.reading_options import OcrOptions
 
 
 @pytest.mark.parametrize(

@@ -15,9 +15,10 @@ from PIL import Image
 
 from gateway.assembly.page import assemble_page
 from gateway.errors import ServiceError
-from gateway.model import OcrOptions, PageFailure, PageImage, PageResult, Pixels, Region
+from gateway.model import PageFailure, PageImage, PageResult, Pixels, Region
 from gateway.parts import Parts
 from gateway.pipeline import PAGES_AHEAD, read_pages
+from gateway.reading_options import OcrOptions
 from gateway.recognized_page import RecognizedPage
 from gateway.scheduling.fair_semaphore import BATCH, Flow
 from tests.support.fakes import FakeDocument, FakeLayout, blank, text_regions

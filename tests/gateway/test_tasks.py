@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 
 from gateway.labels import LABELS
-from gateway.model import OcrOptions, PageImage
+from gateway.model import PageImage
+from gateway.reading_options import OcrOptions
 from gateway.tasks import RegionTask, fit_context, task_for, token_limit, whole_page_region
 from tests.support.fakes import blank
 

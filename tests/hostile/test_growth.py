@@ -49,7 +49,8 @@ from gateway.errors import ServiceError
 from gateway.intake.document import clean_name
 from gateway.intake.page_ranges import select_pages
 from gateway.intake.sniff import media_type
-from gateway.model import Block, OcrOptions, PageResult, Reading, Region
+from gateway.model import Block, PageResult, Reading, Region
+from gateway.reading_options import OcrOptions
 from gateway.recognition.repetition import RepetitionDetector, remove_loop
 from vlm_backend import embedded
 

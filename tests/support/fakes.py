@@ -10,7 +10,8 @@ from typing import Literal
 
 import numpy as np
 
-from gateway.model import BBox, LayoutOptions, PageFailure, PageImage, PageLayout, Pixels, Region
+from gateway.model import BBox, PageFailure, PageImage, PageLayout, Pixels, Region
+from gateway.reading_options import LayoutOptions
 
 
 def blank(width: int = 400, height: int = 300, value: int = 255) -> Pixels:

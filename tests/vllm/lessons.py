@@ -18,7 +18,8 @@ from gateway.intake.render.pool import RenderPool
 from gateway.intake.spool import SpooledFile
 from gateway.layout.base import LayoutDetector
 from gateway.layout.factory import create_layout
-from gateway.model import LayoutOptions, OcrOptions, PageImage, Region
+from gateway.model import PageImage, Region
+from gateway.reading_options import LayoutOptions, OcrOptions
 from gateway.settings import Settings
 from gateway.tasks import PADDLEOCR_VL_DPI, task_for
 from tests.supervision.support import ROOT

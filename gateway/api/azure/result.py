@@ -33,7 +33,8 @@ from gateway.assembly.tables.html import table_cells
 from gateway.errors import ServiceError
 from gateway.formats.placed_text import place_text
 from gateway.intake.sniff import PDF
-from gateway.model import Block, Box, DocumentInfo, DocumentStatus, OcrOptions, PageResult, TableCell, TextLine, Word
+from gateway.model import Block, Box, DocumentInfo, DocumentStatus, PageResult, TableCell, TextLine, Word
+from gateway.reading_options import OcrOptions
 
 _LISTS = ("pages", "paragraphs", "tables", "figures", "warnings")
 _READ_LISTS = ("pages", "paragraphs", "warnings")

@@ -12,7 +12,8 @@ from gateway.assembly.markdown import block_markdown, page_markdown
 from gateway.assembly.page import picture_keys
 from gateway.assembly.render import render_html, replace_pictures
 from gateway.assembly.restructure import combine_statuses
-from gateway.model import Block, DocumentStatus, OcrOptions, PageResult
+from gateway.model import Block, DocumentStatus, PageResult
+from gateway.reading_options import OcrOptions
 from gateway.recognized_page import encode_pictures
 
 _OPTIONS = OcrOptions(ignore_labels=frozenset())

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from gateway.model import OcrOptions
+from gateway.reading_options import OcrOptions
 
 OutputFormat = Literal["markdown", "html", "json"]
 _RANGE = r"\s*\d{1,6}\s*(-\s*\d{1,6}\s*)?"

@@ -23,7 +23,8 @@ from gateway.assembly.restructure import combine_statuses
 from gateway.errors import ServiceError
 from gateway.intake.document import clean_name
 from gateway.intake.sniff import PDF
-from gateway.model import DocumentInfo, DocumentStatus, OcrOptions, PageResult
+from gateway.model import DocumentInfo, DocumentStatus, PageResult
+from gateway.reading_options import OcrOptions
 from gateway.recognized_page import picture_url
 
 PLACEHOLDER = "<!-- image -->"

@@ -9,7 +9,7 @@ from pydantic import BaseModel, BeforeValidator, Field
 from gateway.api.forms import parse_json_field
 from gateway.api.jobs.tasks import failure_message
 from gateway.jobs.service import Job
-from gateway.model import OcrOptions
+from gateway.reading_options import OcrOptions
 
 OutputFormat = Literal["md", "json", "html", "text", "doctags"]
 Target = Literal["inbody", "zip"]

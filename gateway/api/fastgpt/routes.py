@@ -17,7 +17,7 @@ from gateway.api.ocr.responses import status_headers
 from gateway.api.problems import ABOUT_DOCUMENT
 from gateway.assembly.render import replace_pictures
 from gateway.errors import ServiceError
-from gateway.model import OcrOptions
+from gateway.reading_options import OcrOptions
 from gateway.recognized_page import RecognizedPage, picture_url
 from gateway.service import Service
 from gateway.session import DocumentSource, open_session

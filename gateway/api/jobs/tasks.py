@@ -14,7 +14,8 @@ from gateway.api.jobs.results import require_result
 from gateway.errors import ServiceError
 from gateway.jobs.service import Job, JobService, NewJob, create_id
 from gateway.jobs.store import JobRecord, JobStore
-from gateway.model import OcrOptions, PageResult
+from gateway.model import PageResult
+from gateway.reading_options import OcrOptions
 from gateway.session import DocumentSource
 from gateway.settings import Settings
 from gateway.tracing import trace_headers

@@ -19,7 +19,8 @@ from gateway.assembly.page import picture_keys
 from gateway.assembly.render import replace_pictures
 from gateway.assembly.restructure import combine_statuses
 from gateway.intake.document import clean_name
-from gateway.model import DocumentStatus, OcrOptions, PageResult
+from gateway.model import DocumentStatus, PageResult
+from gateway.reading_options import OcrOptions
 from gateway.recognized_page import picture_url
 
 _FOLDER = "images/"

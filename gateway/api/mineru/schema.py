@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 
 from gateway.api.jobs.tasks import failure_message
 from gateway.jobs.service import Job
-from gateway.model import OcrOptions
+from gateway.reading_options import OcrOptions
 
 BACKEND = "vlm"
 """What the answers call the way in which a document was read; a folder in zips has this name."""

@@ -14,8 +14,9 @@ from gateway.assembly.tables.html import table_rows
 from gateway.assembly.text.columns import find_rooms
 from gateway.assembly.text.reflow import join_lines, split_items
 from gateway.labels import CAPTION_LABELS, PICTURE_LABELS, TITLE_LABELS, is_formula
-from gateway.model import BBox, OcrOptions, PageResult
+from gateway.model import BBox, PageResult
 from gateway.model import Block as OcrBlock
+from gateway.reading_options import OcrOptions
 from gateway.recognized_page import picture_url
 
 _DPI = 72

@@ -8,7 +8,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, Field, field_validator, model_validator
 
-from gateway.model import OcrOptions
+from gateway.reading_options import OcrOptions
 from gateway.storage.files import StoredFile
 
 TableFormat = Literal["markdown", "html"]

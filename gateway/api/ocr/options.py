@@ -18,7 +18,7 @@ from pydantic import (
 from gateway.api.brief_errors import MAX_ERRORS, BriefError, brief_errors
 from gateway.errors import ServiceError
 from gateway.labels import LABELS
-from gateway.model import OcrOptions, RecognitionMode, TextLayerMode
+from gateway.reading_options import OcrOptions, RecognitionMode, TextLayerMode
 from gateway.scheduling.fair_semaphore import PRIORITIES, Priority
 
 Format = Literal["json", "markdown", "html", "text", "pdf", "hocr", "alto", "docx", "xlsx", "csv"]

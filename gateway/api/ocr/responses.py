@@ -21,7 +21,8 @@ from gateway.formats.alto import alto_frame, render_alto
 from gateway.formats.conversion import CONVERTED_FORMATS, ConvertedFormat, encode_page, make_input
 from gateway.formats.hocr import hocr_frame, render_hocr
 from gateway.intake.spool import SpooledFile
-from gateway.model import DocumentResult, DocumentStatus, OcrOptions, PageResult
+from gateway.model import DocumentResult, DocumentStatus, PageResult
+from gateway.reading_options import OcrOptions
 from gateway.scheduling.fair_semaphore import Flow
 from gateway.session import DocumentSession
 

@@ -20,7 +20,7 @@ from gateway.api.ocr.responses import status_headers
 from gateway.api.problems import problem_responses
 from gateway.intake.document import clean_name
 from gateway.intake.spool import SpooledFile
-from gateway.model import OcrOptions
+from gateway.reading_options import OcrOptions
 from gateway.service import Service
 from gateway.session import DocumentSource, open_session
 

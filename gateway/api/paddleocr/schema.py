@@ -16,7 +16,7 @@ from gateway.api.forms import parse_json_field
 from gateway.api.paddlex.options import ocr_options
 from gateway.api.paddlex.schema import LayoutParsingRequest
 from gateway.jobs.service import Job
-from gateway.model import OcrOptions
+from gateway.reading_options import OcrOptions
 
 LAYOUT_MODELS = frozenset({"PaddleOCR-VL", "PaddleOCR-VL-1.5", "PaddleOCR-VL-1.6", "PP-StructureV3"})
 LINE_MODELS = frozenset({"PP-OCRv5", "PP-OCRv5-latin", "PP-OCRv6"})

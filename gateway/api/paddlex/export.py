@@ -9,7 +9,8 @@ from typing import IO, Any
 
 from gateway.api.paddlex.response import LayoutParsingBody
 from gateway.api.paddlex.schema import LayoutParsingRequest
-from gateway.model import Document, OcrOptions
+from gateway.model import Document
+from gateway.reading_options import OcrOptions
 from gateway.recognized_page import RecognizedPage
 from gateway.workers.messages import Header
 

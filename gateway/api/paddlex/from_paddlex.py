@@ -12,7 +12,8 @@ from gateway.assembly.tables.html import rebuild_table, table_rows
 from gateway.assembly.text.entities import unescape
 from gateway.assembly.text.formulas import MATH
 from gateway.labels import TITLE_LABELS, is_picture
-from gateway.model import BBox, Block, OcrOptions, PageResult
+from gateway.model import BBox, Block, PageResult
+from gateway.reading_options import OcrOptions
 
 _LABELS = {theirs: ours for ours, theirs in WHOLE_PAGE_LABELS.items()}
 _DEFAULTS = OcrOptions()

@@ -23,7 +23,8 @@ from gateway.api.paddlex.visualize import INPUT_IMAGE, page_pictures
 from gateway.api.problems import ERROR_DIALECT, request_id
 from gateway.conversion.pool import SplitBody
 from gateway.errors import ServiceError
-from gateway.model import Block, Document, OcrOptions, PageResult
+from gateway.model import Block, Document, PageResult
+from gateway.reading_options import OcrOptions
 from gateway.recognized_page import PageView, RecognizedPage, encode_pictures
 from gateway.service import Service
 from gateway.session import DocumentSource, open_session

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from gateway.api.paddlex.schema import LayoutParsingRequest, PromptLabel
 from gateway.layout.base import LayoutDetector
 from gateway.layout.pp_doclayout.postprocess import LABELS
-from gateway.model import LayoutOptions, OcrOptions, Stretch
+from gateway.reading_options import LayoutOptions, OcrOptions, Stretch
 
 FEWEST_PIXELS, MOST_PIXELS = 784, 12_845_056
 MOST_TOKENS = 16_384

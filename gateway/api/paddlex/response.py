@@ -17,7 +17,8 @@ from gateway.api.paddlex.visualize import INPUT_IMAGE, SPOTTING_IMAGE, draw_spot
 from gateway.assembly.page import picture_keys
 from gateway.assembly.restructure import restructure_pages
 from gateway.intake.sniff import PDF
-from gateway.model import Document, OcrOptions, PageResult
+from gateway.model import Document, PageResult
+from gateway.reading_options import OcrOptions
 from gateway.recognized_page import RecognizedPage, encode_pictures
 
 NOT_UNWARPED = "useDocUnwarping: pages are not flattened in this version; they were read as they are"

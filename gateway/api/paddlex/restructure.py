@@ -25,7 +25,8 @@ from gateway.assembly.restructure import assign_unique_keys, rename_images, rest
 from gateway.conversion.json_bodies import NOT_AN_OBJECT, parse_json
 from gateway.errors import ServiceError
 from gateway.labels import is_shown
-from gateway.model import Block, OcrOptions, PageResult
+from gateway.model import Block, PageResult
+from gateway.reading_options import OcrOptions
 from gateway.workers.messages import Header, pack_error
 
 _PASSED_ON = ("spotting_res", "doc_preprocessor_res", "layout_det_res", "table_res_list")

@@ -25,7 +25,7 @@ from gateway.api.brief_errors import brief_errors
 from gateway.api.example import EXAMPLE_PICTURE
 from gateway.conversion.json_bodies import NOT_AN_OBJECT, DocumentPlace
 from gateway.errors import ServiceError
-from gateway.model import MergeMode, RecognitionMode, ShapeMode, TextLayerMode
+from gateway.reading_options import MergeMode, RecognitionMode, ShapeMode, TextLayerMode
 
 PromptLabel = Literal["ocr", "formula", "table", "chart", "seal", "spotting"]
 _Positive = Annotated[float, Strict(), Field(gt=0)]

@@ -11,7 +11,8 @@ from gateway.assembly.page import image_key, picture_keys, visible_blocks
 from gateway.assembly.restructure import rename_images
 from gateway.intake.sniff import PDF
 from gateway.labels import LABELS
-from gateway.model import BBox, Block, Document, OcrOptions, Polygon, Region, Spot, TableCell
+from gateway.model import BBox, Block, Document, Polygon, Region, Spot, TableCell
+from gateway.reading_options import OcrOptions
 from gateway.recognized_page import RecognizedPage
 from gateway.tasks import PADDLEOCR_VL_DPI
 

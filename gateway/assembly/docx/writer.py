@@ -24,7 +24,8 @@ from gateway.assembly.text.formulas import extract_latex
 from gateway.assembly.text.listings import is_listing
 from gateway.assembly.text.reflow import join_lines, keep_lines, reflow
 from gateway.labels import CAPTION_LABELS, is_formula, is_shown
-from gateway.model import Block, OcrOptions, PageResult
+from gateway.model import Block, PageResult
+from gateway.reading_options import OcrOptions
 
 _A4 = (Mm(210), Mm(297))
 _MARGIN = Inches(1)

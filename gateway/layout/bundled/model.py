@@ -25,7 +25,8 @@ from gateway.layout.bundled.page_frame import lay_out
 from gateway.layout.bundled.plausibility import demote_prose
 from gateway.layout.overlaps import remove_overlaps
 from gateway.layout.pp_doclayout.postprocess import is_confident, unclip
-from gateway.model import BBox, LayoutOptions, PageImage, PageLayout, Pixels, Region
+from gateway.model import BBox, PageImage, PageLayout, Pixels, Region
+from gateway.reading_options import LayoutOptions
 from textlines.detection import LineDetector, upright_line
 from textlines.watermarks import erase_watermarks
 

@@ -19,7 +19,8 @@ from gateway.layout.overlaps import remove_overlaps
 from gateway.layout.paddleocr.layout_process import LayoutWorker, WorkerFailure, WorkerLost
 from gateway.layout.pp_doclayout.model import BatchQueue, ModelConfig, choose_thread_count, read_model_config
 from gateway.layout.pp_doclayout.postprocess import MERGE, V2_THRESHOLDS, V3_THRESHOLD, unclip
-from gateway.model import BBox, LayoutOptions, PageImage, PageLayout, Pixels, Region
+from gateway.model import BBox, PageImage, PageLayout, Pixels, Region
+from gateway.reading_options import LayoutOptions
 from gateway.settings import Settings
 from gateway.workers.messages import Header
 

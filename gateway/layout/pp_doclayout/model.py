@@ -19,7 +19,8 @@ from common.cores import available_cores
 from gateway.layout.base import LayoutEngine, LayoutState
 from gateway.layout.fetch_model import PADDLE_MODEL
 from gateway.layout.pp_doclayout.postprocess import LABELS, build_page_layout
-from gateway.model import LayoutOptions, PageImage, PageLayout, Pixels
+from gateway.model import PageImage, PageLayout, Pixels
+from gateway.reading_options import LayoutOptions
 
 CONFIG_FILE = "inference.yml"
 Item = TypeVar("Item")

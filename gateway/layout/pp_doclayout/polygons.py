@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from shapely import Polygon as Shape
 from shapely import box as rectangle
 
-from gateway.model import BBox, Polygon, Region, ShapeMode
+from gateway.model import BBox, Polygon, Region
+from gateway.reading_options import ShapeMode
 
 SMOOTHING = 0.004
 """Corners that change the outline by less than this share of its length are left out. PaddleOCR-VL's, as all here."""

@@ -12,7 +12,8 @@ from common.geometry import area, clip, pairwise_areas
 from gateway.labels import LABELS as KNOWN_LABELS
 from gateway.layout.overlaps import remove_overlaps
 from gateway.layout.pp_doclayout.polygons import extract_polygon
-from gateway.model import BBox, LayoutOptions, MergeMode, PageLayout, Polygon, Region, Stretch
+from gateway.model import BBox, PageLayout, Polygon, Region
+from gateway.reading_options import LayoutOptions, MergeMode, Stretch
 
 AS_IS: Stretch = (1.0, 1.0)
 LABELS = tuple(sorted(KNOWN_LABELS))

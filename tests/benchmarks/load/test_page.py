@@ -4,7 +4,8 @@ import pypdfium2 as pdfium
 
 from benchmarks.load.page import boxes, document
 from gateway.imaging.block_merging import merge_layout_blocks
-from gateway.model import OcrOptions, Region
+from gateway.model import Region
+from gateway.reading_options import OcrOptions
 from gateway.tasks import task_for
 
 

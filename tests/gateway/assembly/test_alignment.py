@@ -9,7 +9,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from common.geometry import area, intersection_area
 from gateway.assembly.alignment import LineInk, align_readings, align_text, find_line_inks
-from gateway.model import BBox, OcrOptions, Reading, Region
+from gateway.model import BBox, Reading, Region
+from gateway.reading_options import OcrOptions
 from tests.support.script_pages import FONT
 
 PARAGRAPH = [

@@ -18,7 +18,8 @@ from gateway.assembly.restructure import restructure_pages
 from gateway.imaging.block_merging import merge_layout_blocks
 from gateway.imaging.table_images import assign_tags
 from gateway.labels import LABELS
-from gateway.model import BBox, BlockStatus, OcrOptions, PageResult, Reading, Region
+from gateway.model import BBox, BlockStatus, PageResult, Reading, Region
+from gateway.reading_options import OcrOptions
 from gateway.recognized_page import RecognizedPage
 
 PIECES = (

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from gateway.assembly.page import assemble_failure, assemble_page, image_key, parse_spots
 from gateway.assembly.render import render_text
-from gateway.model import OcrOptions, PageFailure, PageResult, Polygon, Reading, Region
+from gateway.model import PageFailure, PageResult, Polygon, Reading, Region
+from gateway.reading_options import OcrOptions
 
 LABELS = ("doc_title", "text", "image", "footer", "table")
 REGIONS = [Region(label, (0, at * 10, 100, at * 10 + 10), at + 1, 0.9) for at, label in enumerate(LABELS)]

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from gateway.assembly.page import assemble_page
 from gateway.assembly.render import html_frame, render_html, render_markdown, render_text
-from gateway.model import OcrOptions, PageResult, Reading, Region
+from gateway.model import PageResult, Reading, Region
+from gateway.reading_options import OcrOptions
 
 KEY = "imgs/p1_img_in_image_box_0_0_50_10.jpg"
 

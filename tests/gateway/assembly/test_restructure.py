@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from gateway.assembly.page import assemble_failure, assemble_page
 from gateway.assembly.restructure import assign_unique_keys, rename_images, restructure_pages
-from gateway.model import OcrOptions, PageFailure, PageResult, Reading, Region
+from gateway.model import PageFailure, PageResult, Reading, Region
+from gateway.reading_options import OcrOptions
 
 OPTIONS = OcrOptions()
 

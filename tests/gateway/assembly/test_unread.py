@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from gateway.assembly.page import assemble_page
-from gateway.model import BBox, InkedLine, OcrOptions, PageResult, Reading, Region, TextLine
+from gateway.model import BBox, InkedLine, PageResult, Reading, Region, TextLine
+from gateway.reading_options import OcrOptions
 
 LINES: list[BBox] = [(100, 100 + 40 * row, 500, 130 + 40 * row) for row in range(3)]
 AROUND: BBox = (80, 80, 520, 230)

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from gateway.imaging.block_merging import merge_layout_blocks, stack_crops
 from gateway.labels import LABELS
-from gateway.model import BBox, OcrOptions, Region
+from gateway.model import BBox, Region
+from gateway.reading_options import OcrOptions
 from tests.support.fakes import blank
 
 COLUMNS = ((0, 0, 200, 300), (210, 0, 410, 100))

@@ -9,7 +9,8 @@ import pytest
 from common.download import DownloadError
 from gateway.layout import factory
 from gateway.layout.factory import FallbackLayout, LazyLayout
-from gateway.model import LayoutOptions, PageImage
+from gateway.model import PageImage
+from gateway.reading_options import LayoutOptions
 from tests.support.fakes import FakeLayout, blank, text_regions
 from tests.support.waiting import eventually
 

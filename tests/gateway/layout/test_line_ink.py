@@ -7,7 +7,8 @@ import pytest
 from PIL import Image, ImageDraw, ImageFont
 
 from gateway.layout.line_ink import find_region_lines, measure_lines
-from gateway.model import BBox, OcrOptions, PageLayout, Pixels, Region
+from gateway.model import BBox, PageLayout, Pixels, Region
+from gateway.reading_options import OcrOptions
 from gateway.tasks import task_for
 from tests.support.script_pages import FONT
 from textlines.glyphs import StrayInk

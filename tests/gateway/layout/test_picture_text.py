@@ -6,7 +6,8 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from gateway.layout.picture_text import PictureText, add_text, drop_printed, may_hide_text
-from gateway.model import LayoutOptions, PageImage, Region
+from gateway.model import PageImage, Region
+from gateway.reading_options import LayoutOptions
 from tests.support.fakes import FakeLayout
 from textlines.detection import upright_line
 

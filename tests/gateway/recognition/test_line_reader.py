@@ -10,9 +10,10 @@ from contextlib import asynccontextmanager
 import pytest
 
 from gateway.errors import ServiceError
-from gateway.model import OcrOptions, PageResult, Region
+from gateway.model import PageResult, Region
 from gateway.parts import Parts
 from gateway.pipeline import read_pages
+from gateway.reading_options import OcrOptions
 from tests.support.fakes import FakeDocument, FakeLayout
 from tests.support.parts import parts_for
 from tests.support.stub_engine import Reply, StubEngine, free_port

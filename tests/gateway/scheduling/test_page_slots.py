@@ -8,8 +8,9 @@ from functools import partial
 import pytest
 
 from gateway.errors import ServiceError
-from gateway.model import LayoutOptions, OcrOptions, PageFailure, PageImage, PageLayout, Region
+from gateway.model import PageFailure, PageImage, PageLayout, Region
 from gateway.pipeline import read_pages
+from gateway.reading_options import LayoutOptions, OcrOptions
 from gateway.scheduling.fair_semaphore import BATCH, INTERACTIVE, Flow, Priority
 from gateway.scheduling.page_slots import PageSlots
 from tests.support.fakes import FakeDocument, FakeLayout, blank, text_regions

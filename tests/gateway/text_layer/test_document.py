@@ -10,8 +10,9 @@ import pytest
 
 from gateway.layout.base import Detection
 from gateway.layout.bundled.plausibility import correct_label
-from gateway.model import OcrOptions, PageImage, Reading, Region
+from gateway.model import PageImage, Reading, Region
 from gateway.pipeline import read_pages
+from gateway.reading_options import OcrOptions
 from gateway.recognized_page import RecognizedPage
 from gateway.text_layer.document import DocumentText, find_offer, look_at_layer
 from tests.gateway.text_layer.pages import SCALE, layout_of, open_page, read_rows, truth_of

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from gateway.api.ocr.options import RequestOptions, parse_options
 from gateway.errors import ServiceError
-from gateway.model import OcrOptions
+from gateway.reading_options import OcrOptions
 
 
 def refused(*pairs: tuple[str, Any]) -> ServiceError:

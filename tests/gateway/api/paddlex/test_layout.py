@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gateway.model import LayoutOptions
+from gateway.reading_options import LayoutOptions
 from tests.gateway.api.paddlex.conftest import ask, page_of, regions_of, result_of
 from tests.support.server import Gateway
 

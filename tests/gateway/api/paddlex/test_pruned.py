@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 from gateway.api.paddlex.to_paddlex import pruned_result
-from gateway.model import Block, OcrOptions, PageResult
+from gateway.model import Block, PageResult
+from gateway.reading_options import OcrOptions
 from gateway.recognized_page import RecognizedPage
 
 

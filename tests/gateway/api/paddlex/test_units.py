@@ -6,7 +6,8 @@ import re
 
 from gateway.api.paddlex.to_paddlex import in_paddlex_units, list_tables
 from gateway.assembly.page import assemble_page, image_key
-from gateway.model import OcrOptions, Reading, Region, TableCell
+from gateway.model import Reading, Region, TableCell
+from gateway.reading_options import OcrOptions
 from gateway.recognized_page import RecognizedPage
 
 

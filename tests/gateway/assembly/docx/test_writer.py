@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from gateway.assembly.docx.writer import DocxPage, build_docx
 from gateway.assembly.page import assemble_page, picture_keys
 from gateway.labels import LABELS
-from gateway.model import OcrOptions, Reading, Region
+from gateway.model import Reading, Region
+from gateway.reading_options import OcrOptions
 from tests.gateway.intake.files import encode, picture
 
 OPTIONS = OcrOptions()

@@ -11,7 +11,8 @@ from PIL import Image
 
 from gateway.layout.base import LayoutDetector
 from gateway.layout.factory import create_layout
-from gateway.model import LayoutOptions, PageImage, PageLayout, Region
+from gateway.model import PageImage, PageLayout, Region
+from gateway.reading_options import LayoutOptions
 from gateway.settings import Settings
 from tests.support.examples import OMITTED_LABELS, TruthBlock, load_truth
 

@@ -14,7 +14,8 @@ import pytest
 
 from gateway.layout.base import LayoutDetector
 from gateway.layout.factory import create_layout
-from gateway.model import LayoutOptions, PageImage, PageLayout
+from gateway.model import PageImage, PageLayout
+from gateway.reading_options import LayoutOptions
 from gateway.settings import Settings
 from tests.gateway.layout.paddleocr import layout_worker_stub as stub
 from tests.supervision.support import ROOT, program

@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from gateway.layout.base import LayoutDetector
 from gateway.layout.factory import create_layout
 from gateway.layout.paddleocr.layout_process import PROGRAM
-from gateway.model import BBox, LayoutOptions, Polygon, Region
+from gateway.model import BBox, Polygon, Region
+from gateway.reading_options import LayoutOptions
 from gateway.settings import Settings
 from tests.gateway.layout.paddleocr import engine_pages
 from tests.support.layout_python import layout_python

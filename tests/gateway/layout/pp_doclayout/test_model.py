@@ -12,7 +12,8 @@ import pytest
 from gateway.layout.base import LayoutDetector
 from gateway.layout.factory import create_layout
 from gateway.layout.pp_doclayout.postprocess import LABELS
-from gateway.model import LayoutOptions, PageImage, Region
+from gateway.model import PageImage, Region
+from gateway.reading_options import LayoutOptions
 from gateway.settings import Settings
 from tests.support.fakes import blank
 from tests.support.onnx_model import layout_model, sized_model

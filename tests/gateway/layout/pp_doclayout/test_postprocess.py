@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from gateway.layout.pp_doclayout.postprocess import LABELS, build_page_layout
-from gateway.model import BBox, LayoutOptions, MergeMode, Region, ShapeMode
+from gateway.model import BBox, Region
+from gateway.reading_options import LayoutOptions, MergeMode, ShapeMode
 
 WIDTH, HEIGHT = 600, 800
 AS_USUAL = LayoutOptions()
