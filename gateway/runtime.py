@@ -1,10 +1,12 @@
-"""How the process runs: its log lines, when it looks for garbage."""
+"""How the process runs: its log lines, when it looks for garbage, what it does again and again."""
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import logging
 import sys
+from collections.abc import Awaitable, Callable
 from typing import Literal
 
 import structlog
@@ -40,6 +42,8 @@ _QUIET = (
 )
 """Loggers that tell of every call, some with what it carried, or of what we log ourselves; their warnings pass."""
 
+log = structlog.get_logger(__name__)
+
 
 def shorten_pauses() -> None:
     """Takes all that is there now out of the search for garbage, which stops the event loop while it lasts.
@@ -49,6 +53,17 @@ def shorten_pauses() -> None:
     """
     gc.collect()
     gc.freeze()
+
+
+async def repeat(work: Callable[[], Awaitable[None]], rest_s: float) -> None:
+    """Does the work until it is cancelled, with a rest after each time. What it raises is logged, and costs that time
+    only."""
+    while True:
+        try:
+            await work()
+        except Exception:
+            log.exception("background_work_failed", work=getattr(work, "__qualname__", repr(work)))
+        await asyncio.sleep(rest_s)
 
 
 def configure_logs(level: str, style: Literal["json", "console"]) -> None:

@@ -24,6 +24,7 @@ from gateway.keys.keyring import RELOAD_S, Keyring
 from gateway.metrics import Metrics
 from gateway.parts import Parts
 from gateway.recognition.line_reader import LineReader
+from gateway.runtime import repeat
 from gateway.scheduling.fair_semaphore import Places
 from gateway.selfcheck import SelfCheck
 from gateway.settings import Settings
@@ -138,13 +139,15 @@ class Service:
         starts = [parts.pool.start(), parts.layout.start(), *(engine.start() for engine in self.engines)]
         if parts.line_reader:
             starts.append(parts.line_reader.engine.start())
+        tidy_s = tidy_interval_s(retention_of(self.settings))
         duties = (
             self._check(),
             self._log_states(),
-            self._check_storage(),
-            self._remove_pictures(),
+            repeat(self._check_storage, _STORAGE_CHECK_S),
+            repeat(self.store.tidy, tidy_s),
+            repeat(self._remove_files, tidy_s),
             self._measure_lag(),
-            self._reload_keys(),
+            repeat(self._reload_keys, RELOAD_S),
             self._share_counts(),
             provide_fonts(self.settings),
         )
@@ -268,37 +271,31 @@ class Service:
 
     async def _check_storage(self) -> None:
         await self.bucket.check()
-        while True:
-            await asyncio.sleep(_STORAGE_CHECK_S)
-            await self.bucket.check()
-            self.output_dir = await asyncio.to_thread(check_folder, self.settings.output_dir)
-            self.temp_dir = await asyncio.to_thread(check_folder, self.settings.temp_dir)
+        self.output_dir = await asyncio.to_thread(check_folder, self.settings.output_dir)
+        self.temp_dir = await asyncio.to_thread(check_folder, self.settings.temp_dir)
 
-    async def _remove_pictures(self) -> None:
-        interval_s = tidy_interval_s(retention_of(self.settings))
-        while True:
-            await self.store.tidy()
-            with suppress(ServiceError):  # the bucket is away
-                sizes = await asyncio.to_thread(self.files.remove_expired, time.time())
-                self.keyring.set_stored("files", sizes)
-            await asyncio.sleep(interval_s)
+    async def _remove_files(self) -> None:
+        with suppress(OSError, ServiceError):  # the store is away
+            begun = time.monotonic()
+            found = await asyncio.to_thread(self.files.remove_expired, time.time())
+            self.keyring.set_stored("files", found, begun)
 
     async def _reload_keys(self) -> None:
-        while True:
-            await asyncio.sleep(RELOAD_S)
-            await asyncio.to_thread(self.keyring.reload)
+        await asyncio.to_thread(self.keyring.reload)
 
     async def _share_counts(self) -> None:
         url = self.settings.database_url
-        if not self.settings.api_keys_file or not url or url.startswith("sqlite"):
+        if not self.settings.api_keys_file or not url:
             return
         # What the first page needs goes before: the database's library takes seconds of CPU.
         while self.is_loading():  # noqa: ASYNC110 - several parts tell how they are, each its own way
             await asyncio.sleep(_WATCH_S)
+        from gateway.jobs.database import is_shared
         from gateway.keys.shared_counts import SharedCounts
 
-        self.shared_counts = SharedCounts(self.keyring, url)
-        await self.shared_counts.run()
+        if is_shared(url):
+            self.shared_counts = SharedCounts(self.keyring, url)
+            await self.shared_counts.run()
 
     async def _measure_lag(self) -> None:
         """Measures how long the event loop keeps a callback waiting that is due."""

@@ -251,8 +251,11 @@ class EngineMonitor:
     async def _poll_forever(self) -> None:
         while True:
             self._wake.clear()
-            if await self.check_now():
-                await self._while_ready()
+            try:
+                if await self.check_now():
+                    await self._while_ready()
+            except Exception:
+                log.exception("engine_look_failed")
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(POLL_WHILE_READY_S if self._ready.is_set() else POLL_WHILE_AWAY_S):
                     await self._wake.wait()

@@ -23,6 +23,7 @@ from gateway.engine.errors import EngineError
 from gateway.engine.monitor import DEFAULT_GRACE_S, EngineMonitor, EngineState, require_serving
 from gateway.engine.probes import ServedModel
 from gateway.model import EngineKind
+from gateway.runtime import repeat
 from gateway.scheduling.call_queue import CallQueue
 from gateway.settings import Settings
 from gateway.tracing import OFF, Tracing
@@ -172,7 +173,9 @@ class EnginePool:
         for endpoint in self.endpoints:
             await endpoint.monitor.start()
         if self._listed.names:
-            self._following = asyncio.create_task(self._follow_names(), name="engine-names")
+            self._following = asyncio.create_task(
+                repeat(self._follow_names, self._settings.vlm_dns_refresh_s), name="engine-names"
+            )
 
     async def close(self) -> None:
         """Ends the watch and the connections to the engines, which calls use too."""
@@ -384,10 +387,8 @@ class EnginePool:
         return (leader.grace_s if leader else DEFAULT_GRACE_S) - (monotonic() - self._since)
 
     async def _follow_names(self) -> None:
-        while True:
-            await self._listed.resolve()
-            await self._list(self._listed.urls)
-            await asyncio.sleep(self._settings.vlm_dns_refresh_s)
+        await self._listed.resolve()
+        await self._list(self._listed.urls)
 
     async def _list(self, urls: Sequence[str]) -> None:
         """Has the engines at these URLs take calls, and no others."""

@@ -23,7 +23,9 @@ from gateway.jobs.reading import READY_POLL_S, PageEncoder
 from gateway.jobs.steps import JobRunner, describe_failure
 from gateway.jobs.store import JobEnd, JobPlan, JobRecord, JobStore, StoredJob
 from gateway.jobs.webhooks import WebhookSender
+from gateway.runtime import repeat
 from gateway.service import Service
+from gateway.storage.sizes import StoredSizes
 
 JobState = Literal["queued", "running", "done", "failed", "cancelled"]
 SWEEP_S = 60.0
@@ -79,8 +81,9 @@ class JobService:
         self._executor = JobExecutor(
             self._queue, settings.database_url, settings.data_dir, service.objects, settings.max_jobs
         )
-        self._unfinished = self._bytes = 0
-        """Jobs without an end, and what all take of the disk: counted by each sweep, and kept up between."""
+        self._unfinished = 0
+        """Jobs without an end: counted by each sweep, and kept up between."""
+        self._stored = StoredSizes()
         self._register_gauges()
 
     @property
@@ -92,7 +95,8 @@ class JobService:
     @asynccontextmanager
     async def run(self) -> AsyncIterator[None]:
         """Starts in the background; a database that is away costs jobs only, and is tried again."""
-        duties = (self._keep_running(), self._sweep()) if self._settings.jobs else ()
+        sweep_s = min(SWEEP_S, max(1.0, self._settings.jobs_keep_s / 10))
+        duties = (self._keep_running(), repeat(self._sweep, sweep_s)) if self._settings.jobs else ()
         tasks = [asyncio.create_task(duty) for duty in duties]
         try:
             yield
@@ -113,17 +117,16 @@ class JobService:
         self._require_running()
         if fresh:
             await self._require_room(len(fresh))
-        size = sum(content.size for _, content in fresh if content)
-        with self._hold_storage(fresh, size):
+        sizes = {record.id: content.size if content else 0 for record, content in fresh}
+        with self._hold_storage(fresh, sizes), self._stored.hold(sizes):
             await self._keep(submissions, fresh, priority)
         self._unfinished += len(fresh)
-        self._bytes += size
         return bool(fresh)
 
-    def _hold_storage(self, fresh: Sequence[NewJob], size: int) -> AbstractContextManager[None]:
+    def _hold_storage(self, fresh: Sequence[NewJob], sizes: Mapping[str, int]) -> AbstractContextManager[None]:
         """Of the key whose jobs they are."""
         account = self._service.keyring.find_owner(fresh[0].record.owner) if fresh else None
-        return account.hold_storage("jobs", size) if account else nullcontext()
+        return account.hold_storage("jobs", sizes) if account else nullcontext()
 
     async def _keep(self, submissions: Sequence[NewJob], fresh: Sequence[NewJob], priority: str) -> None:
         try:
@@ -202,10 +205,10 @@ class JobService:
         await self._runner.release(job_id)
         if job.state in ("queued", "running"):
             await self._runner.notify(job.record, None)
-        freed = await asyncio.to_thread(self.store.delete, job_id)
-        self._bytes -= freed
+        await asyncio.to_thread(self.store.delete, job_id)
+        self._stored.remove(job_id)
         if account := self._service.keyring.find_owner(job.record.owner):
-            account.free_storage("jobs", freed)
+            account.free_storage("jobs", job_id)
         self._unfinished -= job.end is None
         if self._queue.is_open:
             await self._queue.delete(job_id)
@@ -230,14 +233,15 @@ class JobService:
             await asyncio.sleep(READY_POLL_S)
         while not await self._start():  # noqa: ASYNC110 - the database may be away
             await asyncio.sleep(START_RETRY_S)
-        while True:
-            try:
-                await self._executor.look_after()
-            except ServiceError as error:
-                self._tell(error.detail)
-            else:
-                self._tell(None)
-            await asyncio.sleep(BEAT_S)
+        await repeat(self._look_after, BEAT_S)
+
+    async def _look_after(self) -> None:
+        try:
+            await self._executor.look_after()
+        except ServiceError as error:
+            self._tell(error.detail)
+        else:
+            self._tell(None)
 
     async def _start(self) -> bool:
         """Whether jobs are run now. Never raises."""
@@ -263,24 +267,23 @@ class JobService:
         metrics.watch("ocr_jobs_available", "1 while jobs are taken: their database answers", lambda: not self.reason)
         metrics.watch("ocr_jobs_unfinished", "Jobs that wait or are read, of all gateways", lambda: self._unfinished)
         metrics.watch("ocr_jobs_reading", "Jobs that this gateway reads", lambda: self._runner.readings)
-        metrics.watch("ocr_jobs_stored_bytes", "What all jobs take of the store", lambda: self._bytes)
+        metrics.watch("ocr_jobs_stored_bytes", "What all jobs take of the store", lambda: self._stored.total)
         gateways = "Gateways on the jobs' database that live"
         metrics.watch("ocr_jobs_gateways", gateways, lambda: self._executor.gateways)
 
     async def _sweep(self) -> None:
-        while True:
-            with suppress(OSError, ServiceError):  # the store is away
-                await self._settle_all()
-            if self._queue.is_open:
-                with suppress(ServiceError):
-                    await self._queue.forget_deliveries()
-            await asyncio.sleep(min(SWEEP_S, max(1.0, self._settings.jobs_keep_s / 10)))
+        with suppress(OSError, ServiceError):  # the store is away
+            await self._settle_all()
+        if self._queue.is_open:
+            with suppress(ServiceError):
+                await self._queue.forget_deliveries()
 
     async def _settle_all(self) -> None:
+        begun = time.monotonic()
         jobs = await asyncio.to_thread(self.store.survey)
-        self._bytes = sum(job.size for job in jobs)
+        self._stored.set_found({job.job_id: job.size for job in jobs}, begun)
         if (keyring := self._service.keyring).limits_storage:
-            keyring.set_stored("jobs", await asyncio.to_thread(self.store.count_bytes, jobs))
+            keyring.set_stored("jobs", await asyncio.to_thread(self.store.sizes_by_owner, jobs), begun)
         self._unfinished = sum(job.is_accepted and job.expires is None for job in jobs)
         for job in jobs:
             await self._settle(self._remove_expired, job)
@@ -336,7 +339,7 @@ class JobService:
             raise ServiceError(429, "too_many_jobs", detail, retry_after_s=BUSY_RETRY_AFTER_S)
         free = await asyncio.to_thread(self.store.free_bytes)
         is_full = free is not None and free < settings.max_upload_mb * 1_000_000
-        if self._bytes > settings.store_max_gb * 1e9 or is_full:
+        if self._stored.total > settings.store_max_gb * 1e9 or is_full:
             detail = "There is no room for more jobs (STORE_MAX_GB, or the disk of DATA_DIR); delete some, or wait."
             raise ServiceError(507, "storage_full", detail)
 

@@ -21,14 +21,15 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal, NamedTuple, TypeVar
 
-from pydantic import BaseModel, Field
+import structlog
+from pydantic import BaseModel, Field, ValidationError
 
 from gateway.errors import ServiceError
 from gateway.intake.spool import SpooledFile
@@ -43,6 +44,8 @@ _LET_GO = b"-"
 _WARNINGS_REMEMBERED = 10_000
 """Pages whose warnings, which never change, are not read again each time that a client looks at their job."""
 M = TypeVar("M", bound=BaseModel)
+
+log = structlog.get_logger(__name__)
 
 
 class Webhook(BaseModel):
@@ -292,27 +295,35 @@ class JobStore:
             for job_id, folder in folders.items()
         ]
 
-    def count_bytes(self, jobs: Sequence[StoredJob]) -> Counter[str]:
-        """What the jobs take, by their owners. Reads each record once: a job's id is of one owner only."""
+    def sizes_by_owner(self, jobs: Sequence[StoredJob]) -> dict[str, dict[str, int]]:
+        """What the jobs take: bytes by id, by owner. Reads each record once: a job's id is of one owner only."""
         new = (one.job_id for one in jobs if one.is_accepted and one.job_id not in self._owners)
-        found = {record.id: record.owner for record in map(self.record, new) if record}
+        found = {record.id: record.owner for record in (self._read_safely(self.record, one) for one in new) if record}
         ids = {one.job_id for one in jobs}
         self._owners = {job_id: owner for job_id, owner in (self._owners | found).items() if job_id in ids}
-        sizes: Counter[str] = Counter()
+        sizes: defaultdict[str, dict[str, int]] = defaultdict(dict)
         for one in jobs:
             if owner := self._owners.get(one.job_id):
-                sizes[owner] += one.size
+                sizes[owner][one.job_id] = one.size
         return sizes
 
     def _find_expiry(self, job_id: str, ended: float) -> float | None:
-        if (job_id, ended) in self._expiry:
-            return self._expiry[job_id, ended]
-        end, record = self.end(job_id), self.record(job_id)
+        if (known := self._expiry.get((job_id, ended))) is not None:
+            return known
+        end, record = self._read_safely(self.end, job_id), self._read_safely(self.record, job_id)
         return end.ended + record.keep_s if end and record else None
 
-    def delete(self, job_id: str) -> int:
-        """The bytes that this has freed. Nothing is put into the job any more, by whomever."""
-        return self._objects.delete(f"{JOBS}/{job_id}", _key(job_id, _RECORD))
+    def _read_safely(self, read: Callable[[str], M | None], job_id: str) -> M | None:
+        """None for what can't be read, too: one broken job must not hold up what is done of all."""
+        try:
+            return read(job_id)
+        except (OSError, ValidationError) as error:
+            log.warning("job_unreadable", id=job_id, reason=type(error).__name__)
+            return None
+
+    def delete(self, job_id: str) -> None:
+        """Nothing is put into the job any more, by whomever."""
+        self._objects.delete(f"{JOBS}/{job_id}", _key(job_id, _RECORD))
 
     def _read(self, job_id: str, name: str, model: type[M]) -> M | None:
         content = self._objects.read(_key(job_id, name))

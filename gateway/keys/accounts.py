@@ -8,9 +8,9 @@ its limit, and whoever is refused can be told when there is room again. Where ga
 from __future__ import annotations
 
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from math import ceil
@@ -19,6 +19,7 @@ from typing import Literal, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field
 
 from gateway.errors import ServiceError
+from gateway.storage.sizes import StoredSizes
 
 Scope: TypeAlias = Literal["ocr", "chat", "jobs", "admin"]
 Stored: TypeAlias = Literal["jobs", "files"]
@@ -82,13 +83,12 @@ class Window:
         self.unshared += more
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, weakref_slot=True)
 class Account:
     """`owner`: whose jobs and files the key sees; `clock` gives seconds since 1970. Belongs to the event loop.
 
-    `stored`: bytes of its jobs and files, where they are limited, as the last look through the store found them, with
-    what this gateway has kept since. `on_change` is called when something was counted, where gateways share their
-    counts; `documents_elsewhere` are those of the other gateways then.
+    `stored`: its jobs and files, where what they take is limited. `on_change` is called when something was counted,
+    where gateways share their counts; `documents_elsewhere` are those of the other gateways then.
     """
 
     name: str
@@ -102,7 +102,7 @@ class Account:
     pages: int = 0
     documents: int = 0
     documents_elsewhere: int = 0
-    stored: Counter[Stored] = field(default_factory=Counter)
+    stored: defaultdict[Stored, StoredSizes] = field(default_factory=lambda: defaultdict(StoredSizes))
     on_change: Callable[[Account], None] | None = None
     _requests_minute: Window = field(default_factory=lambda: Window("requests_per_minute", "requests", "a minute"))
     _pages_minute: Window = field(default_factory=lambda: Window("pages_per_minute", "pages", "a minute"))
@@ -179,15 +179,20 @@ class Account:
             self.documents -= 1
             self._announce_change()
 
+    @property
+    def bytes_stored(self) -> int:
+        return sum(sizes.total for sizes in self.stored.values())
+
     def has_storage(self, size: int) -> bool:
         limit = self.limits.bytes_stored
-        return limit is None or self.stored.total() + size <= limit
+        return limit is None or self.bytes_stored + size <= limit
 
     @contextmanager
-    def hold_storage(self, kind: Stored, size: int) -> Iterator[None]:
-        """Counts bytes that are being kept; where that fails they come back. ServiceError 507 `key_storage_full`."""
+    def hold_storage(self, kind: Stored, sizes: Mapping[str, int]) -> Iterator[None]:
+        """Counts what is being kept, bytes by id; where that fails they come back. ServiceError 507
+        `key_storage_full`."""
+        limit, stored, size = self.limits.bytes_stored, self.bytes_stored, sum(sizes.values())
         if not self.has_storage(size):
-            limit, stored = self.limits.bytes_stored, self.stored.total()
             self.refused += 1
             raise ServiceError(
                 507,
@@ -195,15 +200,20 @@ class Account:
                 f"The key `{self.name}` may have {limit} bytes stored (bytes_stored); its jobs and files take {stored} "
                 f"and this {size}: delete some, or wait until their time is over.",
             )
-        self.stored[kind] += size
-        try:
+        with nullcontext() if limit is None else self.stored[kind].hold(sizes):
             yield
-        except BaseException:
-            self.free_storage(kind, size)
-            raise
 
-    def free_storage(self, kind: Stored, size: int) -> None:
-        self.stored[kind] = max(0, self.stored[kind] - size)
+    def free_storage(self, kind: Stored, one: str) -> None:
+        """Of what was deleted, by its id."""
+        if self.limits.bytes_stored is not None:
+            self.stored[kind].remove(one)
+
+    def set_stored(self, kind: Stored, found: Mapping[str, int], begun: float) -> None:
+        """Takes over what a look through the store has found that began then, by `time.monotonic`: bytes by id."""
+        if self.limits.bytes_stored is not None:
+            self.stored[kind].set_found(found, begun)
+        else:
+            self.stored.clear()
 
     def share(self, on_change: Callable[[Account], None]) -> None:
         """From now on minutes are those of the clock, the one that has begun included."""
@@ -232,7 +242,7 @@ class Account:
             requests_per_minute=_describe(self._requests_minute, limits.requests_per_minute, now),
             pages_per_minute=_describe(self._pages_minute, limits.pages_per_minute, now),
             pages_per_day=_describe(self._pages_day, limits.pages_per_day, now),
-            bytes_stored=None if limits.bytes_stored is None else self.stored.total(),
+            bytes_stored=None if limits.bytes_stored is None else self.bytes_stored,
         )
 
     def _page_windows(self) -> list[tuple[Window, int | None]]:

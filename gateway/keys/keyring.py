@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
+from weakref import WeakValueDictionary
 
 import structlog
 import yaml
@@ -76,6 +77,8 @@ class Keyring:
         self.clock = clock
         self._plain = {digest_of(key): _plain_account(key, clock) for key in plain}
         self._by_name: dict[str, Account] = {}
+        self._in_use: WeakValueDictionary[str, Account] = WeakValueDictionary()
+        """Those of the file by name, and those that were taken out of it for as long as a request goes on with one."""
         self._by_digest = dict(self._plain)
         self._by_owner = {account.owner: account for account in self._plain.values()}
         self._seen: tuple[int, ...] | None = None
@@ -113,10 +116,10 @@ class Keyring:
         """Those of the file in its order, then the others, each once."""
         return [*self._by_name.values(), *self._plain.values()]
 
-    def set_stored(self, kind: Stored, sizes: Mapping[str, int]) -> None:
-        """Bytes that are kept of each owner, as the store was found."""
-        for account in self.accounts():
-            account.stored[kind] = sizes.get(account.owner, 0)
+    def set_stored(self, kind: Stored, found: Mapping[str, Mapping[str, int]], begun: float) -> None:
+        """What is kept of each owner, as the store was found by a look that began then: bytes by id."""
+        for account in self._by_name.values():
+            account.set_stored(kind, found.get(account.owner, {}), begun)
 
     @property
     def limits_storage(self) -> bool:
@@ -146,7 +149,7 @@ class Keyring:
         log.info("keys", keys=len(entries))
 
     def _take_over(self, entries: list[KeyEntry]) -> None:
-        """What a key has used is kept while its name stays."""
+        """What a key has used is kept while its name stays, or is back before its last document has ended."""
         accounts = {entry.name: self._update(entry) for entry in entries}
         digests = {one.removeprefix("sha256:"): accounts[entry.name] for entry in entries for one in entry.hashes}
         self._by_name = accounts
@@ -154,7 +157,8 @@ class Keyring:
         self._by_owner = {account.owner: account for account in self._by_digest.values()}
 
     def _update(self, entry: KeyEntry) -> Account:
-        account = self._by_name.get(entry.name) or Account(entry.name, _owner_of_name(entry.name), frozenset())
+        account = self._in_use.get(entry.name) or Account(entry.name, _owner_of_name(entry.name), frozenset())
+        self._in_use[entry.name] = account
         account.scopes, account.limits, account.expires = entry.scopes, entry.limits, entry.expires
         account.clock = self.clock
         if self._on_change is not None:

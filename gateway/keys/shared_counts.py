@@ -3,7 +3,7 @@
 No request waits for that. A round goes to the database as soon as something has counted, `ROUND_S` after the last one
 at the earliest; until it is back a gateway decides by what it knows. So a limit can be exceeded by what the other
 gateways let pass in the time of one round, and by no more. While the database is away each gateway counts alone, and
-tells the others of it afterwards.
+tells the others of it afterwards. The same holds while it does not answer in `TIMEOUT_S`.
 
 A window is known by the second in which it ends. Gateways whose clocks differ count in the same windows, each for a
 minute that is moved by as much.
@@ -12,12 +12,16 @@ minute that is moved by as much.
 from __future__ import annotations
 
 import asyncio
+import logging
+import os
+import socket
 import threading
 import time
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import closing, suppress
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import sqlalchemy as sa
 import structlog
@@ -26,6 +30,11 @@ from gateway.jobs.database import SCHEMA, complete_url, create_tables
 from gateway.keys.accounts import Account, KeyLimits, Window
 from gateway.keys.keyring import Keyring
 
+if TYPE_CHECKING:
+    import psycopg
+
+T = TypeVar("T")
+
 ROUND_S = 0.01
 _REST = 1
 """A round is followed by so many times its own time at least: many keys and a slow database take a bounded share of the
@@ -33,6 +42,10 @@ CPU."""
 BEAT_S = 1.0
 """How often a gateway in which nothing counts learns what the others have counted."""
 RETRY_S = 2.0
+TIMEOUT_S = 10.0
+"""What a round may take. `statement_timeout` would not do: a server that was stopped heeds none."""
+CLOSE_S = 2.0
+"""How long the end of the service waits for a round."""
 GONE_S = 12
 """A gateway that has not told of its documents for so long, by the database's clock, has none."""
 _KEEP_S = 3600
@@ -95,6 +108,9 @@ class CountsTable:
         self._engine = sa.create_engine(
             complete_url(database_url), pool_size=1, max_overflow=0, isolation_level="AUTOCOMMIT"
         )
+        sa.event.listen(self._engine, "connect", self._remember)
+        self._driver: psycopg.Connection[Any] | None = None
+        """The one connection, as it was made last."""
         self._gateway = gateway
         self._is_there = False
         self._turn = threading.Lock()
@@ -102,33 +118,57 @@ class CountsTable:
     def exchange(self, counted: Mapping[WindowId, int], documents: Mapping[str, int]) -> Counts:
         """Adds what was counted and sets this gateway's documents; what there is of the same keys then."""
         with self._turn, self._engine.connect() as connection:
-            # In one order everywhere: two gateways that wait for each other's rows would wait for ever.
+            others: Mapping[str, int] = {}
+            if documents:
+                self._tell_documents(connection, documents)
+                others = self._find_documents(connection, _DOCUMENTS.c.owner == sa.any_(_texts(documents)))
+            # Last, because what fails is done again and these would be added twice. In one order everywhere: two
+            # gateways that wait for each other's rows would wait for ever.
             rows = [(*one, count) for one, count in sorted(counted.items())]
             windows = _windows(connection.execute(_ADD, _columns(_WINDOWS, rows))) if rows else {}
-            if documents:
-                told = [(owner, self._gateway, count) for owner, count in documents.items()]
-                connection.execute(_TELL, _columns(_DOCUMENTS, told))
-            of_changed = _DOCUMENTS.c.owner == sa.any_(sa.bindparam("owners", list(documents), sa.ARRAY(sa.Text)))
-            others = self._find_documents(connection, of_changed) if documents else {}
             return Counts(windows, others)
 
-    def read_all(self, now: float) -> Counts:
-        """All windows that have not ended, and all documents; makes the tables at first, and removes what is old."""
-        if not self._is_there:
-            create_tables(self._engine.execution_options(isolation_level="READ COMMITTED"), _METADATA)
-            self._is_there = True
-        with self._turn, self._engine.connect() as connection:
-            own = sa.update(_DOCUMENTS).where(_DOCUMENTS.c.gateway == self._gateway)
-            connection.execute(own.values(told=sa.func.now()))
-            connection.execute(sa.delete(_WINDOWS).where(_WINDOWS.c.ends < now - _KEEP_S))
-            connection.execute(sa.delete(_DOCUMENTS).where(_DOCUMENTS.c.told < _before(_KEEP_S)))
-            rows = connection.execute(sa.select(_WINDOWS).where(_WINDOWS.c.ends > now))
-            return Counts(_windows(rows), self._find_documents(connection, sa.true()))
+    def read_all(self, now: float, documents: Mapping[str, int]) -> Counts:
+        """All windows that have not ended, and all documents; makes the tables at first, and removes what is old.
+        `documents`: all that this gateway has in work, by owner."""
+        with self._turn:
+            if not self._is_there:
+                create_tables(self._engine.execution_options(isolation_level="READ COMMITTED"), _METADATA)
+                self._is_there = True
+            with self._engine.connect() as connection:
+                is_ended = sa.and_(
+                    _DOCUMENTS.c.gateway == self._gateway, _DOCUMENTS.c.owner != sa.all_(_texts(documents))
+                )
+                is_old = _DOCUMENTS.c.told < _before(_KEEP_S)
+                connection.execute(sa.delete(_DOCUMENTS).where(sa.or_(is_ended, is_old)))
+                if documents:
+                    self._tell_documents(connection, documents)
+                connection.execute(sa.delete(_WINDOWS).where(_WINDOWS.c.ends < now - _KEEP_S))
+                rows = connection.execute(sa.select(_WINDOWS).where(_WINDOWS.c.ends > now))
+                return Counts(_windows(rows), self._find_documents(connection, sa.true()))
+
+    def cut(self) -> None:
+        """Has whatever waits for the database fail at once; from any thread. Never raises."""
+        import psycopg
+
+        # The socket, which both ends notice: closing the connection itself under another thread is not safe.
+        if self._driver is not None:
+            with suppress(OSError, psycopg.Error), closing(socket.socket(fileno=os.dup(self._driver.fileno()))) as one:
+                one.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
-        """Waits for what another thread has begun."""
-        with self._turn:
-            self._engine.dispose()
+        """Waits for what another thread has begun, for `CLOSE_S`."""
+        if not self._turn.acquire(timeout=CLOSE_S):
+            self.cut()
+            self._turn.acquire(timeout=TIMEOUT_S)
+        self._engine.dispose()
+
+    def _remember(self, driver: psycopg.Connection[Any], _record: object) -> None:
+        self._driver = driver
+
+    def _tell_documents(self, connection: sa.Connection, documents: Mapping[str, int]) -> None:
+        told = [(owner, self._gateway, count) for owner, count in documents.items()]
+        connection.execute(_TELL, _columns(_DOCUMENTS, told))
 
     def _find_documents(self, connection: sa.Connection, which: sa.ColumnElement[bool]) -> dict[str, int]:
         others = sa.and_(which, _DOCUMENTS.c.gateway != self._gateway, _DOCUMENTS.c.told > _before(GONE_S))
@@ -140,19 +180,27 @@ class CountsTable:
 class SharedCounts:
     """Keeps a keyring's counts in step with those of the other gateways. `reason`: why each counts alone now."""
 
-    def __init__(self, keyring: Keyring, database_url: str) -> None:
+    def __init__(self, keyring: Keyring, database_url: str, timeout_s: float = TIMEOUT_S) -> None:
         self.reason: str | None = None
         self.is_shared = False
         """Whether what the others have counted is known."""
         self.keyring = keyring
         self._table = CountsTable(database_url, uuid.uuid4().hex)
+        self._timeout_s = timeout_s
         self._changed: dict[str, Account] = {}
+        self._in_work: dict[str, Account] = {}
+        """Those that have documents here, by owner, whatever their limits: these may change meanwhile."""
+        self._elsewhere: set[str] = set()
+        """Owners that have documents at other gateways."""
         self._has_changed = asyncio.Event()
         self._read = -BEAT_S
 
     async def run(self) -> None:
         """Until it is cancelled."""
         self.keyring.share(self._note)
+        for account in self.keyring.accounts():
+            if account.on_change:
+                self._note(account)
         try:
             while True:
                 begun = time.monotonic()
@@ -164,6 +212,10 @@ class SharedCounts:
             await asyncio.to_thread(self._table.close)
 
     def _note(self, account: Account) -> None:
+        if account.documents:
+            self._in_work[account.owner] = account
+        else:
+            self._in_work.pop(account.owner, None)
         if account.limits != _NO_LIMITS:
             self._changed[account.owner] = account
             self._has_changed.set()
@@ -180,19 +232,39 @@ class SharedCounts:
             if self.reason or time.monotonic() >= self._read + BEAT_S:
                 await self._read_all()
             await self._exchange()
-        except sa.exc.SQLAlchemyError as error:
-            self._tell(f"The database is away: limits of keys hold for each gateway alone ({type(error).__name__}).")
+        except Exception as error:
+            self._set_documents({}, list(self._elsewhere))
+            is_away = isinstance(error, sa.exc.SQLAlchemyError)
+            what = "The database is away" if is_away else "Counts of keys can't be shared"
+            reason = f"{what}: limits of keys hold for each gateway alone ({type(error).__name__})."
+            self._tell(reason, None if is_away else error)
         else:
             self._tell(None)
 
+    async def _call(self, function: Callable[..., T], *arguments: object) -> T:
+        """In a thread. Raises what the database raises, also where the time is over."""
+        end = asyncio.get_running_loop().call_later(self._timeout_s, self._table.cut)
+        try:
+            return await asyncio.to_thread(function, *arguments)
+        finally:
+            end.cancel()
+
     async def _read_all(self) -> None:
-        counts = await asyncio.to_thread(self._table.read_all, self.keyring.clock())
+        in_work = {owner: account.documents for owner, account in self._in_work.items()}
+        counts = await self._call(self._table.read_all, self.keyring.clock(), in_work)
         self._read = time.monotonic()
         self.is_shared = True
-        for account in self.keyring.accounts():
-            account.documents_elsewhere = counts.documents.get(account.owner, 0)
+        self._set_documents(counts.documents, self._elsewhere | counts.documents.keys())
+        for account in filter(None, map(self.keyring.find_owner, {one.owner for one in counts.windows})):
             for window in account.limited_windows():
                 _take_over(counts, account, window)
+
+    def _set_documents(self, elsewhere: Mapping[str, int], owners: Iterable[str]) -> None:
+        for owner in owners:
+            count = elsewhere.get(owner, 0)
+            if account := self.keyring.find_owner(owner) or self._in_work.get(owner):
+                account.documents_elsewhere = count
+            self._elsewhere.add(owner) if count else self._elsewhere.discard(owner)
 
     async def _exchange(self) -> None:
         """What can't be told is kept for the next time."""
@@ -209,7 +281,7 @@ class SharedCounts:
         documents = {owner: one.documents for owner, one in changed.items() if one.limits.documents is not None}
         try:
             counted = {one: count for one, (_, count) in sent.items()}
-            counts = await asyncio.to_thread(self._table.exchange, counted, documents)
+            counts = await self._call(self._table.exchange, counted, documents)
         except BaseException:
             self._changed = changed | self._changed
             raise
@@ -217,12 +289,11 @@ class SharedCounts:
             if round(window.ends) == one.ends:
                 window.unshared -= count
                 window.used = counts.windows[one] + window.unshared
-        for owner in documents:
-            changed[owner].documents_elsewhere = counts.documents.get(owner, 0)
+        self._set_documents(counts.documents, documents)
 
-    def _tell(self, reason: str | None) -> None:
+    def _tell(self, reason: str | None, error: Exception | None = None) -> None:
         if reason != self.reason:
-            log.warning("key_counts", reason=reason) if reason else log.info("key_counts", reason=reason)
+            log.log(logging.WARNING if reason else logging.INFO, "key_counts", reason=reason, exc_info=error)
         self.reason = reason
 
 
@@ -243,6 +314,10 @@ def _windows(rows: Iterable[sa.Row[Any]]) -> dict[WindowId, int]:
 def _before(seconds: int) -> sa.ColumnElement[datetime]:
     """By the database's clock."""
     return sa.func.now() - sa.text(f"interval '{seconds} seconds'")
+
+
+def _texts(values: Iterable[str]) -> sa.BindParameter[Sequence[str]]:
+    return sa.bindparam(None, list(values), sa.ARRAY(sa.Text))
 
 
 def _columns(table: sa.Table, rows: Sequence[tuple[object, ...]]) -> dict[str, list[object]]:

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections import Counter
+from collections import defaultdict
 from contextlib import suppress
 
+import structlog
 from pydantic import BaseModel, ValidationError
 
 from gateway.errors import ServiceError
@@ -26,6 +27,8 @@ FILES = "files"
 _CONTENT, _FILE = "content", "file.json"
 ABANDONED_S = 600.0
 """Age at which a folder without its `file.json` was left by a killed process."""
+
+log = structlog.get_logger(__name__)
 
 
 class StoredFile(BaseModel):
@@ -48,14 +51,21 @@ class FileStore:
         self._keep_s = settings.files_keep_s
 
     def create(
-        self, content: SpooledFile, owner: str, name: str, purpose: str, media_type: str | None, keep_s: float | None
+        self,
+        file_id: str,
+        content: SpooledFile,
+        owner: str,
+        name: str,
+        purpose: str,
+        media_type: str | None,
+        keep_s: float | None,
     ) -> StoredFile:
-        """Keeps a file for `keep_s`, at most as long as files are kept. ServiceError 507 `storage_full`, 503
-        `storage_unavailable`."""
+        """Keeps a file for `keep_s`, at most as long as files are kept. `file_id`: of `create_file_id`. ServiceError
+        507 `storage_full`, 503 `storage_unavailable`."""
         now = time.time()
         expires = now + min(keep_s or self._keep_s, self._keep_s)
         file = StoredFile(
-            id=uuid.uuid4().hex,
+            id=file_id,
             owner=owner,
             name=name,
             purpose=purpose,
@@ -103,18 +113,21 @@ class FileStore:
     def delete(self, file: StoredFile) -> None:
         self._delete(file.id)
 
-    def remove_expired(self, now: float) -> Counter[str]:
-        """Bytes of those that stay, by their owners."""
-        sizes: Counter[str] = Counter()
+    def remove_expired(self, now: float) -> dict[str, dict[str, int]]:
+        """Those that stay: bytes by id, by owner. One that can't be read now is left as it is."""
+        sizes: defaultdict[str, dict[str, int]] = defaultdict(dict)
         modified: dict[str, float] = {}
         for one in self._objects.survey(FILES):
             modified[_id_of(one)] = max(one.modified, modified.get(_id_of(one), 0.0))
         for file_id, latest in modified.items():
-            file = self._read(file_id)
-            if now > (file.expires if file else latest + ABANDONED_S):
-                self._delete(file_id)
-            elif file:
-                sizes[file.owner] += file.size
+            try:
+                file = self._read(file_id)
+                if now > (file.expires if file else latest + ABANDONED_S):
+                    self._delete(file_id)
+                elif file:
+                    sizes[file.owner][file.id] = file.size
+            except OSError as error:
+                log.warning("file_unreadable", id=file_id, reason=error.strerror)
         return sizes
 
     def _delete(self, file_id: str) -> None:
@@ -133,6 +146,10 @@ class FileStore:
         if taken + size > self._max_bytes:
             detail = "There is no room for more files (FILES_MAX_GB); delete some, or wait until their time is over."
             raise ServiceError(507, "storage_full", detail)
+
+
+def create_file_id() -> str:
+    return uuid.uuid4().hex
 
 
 def _id_of(one: StoredObject) -> str:

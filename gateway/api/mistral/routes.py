@@ -42,7 +42,7 @@ from gateway.api.openapi import inlined_schema, written_schemas
 from gateway.intake.spool import SpooledFile
 from gateway.service import Service
 from gateway.session import DocumentSource, open_session
-from gateway.storage.files import StoredFile
+from gateway.storage.files import StoredFile, create_file_id
 
 router = APIRouter(tags=["mistral"], dependencies=[key_required("ocr")])
 linked = APIRouter(tags=["mistral"])
@@ -83,9 +83,11 @@ async def ocr(request: Request, service: ServiceDep, links: LinksDep, scope: Req
 async def upload(request: Request, service: ServiceDep, scope: RequestScope) -> FileInfo:
     admission = begin_submission(request, service, scope)
     sent = await admission.read_body(read_upload(request))
-    with await _hold_storage(request, service, sent.content.size):
+    file_id = create_file_id()
+    with await _hold_storage(request, service, file_id, sent.content.size):
         kept = await asyncio.to_thread(
             service.files.create,
+            file_id,
             sent.content,
             owner_of(request),
             sent.name,
@@ -96,15 +98,16 @@ async def upload(request: Request, service: ServiceDep, scope: RequestScope) -> 
     return describe_file(kept)
 
 
-async def _hold_storage(request: Request, service: Service, size: int) -> AbstractContextManager[None]:
+async def _hold_storage(request: Request, service: Service, file_id: str, size: int) -> AbstractContextManager[None]:
     """Of the request's key. Before it is refused, its files are looked at: other gateways keep and delete some."""
     account = account_of(request)
-    if account is None:
+    if account is None or account.limits.bytes_stored is None:
         return nullcontext()
-    if not account.has_storage(size):
+    if not (account.stored["files"].is_known and account.has_storage(size)):
+        begun = time.monotonic()
         files = await asyncio.to_thread(service.files.list_files, account.owner)
-        account.stored["files"] = sum(file.size for file in files)
-    return account.hold_storage("files", size)
+        account.set_stored("files", {file.id: file.size for file in files}, begun)
+    return account.hold_storage("files", {file_id: size})
 
 
 @router.get(FILES, summary="Your files, newest first", responses=mistral_responses(401, 422))
@@ -129,7 +132,7 @@ async def delete_file(request: Request, service: ServiceDep, file_id: str) -> De
     file = await _find(request, service, file_id)
     await asyncio.to_thread(service.files.delete, file)
     if account := account_of(request):
-        account.free_storage("files", file.size)
+        account.free_storage("files", file.id)
     return DeletedFile(id=file.id)
 
 

@@ -17,6 +17,7 @@ import structlog
 from gateway.errors import ServiceError
 from gateway.intake.render.worker_process import OpenResult, SourceFile, WorkerLost, WorkerProcess
 from gateway.model import PageImage
+from gateway.runtime import repeat
 from gateway.scheduling.fair_semaphore import FairSemaphore, Flow, reserve_of
 from gateway.settings import Settings
 
@@ -75,7 +76,7 @@ class RenderPool:
             ) from failures[0]
         for worker in list(self._workers):
             self._add_idle(worker)
-        self._watch = asyncio.create_task(self._sweep())
+        self._watch = asyncio.create_task(repeat(self._sweep, _CHECK_INTERVAL_S))
 
     async def close(self) -> None:
         """Ends all workers; what waits for one fails. Safe to call twice."""
@@ -229,12 +230,10 @@ class RenderPool:
 
     async def _sweep(self) -> None:
         """Replaces workers that died idle: taking one finds the dead first and recycles them."""
-        while True:
-            await asyncio.sleep(_CHECK_INTERVAL_S)
-            if any(not worker.alive for worker in self._idle):
-                log.warning("render_worker_lost", reason="died idle")
-                with suppress(ServiceError):
-                    self._release(await self._take(lambda worker: (worker.alive,)))
+        if any(not worker.alive for worker in self._idle):
+            log.warning("render_worker_lost", reason="died idle")
+            with suppress(ServiceError):
+                self._release(await self._take(lambda worker: (worker.alive,)))
 
     def _background(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         task = asyncio.create_task(work)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -138,14 +139,34 @@ def test_a_key_without_limits() -> None:
 
 def test_bytes_that_are_stored() -> None:
     one = account(Clock(), bytes_stored=100)
-    with one.hold_storage("jobs", 60):
+    with one.hold_storage("jobs", {"job": 60}):
         pass
-    with pytest.raises(OSError, match="full"), one.hold_storage("files", 40):
+    with pytest.raises(OSError, match="full"), one.hold_storage("files", {"file": 40}):
         raise OSError("full")
     with pytest.raises(ServiceError, match=r"`scans`.*100 bytes.*\(bytes_stored\).*60") as refusal:
-        one.hold_storage("files", 41).__enter__()
+        one.hold_storage("files", {"file": 41}).__enter__()
     assert (refusal.value.status, refusal.value.code) == (507, "key_storage_full")
-    with one.hold_storage("files", 40):
+    with one.hold_storage("files", {"file": 40}):
         pass
-    one.free_storage("jobs", 60)
+    for _ in range(2):
+        one.free_storage("jobs", "job")
     assert one.usage().bytes_stored == 40
+
+
+def test_uploads_at_once_are_counted_before_they_are_kept() -> None:
+    """Whatever a look through the store, which does not see them yet, finds meanwhile."""
+    one = account(Clock(), bytes_stored=10)
+    with one.hold_storage("files", {"first": 6}):
+        one.set_stored("files", {}, time.monotonic())
+        with pytest.raises(ServiceError):
+            one.hold_storage("files", {"second": 6}).__enter__()
+    assert one.usage().bytes_stored == 6
+
+
+def test_what_is_stored_is_counted_once_it_is_limited() -> None:
+    one = account(Clock())
+    with one.hold_storage("files", {"unlimited": 6}):
+        pass
+    one.limits = KeyLimits(bytes_stored=10)
+    one.set_stored("files", {"unlimited": 6}, time.monotonic())
+    assert not one.has_storage(5)

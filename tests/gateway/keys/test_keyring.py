@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.errors import ServiceError
 from gateway.keys.keyring import Keyring
 
 
@@ -39,6 +40,26 @@ def test_keys_of_the_file_and_of_the_setting(path: Path) -> None:
     assert "admin" not in plain.scopes
     assert keyring.find("two") is None
     assert keyring.find_owner(found.owner) is found
+
+
+def test_a_key_that_comes_back_has_its_documents(path: Path) -> None:
+    """Those that began before it was taken out of the file, and go on."""
+    key = f"keys: [{{name: scans, hashes: ['{hash_of('one')}'], limits: {{documents: 1}}}}]"
+    keyring = Keyring([], write(path, key))
+    before = keyring.find("one")
+    assert before is not None
+    with before.hold_document():
+        write(path, "keys: []")
+        keyring.reload()
+        assert keyring.find("one") is None
+        write(path, key)
+        keyring.reload()
+        after = keyring.find("one")
+        assert after is not None
+        with pytest.raises(ServiceError, match="1 documents"):
+            after.hold_document().__enter__()
+    with after.hold_document():
+        pass
 
 
 def test_rotation_keeps_the_owner_and_the_counts(path: Path) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 
 import psycopg
@@ -15,7 +15,7 @@ import pytest
 from gateway.errors import ServiceError
 from gateway.keys.accounts import Account
 from gateway.keys.keyring import Keyring
-from gateway.keys.shared_counts import SharedCounts
+from gateway.keys.shared_counts import TIMEOUT_S, SharedCounts
 from tests.support.postgres_server import PostgresServer
 from tests.support.waiting import eventually
 
@@ -43,9 +43,11 @@ def write_keys(path: Path, count: int, **limits: int) -> Path:
 
 
 @asynccontextmanager
-async def replicas(url: str, path: Path, count: int = GATEWAYS) -> AsyncIterator[list[SharedCounts]]:
+async def replicas(
+    url: str, path: Path, count: int = GATEWAYS, timeout_s: float = TIMEOUT_S
+) -> AsyncIterator[list[SharedCounts]]:
     """So many gateways' counts, that have reached the database."""
-    made = [SharedCounts(Keyring([], path, clock=lambda: NOON), url) for _ in range(count)]
+    made = [SharedCounts(Keyring([], path, clock=lambda: NOON), url, timeout_s) for _ in range(count)]
     tasks = [asyncio.create_task(one.run()) for one in made]
     try:
         for one in made:
@@ -103,6 +105,28 @@ async def test_documents_at_once_are_those_of_all(url: str, tmp_path: Path) -> N
             pass
 
 
+async def test_documents_of_a_key_whose_limit_changes(url: str, tmp_path: Path) -> None:
+    """They are told to the others whatever its limits, and are over for them when they are over."""
+    limited, path = {"documents": 1, "requests_per_minute": 1000}, tmp_path / "keys"
+    async with replicas(url, write_keys(path, 1, **limited), 2) as made:
+        one, two = map(find, made)
+
+        def limit(**limits: int) -> None:
+            write_keys(path, 1, **limits)
+            for replica in made:
+                replica.keyring.reload()
+
+        with one.hold_document():
+            await eventually(lambda: two.documents_elsewhere == 1)
+            limit()
+        limit(**limited)
+        await eventually(lambda: two.documents_elsewhere == 0)
+        limit()
+        with one.hold_document():
+            limit(**limited)
+            await eventually(lambda: two.documents_elsewhere == 1)
+
+
 async def test_one_of_a_thousand_keys_floods(url: str, tmp_path: Path) -> None:
     """It gets its limit within 1 %, whatever gateway it asks, and the others what they ask for."""
     limit, asked = 400, 50
@@ -147,3 +171,50 @@ async def test_without_the_database_each_counts_alone_and_tells_later(
         await eventually(lambda: not any(replica.reason for replica in made))
         await eventually(lambda: used(two) == used(one) == 14)
         assert not is_let_in(two)
+
+
+async def test_without_the_database_documents_are_those_of_each(
+    postgres: PostgresServer, url: str, tmp_path: Path
+) -> None:
+    async with replicas(url, write_keys(tmp_path / "keys", 1, documents=1), 2) as made:
+        one, two = map(find, made)
+        with one.hold_document():
+            await eventually(lambda: two.documents_elsewhere == 1)
+            postgres.stop()
+            try:
+                await eventually(lambda: made[1].reason)
+                with two.hold_document():
+                    pass
+            finally:
+                await asyncio.to_thread(postgres.start)
+            await eventually(lambda: two.documents_elsewhere == 1)
+            with pytest.raises(ServiceError, match="1 documents"):
+                two.hold_document().__enter__()
+
+
+@contextmanager
+def hanging(url: str) -> Iterator[psycopg.Connection]:
+    """A database that answers nothing of the counts while it lasts."""
+    with psycopg.connect(url) as connection:
+        connection.execute("lock table paddleocr_vl.key_documents, paddleocr_vl.key_windows")
+        yield connection
+
+
+async def test_a_database_that_hangs_is_away(url: str, tmp_path: Path) -> None:
+    async with replicas(url, write_keys(tmp_path / "keys", 1, documents=1), 2, timeout_s=1) as made:
+        one, two = map(find, made)
+        with one.hold_document():
+            await eventually(lambda: two.documents_elsewhere == 1)
+            with hanging(url):
+                await eventually(lambda: made[1].reason)
+                with two.hold_document():
+                    pass
+            await eventually(lambda: two.documents_elsewhere == 1)
+
+
+async def test_a_database_that_hangs_does_not_hold_up_the_end(url: str, tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        async with replicas(url, write_keys(tmp_path / "keys", 1, requests_per_minute=10), 1, timeout_s=1e6):
+            hung = stack.enter_context(hanging(url))
+            waiting = "select count(*) from pg_locks where not granted"
+            await eventually(lambda: hung.execute(waiting).fetchone() == (1,))

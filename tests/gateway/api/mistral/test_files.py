@@ -113,6 +113,17 @@ def test_what_a_killed_process_left_goes_too(served: Gateway) -> None:
     assert not broken.exists()
 
 
+def test_a_file_that_cannot_be_read_holds_up_no_other(served: Gateway) -> None:
+    upload(served, pdf(1))
+    broken = served.service.settings.data_dir / "files" / ("b" * 32)
+    (broken / "file.json").mkdir(parents=True)
+    (broken / "content").write_bytes(b"whole")
+    served.service.files.remove_expired(time.time() + 1e9)
+    assert folders(served) == [broken]
+    (broken / "file.json").rmdir()
+    served.service.files.remove_expired(time.time() + 1e9)
+
+
 @pytest.mark.parametrize("fields", [{"expiry": "soon"}, {"expiry": "-1"}, {"purpose": "a" * 100}])
 def test_forms_that_are_refused(served: Gateway, fields: dict[str, str]) -> None:
     assert_refused(upload(served, pdf(1), **fields), 422, *fields)
