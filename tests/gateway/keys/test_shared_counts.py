@@ -128,18 +128,18 @@ async def test_documents_of_a_key_whose_limit_changes(url: str, tmp_path: Path) 
 
 
 async def test_one_of_many_keys_floods(url: str, tmp_path: Path) -> None:
-    """It gets its limit within 1 %, whatever gateway it asks, and the others what they ask for."""
-    limit, asked = 200, 15
+    """It gets its limit, and at most what the other gateways let pass in a round; others get what they ask for."""
+    limit, asked = 60, 5
     async with replicas(url, write_keys(tmp_path / "keys", KEYS, requests_per_minute=limit)) as made:
         let_in, refused = 0, 0
         flooding = [find(one) for one in made]
-        for turn in range(100):
+        for turn in range(30):
             let_in += sum(map(is_let_in, flooding))
             others = [1 + (turn * asked + at) % (KEYS - 1) for at in range(asked)]
             refused += sum(not is_let_in(find(made[key % GATEWAYS], key)) for key in others)
             # As fast as the database answers, whatever this machine does besides.
-            await eventually(lambda: min(map(used, flooding)) >= min(let_in, limit) - 1)  # noqa: B023
-    assert limit <= let_in <= 1.01 * limit
+            await eventually(lambda: min(map(used, flooding)) >= min(let_in, limit))  # noqa: B023
+    assert limit <= let_in < limit + GATEWAYS
     assert refused == 0
 
 
