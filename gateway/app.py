@@ -39,7 +39,7 @@ from gateway.api.mistral import routes as mistral
 from gateway.api.ocr import routes as ocr
 from gateway.api.openai import errors as openai_errors
 from gateway.api.openai import routes as openai
-from gateway.api.openapi import add_key_limits, hide_keys
+from gateway.api.openapi import add_key_limits, hide_keys, keep_schema
 from gateway.api.openwebui import routes as openwebui
 from gateway.api.paddleocr import errors as paddleocr_errors
 from gateway.api.paddleocr import routes as paddleocr
@@ -124,6 +124,7 @@ def create_app(settings: Settings, parts: Parts | None = None) -> FastAPI:
     for family in (jobs, paddleocr, mistral):
         app.include_router(family.linked)
     app.mount(about.PLAYGROUND, about.PlaygroundFiles())
+    keep_schema(app)
     return app
 
 

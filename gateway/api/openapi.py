@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from typing import Any
 
@@ -36,6 +37,22 @@ def _drop_null(schema: Mapping[str, Any]) -> dict[str, Any]:
     kinds = [kind for kind in schema.get("anyOf", ()) if kind.get("type") != "null"]
     rest = {key: value for key, value in schema.items() if key != "anyOf" and value is not None}
     return {**rest, **(kinds[0] if len(kinds) == 1 else {"anyOf": kinds} if kinds else {})}
+
+
+def keep_schema(app: FastAPI) -> None:
+    """Has the application's schema made once, whatever threads ask for it. To be called last, when all routes are there.
+
+    FastAPI makes one for each that asks meanwhile, which takes half a second and changes the process's filters of
+    warnings.
+    """
+    describe, turn = app.openapi, threading.Lock()
+
+    def describe_once() -> dict[str, Any]:
+        with turn:
+            app.openapi_schema = app.openapi_schema or describe()
+            return app.openapi_schema
+
+    app.openapi = describe_once  # type: ignore[method-assign]
 
 
 def hide_keys(app: FastAPI) -> None:
