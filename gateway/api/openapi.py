@@ -40,7 +40,7 @@ def _drop_null(schema: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def keep_schema(app: FastAPI) -> None:
-    """Has the application's schema made once, whatever threads ask for it. To be called last, when all routes are there.
+    """Has the schema made once, whatever threads ask for it. To be called last, when all routes are there.
 
     FastAPI makes one for each that asks meanwhile, which takes half a second and changes the process's filters of
     warnings.
