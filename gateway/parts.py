@@ -86,17 +86,17 @@ class Parts:
     def require_recognition(self, mode: RecognitionMode) -> None:
         """Raises ServiceError 422 `hybrid_unavailable` where one of two readers is missing for good. One that is away
         for a while is none's loss: the VLM reads all."""
-        if mode != "hybrid":
-            return
-        if self.settings.vlm_engine == "embedded" or self.engine.kind == "embedded":
-            raise _refuse_hybrid("here is no VLM, and the embedded engine reads all text")
-        if self.line_reader is None:
-            raise _refuse_hybrid("here is none (LINE_READER_PORT)")
+        if why := self.refuse_recognition(mode):
+            raise ServiceError(422, "hybrid_unavailable", f"{why}.")
 
-
-def _refuse_hybrid(why: str) -> ServiceError:
-    detail = f"`recognition=hybrid` needs a VLM with an embedded engine beside it: {why}."
-    return ServiceError(422, "hybrid_unavailable", detail)
+    def refuse_recognition(self, mode: RecognitionMode) -> str | None:
+        """Why not all of the readers are here, a clause; None where they are."""
+        needs = "`recognition=hybrid` needs a VLM with an embedded engine beside it"
+        if mode == "hybrid" and (self.settings.vlm_engine == "embedded" or self.engine.kind == "embedded"):
+            return f"{needs}: here is no VLM, and the embedded engine reads all text"
+        if mode == "hybrid" and self.line_reader is None:
+            return f"{needs}: here is none (LINE_READER_PORT)"
+        return None
 
 
 def create_parts(settings: Settings) -> Parts:

@@ -114,6 +114,8 @@ class _DocumentWork:
         self._view = view
         self._flow = flow
         self._text = DocumentText()
+        refused = parts.refuse_recognition(options.recognition)
+        self._warnings = (f"one engine has read all; {refused}",) if refused else ()
         self._dispatcher = RegionDispatcher(
             parts.queue,
             parts.slots,
@@ -122,7 +124,7 @@ class _DocumentWork:
             self._flow,
             options,
             parts.tracing,
-            parts.line_reader if options.recognition == "hybrid" else None,
+            parts.line_reader if options.recognition == "hybrid" and not refused else None,
         )
 
     async def read_document(self) -> None:
@@ -233,7 +235,7 @@ class _DocumentWork:
             page.angle,
             layout,
             lines,
-            (*page.warnings, *seen.warnings),
+            (*page.warnings, *seen.warnings, *self._warnings),
             page.is_partial,
             line_inks=await self._line_inks(page, layout),
             sample=sample,
@@ -283,7 +285,7 @@ class _DocumentWork:
         if is_only and is_asked:
             return completed_future(Reading(status="skipped", error=NOT_PROVED))
         proof = partial(self._wait_for_proof, offer, cut.sample) if offer and cut.sample else None
-        reading = await self._dispatcher.dispatch(page, slot, region, cut.layout, calls, proof)
+        reading = await self._dispatcher.dispatch(page, slot, region, cut.layout, calls, proof, cut.lines)
         words = text.tables.get(region.order)
         return calls.create_task(self._correct_table(reading, words)) if words else reading
 

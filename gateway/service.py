@@ -267,7 +267,7 @@ class Service:
         metrics.watch_total("ocr_line_reader_calls", "Calls to it, for `recognition=hybrid`", lambda: reader.calls)
         taken = "Those of them whose reading was taken, so that the VLM was not asked"
         metrics.watch_total("ocr_line_reader_taken", taken, lambda: reader.taken)
-        metrics.watch_total("ocr_line_reader_late", "Those that were not answered in time", lambda: reader.late)
+        metrics.watch_total("ocr_line_reader_late", "Texts that it did not read in time", lambda: reader.late)
 
     async def _check_storage(self) -> None:
         await self.bucket.check()

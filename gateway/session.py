@@ -220,19 +220,22 @@ async def open_session(
     password: str | None = None,
     flow: Flow | None = None,
     view: ViewFactory | None = None,
+    is_accepted: bool = False,
 ) -> AsyncIterator[DocumentSession]:
     """Opens the document and begins to read it; leaving the context ends its work and closes it.
 
     `pages`: selection as in the option of that name. `dpi` None: as `PDF_DPI` and the engine suggest. `password` opens
-    an encrypted PDF. Raises what `open_document`, `fetch` and `load_source` raise, and ServiceError 504
-    `deadline_exceeded`, 429 `key_limit_reached`, 422 `too_many_pages_for_key`, `unknown_model`, `hybrid_unavailable`,
-    503 `vlm_unavailable`.
+    an encrypted PDF. `is_accepted`: the client was told that its document will be read, maybe by a gateway with other
+    engines; where one of two readers is missing here, the other one reads all. Raises what `open_document`, `fetch` and
+    `load_source` raise, and ServiceError 504 `deadline_exceeded`, 429 `key_limit_reached`, 422
+    `too_many_pages_for_key`, `unknown_model`, `hybrid_unavailable`, 503 `vlm_unavailable`.
     """
     flow = flow or Flow()
     parts = service.parts.for_model(options.model)
     if options.model:
         parts.engine.require_serving()
-    parts.require_recognition(options.recognition)
+    if not is_accepted:
+        parts.require_recognition(options.recognition)
     with service.parts.tracing.span("open document"):
         document, content = await _open_source(service, source, options, deadline, pages, dpi, password, flow)
     try:

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings
 
 from common.contracts import supervision_file, tier_file
@@ -29,6 +30,7 @@ from supervision.cli import import_environment
 from supervision.run_dir import VARIABLE
 from supervision.settings import Settings as StartSettings
 from supervision.state import ExitCode
+from vlm_backend.choice import choose_engine
 from vlm_backend.settings import Settings as VlmSettings
 from vlm_backend.status import status_file
 
@@ -50,16 +52,21 @@ def start_command(name: str, value: object) -> str:
 
 
 def setting_problems(*tables: type[BaseSettings]) -> list[str]:
-    """One sentence for each setting that a table does not accept; a setting of both tables is named once."""
+    """One sentence for each setting that a table does not accept, and for settings that do not go together; what both
+    tables have is named once."""
     sentences: dict[str, None] = {}
     for table in tables:
         try:
             table()
         except ValidationError as error:
-            for item in error.errors():
-                name = str(item["loc"][0]).upper()
-                sentences[f"{name}={item['input']} is not accepted: {item['msg']}."] = None
+            sentences |= dict.fromkeys(map(_describe_problem, error.errors()))
     return list(sentences)
+
+
+def _describe_problem(item: ErrorDetails) -> str:
+    if not item["loc"]:  # the input is all settings then, keys and passwords too
+        return f"{item['msg'].removeprefix('Value error, ')}."
+    return f"{str(item['loc'][0]).upper()}={item['input']} is not accepted: {item['msg']}."
 
 
 def find_port_problem(host: str, port: int, name: str) -> str | None:
@@ -102,13 +109,25 @@ def port_problems(gateway: GatewaySettings) -> Iterator[str]:
         problems.append(f"PORT and VLM_PORT are both {gateway.port}; the two tiers need two ports.")
     elif hosts_vlm(gateway):
         problems.append(find_port_problem(VLM_ADDRESS, gateway.vlm_port, "VLM_PORT"))
-    if gateway.has_line_reader and gateway.line_reader_port in (gateway.port, gateway.vlm_port):
+    others = {"PORT": gateway.port} | ({"VLM_PORT": gateway.vlm_port} if hosts_vlm(gateway) else {})
+    if gateway.has_line_reader and gateway.line_reader_port in others.values():
         problems.append(
-            f"LINE_READER_PORT={gateway.line_reader_port} is PORT or VLM_PORT too; it needs one of its own."
+            f"LINE_READER_PORT={gateway.line_reader_port} is {' or '.join(others)} too; it needs one of its own."
         )
     elif gateway.has_line_reader:
         problems.append(find_port_problem(VLM_ADDRESS, gateway.line_reader_port, "LINE_READER_PORT"))
     return filter(None, problems)
+
+
+def leave_out_line_reader(gateway: GatewaySettings, vlm: VlmSettings) -> GatewaySettings:
+    """The settings without an engine beside the VLM tier, where that chooses the embedded one for itself."""
+    if not gateway.has_line_reader or gateway.vlm_engine != "auto":
+        return gateway
+    choice = choose_engine(vlm)
+    if choice.engine == "vllm":
+        return gateway
+    say(f"LINE_READER_PORT={gateway.line_reader_port} has no effect, the VLM tier is an embedded engine: {choice.why}.")
+    return gateway.model_copy(update={"line_reader_port": 0})
 
 
 def folder_problem(folder: Path) -> str | None:
@@ -217,7 +236,10 @@ def run(options: argparse.Namespace) -> NoReturn:
     """Becomes the service, with the working folder as the place of `.env` and of relative paths."""
     gateway, start = check_settings()
     warn_of_folders(gateway)
-    forget_last_run(gateway, VlmSettings())
+    vlm = VlmSettings()
+    forget_last_run(gateway, vlm)
+    if "VLM_PYTHON" not in os.environ:  # which may find another vLLM
+        gateway = leave_out_line_reader(gateway, vlm)
     folder = make_private_folder(gateway)
     named = environment(gateway, start, options.console or sys.stdout.isatty()) | {VARIABLE: str(folder)}
     command = supervisor_command(folder)

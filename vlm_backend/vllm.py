@@ -146,7 +146,7 @@ def _pixel_limits(settings: Settings, max_model_len: int) -> dict[str, object]:
 
 def _server(settings: Settings, gpu: Gpu | None) -> Iterator[str]:
     yield from ("--host", "127.0.0.1", "--port", str(settings.vlm_port))
-    servers = settings.vlm_api_servers or _api_servers(settings, gpu)
+    servers = choose_api_servers(settings, gpu)
     yield from ("--api-server-count", str(servers))
     yield from ("--allowed-media-domains", NOWHERE)
     # With the default of 0, requests in flight at SIGTERM hang until their clients give up. Several servers leave the
@@ -159,11 +159,11 @@ def _server(settings: Settings, gpu: Gpu | None) -> Iterator[str]:
     yield from _log_arguments(settings)
 
 
-def _api_servers(settings: Settings, gpu: Gpu | None) -> int:
-    """A region takes 20 ms of one such process (2 cores of a Xeon, vLLM 0.32): one alone would not let the card read
-    more than some four pages a second."""
-    if gpu is None:
-        return 1
+def choose_api_servers(settings: Settings, gpu: Gpu | None) -> int:
+    """As the settings say, or as many as this machine can use: a region takes 20 ms of one such process (2 cores of a
+    Xeon, vLLM 0.32), and one alone would not let the card read more than some four pages a second."""
+    if settings.vlm_api_servers or gpu is None:
+        return settings.vlm_api_servers or 1
     return max(settings.vlm_data_parallel, min(available_cores() // CORES_OF_API_SERVER, MAX_API_SERVERS))
 
 

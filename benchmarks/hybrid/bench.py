@@ -26,11 +26,13 @@ from benchmarks.processes import free_port
 from benchmarks.report import table, verdict, write_report
 from benchmarks.scoring import plain
 from benchmarks.service import Service, start_service
+from gateway.settings import Settings
 from tests.support.stub_engine import Reply, StubEngine
 
 GOAL_CALLS, GOAL_DISTANCE = 0.5, 0.005
 TIMEOUT_S = 500.0
 """For the start, and for the embedded engine, so that no call is the VLM's because this machine is busy."""
+DEFAULT_TIMEOUT_S: float = Settings.model_fields["line_reader_timeout_s"].default
 NO_TRUTH = 0.3
 """Share of a block's characters that are not in the page's truth, from which on the truth is taken to lack the block,
 as that of OmniDocBench lacks text in charts."""
@@ -183,7 +185,9 @@ def write_results(found: list[Corpus]) -> None:
         "The VLM is scripted, so its calls are counted and its own mistakes are not: the edit distance is what the "
         "readings that were taken from the embedded engine have wrong, mean of the pages, as if the VLM had read the "
         "same without a mistake. It is 0 where none is taken. Blocks are held against the part of the page's truth "
-        "that is most like them, without white space, dashes and widths.",
+        "that is most like them, without white space, dashes and widths.\n\n"
+        f"The embedded engine had {TIMEOUT_S:.0f} s for each text (`LINE_READER_TIMEOUT_S`, by default "
+        f"{DEFAULT_TIMEOUT_S:.0f} s), so that none is the VLM's because the machine is busy or slow.",
         f"## {samples.name}",
         table(["what", "measured", "goal", ""], goals),
         "## All corpora",

@@ -27,24 +27,28 @@ def place_lines(
     """
     if lines is None or crop.placement is None:
         return crop
-    own = [line for line in lines if _is_inside(line, region) and not _is_held_better(line, region, others)]
+    own = [line for line in lines if is_inside(_middle(line), region) and not _is_held_better(line, region, others)]
     return replace(crop, lines=[_place(line, crop.placement) for line in own]) if own else crop
 
 
-def _is_inside(line: DetectedLine, region: Region) -> bool:
-    x, y = (float(value) for value in line.quad.mean(axis=0))
+def is_inside(point: tuple[float, float], region: Region) -> bool:
     x1, y1, x2, y2 = region.bbox
-    if not (x1 <= x < x2 and y1 <= y < y2):
+    if not (x1 <= point[0] < x2 and y1 <= point[1] < y2):
         return False
     if region.polygon is None or len(region.polygon) < 3:
         return True
-    return cv2.pointPolygonTest(np.array(region.polygon, dtype=np.float32), (x, y), measureDist=False) >= 0
+    return cv2.pointPolygonTest(np.array(region.polygon, dtype=np.float32), point, measureDist=False) >= 0
+
+
+def _middle(line: DetectedLine) -> tuple[float, float]:
+    x, y = line.quad.mean(axis=0).tolist()
+    return x, y
 
 
 def _is_held_better(line: DetectedLine, region: Region, others: Sequence[Region]) -> bool:
     share = BETTER * intersection_area(line.box, region.bbox)
     return any(
-        intersection_area(line.box, other.bbox) > share and _is_inside(line, other)
+        intersection_area(line.box, other.bbox) > share and is_inside(_middle(line), other)
         for other in others
         if other is not region
     )

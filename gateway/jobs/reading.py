@@ -231,6 +231,7 @@ async def open_job(
         password=record.password,
         flow=flow,
         view=partial(encoder.view, record) if encoder else None,
+        is_accepted=True,
     ) as session:
         yield session
 

@@ -11,12 +11,12 @@ from typing import NamedTuple
 import structlog
 
 from gateway.engine.pool import EnginePool
-from gateway.imaging.crop_lines import place_lines
+from gateway.imaging.crop_lines import is_inside, place_lines
 from gateway.imaging.crops import Crop, cut_crop
-from gateway.model import PageImage, PageLayout, Pixels, Reading, Region
+from gateway.model import InkedLine, PageImage, PageLayout, Pixels, Reading, Region
 from gateway.reading_options import OcrOptions
 from gateway.recognition.easy_text import may_be_easy
-from gateway.recognition.line_reader import NOT_TRIED, Attempt, LineReader
+from gateway.recognition.line_reader import NOT_TRIED, Attempt, LineReader, TextPart
 from gateway.recognition.reader import RegionReader
 from gateway.scheduling.call_queue import CallQueue
 from gateway.scheduling.fair_semaphore import Flow, engine_priority
@@ -33,11 +33,11 @@ log = structlog.get_logger(__name__)
 
 
 class _Question(NamedTuple):
-    """`easy`: the same text for the embedded engine beside a VLM, a crop for each part; empty where it is not asked."""
+    """`easy`: the same text for the embedded engine beside a VLM; empty where it is not asked."""
 
     crop: Crop
     task: RegionTask
-    easy: Sequence[Crop] = ()
+    easy: Sequence[TextPart] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +61,12 @@ class RegionDispatcher:
         layout: PageLayout,
         tasks: asyncio.TaskGroup,
         proof: Proof | None = None,
+        lines: Sequence[InkedLine] | None = None,
     ) -> asyncio.Future[Reading]:
         """Cuts the crop, which then waits for its turn; the page's slot counts that.
 
         The region's reading is on its way in `tasks`, or there at once where nobody asked for it or it can't be cut.
-        `proof`: what the PDF's text layer may have in the engine's place.
+        `proof`: what the PDF's text layer may have in the engine's place. `lines`: what is known of the page's ink.
         """
         task = task_for(region.label, self.options)
         if task is None:
@@ -76,7 +77,8 @@ class RegionDispatcher:
             if self.engine.kind == "embedded":
                 question = question._replace(crop=self._place_lines(question.crop, region, layout))
             if self.line_reader and may_be_easy([region, *partners], layout):
-                question = question._replace(easy=await self._cut_parts(page, [region, *partners], task, layout))
+                rows = [line for line in lines or () if line.is_row]
+                question = question._replace(easy=await self._cut_parts(page, [region, *partners], task, layout, rows))
         except Exception:
             log.exception("cut_failed", page=page.number, bbox=region.bbox)
             return completed_future(Reading(status="failed", error="The region could not be cut from its page."))
@@ -100,14 +102,20 @@ class RegionDispatcher:
         return _Question(await self.slots.run(self.flow, number, cut), task)
 
     async def _cut_parts(
-        self, page: PageImage, parts: Sequence[Region], task: RegionTask, layout: PageLayout
-    ) -> list[Crop]:
+        self,
+        page: PageImage,
+        parts: Sequence[Region],
+        task: RegionTask,
+        layout: PageLayout,
+        rows: Sequence[InkedLine],
+    ) -> list[TextPart]:
         """Each part of a text as it is on the page, with its lines."""
-        crops = []
+        found = []
         for part in (replace(part, group=None) for part in parts):
             cut = partial(cut_crop, page.pixels, part, task, fit=False)
-            crops.append(self._place_lines(await self.slots.run(self.flow, page.number, cut), part, layout))
-        return crops
+            crop = self._place_lines(await self.slots.run(self.flow, page.number, cut), part, layout)
+            found.append(TextPart(crop, [row.box for row in rows if is_inside(_middle(row), part)]))
+        return found
 
     def _place_lines(self, crop: Crop, region: Region, layout: PageLayout) -> Crop:
         # A picture that nobody reads must not take lines away from a text in it.
@@ -130,6 +138,7 @@ class RegionDispatcher:
         if attempt.reading is not None:
             slot.advance()
             return attempt.reading
+        question = question._replace(easy=())  # which would lie in memory for as long as the VLM is waited for
         crop, task, _ = question
         with self.tracing.span("region", {"ocr.region.label": label}) as span:
             async with self.queue.run_slot(self.flow, page) as taken_s:
@@ -151,6 +160,11 @@ class RegionDispatcher:
 def find_partners(region: Region, regions: Sequence[Region]) -> list[Region]:
     """The regions that are cut together with this one: the rest of its group, or the pictures inside a table."""
     return [other for other in regions if other is not region and region.order in (other.parent_table, other.group)]
+
+
+def _middle(line: InkedLine) -> tuple[float, float]:
+    x1, y1, x2, y2 = line.box
+    return (x1 + x2) / 2, (y1 + y2) / 2
 
 
 def completed_future(reading: Reading) -> asyncio.Future[Reading]:

@@ -10,9 +10,9 @@ import re
 from collections.abc import Sequence
 from itertools import pairwise
 
-from common.geometry import intersection_area
+from common.geometry import area, intersection_area
 from gateway.labels import is_formula
-from gateway.model import Box, PageLayout, Reading, Region, TextLine
+from gateway.model import BBox, Box, PageLayout, Reading, Region, TextLine
 from gateway.tasks import RegionTask
 from gateway.text_layer.regions import TEXT_LABELS
 
@@ -35,6 +35,8 @@ less."""
 BESIDE = 0.5
 """Two lines stand in one row that have more than this in common of the lower one's height, and less of the shorter
 one's length: lines of a page that is turned a little have both."""
+HELD = 0.5
+"""Share of a row of ink that lines of its level take where it is among what was read."""
 
 _DOUBTFUL = re.compile(
     r"""[=±×÷√^_{}\\|<>~°µªº®]      # signs of formulas and of what is raised
@@ -58,9 +60,12 @@ def may_be_easy(parts: Sequence[Region], layout: PageLayout) -> bool:
     )
 
 
-def is_easy(reading: Reading, task: RegionTask) -> bool:
+def is_easy(reading: Reading, task: RegionTask, rows: Sequence[BBox] = ()) -> bool:
     """Whether the embedded engine's reading of a region is as good as a VLM's: whole, sure of each line and letter,
-    of lines below each other, and without what may be mathematics or a leader."""
+    of lines below each other, and without what may be mathematics or a leader.
+
+    `rows`: of ink in the region, which tell of lines that the engine has not seen.
+    """
     if reading.status != "ok" or not reading.lines or reading.noise or not _is_read_for_sure(reading):
         return False
     if not _has_letters(reading.text) or _DOUBTFUL.search(reading.text) or any(map(_is_stacked, reading.lines)):
@@ -69,7 +74,13 @@ def is_easy(reading: Reading, task: RegionTask) -> bool:
         return False
     if task.min_confidence is not None and (reading.confidence or 0) < task.min_confidence:
         return False
-    return _is_in_order([line.bbox for line in reading.lines])
+    boxes = [line.bbox for line in reading.lines]
+    return _is_in_order(boxes) and all(_is_held(row, boxes) for row in rows)
+
+
+def _is_held(row: BBox, boxes: Sequence[Box]) -> bool:
+    level = [box for box in boxes if _shared(box[1::2], row[1::2]) > BESIDE]
+    return sum(intersection_area(box, row) for box in level) >= HELD * area(row)
 
 
 def _is_in_order(boxes: Sequence[Box]) -> bool:

@@ -193,14 +193,19 @@ class CallQueue:
         jittered = math.ceil(estimate * random.uniform(1 - JITTER, 1 + JITTER))
         return min(max(jittered, 1), MAX_RETRY_AFTER_S)
 
+    @property
+    def mean_call_s(self) -> float | None:
+        """Seconds that a call took lately, from its turn on; None if none has ended."""
+        self._expire_calls()
+        return max(self._took_s, 1e-6) / len(self._recent) if self._recent else None
+
     def _rate(self) -> float | None:
         """Calls a second that the engine can take; None if none has ended lately.
 
         By Little's law: as many as may run, by the time that each took lately. So an engine that had little to do is
         not taken for a slow one.
         """
-        self._expire_calls()
-        mean_s = max(self._took_s, 1e-6) / len(self._recent) if self._recent else None
+        mean_s = self.mean_call_s
         return self.in_flight.limit / mean_s if mean_s else None
 
     def _queue_full(self, why: str) -> ServiceError:

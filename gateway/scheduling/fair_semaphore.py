@@ -261,8 +261,10 @@ class FairSemaphore:
         return has_place(self._held[caller], self._count, self._limit, self._reserve)
 
     def queued_before(self, flow: Flow, share: int) -> int:
-        """Waiters whose turn comes before that of a new flow that asks for `share` turns: no more of any other flow of
-        its caller, and of any other caller no more than its own caller has by then."""
+        """Waiters whose turn comes before that of a flow that asks for `share` turns, or for one more than wait for it
+        already: no more of any other flow of its caller, and of any other caller no more than its own caller has by
+        then."""
+        share = max(share, self._waiting_of_flow(flow))
         queues = [self._waiting[priority].queues for priority in self._waiting if priority <= flow.priority]
         own = sum(
             min(len(wait_queue), share)
@@ -277,6 +279,11 @@ class FairSemaphore:
             if caller != flow.caller
         )
         return own + others
+
+    def _waiting_of_flow(self, flow: Flow) -> int:
+        callers = self._waiting[flow.priority].queues
+        wait_queue = callers[flow.caller].queues.get(flow) if flow.caller in callers else None
+        return 0 if wait_queue is None else len(wait_queue)
 
     async def acquire(self, flow: Flow, page: int) -> None:
         if not self._has_waiters() and self.has_place(flow.caller):

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from gateway.settings import Settings as GatewaySettings
+from supervision.launch import leave_out_line_reader
 from tests.supervision.support import free_port, launch
+from vlm_backend.settings import Settings as VlmSettings
 
 
 @pytest.fixture
@@ -60,6 +64,28 @@ def test_an_engine_elsewhere_needs_an_address() -> None:
     assert done.returncode != 0
     assert "VLM_ENGINE=external needs VLM_BASE_URL" in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_settings_that_do_not_go_together_are_named_without_secrets() -> None:
+    done = launch(VLM_ENGINE="vllm", VLM_MODELS="one=http://127.0.0.1:9/v1", VLM_API_KEY="the-key")
+    assert done.returncode == 78
+    assert done.stderr.splitlines() == ["paddleocr-vl-service: VLM_MODELS needs VLM_ENGINE=external."]
+
+
+def test_a_port_that_nothing_listens_at_is_free_for_the_engine_beside_the_vlm(taken: int) -> None:
+    port = str(free_port())
+    elsewhere = {"VLM_ENGINE": "external", "VLM_BASE_URL": "http://127.0.0.1:9/v1"}
+    done = launch(PORT=str(taken), VLM_PORT=port, LINE_READER_PORT=port, **elsewhere)
+    assert f"port {taken} (PORT) is already in use" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_no_embedded_engine_is_started_beside_one(capsys: pytest.CaptureFixture[str]) -> None:
+    without_vllm = VlmSettings(vllm_python=Path("/no/such/python"), _env_file=None)
+    for engine, port in (("auto", 0), ("vllm", 8119), ("external", 8119)):
+        gateway = GatewaySettings(vlm_engine=engine, line_reader_port=8119, _env_file=None)
+        assert leave_out_line_reader(gateway, without_vllm).line_reader_port == port
+    assert "LINE_READER_PORT=8119 has no effect" in capsys.readouterr().err
 
 
 def test_an_engine_beside_the_vlm_needs_a_port_of_its_own(taken: int) -> None:

@@ -50,7 +50,9 @@ def test_configuration_starts_the_vlm_first_and_stops_within_the_grace(monkeypat
     options.realize(["-c", str(ROOT / "supervisord.conf")])
     configured = [group.process_configs[0] for group in sorted(options.process_group_configs)]
     assert [program.name for program in configured] == ["watchdog", "vlm", "line_reader", "gateway"]
-    assert all(program.killasgroup and not program.stopasgroup for program in configured[1:])
+    assert all(program.killasgroup for program in configured[1:])
+    # TERM is for the leader, which drains its children; nothing drains after KILL.
+    assert all(program.stopasgroup == (program.stopsignal == signal.SIGKILL) for program in configured[1:])
     assert sum(program.stopwaitsecs for program in configured) < 30
     assert not options.server_configs
 

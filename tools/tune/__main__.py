@@ -13,20 +13,25 @@ import platform
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
+
+import onnxruntime
 
 from common.cores import available_cores
 from gateway import __version__
+from gateway.layout.pp_doclayout.model import CUDA, choose_batch
 from gateway.settings import Settings as GatewaySettings
 from tools.tune.search import Knob, Measure, Search, Trial, Values
 from tools.tune.trial import Bench
-from vlm_backend.driver import probe_driver
+from vlm_backend.driver import Gpu, probe_driver
 from vlm_backend.installation import find_installation
 from vlm_backend.model_config import find_model_config
 from vlm_backend.settings import Settings as VlmSettings
 from vlm_backend.sizes import Sizes, choose_sizes
-from vlm_backend.vllm import find_working_gpu
+from vlm_backend.vllm import choose_api_servers, find_working_gpu
 
 EXAMPLES = Path("examples")
 TUNED = Path("var/tuned.env")
@@ -71,18 +76,31 @@ def list_knobs(
             yield Knob("LAYOUT_DEVICE", ["cpu", "auto"], restarts_engine=False)
 
 
-def first_values(knobs: Sequence[Knob], sizes: Sizes, gateway: GatewaySettings, vlm: VlmSettings) -> Values:
+def first_values(
+    knobs: Sequence[Knob], sizes: Sizes, gateway: GatewaySettings, vlm: VlmSettings, gpu: Gpu | None
+) -> Values:
     """What the settings say now, or would choose by themselves."""
     now = {
         "VLM_MAX_SEQUENCES": sizes.max_sequences,
         "VLM_MAX_BATCHED_TOKENS": sizes.max_batched_tokens,
-        "VLM_API_SERVERS": vlm.vlm_api_servers or 1,
+        "VLM_API_SERVERS": choose_api_servers(vlm, gpu),
         "VLM_EXTRA_ARGUMENTS": vlm.vlm_extra_arguments,
         "MAX_CONCURRENT_REGIONS": gateway.max_concurrent_regions,
-        "LAYOUT_BATCH": gateway.layout_batch or 1,
+        "LAYOUT_BATCH": choose_batch(gateway.layout_batch, list_providers(gateway, gpu)),
         "LAYOUT_DEVICE": gateway.layout_device,
     }
     return {knob.name: str(now[knob.name]) for knob in knobs}
+
+
+def list_providers(gateway: GatewaySettings, gpu: Gpu | None) -> Sequence[str]:
+    """ONNX Runtime's, for the layout. What PaddleOCR's environment has is not looked up: where there is a GPU, it is
+    taken to be used."""
+    if gpu is None or gateway.layout_device == "cpu":
+        return []
+    if gateway.layout_device == "cuda" or gateway.layout_engine == "paddleocr":
+        return [CUDA]
+    providers: list[str] = onnxruntime.get_available_providers()
+    return providers
 
 
 def describe(trial: Trial, price: float) -> str:
@@ -93,12 +111,13 @@ def describe(trial: Trial, price: float) -> str:
     return f"{measure.pages_s:.3f} pages/s, {measure.regions_s:.1f} regions/s{cost}"
 
 
-def write_settings(path: Path, best: Trial, price: float) -> None:
+def write_settings(path: Path, best: Trial, start: Values, price: float) -> None:
+    """Those that differ from the `start`, as they do only where that was faster."""
     machine = f"{platform.node()}, {os.cpu_count()} cores"
     lines = [
         f"# make tune, paddleocr-vl-service {__version__}, {datetime.now(UTC):%Y-%m-%d}, {machine}",
         f"# {describe(best, price)}",
-        *(f"{name}={value}" for name, value in best.values.items() if value),
+        *(f"{name}={value}" for name, value in best.values.items() if value != start[name]),
     ]
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -117,24 +136,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
     knobs = [knob for knob in known if wanted.only is None or knob.name in wanted.only]
     if not knobs:
         sys.exit("None of these settings can be varied here.")
-    start = first_values(knobs, sizes, gateway, vlm)
-    knobs = [_include(knob, start[knob.name]) for knob in knobs]
+    start = first_values(knobs, sizes, gateway, vlm, gpu)
+    knobs = [include_value(knob, start[knob.name]) for knob in knobs]
     files = wanted.files or sorted(EXAMPLES.glob("*.[pj]*g"))
     at_once = max(AT_ONCE_MIN, min(AT_ONCE_MAX, 3 * sizes.max_sequences // REGIONS_A_PAGE))
     seconds = wanted.seconds / wanted.trials
+    price = gateway.price_per_gpu_hour
+    keep = partial(write_settings, wanted.out, start=start, price=price)
     with Bench(files, knobs, at_once=at_once, seconds=seconds, rounds=wanted.rounds) as bench:
-        search = Search(_tell(bench, gateway.price_per_gpu_hour), wanted.trials)
+        search = Search(_tell(bench, price), wanted.trials, keep)
         best = search.run(start, knobs)
     if best.measure.failure:
         sys.exit("Not one trial could be made; nothing was written.")
-    write_settings(wanted.out, best, gateway.price_per_gpu_hour)
-    _report(search, best, gateway.price_per_gpu_hour, wanted.out)
+    _report(search, best, price, wanted.out)
     return 0
 
 
-def _include(knob: Knob, value: str) -> Knob:
-    """With the value that is in use, before the others where it is none of them."""
-    return knob if value in knob.values else Knob(knob.name, [value, *knob.values], knob.restarts_engine)
+def include_value(knob: Knob, value: str) -> Knob:
+    """With the value that is in use, where it is none of the others: before them, or where it stands among numbers."""
+    if value in knob.values:
+        return knob
+    values = [value, *knob.values]
+    return replace(knob, values=sorted(values, key=int) if all(map(str.isdigit, values)) else values)
 
 
 def _scale(middle: int, least: int) -> list[str]:

@@ -36,16 +36,20 @@ class Trial:
 
 
 class Search:
-    """`trials`: all that were made, in order. `max_trials` ends the search wherever it is."""
+    """`trials`: all that were made, in order. `max_trials` ends the search wherever it is. `keep` gets each trial
+    that is the best so far: to be ended later loses nothing."""
 
-    def __init__(self, measure: Callable[[Values], Measure], max_trials: int) -> None:
+    def __init__(self, measure: Callable[[Values], Measure], max_trials: int, keep: Callable[[Trial], None]) -> None:
         self.trials: list[Trial] = []
         self._measure = measure
         self._max_trials = max_trials
+        self._keep = keep
 
     def run(self, start: Values, knobs: Sequence[Knob]) -> Trial:
         """The best trial, of which the first is the one with the values at the start."""
         best = self._try(start)
+        if best.measure.failure is None:
+            self._keep(best)
         for knob in knobs:
             best = self._climb(best, knob)
         return best
@@ -61,6 +65,7 @@ class Search:
                 if trial.measure.pages_s <= best.measure.pages_s * (1 + LEAST_GAIN):
                     break
                 best = trial
+                self._keep(best)
             if best is not begun:
                 break
         return best

@@ -13,8 +13,9 @@ import time
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from itertools import cycle
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 import aiohttp
 
@@ -32,6 +33,16 @@ _MAX_END = 1500
 
 class TrialError(Exception):
     """What did not start or was not read, one sentence."""
+
+
+class Outcome(NamedTuple):
+    """What came of a document: its status, and the blocks that were read."""
+
+    status: str
+    ok: int
+
+    def __str__(self) -> str:
+        return f"{self.status}, with {self.ok} blocks"
 
 
 class Program:
@@ -65,6 +76,7 @@ class Bench:
         self._open = ExitStack()
         self._engine = ExitStack()
         self._engine_values: Values | None = None
+        self._expected: list[Outcome] | None = None
         self._ports = {"PORT": str(_free_port()), "VLM_PORT": str(_free_port())}
 
     def __enter__(self) -> Bench:
@@ -83,8 +95,9 @@ class Bench:
             with self._start("gateway", values) as gateway:
                 self._await_ready(gateway)
                 return asyncio.run(self._read_documents())
-        except TrialError as error:
-            return Measure(failure=str(error))
+        except (TrialError, aiohttp.ClientError) as error:
+            self._engine_values = None  # it may be the engine that is not well
+            return Measure(failure=str(error) or type(error).__name__)
 
     def _start_engine(self, values: Values) -> None:
         wanted = {name: value for name, value in values.items() if name in self._engine_names}
@@ -112,7 +125,8 @@ class Bench:
 
     def _environment(self, values: Values) -> Mapping[str, str]:
         own = {
-            "HOST": "127.0.0.1", "VLM_ENGINE": "vllm", "JOBS": "false", "API_KEYS": "", "API_KEYS_FILE": "",
+            "HOST": "127.0.0.1", "VLM_ENGINE": "vllm", "VLM_MODELS": "", "LINE_READER_PORT": "0",
+            "JOBS": "false", "API_KEYS": "", "API_KEYS_FILE": "",
             "OUTPUT_DIR": str(self._folder / "output"), "TEMP_DIR": str(self._folder / "temp"), **self._ports,
         }  # fmt: skip
         return {**os.environ, **own, **{name: value for name, value in values.items() if value}}
@@ -135,12 +149,18 @@ class Bench:
         return f"http://127.0.0.1:{self._ports['PORT']}"
 
     async def _read_documents(self) -> Measure:
-        """Once to warm up, then for the measure."""
+        """Once to warm up, then for the measure. What fails is fast: of trials that read less, or more, than the first
+        one did, none can be compared with it."""
         timeout, connector = aiohttp.ClientTimeout(None), aiohttp.TCPConnector(limit=0)
         async with aiohttp.ClientSession(timeout=timeout, connector=connector) as session:
             warm_s, _ = await self._send_all(session, 1)
             self.rounds = self.rounds or max(1, round(self._seconds / warm_s))
             took_s, answers = await self._send_all(session, self.rounds)
+        outcomes = [describe_outcome(answer) for answer in answers]
+        self._expected = self._expected or outcomes
+        for file, outcome, expected in zip(cycle(self._files), outcomes, self._expected, strict=False):
+            if outcome != expected:
+                raise TrialError(f"{file.name} was read as {outcome}, in the first trial as {expected}.")
         pages, regions = (sum(answer["usage"][name] for answer in answers) for name in ("pages", "regions"))
         return Measure(pages / took_s, regions / took_s)
 
@@ -155,6 +175,11 @@ class Bench:
         began = time.monotonic()
         answers = await asyncio.gather(*(send(*document) for _ in range(rounds) for document in documents))
         return time.monotonic() - began, answers
+
+
+def describe_outcome(answer: Mapping[str, Any]) -> Outcome:
+    blocks = [block for page in answer["pages"] for block in page["blocks"]]
+    return Outcome(answer["status"], sum(block["status"] == "ok" for block in blocks))
 
 
 async def _send(session: aiohttp.ClientSession, url: str, name: str, data: bytes) -> dict[str, Any]:

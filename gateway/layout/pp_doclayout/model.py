@@ -187,13 +187,18 @@ class PaddleLayout:
         is_fixed = any(isinstance(value.shape[0], int) for value in self._session.get_inputs())
         if is_fixed:
             return 1
-        return self._batch or (GPU_BATCH if CUDA in self._session.get_providers() else 1)
+        return choose_batch(self._batch, self._session.get_providers())
 
     def _run(self, pages: Sequence[Prepared]) -> list[Found]:
         inputs = {name: np.concatenate([page[name] for page in pages]) for name in INPUTS}
         rows, counts, *masks = self._session.run(None, inputs)
         ends = np.cumsum(counts)[:-1]
         return list(zip(np.split(rows, ends), np.split(masks[0], ends) if masks else [None] * len(pages), strict=True))
+
+
+def choose_batch(batch: int, providers: Sequence[str]) -> int:
+    """Of the setting `layout_batch`, for ONNX Runtime's `providers` that are used."""
+    return batch or (GPU_BATCH if CUDA in providers else 1)
 
 
 def choose_thread_count(threads: int) -> int:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from gateway.model import Box, PageLayout, Reading, Region, TextLine
+from gateway.model import BBox, Box, PageLayout, Reading, Region, TextLine
 from gateway.recognition.easy_text import is_easy, may_be_easy
 from gateway.tasks import RegionTask
 
@@ -79,6 +79,20 @@ def test_what_may_be_mathematics_is_the_vlms(text: str) -> None:
 )  # fmt: skip
 def test_print_with_figures_and_short_words_is_easy(text: str) -> None:
     assert is_easy(read(text), RegionTask())
+
+
+@pytest.mark.parametrize(
+    ("rows", "is_whole"),
+    [
+        pytest.param([(12, 3, 198, 14), (12, 23, 198, 34)], True, id="the rows of both lines"),
+        pytest.param([(12, 3, 90, 14), (120, 2, 198, 15), (12, 23, 198, 34)], True, id="a row in two pieces"),
+        pytest.param([(12, 3, 198, 14), (12, 23, 198, 34), (12, 43, 150, 54)], False, id="a third row below"),
+        pytest.param([(12, 3, 460, 14), (12, 23, 198, 34)], False, id="a line that was cut short"),
+        pytest.param([(12, -60, 198, 34)], False, id="rows that touch, of which two were read"),
+    ],
+)
+def test_a_row_of_ink_that_no_line_holds_is_the_vlms(rows: list[BBox], is_whole: bool) -> None:
+    assert is_easy(PROSE, RegionTask(), rows) is is_whole
 
 
 def test_confidence_that_the_client_asks_for_counts() -> None:

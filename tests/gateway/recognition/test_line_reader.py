@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image, ImageDraw, ImageFont
 
 from gateway.errors import ServiceError
-from gateway.model import PageResult, Region
+from gateway.imaging.crops import Crop
+from gateway.model import BBox, PageResult, Pixels, Region
 from gateway.parts import Parts
 from gateway.pipeline import read_pages
 from gateway.reading_options import OcrOptions
 from tests.support.fakes import FakeDocument, FakeLayout
 from tests.support.parts import parts_for
+from tests.support.script_pages import FONT
 from tests.support.stub_engine import Reply, StubEngine, free_port
 from tests.support.waiting import WAIT_S, eventually
 
@@ -30,10 +36,11 @@ def vlm() -> Iterator[StubEngine]:
         yield engine
 
 
-def answer(text: str, least: float = 0.99) -> Reply:
-    """The embedded engine's, of one line."""
-    line = {"text": text, "bbox": [0, 0, 90, 20], "confidence": 0.99, "least_confidence": least, "words": []}
-    message = {"role": "assistant", "content": text, "refusal": None, "lines": [line], "noise": 0}
+def answer(text: str, least: float = 0.99, boxes: Sequence[BBox] = ((0, 0, 90, 20),)) -> Reply:
+    """The embedded engine's, of a line of this text in each box of the crop."""
+    line = {"text": text, "confidence": 0.99, "least_confidence": least, "words": []}
+    lines = [{**line, "bbox": box} for box in boxes]
+    message = {"role": "assistant", "content": text, "refusal": None, "lines": lines, "noise": 0}
     usage = {"prompt_tokens": 0, "completion_tokens": len(text)}
     choice = {"index": 0, "message": message, "finish_reason": "stop", "logprobs": None}
     return Reply(raw=json.dumps({"model": "stub-model", "choices": [choice], "usage": usage}))
@@ -41,12 +48,14 @@ def answer(text: str, least: float = 0.99) -> Reply:
 
 @asynccontextmanager
 async def two_engines(
-    vlm: StubEngine, embedded_port: int, *regions: Region, line_reader_timeout_s: float = WAIT_S
+    vlm: StubEngine,
+    embedded_port: int,
+    *regions: Region,
+    **changes: Any,  # noqa: ANN401 - settings
 ) -> AsyncIterator[Parts]:
-    layout = FakeLayout(list(regions))
-    async with parts_for(
-        vlm, layout, line_reader_port=embedded_port, line_reader_timeout_s=line_reader_timeout_s
-    ) as parts:
+    layout = FakeLayout(list(regions), lines=None)
+    names = {"line_reader_port": embedded_port, "line_reader_timeout_s": WAIT_S, **changes}
+    async with parts_for(vlm, layout, **names) as parts:
         assert parts.line_reader is not None
         await parts.line_reader.engine.start()
         try:
@@ -55,9 +64,9 @@ async def two_engines(
             await parts.line_reader.engine.close()
 
 
-async def read(parts: Parts, options: OcrOptions = HYBRID) -> PageResult:
+async def read(parts: Parts, options: OcrOptions = HYBRID, document: FakeDocument | None = None) -> PageResult:
     deadline = asyncio.get_running_loop().time() + WAIT_S
-    [page] = [page async for page in read_pages(parts, FakeDocument(), options, deadline)]
+    [page] = [page async for page in read_pages(parts, document or FakeDocument(), options, deadline)]
     return page.result
 
 
@@ -137,6 +146,76 @@ async def test_the_vlm_reads_what_the_embedded_engine_is_too_slow_for(vlm: StubE
         assert (parts.line_reader.calls, parts.line_reader.taken, parts.line_reader.late) == (1, 0, 1)
     assert [block.content for block in page.blocks] == ["by the VLM"]
     assert (page.usage.regions, page.usage.line_reader_calls) == (1, 1)
+
+
+async def test_an_engine_that_was_too_slow_is_not_waited_for_again(vlm: StubEngine, stub: StubEngine) -> None:
+    stub.answer = lambda _request: Reply(hang=True)
+    async with two_engines(vlm, stub.port, TEXT, line_reader_timeout_s=0.2) as parts:
+        await wait_for_line_reader(parts)
+        calls = [(await read(parts)).usage.line_reader_calls for _ in range(3)]
+    assert calls == [1, 0, 0]
+
+
+async def test_a_text_that_gets_no_turn_is_late_and_no_call(vlm: StubEngine, stub: StubEngine) -> None:
+    async with two_engines(vlm, stub.port, TEXT, line_reader_timeout_s=0.2) as parts:
+        await wait_for_line_reader(parts)
+        assert parts.line_reader is not None
+        parts.line_reader.queue.in_flight.resize(0, 0)
+        page = await read(parts)
+        assert (parts.line_reader.calls, parts.line_reader.late) == (0, 1)
+    assert [block.content for block in page.blocks] == ["by the VLM"]
+    assert page.usage.line_reader_calls == len(stub.requests) == 0
+
+
+class PrintedPage(FakeDocument):
+    """A page with two lines of print in the region that stands there."""
+
+    region = Region("text", (10, 20, 390, 120), 1, 0.9)
+    lines: tuple[BBox, ...] = (10, 10, 340, 40), (10, 60, 340, 90)
+    """Where they stand in the region."""
+
+    def _pixels(self) -> Pixels:
+        image = Image.new("RGB", (400, 300), "white")
+        for _, top, _, _ in self.lines:
+            draw = ImageDraw.Draw(image)
+            draw.text((20, 20 + top), "on three hundred days", font=ImageFont.truetype(FONT, 30), fill="black")
+        return np.asarray(image)
+
+
+@pytest.mark.parametrize(("seen", "reader"), [(2, "embedded"), (1, "vllm")])
+async def test_lines_that_the_embedded_engine_has_not_seen_are_not_lost(
+    vlm: StubEngine, stub: StubEngine, seen: int, reader: str
+) -> None:
+    stub.answer = lambda _request: answer("on three hundred days", boxes=PrintedPage.lines[:seen])
+    async with two_engines(vlm, stub.port, PrintedPage.region) as parts:
+        await wait_for_line_reader(parts)
+        page = await read(parts, document=PrintedPage())
+    assert [block.engine for block in page.blocks] == [reader]
+
+
+async def test_the_second_crop_does_not_wait_for_the_vlm_too(vlm: StubEngine, stub: StubEngine) -> None:
+    stub.answer = lambda _request: answer("by PP-0CR", least=0.5)
+    vlm.answer = lambda _request: Reply(hang=True)
+    async with two_engines(vlm, stub.port, TEXT) as parts:
+        await wait_for_line_reader(parts)
+        reading = asyncio.create_task(read(parts))
+        await eventually(lambda: vlm.running == 1)
+        # The VLM's crop is scaled, so its place is not known.
+        crops = [one for one in gc.get_objects() if type(one) is Crop and one.placement]
+        reading.cancel()
+        await asyncio.wait([reading])
+    assert not crops
+
+
+async def test_the_key_of_an_engine_elsewhere_stays_there(vlm: StubEngine, stub: StubEngine) -> None:
+    stub.answer = lambda _request: answer("by PP-OCR")
+    elsewhere = {"vlm_engine": "external", "vlm_base_url": vlm.base_url}
+    async with two_engines(vlm, stub.port, TEXT, TABLE, vlm_api_key="the-key", **elsewhere) as parts:
+        await wait_for_line_reader(parts)
+        await read(parts)
+    assert [request.headers["Authorization"] for request in vlm.requests] == ["Bearer the-key"]
+    assert stub.requests
+    assert not any("the-key" in " ".join(request.headers.values()) for request in stub.requests)
 
 
 async def test_hybrid_is_refused_without_two_readers(vlm: StubEngine, stub: StubEngine) -> None:

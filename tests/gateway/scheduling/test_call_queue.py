@@ -218,6 +218,19 @@ async def test_one_large_document_keeps_no_small_one_out() -> None:
     await calls.finish_all()
 
 
+async def test_a_documents_own_calls_all_go_before_its_next_one() -> None:
+    queue = queue_of(limit=1, max_wait_s=4.5)
+    await slow_call(queue)
+    calls = Calls(queue)
+    document = Flow()
+    for number in range(51):  # one runs, fifty wait: five seconds' work
+        await calls.start(str(number), document)
+    queue.require_capacity(Flow())
+    with pytest.raises(ServiceError, match="the 50 regions that go first"):
+        queue.require_capacity(document)
+    await calls.finish_all()
+
+
 async def test_before_anything_is_measured_documents_are_let_in() -> None:
     calls = Calls(queue_of(limit=1, max_wait_s=0.001))
     for number in range(50):

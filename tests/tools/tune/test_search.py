@@ -3,8 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
+import pytest
+
+from gateway.settings import Settings as GatewaySettings
+from tools.tune.__main__ import first_values, include_value, write_settings
 from tools.tune.search import Knob, Measure, Search, Trial, Values
+from vlm_backend.driver import Gpu
+from vlm_backend.settings import Settings as VlmSettings
+from vlm_backend.sizes import Sizes
 
 SEQUENCES = Knob("SEQUENCES", ["8", "16", "32", "64"], restarts_engine=True)
 TOKENS = Knob("TOKENS", ["2048", "4096"], restarts_engine=True)
@@ -16,7 +24,7 @@ def run(rate: Callable[[int, int], float], max_trials: int = 100) -> tuple[Searc
         found = rate(int(values["SEQUENCES"]), int(values["TOKENS"]))
         return Measure(found) if found else Measure(failure="It did not start.")
 
-    search = Search(measure, max_trials)
+    search = Search(measure, max_trials, lambda _trial: None)
     return search, search.run(START, [SEQUENCES, TOKENS])
 
 
@@ -51,3 +59,37 @@ def test_trials_are_bounded() -> None:
     search, best = run(lambda sequences, _tokens: sequences, max_trials=2)
     assert [trial.values["SEQUENCES"] for trial in search.trials] == ["16", "32"]
     assert best.values["SEQUENCES"] == "32"
+
+
+def test_each_trial_that_is_better_is_kept_at_once() -> None:
+    kept: list[str] = []
+
+    def measure(values: Values) -> Measure:
+        if values["SEQUENCES"] == "64":
+            raise KeyboardInterrupt
+        return Measure(int(values["SEQUENCES"]))
+
+    search = Search(measure, 100, lambda trial: kept.append(trial.values["SEQUENCES"]))
+    with pytest.raises(KeyboardInterrupt):
+        search.run(START, [SEQUENCES, TOKENS])
+    assert kept == ["16", "32"]
+
+
+def test_only_what_was_found_to_be_better_is_written(tmp_path: Path) -> None:
+    file = tmp_path / "tuned.env"
+    best = {"VLM_MAX_SEQUENCES": "32", "VLM_API_SERVERS": "4", "LAYOUT_BATCH": "8", "VLM_EXTRA_ARGUMENTS": ""}
+    write_settings(file, Trial(best, Measure(1.0)), best | {"VLM_MAX_SEQUENCES": "16"}, 0)
+    lines = file.read_text(encoding="utf-8").splitlines()
+    assert [line for line in lines if line[0] != "#"] == ["VLM_MAX_SEQUENCES=32"]
+
+
+def test_begins_with_what_a_card_gets_by_itself() -> None:
+    """Where the settings are 0, the service chooses: several API servers, and eight pages for a layout on the card."""
+    knobs = [Knob(name, ["1", "2", "4", "16"], restarts_engine=True) for name in ("VLM_API_SERVERS", "LAYOUT_BATCH")]
+    gateway = GatewaySettings(layout_device="cuda", _env_file=None)
+    vlm = VlmSettings(vlm_data_parallel=3, _env_file=None)
+    card = Gpu("a card", 80_000, 79_000, (9, 0))
+    start = first_values(knobs, Sizes(4096, 8192, 128), gateway, vlm, card)
+    assert int(start["VLM_API_SERVERS"]) >= 3
+    assert start["LAYOUT_BATCH"] == "8"
+    assert include_value(knobs[1], "8").values == ["1", "2", "4", "8", "16"]

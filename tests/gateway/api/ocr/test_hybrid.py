@@ -5,12 +5,14 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
 from gateway.model import Region
+from tests.gateway.api.jobs.test_routes import end_of
 from tests.support.answers import assert_problem
 from tests.support.asgi import serving
 from tests.support.script_pages import FONT
@@ -77,6 +79,12 @@ def test_each_block_says_who_read_it(two_readers: Gateway, page: bytes) -> None:
     assert answer["status"] == "ok"
 
 
+def test_text_is_easy_where_the_layout_tells_no_lines(two_readers: Gateway, page: bytes) -> None:
+    two_readers.layout.lines = None
+    answer = two_readers.read(page, recognition="hybrid").json()
+    assert [block["engine"] for block in answer["pages"][0]["blocks"]] == ["embedded", "vllm", "vllm"]
+
+
 def test_the_vlm_reads_all_by_default(two_readers: Gateway, page: bytes) -> None:
     answer = two_readers.read(page).json()
     assert {block["engine"] for block in answer["pages"][0]["blocks"]} == {"vllm"}
@@ -115,6 +123,19 @@ def test_hybrid_is_refused_in_words_without_an_embedded_engine(alone: Gateway, p
     job = alone.client.post("/jobs", files={"file": ("a.png", png)}, data={"recognition": "hybrid"})
     assert_problem(job, 422, "hybrid_unavailable")
     assert alone.client.get("/v1/capabilities").json()["line_reader"] is None
+
+
+def test_an_accepted_job_is_read_by_one_engine_where_the_other_is_gone(tmp_path: Path, png: bytes) -> None:
+    with gateway(tmp_path, engine=StubEngine(kind="vllm"), jobs=True, line_reader_port=free_port()) as first:
+        first.engine.answer = lambda _request: Reply("late", delay_s=3600)
+        sent = first.client.post("/jobs", files={"file": ("a.png", png)}, data={"recognition": "hybrid"})
+        assert sent.status_code == 202
+    with gateway(tmp_path, engine=StubEngine(kind="vllm"), jobs=True) as second:
+        ended = end_of(second, sent.json())
+        result = second.client.get(f"/jobs/{ended['id']}/result").json()
+    assert (ended["state"], result["status"]) == ("done", "ok")
+    assert {block["engine"] for block in result["pages"][0]["blocks"]} == {"vllm"}
+    assert any("LINE_READER_PORT" in warning for warning in result["warnings"])
 
 
 def test_hybrid_is_refused_in_paddlex_words_too(alone: Gateway, png: bytes) -> None:
