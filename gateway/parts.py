@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import chain
 
 from gateway.engine.chat_proxy import ChatProxy
 from gateway.engine.concurrency import limit_range
@@ -64,23 +65,40 @@ class Parts:
     def model_names(self) -> list[str]:
         """Of `VLM_MODELS`; where that is not set, the names under which the engine serves its model."""
         if self.engine.name is None:
-            return [model.id for model in self.engine.models]
+            return self.engine.names
         return [self.engine.name, *self.others]
 
-    def for_model(self, name: str | None) -> Parts:
-        """What reads with the model of this name, by default the first one; ServiceError 422 `unknown_model`, 503
-        `vlm_unavailable` where an engine has not told its models yet."""
+    @property
+    def chat_names(self) -> list[str]:
+        """As `model_names`, where that is not `VLM_MODELS` all models of the engine: a chat's call names its own."""
+        return [model.id for model in self.engine.models] if self.engine.name is None else self.model_names
+
+    def find_model(self, name: str | None, *, is_chat: bool = False) -> Parts | None:
+        """What reads with the model of this name, by default the first one. `is_chat`: what answers chats for it, which
+        may be another model of the same engine than documents are read with."""
         if name is None:
             return self
         models = list(self.models)
-        named = (parts for parts in models if parts.engine.name == name)
-        found = next(named, None) or next((parts for parts in models if parts.engine.serves(name)), None)
+        return next(
+            chain(
+                (parts for parts in models if parts.engine.name == name),
+                (parts for parts in models if name in parts.engine.names),
+                (parts for parts in models if is_chat and parts.engine.serves(name)),
+            ),
+            None,
+        )
+
+    def for_model(self, name: str | None, *, is_chat: bool = False) -> Parts:
+        """As `find_model`; ServiceError 422 `unknown_model`, 503 `vlm_unavailable` where an engine has not told its
+        models yet."""
+        found = self.find_model(name, is_chat=is_chat)
         if found is None:
-            for parts in models:
+            for parts in self.models:
                 if not parts.engine.models:
                     parts.engine.require_serving()
-            known = ", ".join(f"`{known}`" for known in self.model_names) or "none yet"
-            raise ServiceError(422, "unknown_model", f"There is no model `{name[:100]}`; there are: {known}.")
+            names = self.chat_names if is_chat else self.model_names
+            known = ", ".join(f"`{known}`" for known in names) or "none yet"
+            raise ServiceError(422, "unknown_model", f"There is no model `{(name or '')[:100]}`; there are: {known}.")
         return found
 
     def require_recognition(self, mode: RecognitionMode) -> None:

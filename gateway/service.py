@@ -86,17 +86,20 @@ class Service:
         parts = self.parts
         return parts.engine.state == "ready" and self._has_layout() and parts.pool.alive
 
-    def unreadiness(self) -> list[str]:
-        """Why a document can't be served now; empty when it can."""
+    def unreadiness(self, engine: EnginePool | None = None) -> list[str]:
+        """Why a document can't be served now; empty when it can. `engine`: of the model that is to read it, by default
+        the first one, which also reads the self-check."""
         parts, output, temp = self.parts, self.output_dir, self.temp_dir
+        engine = engine or parts.engine
+        is_checked = self.self_check.passed or engine is not parts.engine
         reasons = {
             "draining": self.draining,
-            f"vlm is {parts.engine.state}{_format_reason(parts.engine.reason)}": parts.engine.state != "ready",
+            f"vlm is {engine.state}{_format_reason(engine.reason)}": engine.state != "ready",
             f"layout is {parts.layout.state}{_format_reason(parts.layout.reason)}": not self._has_layout(),
             "render workers are not running": not parts.pool.alive,
             f"OUTPUT_DIR can't be written{_format_reason(output.reason)}": not (output.writable or output.is_full),
             f"TEMP_DIR can't be written{_format_reason(temp.reason)}": not (temp.writable or temp.is_full),
-            f"self-check {self.self_check.state}{_format_reason(self.self_check.reason)}": not self.self_check.passed,
+            f"self-check {self.self_check.state}{_format_reason(self.self_check.reason)}": not is_checked,
         }
         return [reason for reason, holds in reasons.items() if holds]
 

@@ -22,6 +22,7 @@ from gateway.errors import ServiceError
 from gateway.intake.document import open_document
 from gateway.intake.spool import SpooledFile
 from gateway.model import Document, DocumentResult, DocumentStatus, PageResult, Timings, Usage
+from gateway.parts import Parts
 from gateway.pipeline import read_pages
 from gateway.reading_options import OcrOptions, TextLayerMode
 from gateway.recognized_page import COST_DIGITS, ENGINE_DIGITS, PageView, RecognizedPage, encode_pictures
@@ -103,6 +104,7 @@ class DocumentSession:
     def __init__(
         self,
         service: Service,
+        engine: EnginePool,
         document: Document,
         options: OcrOptions,
         pages: AsyncGenerator[RecognizedPage, None],
@@ -111,8 +113,9 @@ class DocumentSession:
         flow: Flow,
         count_page: Callable[[], None],
     ) -> None:
-        """`count_page` is called for each page that was read."""
+        """`engine`: those of the model that reads; `count_page` is called for each page that was read."""
         self.service = service
+        self._engine = engine
         self.document = document
         self.content = content
         """The document's bytes, until the session is closed."""
@@ -136,10 +139,6 @@ class DocumentSession:
     @property
     def engine(self) -> str:
         return self._engine.kind or ""
-
-    @property
-    def _engine(self) -> EnginePool:
-        return self.service.parts.for_model(self.options.model).engine
 
     async def pages(self) -> AsyncGenerator[RecognizedPage, None]:
         """The pages in order, each counted as it comes. Raises what `read_pages` raises."""
@@ -237,14 +236,14 @@ async def open_session(
     if not is_accepted:
         parts.require_recognition(options.recognition)
     with service.parts.tracing.span("open document"):
-        document, content = await _open_source(service, source, options, deadline, pages, dpi, password, flow)
+        document, content = await _open_source(service, parts, source, options, deadline, pages, dpi, password, flow)
     try:
         drawn = view(document) if view else None
         held = flow.account.hold_pages(len(document.selected)) if flow.account else nullcontext(_count_nothing)
         with held as count:
             reading = read_pages(parts, document, options, deadline, flow=flow, view=drawn)
             async with aclosing(reading):
-                yield DocumentSession(service, document, options, reading, deadline, content, flow, count)
+                yield DocumentSession(service, parts.engine, document, options, reading, deadline, content, flow, count)
     finally:
         await document.close()
 
@@ -255,6 +254,7 @@ def _count_nothing() -> None:
 
 async def _open_source(
     service: Service,
+    parts: Parts,
     source: DocumentSource,
     options: OcrOptions,
     deadline: float,
@@ -263,7 +263,6 @@ async def _open_source(
     password: str | None,
     flow: Flow,
 ) -> tuple[Document, SpooledFile]:
-    parts = service.parts.for_model(options.model)
     try:
         async with asyncio.timeout_at(deadline):
             content, name = await fetch_content(source, service)

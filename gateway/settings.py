@@ -256,7 +256,10 @@ class Settings(TierSettings):
         "it; several, comma-separated, sign side by side while receivers change over. Empty: no webhooks",
     )
     max_jobs: int = Field(
-        2, ge=1, description="Jobs that one gateway reads at once, of each key; a quarter more for keys that have few"
+        2,
+        ge=1,
+        description="Jobs that one gateway reads at once, of each key and each model of VLM_MODELS; a quarter more for "
+        "keys that have few",
     )
     max_queued_jobs: int = Field(10_000, ge=1, description="Jobs that wait or are read; more answer 429")
     job_timeout_s: float = Field(86_400, gt=0, description="How long reading one job may take, without interruptions")
@@ -323,8 +326,9 @@ class Settings(TierSettings):
     max_concurrent_regions: int = Field(
         0,
         ge=0,
-        description="Most region calls in flight to the engine, or to all engines together, which are adapted to what "
-        "it can take; 0: no bound but that. The embedded engine gets one for each core and two more, or exactly this",
+        description="Most region calls in flight to the engine, or to all engines of a model, which are adapted to "
+        "what it can take; 0: no bound but that. The embedded engine gets one for each core and two more, or exactly "
+        "this",
     )
     max_queued_regions: int = Field(
         2000,

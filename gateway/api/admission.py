@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from contextlib import AbstractContextManager, AsyncExitStack
 from typing import Any, TypeVar
 
@@ -14,7 +14,9 @@ from starlette.types import Receive
 from gateway.api.auth import account_of
 from gateway.api.forms import content_type_of
 from gateway.api.problems import shutting_down
+from gateway.engine.pool import EnginePool
 from gateway.errors import ServiceError
+from gateway.parts import Parts
 from gateway.scheduling.fair_semaphore import INTERACTIVE, PRIORITIES, Flow, Priority
 from gateway.server.connections import peer_name
 from gateway.service import Service
@@ -27,15 +29,20 @@ class Admission:
     """A request on its way to its place. What can't be served anyway is refused before the body is read; the place is
     taken when the body is there, so that uploads, which may take long, keep nobody out. These have places of their own.
 
-    `deadline` is a time of the running loop; `flow` says whose turns the request takes.
+    `deadline` is a time of the running loop; `flow` says whose turns the request takes. `chooses_model`: the body says
+    which model is to read. Until that is known (`require_model`), one that is there is enough.
     """
 
-    def __init__(self, request: Request, service: Service, scope: AsyncExitStack, flow: Flow) -> None:
+    def __init__(
+        self, request: Request, service: Service, scope: AsyncExitStack, flow: Flow, *, chooses_model: bool = False
+    ) -> None:
         self.deadline = asyncio.get_running_loop().time() + service.settings.request_timeout_s
         self.flow = flow
         self._request = request
         self._service = service
         self._scope = scope
+        self._queue = service.parts.queue
+        self._is_model_open = chooses_model and bool(service.parts.others)
 
     async def read_body(self, body: Coroutine[Any, Any, T]) -> T:
         """The body, read in a place for uploads; raises ServiceError 408 `body_timeout`, 429 `too_many_uploads`."""
@@ -50,13 +57,32 @@ class Admission:
         except TimeoutError:
             raise ServiceError(408, "body_timeout", "The request body did not arrive before the deadline.") from None
 
-    def take_document_place(self, *, needs_engine: bool = True) -> None:
-        """Raises as `take_place`."""
-        self.take_place(self._service.parts.queue.admit(self.flow), needs_engine=needs_engine)
+    def require_document_place(self) -> None:
+        """Raises ServiceError 429 `queue_full`."""
+        self._queue.require_document_place(self.flow, counts_calls=not self._is_model_open)
 
-    def take_place(self, place: AbstractContextManager[None], *, needs_engine: bool = True) -> None:
+    def require_chat_place(self) -> None:
+        """Raises ServiceError 429 `queue_full`."""
+        self._queue.require_chat_place(self.flow, counts_calls=not self._is_model_open)
+
+    def take_document_place(self, *, needs_engine: bool = True) -> None:
         """Holds the place for as long as the request lasts. Raises ServiceError 429 `queue_full`, `key_limit_reached`,
         503."""
+        place = self._queue.admit(self.flow, counts_calls=not self._is_model_open)
+        self._take_place(place, needs_engine=needs_engine)
+
+    def take_chat_place(self) -> None:
+        """As `take_document_place`."""
+        self._take_place(self._queue.admit_chat(self.flow, counts_calls=not self._is_model_open), needs_engine=True)
+
+    def require_model(self, parts: Parts) -> None:
+        """`parts`: what reads with the model that the body asks for. Raises ServiceError 429 `queue_full`, 503
+        `vlm_unavailable` where that model could not read it now, whatever the others can."""
+        if self._is_model_open:
+            parts.engine.require_serving()
+            parts.queue.require_capacity(self.flow)
+
+    def _take_place(self, place: AbstractContextManager[None], *, needs_engine: bool) -> None:
         self.require_service(needs_engine=needs_engine)
         if self.flow.account:
             self._scope.enter_context(self.flow.account.hold_document())
@@ -73,7 +99,7 @@ class Admission:
         if self._service.draining:
             raise shutting_down()
         if needs_engine:
-            self._service.parts.engine.require_serving()
+            _require_any(self._service.engines if self._is_model_open else [self._service.parts.engine])
 
     def _too_many_uploads(self) -> ServiceError:
         count = self._service.uploads.count
@@ -102,12 +128,14 @@ def parse_priority(request: Request) -> Priority:
     return PRIORITIES.get(request.query_params.get("priority", ""), INTERACTIVE)
 
 
-def begin_document(request: Request, service: Service, scope: AsyncExitStack) -> Admission:
+def begin_document(
+    request: Request, service: Service, scope: AsyncExitStack, *, chooses_model: bool = False
+) -> Admission:
     """Raises ServiceError 429 `queue_full`, 503 `shutting_down`, `vlm_unavailable`."""
     flow = flow_of(request, parse_priority(request))
-    admission = Admission(request, service, scope, flow)
+    admission = Admission(request, service, scope, flow, chooses_model=chooses_model)
     admission.require_service()
-    service.parts.queue.require_document_place(flow)
+    admission.require_document_place()
     return admission
 
 
@@ -115,7 +143,7 @@ def begin_restructuring(request: Request, service: Service, scope: AsyncExitStac
     """As `begin_document`, for what needs no engine and so is served while there is none."""
     admission = Admission(request, service, scope, flow_of(request))
     admission.require_service(needs_engine=False)
-    service.parts.queue.require_document_place(admission.flow)
+    admission.require_document_place()
     return admission
 
 
@@ -129,10 +157,21 @@ def begin_submission(request: Request, service: Service, scope: AsyncExitStack) 
 
 def begin_chat(request: Request, service: Service, scope: AsyncExitStack) -> Admission:
     """As `begin_document`, for one picture and one answer."""
-    admission = Admission(request, service, scope, flow_of(request))
+    admission = Admission(request, service, scope, flow_of(request), chooses_model=True)
     admission.require_service()
-    service.parts.queue.require_chat_place(admission.flow)
+    admission.require_chat_place()
     return admission
+
+
+def _require_any(engines: Sequence[EnginePool]) -> None:
+    """Raises what the first says of itself where none serves."""
+    failures = list[ServiceError]()
+    for engine in engines:
+        try:
+            return engine.require_serving()
+        except ServiceError as failure:
+            failures.append(failure)
+    raise failures[0]
 
 
 def require_json(request: Request) -> None:

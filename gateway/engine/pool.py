@@ -133,8 +133,16 @@ class EnginePool:
     def models(self) -> tuple[ServedModel, ...]:
         return self.leader.models if self.leader else ()
 
+    @property
+    def names(self) -> list[str]:
+        """Of what region calls are read by: all names of vLLM, which serves one model; of another engine, which may
+        have several models, the one that region calls ask for."""
+        if self.kind == "vllm":
+            return [model.id for model in self.models]
+        return [self.model] if self.model else []
+
     def serves(self, name: str) -> bool:
-        """Whether its engines, or the last ones that it had, have a model of this name."""
+        """Whether its engines, or the last ones that it had, have a model of this name: a chat may ask for it."""
         return any(model.id == name for model in self.models)
 
     @property

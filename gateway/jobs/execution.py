@@ -48,6 +48,8 @@ T = TypeVar("T")
 POLL_S = 0.25
 """How often the queue is looked at, which takes 5 ms of CPU each time: what a job waits at most where there is room for
 it."""
+IDLE_POLL_S = 5.0
+"""The same, of a queue for models that there are none of: it may hold jobs of earlier ones."""
 BEAT_S = 2.0
 """How often the database is asked whether it is there, and the other gateways are told that this one lives."""
 DELIVERIES_AT_ONCE = 16
@@ -85,7 +87,14 @@ class JobExecutor:
     """
 
     def __init__(
-        self, queue: JobQueue, database_url: str | None, data_dir: Path, objects: ObjectStore, concurrency: int
+        self,
+        queue: JobQueue,
+        database_url: str | None,
+        data_dir: Path,
+        objects: ObjectStore,
+        concurrency: int,
+        *,
+        other_models: int = 0,
     ) -> None:
         self.gateways = 0
         self._queue = queue
@@ -94,6 +103,7 @@ class JobExecutor:
         self._objects = objects
         self._id = ""
         self._concurrency = concurrency
+        self._other_models = other_models
         self._replicas: Replicas | None = None
         self._open = ExitStack()
         self._running: Counter[str] = Counter()
@@ -128,7 +138,7 @@ class JobExecutor:
 
         url = complete_url(self._url)
         store = load_or_create(self._objects, "instance", uuid.uuid4().hex.encode()).decode()
-        queue = f"jobs-{store}"
+        queues = f"jobs-{store}", f"jobs-{store}-others"
         logging.getLogger("dbos").setLevel(logging.WARNING)
         if is_shared(url):
             DBOS.migrate(url)  # makes a database that is not there yet, too
@@ -146,19 +156,25 @@ class JobExecutor:
         self._open.callback(DBOS.destroy, workflow_completion_timeout_sec=0, destroy_registry=True)
         logging.getLogger("dbos").propagate = False
         self._register_workflows(DBOS, steps, loop)
-        DBOS.listen_queues([queue, DELIVERY_QUEUE])  # another store's jobs would find no documents here
+        DBOS.listen_queues([*queues, DELIVERY_QUEUE])  # another store's jobs would find no documents here
         DBOS.launch()
-        # Owners take turns, and whoever comes anew need not wait for a long job of one that has many.
-        DBOS.register_queue(
-            queue,
-            worker_concurrency=self._concurrency + reserve_of(self._concurrency),
+        # A job waits in its place while its model is away, and keeps none of another model's out. The others share one
+        # queue, which is taken from when `VLM_MODELS` has changed, too.
+        for name, models in zip(queues, (1, self._other_models), strict=True):
+            self._register_queue(DBOS, name, models)
+        DBOS.register_queue(DELIVERY_QUEUE, worker_concurrency=DELIVERIES_AT_ONCE, on_conflict="always_update")
+        self._queue.open(url, queues)
+        self._open.callback(self._queue.close)
+
+    def _register_queue(self, dbos: type[DBOS], name: str, models: int) -> None:
+        """Owners take turns, and whoever comes anew need not wait for a long job of one that has many."""
+        dbos.register_queue(
+            name,
+            worker_concurrency=max(models, 1) * (self._concurrency + reserve_of(self._concurrency)),
             partition_worker_concurrency=self._concurrency,
-            polling_interval_sec=POLL_S,
+            polling_interval_sec=POLL_S if models else IDLE_POLL_S,
             on_conflict="always_update",
         )
-        DBOS.register_queue(DELIVERY_QUEUE, worker_concurrency=DELIVERIES_AT_ONCE, on_conflict="always_update")
-        self._queue.open(url, queue)
-        self._open.callback(self._queue.close)
 
     def _join(self, store: str, shared_url: str | None) -> None:
         """On SQLite a store has one gateway, and what its last process had in work is its own."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -76,7 +77,7 @@ class JobQueue:
     """
 
     def __init__(self) -> None:
-        self.name = ""
+        self._names: tuple[str, str] = "", ""
         self._client: DBOSClient | None = None
         self._positions: dict[str, tuple[float, Mapping[str, int]]] = {}
         # Not the loop's own threads: calls that wait for a database would keep the whole service waiting.
@@ -86,11 +87,12 @@ class JobQueue:
     def is_open(self) -> bool:
         return self._client is not None
 
-    def open(self, url: str, name: str) -> None:
-        """Blocks. `name`: of the store whose jobs they are. Raises what the database raises."""
+    def open(self, url: str, names: tuple[str, str]) -> None:
+        """Blocks. `names`: of the two queues of the store whose jobs they are, for the first model and for all others.
+        Raises what the database raises."""
         from dbos import DBOSClient
 
-        self.name = name
+        self._names = names
         self._client = DBOSClient(
             system_database_url=url,
             system_database_pool_size=DATABASE_THREADS,
@@ -104,18 +106,20 @@ class JobQueue:
         if client is not None:
             client.destroy()
 
-    async def enqueue(self, job_id: str, owner: str, priority: str) -> None:
-        """On return the job is in the database. Nothing happens where it is there already."""
+    async def enqueue(self, job_id: str, owner: str, priority: str, model: str | None = None) -> None:
+        """On return the job is in the database. Nothing happens where it is there already. `model`: one of
+        `VLM_MODELS`, None for the first."""
+        first, others = self._names
         await self.call(
             self.require_client().enqueue,
             {
-                "queue_name": self.name,
+                "queue_name": first if model is None else others,
                 "workflow_name": WORKFLOW,
                 "workflow_id": job_id,
                 "priority": _PRIORITIES[priority],
                 "app_version": VERSION,
                 "authenticated_user": owner,
-                "queue_partition_key": owner,
+                "queue_partition_key": owner if model is None else f"{owner} {model}",
             },
             job_id,
         )
@@ -156,7 +160,7 @@ class JobQueue:
         found = await self.call(
             self.list_workflows,
             name=WORKFLOW,
-            queue_name=self.name,
+            queue_name=list(self._names),
             user=owner,
             status=[name for name, state in _STATES.items() if state in states] or None,
             workflow_id_prefix=prefix,
@@ -167,18 +171,22 @@ class JobQueue:
         return _take_page([_execution(status) for status in found], cursor, limit)
 
     async def find_positions(self, owner: str) -> Mapping[str, int]:
-        """The owner's jobs that wait, each with its place among them, from 1; as it was a second ago at most."""
+        """The owner's jobs that wait, each with its place among those of its model, from 1; as it was a second ago at
+        most."""
         known = self._positions.get(owner)
         if known is None or known[0] < time.monotonic() - POSITIONS_S:
             waiting = await self.call(
                 self.list_workflows,
                 name=WORKFLOW,
-                queue_name=self.name,
+                queue_name=list(self._names),
                 user=owner,
                 status="ENQUEUED",
             )
             waiting.sort(key=lambda status: (status.priority or 0, status.created_at or 0))
-            places = {status.workflow_id: place for place, status in enumerate(waiting, 1)}
+            counted, places = Counter[str | None](), dict[str, int]()
+            for status in waiting:
+                counted[status.queue_partition_key] += 1
+                places[status.workflow_id] = counted[status.queue_partition_key]
             known = self._positions[owner] = time.monotonic(), places
         return known[1]
 

@@ -148,10 +148,12 @@ class JobReading:
         self._store.write_page(self._record.id, stored, {**page.images, **pictures}, encoded)
 
 
-async def wait_until_ready(service: Service) -> None:
-    """Returns when documents can be read."""
-    while service.unreadiness():  # noqa: ASYNC110 - several parts tell how they are, each its own way
+async def wait_until_ready(service: Service, model: str | None) -> None:
+    """Returns when documents can be read with the model, or none of that name is known."""
+    parts = service.parts.find_model(model)
+    while parts and service.unreadiness(parts.engine):
         await asyncio.sleep(READY_POLL_S)
+        parts = service.parts.find_model(model)
 
 
 async def retry_while_away(service: Service, record: JobRecord, attempt: Callable[[], Awaitable[T]]) -> T:
@@ -160,7 +162,7 @@ async def retry_while_away(service: Service, record: JobRecord, attempt: Callabl
     loop = asyncio.get_running_loop()
     deadline = loop.time() + service.settings.job_timeout_s
     while True:
-        await wait_until_ready(service)
+        await wait_until_ready(service, record.options.model)
         try:
             return await attempt()
         except OSError as error:

@@ -79,7 +79,12 @@ class JobService:
             service, self.store, self._queue, encoders, links, self.webhooks, self._announce, self._count_end
         )
         self._executor = JobExecutor(
-            self._queue, settings.database_url, settings.data_dir, service.objects, settings.max_jobs
+            self._queue,
+            settings.database_url,
+            settings.data_dir,
+            service.objects,
+            settings.max_jobs,
+            other_models=len(service.parts.others),
         )
         self._unfinished = 0
         """Jobs without an end: counted by each sweep, and kept up between."""
@@ -133,10 +138,16 @@ class JobService:
             for record, content in fresh:
                 await asyncio.to_thread(self._create, record, content)
             for record, _ in submissions:
-                await self._queue.enqueue(record.id, record.owner, priority)
+                await self._enqueue(record, priority)
         except ServiceError:
             await self._withdraw([record.id for record, _ in fresh])
             raise
+
+    async def _enqueue(self, record: JobRecord, priority: str) -> None:
+        parts = self._service.parts.find_model(record.options.model)
+        is_other = parts is not None and parts.engine is not self._service.parts.engine
+        model = parts.engine.name if parts and is_other else None
+        await self._queue.enqueue(record.id, record.owner, priority, model)
 
     async def _is_known(self, record: JobRecord) -> bool:
         """Whether the same request has made the job before."""
@@ -229,7 +240,9 @@ class JobService:
 
     async def _keep_running(self) -> None:
         # What the first page needs goes before: the database's library takes seconds of CPU.
-        while self._service.is_loading():  # noqa: ASYNC110 - several parts tell how they are, each its own way
+        service = self._service
+        # That of any model: the jobs of one need not wait for another.
+        while service.is_loading() and all(map(service.unreadiness, service.engines)):  # noqa: ASYNC110 - several parts
             await asyncio.sleep(READY_POLL_S)
         while not await self._start():  # noqa: ASYNC110 - the database may be away
             await asyncio.sleep(START_RETRY_S)
@@ -315,7 +328,7 @@ class JobService:
         if execution is None and not await asyncio.to_thread(self.store.is_complete, record):
             await asyncio.to_thread(self.store.delete, record.id)
         elif execution is None:
-            await self._queue.enqueue(record.id, record.owner, "batch")
+            await self._enqueue(record, "batch")
         elif execution.state not in ("queued", "running"):
             end = describe_failure(ServiceError(500, "internal_error", _LOST))
             await self._runner.notify(record, end)

@@ -114,37 +114,40 @@ class CallQueue:
         operator's."""
         self.in_flight.resize(limit, 0 if self._is_bounded else max(1, limit // 8))
 
-    def require_document_place(self, flow: Flow) -> None:
-        """Raises ServiceError 429 `queue_full` where one more document of the caller would be turned away."""
+    def require_document_place(self, flow: Flow, *, counts_calls: bool = True) -> None:
+        """Raises ServiceError 429 `queue_full` where one more document of the caller would be turned away.
+        `counts_calls`: by the calls that wait here, too."""
         own, count, caller = self._documents.of(flow.caller), self._documents.count, flow.caller
         if not self._documents.has_place(caller):
             raise self._queue_full(f"{own or count} documents are in work, the most this service takes at once")
-        self.require_capacity(flow)
+        if counts_calls:
+            self.require_capacity(flow)
         # Each document in work is one call at least, also while its first page is still on its way to the queue.
         calls = self._max_waiting + self.in_flight.limit
         reserve = reserve_of(self._max_waiting) + self.in_flight.reserve
         if not has_place(own, count, calls, reserve):
             raise self._queue_full(f"{own or count} documents are in work, as many as calls may run and wait")
 
-    def require_chat_place(self, flow: Flow) -> None:
-        """Raises ServiceError 429 `queue_full` where one more chat of the caller would be turned away."""
+    def require_chat_place(self, flow: Flow, *, counts_calls: bool = True) -> None:
+        """As `require_document_place`, for a chat."""
         if not self._chats.has_place(flow.caller):
             raise self._queue_full(
                 f"{self._chats.count} chat requests are in work, the most this service takes at once"
             )
-        self.require_capacity(flow)
+        if counts_calls:
+            self.require_capacity(flow)
 
     @contextmanager
-    def admit(self, flow: Flow) -> Iterator[None]:
+    def admit(self, flow: Flow, *, counts_calls: bool = True) -> Iterator[None]:
         """Holds one document's place in the service; raises as `require_document_place`."""
-        self.require_document_place(flow)
+        self.require_document_place(flow, counts_calls=counts_calls)
         with self._documents.hold(flow.caller):
             yield
 
     @contextmanager
-    def admit_chat(self, flow: Flow) -> Iterator[None]:
+    def admit_chat(self, flow: Flow, *, counts_calls: bool = True) -> Iterator[None]:
         """Holds one chat request's place in the service; raises as `require_chat_place`."""
-        self.require_chat_place(flow)
+        self.require_chat_place(flow, counts_calls=counts_calls)
         with self._chats.hold(flow.caller):
             yield
 

@@ -76,7 +76,7 @@ class RequestOptions(BaseModel):
     model: str | None = Field(
         None,
         max_length=100,
-        description="What reads the regions, where there are several models; `/v1/models` lists them",
+        description="What reads the regions, where there are several models; `models` of `/v1/capabilities`",
     )
     format: Format | None = Field(None, description="What to answer; by default what `Accept` asks for, else `json`")
     stream: Flag | None = Field(None, description="Server-sent events `meta`, `page`, `done`, `error` as pages finish")

@@ -40,20 +40,20 @@ router = APIRouter(tags=["ocr"], dependencies=[key_required("ocr")])
     openapi_extra=OCR_REQUEST,
 )
 async def ocr(request: Request, service: ServiceDep, scope: RequestScope) -> Response:
-    admission = begin_document(request, service, scope)
+    admission = begin_document(request, service, scope, chooses_model=True)
     body = await admission.read_body(read_upload(request))
     admission.take_document_place()
     if isinstance(body, SpooledFile):
         split = service.conversion.split(DOCUMENT_PLACES, body, admission.flow, admission.deadline)
         sent = await cancel_on_disconnect(request.receive, split)
         if asks_for_lines(sent.rest):
+            admission.require_model(service.parts)
             return await admission.finish(read_lines(request, service, sent, admission))
         upload = parse_upload(sent)
     else:
         upload = body
     params = parse_options([*request.query_params.multi_items(), *upload.options], request.headers.get("accept", ""))
-    if params.model:
-        service.parts.for_model(params.model).queue.require_capacity(admission.flow)
+    admission.require_model(service.parts.for_model(params.model))
     if params.images == "stored":
         service.require_picture_storage()
     if params.stream:

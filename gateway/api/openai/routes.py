@@ -39,7 +39,7 @@ async def chat_completions(request: Request, service: ServiceDep, scope: Request
     admission = begin_chat(request, service, scope)
     require_json(request)
     body = await admission.read_body(SpooledFile.from_stream(request.stream()))
-    admission.take_place(service.parts.queue.admit_chat(admission.flow))
+    admission.take_chat_place()
     if admission.flow.account:
         scope.enter_context(admission.flow.account.hold_pages(1))()
     split = service.conversion.split(DOCUMENT_PLACES, body, admission.flow, admission.deadline)
@@ -55,6 +55,7 @@ async def _answer(
     """A stream waits for its first event, so that what fails at once still has its own HTTP status."""
     flow, deadline = admission.flow, admission.deadline
     parts, model = find_model(parts, chat.model)
+    admission.require_model(parts)
     body = await _engine_request(parts, chat, model, document, admission)
     if not chat.stream:
         return Response(await whole_answer(parts, flow, body, model.id, deadline), media_type="application/json")
@@ -112,7 +113,7 @@ async def model(service: ServiceDep, id: str) -> Model:
     """Its name may hold slashes."""
     _served_models(service.parts)
     _, found = find_model(service.parts, id)
-    return _describe(id if id in service.parts.model_names else found.id, found)
+    return _describe(id if id in service.parts.chat_names else found.id, found)
 
 
 _PADDLEX_NAMES = frozenset({"PaddleOCR-VL-0.9B", "PaddleOCR-VL-1.5-0.9B", "PaddleOCR-VL-1.6-0.9B"})
@@ -122,11 +123,10 @@ _PADDLEX_NAMES = frozenset({"PaddleOCR-VL-0.9B", "PaddleOCR-VL-1.5-0.9B", "Paddl
 def find_model(parts: Parts, name: str | None) -> tuple[Parts, ServedModel]:
     """What asks the model of this name, and the model as its engine has it: the default one for None and for PaddleX's
     names. Raises ServiceError 404 `model_not_found`, 503 `vlm_unavailable`."""
-    names = parts.model_names
-    if name in _PADDLEX_NAMES and name not in names:
+    if name in _PADDLEX_NAMES and parts.find_model(name, is_chat=True) is None:
         name = None
     try:
-        chosen = parts.for_model(name)
+        chosen = parts.for_model(name, is_chat=True)
     except ServiceError as error:
         if error.status != 422:
             raise
@@ -143,7 +143,8 @@ def _served_models(parts: Parts) -> list[tuple[str, ServedModel]]:
     """Names and models of which something is known."""
     if not parts.engine.models:
         parts.engine.require_serving()
-    return [(name, model) for name in parts.model_names if (model := _served_model(parts.for_model(name), name))]
+    served = ((name, parts.for_model(name, is_chat=True)) for name in parts.chat_names)
+    return [(name, model) for name, one in served if (model := _served_model(one, name))]
 
 
 def _served_model(parts: Parts, name: str | None) -> ServedModel | None:
