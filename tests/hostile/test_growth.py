@@ -237,7 +237,7 @@ def test_work_on_many_parts(work: Work) -> None:
     assert not _grows_too_fast(work, " ")
 
 
-BOXES = 400
+BOXES = 300
 MAX_PAIRS_RATIO = 8**1.5
 """Between eight times the work for eight times the boxes, and its square."""
 
