@@ -38,6 +38,7 @@ INITIAL_HEIGHTS = 1.8, 9.0  # an initial is so many line heights high, at least 
 INITIAL_WIDTHS = 0.3, 1.4  # ... so wide, in its height: an I is narrow, a label that runs up the page narrower ...
 INITIAL_GAP = 1.5  # ... and stands so near to two or more rows beside it, in line heights: boxes have a margin
 MIN_INITIAL_ROWS = 2
+INITIAL_SPACE = 0.2  # and is a word if its first row stands so much farther off than the next one, in line heights
 MAX_TOGETHER = 2000  # boxes of a page that are compared with each other; a page of a newspaper has some 1,500 lines
 SHORT_WIDTH = 8  # groups narrower than this many line heights are no text columns: labels, choices, values of a form
 SHORT_GAP = 12  # widest white space between two such groups that are read row by row, in line heights
@@ -94,6 +95,16 @@ def find_initials(boxes: Sequence[Box]) -> dict[int, int]:
         if len(beside) >= MIN_INITIAL_ROWS and y1[first] - y1[index] < height[first]:
             result[index] = first
     return result
+
+
+def abuts_initial(boxes: Sequence[Box], initial: int, first: int) -> bool:
+    """Whether the first row beside an initial begins no farther from it than the next one: no space parts them."""
+    left, _, right, end = boxes[initial]
+    x1, y1, _, y2 = boxes[first]
+    beside = [box for box in boxes if box[0] > (left + right) / 2 and y2 <= (box[1] + box[3]) / 2 < end]
+    bottom = min((box[3] for box in beside), default=end)
+    edge = min((box[0] for box in beside if (box[1] + box[3]) / 2 < bottom), default=x1)
+    return x1 - edge <= INITIAL_SPACE * (y2 - y1)
 
 
 def find_labelled(boxes: Sequence[Box]) -> list[list[int]]:
