@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from common.geometry import Box, intersection_area
+from common.geometry import Box, Boxes, intersection_area
 from common.inference.models import find_model, load_session
 from textlines.glyphs import (
     LEADER_GAP,
@@ -25,6 +25,7 @@ from textlines.glyphs import (
     find_leaders,
     find_stray_glyphs,
     find_stray_windows,
+    glyph_middles,
 )
 from textlines.glyphs import Pixels as Pixels
 from textlines.noise import reduce_noise
@@ -131,11 +132,12 @@ class LineDetector:
         if larger <= scale:
             return lines
         first = pixels.shape[0] * pixels.shape[1] * scale**2
-        smears = [line for line in lines if _is_smear(line, ink)]
+        middles = glyph_middles(ink)
+        smears = [line for line in lines if _is_smear(line, ink, middles)]
         lines = [line for line in lines if not any(line is smear for smear in smears)]
         quads = [line.quad for line in lines]
         left = float(MAX_SECOND_AREA if seen < MIN_GLYPH else max(MIN_SECOND_AREA, first))
-        if len(find_stray_glyphs(ink, quads)) > MOSTLY_LOST * len(find_stray_glyphs(ink, [])):
+        if len(find_stray_glyphs(ink, quads)) > MOSTLY_LOST * len(middles):
             left = max(left, LOST_AREA)
         for x1, y1, x2, y2 in find_stray_windows(ink, quads)[:MAX_WINDOWS]:
             window = min(larger, MAX_LONG_SIDE / max(x2 - x1, y2 - y1))
@@ -145,7 +147,7 @@ class LineDetector:
             found = self._find(pixels[y1:y2, x1:x2], window)
             moved = [replace(line, quad=line.quad + np.array((x1, y1), dtype=np.float32)) for line in found]
             lines = _merge_lines(lines, moved)
-        return [*lines, *(smear for smear in smears if not any(_share(line, smear) > SAME for line in lines))]
+        return restore_smears(lines, smears, middles)
 
     def _find(self, part: Pixels, scale: float) -> list[TextLine]:
         small = _pad(_resize(part, scale))
@@ -206,17 +208,37 @@ def _cut(line: TextLine, band: _Band, is_tall: bool) -> TextLine | None:
     return TextLine(quad, line.score) if np.ptp(quad[:, 0]) > 1 else None
 
 
-def _is_smear(line: TextLine, ink: Ink) -> bool:
+def _is_smear(line: TextLine, ink: Ink, middles: Boxes) -> bool:
     """Whether the model took several rows for one line, as it does with blurred print: a level line that is much higher
     than the glyphs in it, which are many. A watermark is slanted, a title's glyphs are as high as itself, and a line
-    that runs down the page is narrow."""
+    that runs down the page is narrow. `middles`: of the picture's glyphs."""
     (x1, y1), (x2, y2) = line.quad[0], line.quad[1]
     is_level = abs(y2 - y1) <= MAX_SLOPE * abs(x2 - x1)
     height = (line.quad[3:1:-1, 1] - line.quad[:2, 1]).mean()
     if not is_level or min(height, x2 - x1) < SMEAR_HEIGHT * ink.height:
         return False
-    inside = len(find_stray_glyphs(ink, [])) - len(find_stray_glyphs(ink, [line.quad]))
-    return inside >= MIN_SMEARED
+    return int(_are_inside(line, middles).sum()) >= MIN_SMEARED
+
+
+def _are_inside(line: TextLine, points: Boxes) -> NDArray[np.bool_]:
+    """Per point x, y, whether it lies in the line's outline."""
+    sides = np.roll(line.quad, -1, axis=0) - line.quad
+    offsets = points[:, None] - line.quad
+    is_within = sides[:, 0] * offsets[..., 1] >= sides[:, 1] * offsets[..., 0]
+    return np.asarray(is_within.all(axis=1), dtype=np.bool_)
+
+
+def restore_smears(lines: Sequence[TextLine], smears: Sequence[TextLine], middles: Boxes) -> list[TextLine]:
+    """The lines with those smears whose glyphs, by their `middles`, most are in none: a row of them is not all of it.
+
+    `middles`: x, y in pixels, shape (n, 2).
+    """
+    held = np.zeros(len(middles), dtype=np.bool_)
+    for line in lines if smears else ():
+        held |= _are_inside(line, middles)
+    are_own = [_are_inside(smear, middles) for smear in smears]
+    lost = [smear for smear, own in zip(smears, are_own, strict=True) if held[own].sum() <= SAME * own.sum()]
+    return [*lines, *lost]
 
 
 def _merge_lines(lines: list[TextLine], found: Sequence[TextLine]) -> list[TextLine]:

@@ -163,12 +163,22 @@ def find_stray_glyphs(ink: Ink, quads: Sequence[Corners]) -> list[Box]:
     return [(x, y, x + width, y + height) for x, y, width, height, _ in _stray(ink, quads).tolist()]
 
 
+def glyph_middles(ink: Ink) -> Boxes:
+    """Points in the middle of all glyphs that `find_stray_glyphs` may give: x, y, shape (n, 2)."""
+    glyphs = ink.components[_are_likely(ink)]
+    return (glyphs[:, :2] + glyphs[:, 2:4] // 2).astype(np.float64)
+
+
 def _stray(ink: Ink, quads: Sequence[Corners]) -> Components:
+    stray: Components = ink.components[_are_likely(ink) & ~_are_covered(ink, quads)]
+    return stray
+
+
+def _are_likely(ink: Ink) -> NDArray[np.bool_]:
     width, height = ink.components.T[2:4]
     likely = _are_glyphs(ink.components, *ink.size) & (width < LONGEST_WORD * ink.height)
-    likely &= (height >= ALIKE[0] * ink.height) & (height <= ALIKE[1] * ink.height)
-    stray: Components = ink.components[likely & ~_are_covered(ink, quads)]
-    return stray
+    result: NDArray[np.bool_] = likely & (height >= ALIKE[0] * ink.height) & (height <= ALIKE[1] * ink.height)
+    return result
 
 
 def _are_covered(ink: Ink, quads: Sequence[Corners]) -> NDArray[np.bool_]:
@@ -228,7 +238,7 @@ def find_leaders(ink: Ink) -> list[Leader]:
     return [
         _leader(run, glyphs, ink.height)
         for run in runs
-        if _is_dotted(run, dots) and not _holds_print(run, glyphs, ink.height)
+        if not _holds_print(run, glyphs, ink.height) and _is_dotted(run, dots)
     ]
 
 

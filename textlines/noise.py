@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from statistics import NormalDist
 
 import cv2
 import numpy as np
@@ -17,8 +18,11 @@ KERNEL = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], dtype=np.float32)
 """Blind to edges and slopes (J. Immerkær, "Fast Noise Variance Estimation", 1996)."""
 CALM = 0.2
 """Quantile of the tiles that tells: in others is print, whose texture is no noise."""
-TO_DEVIATION = 6 * 0.6745
-"""The median of the kernel's absolute answers to noise of deviation 1."""
+PAPER = 0.1
+"""Quantile of a tile's pixels that tells: small print without margins fills half of it with edges, and leaves so much
+paper between its letters."""
+TO_DEVIATION = 6 * NormalDist().inv_cdf((1 + PAPER) / 2)
+"""That quantile of the kernel's absolute answers to noise of deviation 1."""
 APERTURE = 3
 
 
@@ -42,4 +46,4 @@ def measure_noise(pixels: Pixels) -> float:
         for y in range(0, height, max(math.ceil(height / TILES), TILE_SIDE))
         for x in range(0, width, max(math.ceil(width / TILES), TILE_SIDE))
     ]
-    return float(np.quantile([np.median(np.abs(tile)) for tile in tiles], CALM)) / TO_DEVIATION
+    return float(np.quantile([np.quantile(np.abs(tile), PAPER) for tile in tiles], CALM)) / TO_DEVIATION

@@ -35,9 +35,11 @@ PROSE_WIDTH = 20  # line heights; entries of contents that are as long as one an
 PROSE_ROWS, PROSE_FILL = 4, 0.85  # so many rows, most of which fill this share of the width, are prose
 LABELLED, WITH_TEXT = 0.8, 0.65  # share of the rows that have a label, and of the labels that stand level with a row
 INITIAL_HEIGHTS = 1.8, 9.0  # an initial is so many line heights high, at least and at most ...
-INITIAL_WIDTH = 1.4  # ... so wide at most, in its height ...
+INITIAL_WIDTHS = 0.3, 1.4  # ... so wide, in its height: an I is narrow, a label that runs up the page narrower ...
 INITIAL_GAP = 1.5  # ... and stands so near to two or more rows beside it, in line heights: boxes have a margin
 MIN_INITIAL_ROWS = 2
+INITIAL_SPACE = 0.2  # and is a word if its first row stands so much farther off than the next one, in line heights
+MAX_TOGETHER = 2000  # boxes of a page that are compared with each other; a page of a newspaper has some 1,500 lines
 SHORT_WIDTH = 8  # groups narrower than this many line heights are no text columns: labels, choices, values of a form
 SHORT_GAP = 12  # widest white space between two such groups that are read row by row, in line heights
 
@@ -58,6 +60,10 @@ def paragraphs(boxes: Sequence[Box]) -> list[list[int]]:
     """Indices of `boxes` grouped into paragraphs; groups and members in no particular order."""
     if not boxes:
         return []
+    if len(boxes) > MAX_TOGETHER:
+        return [
+            [band[i] for i in group] for band in _split_bands(boxes) for group in paragraphs([boxes[i] for i in band])
+        ]
     array = np.asarray(boxes, dtype=np.float64)
     linked = _are_beside(array) | _are_stacked(array)
     for initial, first in find_initials(boxes).items():
@@ -66,14 +72,21 @@ def paragraphs(boxes: Sequence[Box]) -> list[list[int]]:
     return _join_short_columns(boxes, groups)
 
 
+def _split_bands(boxes: Sequence[Box]) -> list[list[int]]:
+    """Indices of a page's boxes in parts from top to bottom: no page has so many lines, so that none is cut."""
+    by_middle = sorted(range(len(boxes)), key=lambda i: boxes[i][1] + boxes[i][3])
+    return [by_middle[start : start + MAX_TOGETHER] for start in range(0, len(boxes), MAX_TOGETHER)]
+
+
 def find_initials(boxes: Sequence[Box]) -> dict[int, int]:
     """Index of each box that may be a large initial beside the first rows of its text, to the index of the first."""
-    if not boxes:
+    if not 0 < len(boxes) <= MAX_TOGETHER:
         return {}
     x1, y1, x2, y2 = np.asarray(boxes, dtype=np.float64).T
     height = y2 - y1
+    is_shaped = (x2 - x1 >= INITIAL_WIDTHS[0] * height) & (x2 - x1 <= INITIAL_WIDTHS[1] * height)
     result: dict[int, int] = {}
-    for index in np.flatnonzero(x2 - x1 <= INITIAL_WIDTH * height).tolist():
+    for index in np.flatnonzero(is_shaped).tolist():
         times, gap = height[index] / height, (x1 - x2[index]) / height
         shared = np.minimum(y2, y2[index]) - np.maximum(y1, y1[index])
         is_beside = (times >= INITIAL_HEIGHTS[0]) & (times <= INITIAL_HEIGHTS[1]) & (np.abs(gap) <= INITIAL_GAP)
@@ -84,9 +97,20 @@ def find_initials(boxes: Sequence[Box]) -> dict[int, int]:
     return result
 
 
+def abuts_initial(boxes: Sequence[Box], initial: int, first: int) -> bool:
+    """Whether the first row beside an initial begins no farther from it than the next one: no space parts them."""
+    left, _, right, end = boxes[initial]
+    x1, y1, _, y2 = boxes[first]
+    beside = [box for box in boxes if box[0] > (left + right) / 2 and y2 <= (box[1] + box[3]) / 2 < end]
+    bottom = min((box[3] for box in beside), default=end)
+    edge = min((box[0] for box in beside if (box[1] + box[3]) / 2 < bottom), default=x1)
+    return x1 - edge <= INITIAL_SPACE * (y2 - y1)
+
+
 def find_labelled(boxes: Sequence[Box]) -> list[list[int]]:
     """Indices of the boxes of each text whose rows have labels on their left: a listing with numbers."""
-    if sum(x2 - x1 < LABEL_WIDTH * (y2 - y1) for x1, y1, x2, y2 in boxes) < MIN_LABELS:
+    narrow = sum(x2 - x1 < LABEL_WIDTH * (y2 - y1) for x1, y1, x2, y2 in boxes)
+    if narrow < MIN_LABELS or len(boxes) > MAX_TOGETHER:
         return []
     array = np.asarray(boxes, dtype=np.float64)
     groups = _components(_are_beside(array) | _are_stacked(array))
@@ -189,44 +213,84 @@ def _alike(height: Boxes) -> Relation:
 
 
 def _join_row_labels(boxes: Sequence[Box], groups: list[list[int]]) -> list[list[int]]:
-    """Joins groups with the labels that stand left of their rows, as numbers do beside the lines of a listing."""
-    linked = np.zeros((len(groups), len(groups)), dtype=np.bool_)
-    for at, group in enumerate(groups):
-        if len(group) < MIN_LABELS:
-            continue
-        for place, other in enumerate(groups):
-            linked[at, place] = at != place and _are_row_labels(boxes, group, other)
-        labels = _find_left(boxes, group)
-        beside = _find_beside(boxes, groups, at, labels)
-        texts = [*set(group).difference(labels), *(index for place in beside for index in groups[place])]
-        if _are_row_labels(boxes, labels, texts):
-            linked[at, beside] = True
-        for place, other in enumerate(groups):
-            linked[at, place] |= at != place and _are_row_ends(boxes, group, other)
-    return [[i for member in members for i in groups[member]] for members in _components(linked)]
+    """Joins groups with the labels that stand left of their rows, as numbers do beside the lines of a listing, and with
+    what stands at the ends of these."""
+    array, height = _measure(boxes, groups)
+    count = np.asarray([len(group) for group in groups])
+    labels, ends = np.zeros((2, len(groups), len(groups)), dtype=np.bool_)
+    for at in np.flatnonzero(count >= MIN_LABELS).tolist():
+        for place in _find_likely_labelled(array, height, at):
+            labels[at, place] = _are_row_labels(boxes, groups[at], groups[place])
+        own = _find_left(boxes, groups[at])
+        beside = _find_beside(boxes, groups, array, at, own)
+        texts = [*set(groups[at]).difference(own), *(index for place in beside for index in groups[place])]
+        if _are_row_labels(boxes, own, texts):
+            labels[at, beside] = True
+        for place in _find_likely_ended(np.asarray(boxes, dtype=np.float64), array, height, count, at):
+            ends[at, place] = _are_row_ends(boxes, groups[at], groups[place])
+    _choose_sides(array, labels, ends)
+    return [[i for member in members for i in groups[member]] for members in _components(labels | ends)]
+
+
+def _measure(boxes: Sequence[Box], groups: Sequence[Sequence[int]]) -> tuple[Boxes, Boxes]:
+    """Box of each group, and the usual height of its members."""
+    array = np.asarray([union([boxes[i] for i in group]) for group in groups], dtype=np.float64)
+    return array, np.asarray([np.median([boxes[i][3] - boxes[i][1] for i in group]) for group in groups])
+
+
+def _are_level(array: Boxes, at: int) -> NDArray[np.bool_]:
+    result: NDArray[np.bool_] = (array[:, 1] < array[at, 3]) & (array[:, 3] > array[at, 1])
+    return result
+
+
+def _find_likely_labelled(array: Boxes, height: Boxes, at: int) -> list[int]:
+    """Groups so near on the right of one that its pieces may be their labels."""
+    left = array[:, 0]
+    near = (left > array[at, 0]) & (left - LABEL_GAP * height < array[at, 2])
+    return np.flatnonzero(near & _are_level(array, at)).tolist()
+
+
+def _find_likely_ended(boxes: Boxes, array: Boxes, height: Boxes, count: NDArray[np.int_], at: int) -> list[int]:
+    """Groups on the left of a narrow one that nothing parts from it."""
+    left, top, right, bottom = array[at]
+    before = (boxes[:, 0] < left) & (boxes[:, 1] < bottom) & (boxes[:, 3] > top)
+    reach = boxes[before, 2].max(initial=-np.inf)
+    is_narrow = right - left < LABEL_WIDTH * height
+    is_next = (array[:, 2] < left) & (array[:, 2] >= reach)
+    return np.flatnonzero(is_narrow & is_next & (count >= MIN_LABELS) & _are_level(array, at)).tolist()
+
+
+def _choose_sides(array: Boxes, labels: Relation, ends: Relation) -> None:
+    """Leaves each column one side of those between two texts, so that lists in columns are not read across.
+
+    A text on its left with labels of its own is a list like the one on its right; one on its right with ends of its own
+    is a list like the one on its left. Else the nearer side has it.
+    """
+    between = np.flatnonzero(labels.any(axis=1) & ends.any(axis=1))
+    for at in between[np.argsort(array[between, 0])]:
+        on_left, on_right = ends[at], labels[at]
+        gap = array[at, 0] - array[on_left, 2].max(), array[on_right, 0].min() - array[at, 2]
+        if labels[:, on_left].any() or (not ends[:, on_right].any() and gap[1] < gap[0]):
+            ends[at] = False
+        else:
+            labels[at] = False
 
 
 def _are_row_ends(boxes: Sequence[Box], ends: Sequence[int], texts: Sequence[int]) -> bool:
-    """Whether a narrow column stands right of the rows of a text, one piece for each, with nothing between them: the
-    pages of a table of contents, however far away. Not where the rows are prose."""
+    """Whether a narrow column right of a text has one piece for each of its rows: the pages of a table of contents,
+    however far away. Not where the rows are prose."""
     array, others = (np.asarray([boxes[i] for i in group], dtype=np.float64) for group in (ends, texts))
-    height = float(np.median(others[:, 3] - others[:, 1]))
-    left, right = float(others[:, 2].max()), float(array[:, 0].min())
-    is_narrow = array[:, 2].max() - right < LABEL_WIDTH * height
-    is_prose = _is_filled(others) and np.ptp(others[:, [0, 2]]) > PROSE_WIDTH * height
-    if not is_narrow or right <= left or is_prose or len(others) < MIN_LABELS:
+    if _is_prose(others):
         return False
     level = overlap(array[:, None, 1], array[:, None, 3], others[None, :, 1], others[None, :, 3]) > SAME_ROW
-    if level.any(axis=0).mean() < LABELLED or level.any(axis=1).mean() < LABELLED:
-        return False
-    top, bottom = array[:, 1].min(), array[:, 3].max()
-    return not any(x1 < right and x2 > left and y1 < bottom and y2 > top for x1, y1, x2, y2 in boxes)
+    return bool(level.any(axis=0).mean() >= LABELLED and level.any(axis=1).mean() >= LABELLED)
 
 
-def _is_filled(array: Boxes) -> bool:
-    """Whether the rows are prose: many, and most of them as long as there is room."""
-    widths = array[:, 2] - array[:, 0]
-    return len(widths) >= PROSE_ROWS and bool(np.median(widths) > PROSE_FILL * np.ptp(array[:, [0, 2]]))
+def _is_prose(array: Boxes) -> bool:
+    """Whether the rows are prose: many long ones, and most of them as long as there is room."""
+    widths, room = array[:, 2] - array[:, 0], np.ptp(array[:, [0, 2]])
+    is_filled = len(widths) >= PROSE_ROWS and bool(np.median(widths) > PROSE_FILL * room)
+    return is_filled and bool(room > PROSE_WIDTH * np.median(array[:, 3] - array[:, 1]))
 
 
 def _find_left(boxes: Sequence[Box], group: Sequence[int]) -> list[int]:
@@ -235,17 +299,20 @@ def _find_left(boxes: Sequence[Box], group: Sequence[int]) -> list[int]:
     return [i for i in group if boxes[i][2] - left < LABEL_WIDTH * (boxes[i][3] - boxes[i][1])]
 
 
-def _find_beside(boxes: Sequence[Box], groups: Sequence[Sequence[int]], at: int, labels: Sequence[int]) -> list[int]:
+def _find_beside(
+    boxes: Sequence[Box], groups: Sequence[Sequence[int]], array: Boxes, at: int, labels: Sequence[int]
+) -> list[int]:
     """Groups that stand right of a column and level with it: blank lines part a listing, and its numbers go on."""
     if not labels:
         return []
     _, top, right, bottom = union([boxes[i] for i in labels])
-    own = {place: union([boxes[i] for i in group]) for place, group in enumerate(groups) if place != at}
-    beside = {place: box for place, box in own.items() if box[0] >= right and top < (box[1] + box[3]) / 2 < bottom}
-    own_right = [boxes[i][2] for i in set(groups[at]).difference(labels)]
-    nearest = min((box[0] for box in beside.values()), default=0)
-    edge = max([*own_right, *(box[2] for box in beside.values() if box[0] == nearest)], default=0)
-    return [place for place, box in beside.items() if box[0] < edge]
+    middle = (array[:, 1] + array[:, 3]) / 2
+    is_beside = (array[:, 0] >= right) & (top < middle) & (middle < bottom)
+    is_beside[at] = False
+    nearest = array[is_beside, 0].min(initial=np.inf)
+    own_right = max((boxes[i][2] for i in set(groups[at]).difference(labels)), default=0)
+    edge = array[is_beside & (array[:, 0] == nearest), 2].max(initial=own_right)
+    return np.flatnonzero(is_beside & (array[:, 0] < edge)).tolist()
 
 
 def _are_row_labels(boxes: Sequence[Box], labels: Sequence[int], texts: Sequence[int]) -> bool:
@@ -257,7 +324,7 @@ def _are_row_labels(boxes: Sequence[Box], labels: Sequence[int], texts: Sequence
         return False
     array, others = (np.asarray([boxes[i] for i in group], dtype=np.float64) for group in (labels, texts))
     height = float(np.median(others[:, 3] - others[:, 1]))
-    if _is_filled(others):
+    if _is_prose(others):
         return False
     near = others[:, 0].min() - LABEL_GAP * height, others[:, 0].min()
     narrow = array[
@@ -273,8 +340,7 @@ def _are_row_labels(boxes: Sequence[Box], labels: Sequence[int], texts: Sequence
 
 def _join_short_columns(boxes: Sequence[Box], groups: list[list[int]]) -> list[list[int]]:
     """Joins narrow groups that stand side by side: they are read row by row, as in "A 1   C 3" over "B 2   D 4"."""
-    array = np.asarray([union([boxes[i] for i in group]) for group in groups], dtype=np.float64)
-    height = np.asarray([np.median([boxes[i][3] - boxes[i][1] for i in group]) for group in groups])
+    array, height = _measure(boxes, groups)
     x1, y1, x2, y2 = array.T
     short = (x2 - x1) < SHORT_WIDTH * height
     gap = np.maximum(x1[:, None], x1[None]) - np.minimum(x2[:, None], x2[None])

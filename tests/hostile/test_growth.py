@@ -24,6 +24,7 @@ import pytest
 import common
 import gateway
 import textlines
+from common.geometry import Box
 from gateway.api.ocr.options import parse_options
 from gateway.api.ocr.request import DOCUMENT_PLACES
 from gateway.api.openai.validation import parse_chat
@@ -52,6 +53,7 @@ from gateway.intake.sniff import media_type
 from gateway.model import Block, PageResult, Reading, Region
 from gateway.reading_options import OcrOptions
 from gateway.recognition.repetition import RepetitionDetector, remove_loop
+from textlines.paragraphs import find_initials, find_labelled, paragraphs
 from vlm_backend import embedded
 
 FACTOR = 16
@@ -233,6 +235,36 @@ def _watch(text: str) -> object:
 @pytest.mark.parametrize("work", [_merge_pages, _name_pictures, _watch])
 def test_work_on_many_parts(work: Work) -> None:
     assert not _grows_too_fast(work, " ")
+
+
+BOXES = 300
+MAX_PAIRS_RATIO = 8**1.5
+"""Between eight times the work for eight times the boxes, and its square."""
+
+
+def _letters(count: int) -> list[Box]:
+    """Single ones, each too far from the next for a word."""
+    return [(25 * (at % 60), 30 * (at // 60), 25 * (at % 60) + 9, 30 * (at // 60) + 14) for at in range(count)]
+
+
+def _narrow_columns(count: int) -> list[Box]:
+    """Four rows high, so that each may be the numbers beside any other."""
+    places = ((at // 4 % 40, 5 * (at // 160) + at % 4) for at in range(count))
+    return [(30 * column, 20 * row, 30 * column + 10, 20 * row + 10) for column, row in places]
+
+
+@pytest.mark.parametrize("work", [paragraphs, find_labelled, find_initials])
+@pytest.mark.parametrize("draw", [_letters, _narrow_columns])
+def test_work_on_boxes(draw: Callable[[int], list[Box]], work: Callable[[list[Box]], object]) -> None:
+    def seconds(count: int) -> float:
+        boxes, started = draw(count), time.process_time()
+        work(boxes)
+        return time.process_time() - started
+
+    assert any(
+        (taken := seconds(8 * BOXES)) < NO_TIME_S or taken < MAX_PAIRS_RATIO * min(seconds(BOXES) for _ in range(2))
+        for _ in range(3)
+    )
 
 
 SLOW: dict[str, Work] = {

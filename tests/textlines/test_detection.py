@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
-from textlines.detection import LineDetector, Pixels, detection_scale
+from textlines.detection import LineDetector, Pixels, detection_scale, restore_smears, upright_line
 from textlines.glyphs import glyph_height
 
 WORDS = "The harbour master counted seven quiet ships in the morning fog"
@@ -111,6 +111,14 @@ def test_lines_of_blurred_small_print(detector: LineDetector) -> None:
         ImageDraw.Draw(image).text((10, 10 + 10 * row), text, fill="black", font=ImageFont.load_default(8))
     blurred = cv2.GaussianBlur(np.asarray(image), (0, 0), 1.3)
     assert len(detector(np.asarray(blurred, dtype=np.uint8))) > 60
+
+
+def test_rows_take_the_place_of_their_smear() -> None:
+    """One of them alone does not: the others would be lost."""
+    middles = np.array([(x, y) for y in (10, 30, 50, 70) for x in range(5, 400, 10)], dtype=np.float64)
+    smear, rows = upright_line((0, 0, 400, 80)), [upright_line((0, y, 400, y + 16)) for y in (2, 22, 42, 62)]
+    assert restore_smears(rows, [smear], middles) == rows
+    assert restore_smears(rows[:1], [smear], middles) == [rows[0], smear]
 
 
 def test_light_print_on_dark_is_found(detector: LineDetector) -> None:

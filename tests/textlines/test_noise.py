@@ -35,6 +35,18 @@ def test_even_pages_stay_as_they_are() -> None:
     assert measure_noise(reduce_noise(add_grain(clean, 25))) < measure_noise(add_grain(clean, 25)) / 2
 
 
+def test_small_print_without_margins_is_no_grain() -> None:
+    """Its grain is."""
+    image = Image.new("RGB", (700, 220), "white")
+    text = "The harbour office opened its new weighing room on Monday and three clerks record each crate now " * 2
+    for row in range(22):
+        ImageDraw.Draw(image).text((-20, 10 * row), text, fill="black", font=ImageFont.load_default(8))
+    crop = np.asarray(image)[10:200, 20:420]
+    assert reduce_noise(crop) is crop
+    grainy = add_grain(crop, 25)
+    assert reduce_noise(grainy) is not grainy
+
+
 def test_lines_in_grain() -> None:
     """None ends early, and none has the dots of a leader."""
     lines = LineDetector()(add_grain(page(), 30))

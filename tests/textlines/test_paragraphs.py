@@ -104,6 +104,13 @@ def test_initial_belongs_to_its_text() -> None:
     assert find_initials([(50, 98, 140, 186), (150, 130, 600, 150)]) == {}
 
 
+def test_narrow_label_beside_a_paragraph_is_no_initial() -> None:
+    """An I is narrow, too."""
+    text = [*column(150, 600, 100, 3), *column(50, 600, 190, 4)]
+    assert find_initials([(126, 98, 142, 186), *text]) == {}
+    assert find_initials([(114, 98, 144, 186), *text]) == {0: 1}
+
+
 def test_numbers_go_on_beside_blank_lines() -> None:
     numbers = [(50, 100 + i * 30, 75, 120 + i * 30) for i in range(8)]
     code = [(110 + 40 * (i % 3), 100 + i * 30, 300 + 50 * (i % 2), 120 + i * 30) for i in (0, 1, 2, 3, 6, 7)]

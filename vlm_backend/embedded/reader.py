@@ -16,7 +16,7 @@ from common.geometry import Box, Rectangle, union
 from textlines.detection import LineDetector, Pixels, Quad, TextLine, part_of, upright_line
 from textlines.frame import find_frame, find_watermarks
 from textlines.order import reading_order
-from textlines.paragraphs import find_initials, paragraphs, rows, split_paragraphs
+from textlines.paragraphs import abuts_initial, find_initials, paragraphs, rows, split_paragraphs
 from textlines.tick_boxes import TickBox, label_index
 from textlines.words import find_line_ink, place_words
 from vlm_backend.embedded.languages import BUNDLED_SCRIPTS, Recognizers
@@ -34,6 +34,7 @@ LEADER, DOTS = " … ", " .·…"  # a leader in the text, and what is read of i
 BOX_CONFIDENCES = (1.0, 1.0)  # of the sign for a box to tick, and of its space
 _WORD = re.compile(r"\S+")
 OPENING = "\"'“„«‘"  # quotation marks, which may stand before an initial
+APOSTROPHES = "'’"  # and what may follow it
 DOUBTFUL = 0.9  # a line read with less confidence is tried upside down too
 
 
@@ -258,13 +259,18 @@ def in_order(lines: Sequence[ReadLine]) -> list[list[list[ReadLine]]]:
 
 
 def _join_initials(lines: Sequence[ReadLine], boxes: list[Box]) -> tuple[list[ReadLine], list[Box]]:
-    """The lines and their boxes with each large initial put before the word that it begins."""
+    """The lines and their boxes with each large initial put before the word that it begins, or that follows it."""
     result = list(lines)
-    joined: set[int] = set()
-    for index, first in find_initials(boxes).items():
-        if index != first and is_initial(lines[index].text.text):
-            result[first] = _put_before(lines[index], result[first])
-            joined.add(index)
+    initials = {
+        index: first
+        for index, first in find_initials(boxes).items()
+        if index != first and is_initial(lines[index].text.text)
+    }
+    joined = {index for index, first in initials.items() if first not in initials}
+    for index in joined:
+        first = initials[index]
+        is_begun = _goes_on_word(lines[first].text.text) and abuts_initial(boxes, index, first)
+        result[first] = _put_before(lines[index], result[first], "" if is_begun else " ")
     kept = sorted(set(range(len(lines))) - joined)
     return [result[index] for index in kept], [boxes[index] for index in kept]
 
@@ -274,13 +280,23 @@ def is_initial(text: str) -> bool:
     return len(text.lstrip(OPENING)) == 1 and text[-1:].isupper()
 
 
-def _put_before(initial: ReadLine, line: ReadLine) -> ReadLine:
-    """The line with the initial as the first letter of its first word."""
-    text = initial.text.text + line.text.text
-    confidences = (*initial.text.confidences, *line.text.confidences)
+def _goes_on_word(text: str) -> bool:
+    """Whether it may be the rest of a word behind its capital: small letters, or capitals where the first words are
+    set in them."""
+    word = text.split(maxsplit=1)[0].lstrip(APOSTROPHES) if text.strip() else ""
+    return word[:1].islower() or word.isupper()
+
+
+def _put_before(initial: ReadLine, line: ReadLine, space: str) -> ReadLine:
+    """The line with the initial as the first letter of its first word, or as a word of its own."""
+    text = f"{initial.text.text}{space}{line.text.text}"
+    confidences = (*initial.text.confidences, *(1.0,) * len(space), *line.text.confidences)
     if not line.words:
         return replace(line, text=LineText(text, confidences))
     first, *others = line.words
+    if space:
+        own = ReadWord(initial.text.text, initial.box, initial.text.confidence)
+        return replace(line, text=LineText(text, confidences), words=(own, *line.words))
     box = union([initial.box, first.box])
     word = ReadWord(initial.text.text + first.text, box, min(initial.text.confidence, first.confidence))
     return replace(line, text=LineText(text, confidences), words=(word, *others))

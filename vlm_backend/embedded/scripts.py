@@ -14,7 +14,9 @@ SPARSE = 0.6  # letters and digits per line height of width; Chinese print has a
 DOUBTFUL = 0.99  # among Cyrillic lines, words like "Copr" (Сорт) are read as Latin look-alikes, with less than this
 ACCEPTED = 0.5  # least confidence of a Cyrillic reading
 TWINS = frozenset("ABCEHKMOPTXaceopxy")  # Latin letters that look like Cyrillic ones, so that confidence says nothing
-MIN_LETTERS = 2  # one letter alone is no evidence: a digit, a bullet and a cut word look like one
+MIN_LETTERS = 2  # one letter alone is no evidence: a digit, a bullet and a cut word look like one ...
+SURE = 0.9  # ... and is believed by itself with so much confidence, where the main model has read nothing
+PLAIN = frozenset("АВГЕЗІЈКМНОПРСТУХЬагезіјкмнопрстухь")  # not these: they look like Latin letters, digits and strokes
 EVIDENCE = 0.3  # share of a crop's lines with letters that must be Cyrillic before look-alikes are doubted
 
 
@@ -32,18 +34,33 @@ def read_cyrillic(
     `check` is called before each reading, and may raise to end it all.
     """
     result = list(texts)
+    single: dict[int, LineText] = {}
     for index in (i for i, line in enumerate(lines) if i in suspects or _is_sparse(line, texts[i])):
         check()
         second = recognizer(lines[index])
         if _count_letters(second) >= MIN_LETTERS:
             result[index] = _better(result[index], second)
+        elif _better(texts[index], second) is second:
+            single[index] = second
     found = sum(_is_cyrillic(text.text) for text in result)
     worded = sum(_count_letters(text) > 0 for text in result)
-    if found and (sure or found >= EVIDENCE * worded):
+    is_proven = bool(found) and (sure or found >= EVIDENCE * worded)
+    for index, second in single.items():
+        if _is_letter(texts[index], second, is_expected=sure or is_proven):
+            result[index] = second
+    if is_proven:
         for index in (i for i, text in enumerate(result) if text is texts[i] and _may_be_look_alike(text)):
             check()
             result[index] = _better(result[index], recognizer(lines[index]))
     return result
+
+
+def _is_letter(first: LineText, second: LineText, *, is_expected: bool) -> bool:
+    """Whether a reading of one letter is believed: the heading of a part of an index, an initial."""
+    if is_expected:
+        return second.confidence > first.confidence
+    is_plain = any(letter in PLAIN for letter in second.text)
+    return first.confidence < ACCEPTED and second.confidence >= SURE and not is_plain
 
 
 def _is_sparse(line: Pixels, text: LineText) -> bool:

@@ -33,7 +33,7 @@ KEY_SHARE = 0.65
 """Share of the lines that begin with a key and a colon in a list of keys and values."""
 MIN_CAPITALS = 5
 """So many lines, none of which begins with a small letter, are no prose in a script that has small letters, or one line
-less with a break before which there was room ..."""
+less where there was room before most breaks, or before one behind a mark, as where a verse ends ..."""
 CASED = 0.3
 """... as so many of its letters are."""
 MAX_CHARACTERS = 4096
@@ -47,6 +47,7 @@ _LEADER = re.compile(r"[.·…_‥]\s?[.·…_‥]\s?[.·…_‥]\s*\S{1,8}$")
 _FORMULA = re.compile(r"\$\$?[^$]+\$\$?")
 _COMMAND = re.compile(r"\\[A-Za-z]+|\\.")
 _MARKS = re.compile(r"[{}^_$\s]")
+_MARKS_AT_END = (".", ",", ";", ":", "!", "?")
 _HYPHENS = ("-", "\u2010", "\u00ad")
 _OPENING = "\"'“‘«„([{*"
 _WIDE_KINDS, _WIDE_AMONG_WIDE = ("W", "F"), ("W", "F", "A")
@@ -61,8 +62,9 @@ def find_hard_breaks(lines: Sequence[str], room: float = 1.0) -> list[bool]:
     breaks, widths = list(pairwise(lines)), array("d", map(text_width, lines))
     loose, continued = _loose_breaks(lines, widths), [_continues(*pair) for pair in breaks]
     is_column = _is_column(lines, widths)
+    ends_phrase = any(is_loose and line.endswith(_MARKS_AT_END) for is_loose, line in zip(loose, lines, strict=False))
     share = 0.0 if is_column else sum(loose) / max(len(loose), 1)
-    if not is_column and _are_all_meant(lines, share, continued, room):
+    if not is_column and _are_all_meant(lines, share, continued, room, ends_phrase=ends_phrase):
         return [not _is_hyphenated(line) for line, _ in breaks]
     if len(breaks) >= MIN_BREAKS and share >= (SOMETIMES_LOOSE if room >= WIDE_ROOM else MOSTLY_LOOSE):
         joined = [goes_on or _is_wide(following[0]) for goes_on, (_, following) in zip(continued, breaks, strict=True)]
@@ -97,8 +99,11 @@ def _advance(character: str, wide: tuple[str, ...] = _WIDE_KINDS) -> float:
     return 0.66 if character.isupper() else 0.53
 
 
-def _are_all_meant(lines: Sequence[str], loose: float, continued: Sequence[bool], room: float) -> bool:
-    """`lines`: of what is no column of prose. `loose`: share of the breaks before which there was room."""
+def _are_all_meant(
+    lines: Sequence[str], loose: float, continued: Sequence[bool], room: float, *, ends_phrase: bool
+) -> bool:
+    """`lines`: of what is no column of prose. `loose`: share of the breaks before which there was room. `ends_phrase`:
+    whether a mark stands before one of these."""
     if len(lines) > MIN_BREAKS and loose >= NEARLY_ALL_LOOSE:
         return True
     if any(continued):
@@ -106,7 +111,7 @@ def _are_all_meant(lines: Sequence[str], loose: float, continued: Sequence[bool]
     keys = sum(bool(_KEY.match(line)) for line in lines)
     if keys == len(lines) or (len(lines) > MIN_BREAKS and keys >= KEY_SHARE * len(lines)):
         return True
-    is_enough = len(lines) >= MIN_CAPITALS or (len(lines) > MIN_BREAKS and loose > 0)
+    is_enough = len(lines) >= MIN_CAPITALS or (len(lines) > MIN_BREAKS and (loose >= MOSTLY_LOOSE or ends_phrase))
     return room >= WIDE_ROOM or (is_enough and _has_case(lines))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from gateway.assembly.text.formulas import separate_tags, unescape_dollars
 
@@ -37,7 +38,9 @@ _SYNTAX = re.compile(
     re.VERBOSE,
 )
 _PROMPT = re.compile(r"(?:\[?\w[\w.-]{0,40}@[\w.-]{1,60}[ :][ ~\w./\\\]-]{0,120}[$#%>]|PS [A-Z]:\\[^>]{0,120}>)\s")
-"""A shell's: what a terminal shows stands in lines."""
+"""A shell's: what a terminal shows stands in lines ..."""
+_SURE_PROMPT = re.compile(r"(?:[^\d\s][$#%>]|/\S{0,120}\$|~ [$#%>])\s$")
+"""... if one ends like this: behind an address may stand a percent sign. Else the same one must stand there twice."""
 _CALL = re.compile(r"\w\(")
 _STATEMENT_END = re.compile(r"(?:\w\+\+|\w--|\bbreak|\breturn\s\S+)$")
 _PROSE = re.compile(rf"(?:[^\W\d_]+[,.]?\s+){{{MAX_PROSE_WORDS},}}")
@@ -49,11 +52,16 @@ def is_listing(text: str) -> bool:
     lines = [line for line in lines if line.strip()]
     if len(lines) < MIN_LINES or any(_PROSE.match(line.strip()) for line in lines):
         return False
-    if any(_PROMPT.match(line.strip()) for line in lines):
+    if _has_prompts(lines):
         return True
     indented = sum(line.startswith("  ") for line in lines)
     needed = INDENTED if indented >= MIN_INDENTED * len(lines) else SURE
     return sum(_is_program(line.strip()) for line in lines) >= needed * len(lines)
+
+
+def _has_prompts(lines: Sequence[str]) -> bool:
+    prompts = [match[0] for line in lines if (match := _PROMPT.match(line.strip()))]
+    return len(prompts) > len({prompt.split()[0] for prompt in prompts}) or any(map(_SURE_PROMPT.search, prompts))
 
 
 def _is_program(line: str) -> bool:

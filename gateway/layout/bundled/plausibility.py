@@ -37,6 +37,8 @@ INSIDE = 0.5  # a line belongs to the detection that holds this share of its are
 TITLE, TEXT = "paragraph_title", "text"
 LARGER, BOLDER = 1.15, 1.2
 """How much higher the lines of a heading are than the page's others, or how much thicker their strokes."""
+MUCH_LARGER = 1.4
+"""The same beside the lines that are none of a heading's, where they are fewer: a cover's subtitle, a page's number."""
 CENTRED = 0.02
 """Share of the page's width by which the middle of a centred heading may be off; it ends so far from both edges."""
 LONG_ROW, LONG_ROWS = 0.8, 0.6
@@ -141,7 +143,7 @@ def contains_line(detection: Detection, line: BBox) -> bool:
 def demote_prose(detections: Sequence[Detection], lines: Sequence[BBox], pixels: Pixels) -> list[Detection]:
     """The detections, those of headings that are set like the page's other text as text. `lines`: the page's."""
     titled = {line for detection in detections if detection.label == TITLE for line in find_lines(lines, detection)}
-    others = [line for line in lines if line not in titled]
+    others = untitled = [line for line in lines if line not in titled]
     is_implausible = len(titled) > len(others) and len(lines) >= MIN_LINES_TO_TELL
     if is_implausible:
         others = _find_long(lines)
@@ -150,9 +152,15 @@ def demote_prose(detections: Sequence[Detection], lines: Sequence[BBox], pixels:
 
     def is_text(detection: Detection) -> bool:
         own = find_lines(lines, detection)
-        return detection.label == TITLE and _is_prose(own, others, lines, pixels, is_any=is_implausible)
+        if detection.label != TITLE or _are_much_larger(own, untitled):
+            return False
+        return _is_prose(own, others, lines, pixels, is_any=is_implausible)
 
     return [replace(one, label=TEXT) if is_text(one) else one for one in detections]
+
+
+def _are_much_larger(own: Sequence[BBox], others: Sequence[BBox]) -> bool:
+    return bool(own and others) and _height(own) > MUCH_LARGER * _height(others)
 
 
 def _find_long(lines: Sequence[BBox]) -> list[BBox]:

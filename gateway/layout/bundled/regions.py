@@ -159,6 +159,8 @@ def _join_ragged(parts: Sequence[_Part]) -> list[_Part]:
 def _goes_on(upper: _Part, lower: _Part, parts: Sequence[_Part]) -> bool:
     if upper.label != TEXT or lower.label != TEXT or len(upper.lines) < MIN_RAGGED_ROWS or not lower.lines:
         return False
+    if not _may_stand_below(upper.box, lower.box):
+        return False
     table = [union([upper.lines[i] for i in row]) for row in rows(upper.lines)]
     pitch = float(np.median(np.diff([_middle(row) for row in table]))) if len(table) > 1 else 0.0
     first = union([lower.lines[i] for i in rows(lower.lines)[0]])
@@ -171,6 +173,13 @@ def _goes_on(upper: _Part, lower: _Part, parts: Sequence[_Part]) -> bool:
     return _is_ragged([*upper.lines, *lower.lines]) and not any(
         intersection_area(part.box, together) > 0 for part in others if part.label != PICTURE
     )
+
+
+def _may_stand_below(upper: BBox, lower: BBox) -> bool:
+    """What boxes tell of it: the pitch of rows, which takes long to find, is no more than their box is high."""
+    pitch = upper[3] - upper[1]
+    is_below = upper[1] < lower[3] and lower[1] <= upper[3] + MAX_RAGGED_PITCH * pitch
+    return is_below and upper[0] - pitch < lower[0] < upper[2]
 
 
 def _is_ragged(lines: Sequence[BBox]) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import numpy as np
+import pytest
 from openai import OpenAI
 from PIL import Image, ImageDraw, ImageFont
 
@@ -59,3 +60,27 @@ def test_initial_begins_its_word() -> None:
     rows = {"amps are lit": (150, 100, 600, 120), "an hour": (150, 130, 600, 150), "before dusk": (84, 160, 600, 180)}
     assert texts({"L": (84, 96, 140, 154), **rows}) == "Lamps are lit\nan hour\nbefore dusk"
     assert "7amps" not in texts({"7": (84, 96, 140, 154), **rows})
+    shouted = {"AMPS ARE lit": (150, 100, 600, 120), "an hour": (150, 130, 600, 150)}
+    assert texts({"L": (84, 96, 140, 154), **shouted}) == "LAMPS ARE lit\nan hour"
+
+
+@pytest.mark.parametrize(
+    ("letter", "first", "left", "expected"),
+    [
+        ("A", "long time ago", 158, "A long time ago"),
+        ("Я", "помню", 157, "Я помню"),
+        ("B", "Baker", 150, "B Baker"),
+        ("A", "fter dusk", 152, "After dusk"),
+    ],
+)
+def test_initial_that_is_a_word(letter: str, first: str, left: int, expected: str) -> None:
+    """White space stands behind it, or what follows begins anew."""
+    rows = {first: (left, 100, 600, 120), "the second row": (150, 130, 600, 150)}
+    read = texts({letter: (84, 96, 140, 154), **rows, "and so on": (84, 160, 600, 180)})
+    assert read.splitlines()[0] == expected
+
+
+def test_no_initial_is_lost_beside_another() -> None:
+    rows = {"one": (190, 100, 600, 115), "two": (190, 122, 600, 137)}
+    read = texts({"O": (20, 96, 150, 164), "N": (154, 98, 186, 139), **rows, "three": (190, 144, 600, 159)})
+    assert set("ON") <= set(read)

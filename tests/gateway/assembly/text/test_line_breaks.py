@@ -10,6 +10,18 @@ ADDRESS = ["Herr Anton Berger", "Lange Gasse 14", "80331 München"]
 HOURS = ["Mon: 9 to 12", "Tue: closed", "Wed: by appointment", "Thu: 9 to 12"]
 RECEIPT = ["Item Qty Price", "White bread 1 2.10", "Poppy seed roll 4 2.80", "Plum cake 2 5.00", "Total 9.90"]
 POEM = ["Under the bridge the river turns", "and takes", "the lamps along,", "one after one,", "out past the weir"]
+QUATRAIN = [
+    "The keeper walks his hundred stairs",
+    "And counts them, one by one,",
+    "And no one knows and no one cares",
+    "Before the work is done.",
+]
+GERMAN = [
+    "Der Hafenmeister zählte am Morgen die",
+    "Schiffe im Nebel und trug sie in das",
+    "Buch ein, das auf dem",
+    "Tisch am Fenster lag.",
+]
 PROSE = [
     "The keeper of the lighthouse writes down each ship that passes",
     "before dawn. He has done so for thirty years, and his books fill",
@@ -22,17 +34,30 @@ NARROW = ["Quay workers met", "Monday evening", "in the hall and", "voted at len
 
 @pytest.mark.parametrize(
     ("lines", "room"),
-    [(ADDRESS, 3.0), (HOURS, 1.0), (RECEIPT, 1.0), (POEM, 2.0), (["Yours sincerely,", "Ruth Lang"], 4.0)],
+    [
+        (ADDRESS, 3.0),
+        (HOURS, 1.0),
+        (RECEIPT, 1.0),
+        (POEM, 2.0),
+        (QUATRAIN, 1.0),
+        (["Yours sincerely,", "Ruth Lang"], 4.0),
+    ],
 )
 def test_lines_stay(lines: list[str], room: float) -> None:
     assert find_hard_breaks(lines, room) == [True] * (len(lines) - 1)
 
 
 @pytest.mark.parametrize(
-    ("lines", "room"), [(PROSE, 1.0), (PROSE, 2.0), (CHINESE, 1.0), (CHINESE, 2.5), (NARROW, 1.0), (ADDRESS[:1], 3.0)]
+    ("lines", "room"),
+    [(PROSE, 1.0), (PROSE, 2.0), (CHINESE, 1.0), (CHINESE, 2.5), (NARROW, 1.0), (ADDRESS[:1], 3.0)],
 )
 def test_prose_is_wrapped(lines: list[str], room: float) -> None:
     assert not any(find_hard_breaks(lines, room))
+
+
+def test_nouns_at_the_beginning_of_lines_are_no_verse() -> None:
+    """German prose, ragged: the one short line ends, the others are wrapped."""
+    assert find_hard_breaks(GERMAN) == [False, False, True]
 
 
 def test_salutation_before_prose() -> None:

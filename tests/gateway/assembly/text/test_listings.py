@@ -18,6 +18,8 @@ LISTINGS = [
     '{\n  "ship": "Heron",\n  "berth": 7\n}',
     "gate:\n  open: true\n  hours:\n    from: 9",
     "ann@quay:~/tide$ make\n12 tests passed, 1 failed\nann@quay:~/tide$ cat notes.txt",
+    "root@quay:~# make\n12 tests passed, 1 failed\nthe tide is low",
+    "ann@quay /var/log2 $ make\n12 tests passed, 1 failed\nann@quay /var/log2 $ exit",
     "$ make tide\n$ ls -l out\n$ git push",
 ]
 OTHERS = [
@@ -25,6 +27,9 @@ OTHERS = [
     "Name: Anton Berger\nBerth: 7\nDate: 4 May 2025",
     "– apples;\n– pears (ripe);\n– plums;",
     "Write to ann@quay.example for keys\nor ring the bell\nbefore noon",
+    "Elm Glass Ltd\nsales@quay.example 5 % off\nMarsk",
+    "Elm Glass Ltd\nsales@quay.example 5% off\nMarsk",
+    "office@quay.example Suite # 4\n27 Upper Mill Lane\nsales@quay.example 5 % off",
     "From the office\nfor all captains\nwith kind regards",
     "For each crate that is weighed before noon, the clerk in charge signs;\nreturn it;\nbreak the seal;",
 ]

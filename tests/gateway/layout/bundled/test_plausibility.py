@@ -77,3 +77,18 @@ def test_most_of_a_page_is_no_heading() -> None:
     found = [Detection("paragraph_title", 0.8, (x1 - 4, y1 - 4, x2 + 4, y2 + 4)) for x1, y1, x2, y2 in lines]
     labels = [one.label for one in demote_prose(found, lines, page(lines, [6, 3, 6, 3]))]
     assert labels == ["paragraph_title", "text", "paragraph_title", "text"]
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_cover_keeps_its_heading(count: int) -> None:
+    """Its own rows are the longer half of the few lines."""
+    title: list[BBox] = [(100, 200, 900, 260), (100, 270, 860, 330)][:count]
+    lines: list[BBox] = [*title, (100, 380, 400, 405)]
+    found = Detection("paragraph_title", 0.9, (90, 190, 910, 340))
+    assert demote_prose([found], lines, page(lines, [5] * count + [3])) == [found]
+
+
+def test_number_of_a_page_makes_no_heading_of_its_prose() -> None:
+    lines: list[BBox] = [(100, 200, 890, 230), (100, 240, 860, 270), (480, 740, 520, 764)]
+    found = Detection("paragraph_title", 0.9, (90, 190, 900, 280))
+    assert [one.label for one in demote_prose([found], lines, page(lines, [3, 3, 3]))] == ["text"]

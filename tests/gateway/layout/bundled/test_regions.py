@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -253,3 +254,34 @@ def test_first_line_of_a_screen_is_no_running_head() -> None:
     assert "header" not in [region.label for region in screen]
     paper = compose([head, Detection("image", 0.8, (0, 250, 400, 500))], lines)
     assert "header" in [region.label for region in paper]
+
+
+def rows_at(x1: int, widths: list[int]) -> list[BBox]:
+    return [(x1, 100 + i * 30, x1 + width, 120 + i * 30) for i, width in enumerate(widths)]
+
+
+NAMES = [150, 110, 130, 90, 140], [120, 150, 100, 140, 90]
+NUMBERS = [20] * 5
+
+
+@pytest.mark.parametrize("names", [*NAMES, [150] * 5], ids=["ragged", "other", "even"])
+@pytest.mark.parametrize("is_found", [True, False])
+def test_numbered_lists_in_two_columns(names: list[int], *, is_found: bool) -> None:
+    left = [*rows_at(100, NUMBERS), *rows_at(150, names)]
+    right = [*rows_at(500, NUMBERS), *rows_at(550, NAMES[1])]
+    found = [Detection("text", 0.8, (95, 95, 305, 245)), Detection("text", 0.8, (495, 95, 705, 245))]
+    regions = compose(found if is_found else [], [*left, *right])
+    assert [region.label for region in regions] == ["text", "text"]
+    assert regions[0].bbox[2] < 400 < regions[1].bbox[0]
+    assert regions[0].bbox[0] <= 100
+
+
+@pytest.mark.parametrize("columns", [2, 3])
+def test_prices_in_columns_stay_with_their_names(columns: int) -> None:
+    """They stand nearer to the next column's names than to their own."""
+    lines: list[BBox] = []
+    for at in range(columns):
+        lines += [*rows_at(60 + 320 * at, NAMES[at % 2]), *rows_at(280 + 320 * at, [40] * 5)]
+    regions = compose([], lines)
+    assert [(region.bbox[0] + 9) // 320 * 320 for region in regions] == [320 * at for at in range(columns)]
+    assert [region.bbox[2] >= 320 + 320 * at for at, region in enumerate(regions)] == [True] * columns
