@@ -25,7 +25,7 @@ from gateway.jobs.store import JobEnd, JobPlan, JobRecord, JobStore, StoredJob
 from gateway.jobs.webhooks import WebhookSender
 from gateway.runtime import repeat
 from gateway.service import Service
-from gateway.storage.sizes import StoredSizes
+from gateway.storage.stored_sizes import StoredSizes
 
 JobState = Literal["queued", "running", "done", "failed", "cancelled"]
 SWEEP_S = 60.0

@@ -19,7 +19,7 @@ from typing import Literal, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field
 
 from gateway.errors import ServiceError
-from gateway.storage.sizes import StoredSizes
+from gateway.storage.stored_sizes import StoredSizes
 
 Scope: TypeAlias = Literal["ocr", "chat", "jobs", "admin"]
 Stored: TypeAlias = Literal["jobs", "files"]

@@ -79,7 +79,7 @@ def is_easy(reading: Reading, task: RegionTask, rows: Sequence[BBox] = ()) -> bo
 
 
 def _is_held(row: BBox, boxes: Sequence[Box]) -> bool:
-    level = [box for box in boxes if _shared(box[1::2], row[1::2]) > BESIDE]
+    level = [box for box in boxes if _common_share(box[1::2], row[1::2]) > BESIDE]
     return sum(intersection_area(box, row) for box in level) >= HELD * area(row)
 
 
@@ -87,7 +87,7 @@ def _is_in_order(boxes: Sequence[Box]) -> bool:
     """Whether the order of lines is beyond doubt: below each other, or all in one row."""
     below = sorted(boxes, key=lambda box: box[1])
     beside = [_are_beside(one, other) for one, other in pairwise(below)]
-    return not any(beside) or (all(beside) and _shared(below[0][1::2], below[-1][1::2]) > BESIDE)
+    return not any(beside) or (all(beside) and _common_share(below[0][1::2], below[-1][1::2]) > BESIDE)
 
 
 def _is_read_for_sure(reading: Reading) -> bool:
@@ -109,10 +109,10 @@ def _is_stacked(line: TextLine) -> bool:
 
 def _are_beside(one: Box, other: Box) -> bool:
     """Whether two lines stand in one row, where the order of a text is open to doubt."""
-    return _shared(one[1::2], other[1::2]) > BESIDE and _shared(one[::2], other[::2]) < BESIDE
+    return _common_share(one[1::2], other[1::2]) > BESIDE and _common_share(one[::2], other[::2]) < BESIDE
 
 
-def _shared(one: Sequence[float], other: Sequence[float]) -> float:
+def _common_share(one: Sequence[float], other: Sequence[float]) -> float:
     """What two ranges have in common, as a share of the shorter one."""
     shorter = min(one[1] - one[0], other[1] - other[0])
     return (min(one[1], other[1]) - max(one[0], other[0])) / max(shorter, 1.0)

@@ -25,7 +25,7 @@ from gateway import __version__
 from gateway.layout.pp_doclayout.model import CUDA, choose_batch
 from gateway.settings import Settings as GatewaySettings
 from tools.tune.search import Knob, Measure, Search, Trial, Values
-from tools.tune.trial import Bench
+from tools.tune.trials import Bench
 from vlm_backend.driver import Gpu, probe_driver
 from vlm_backend.installation import find_installation
 from vlm_backend.model_config import find_model_config

@@ -21,6 +21,7 @@ from gateway.layout.pp_doclayout.model import BatchQueue, ModelConfig, choose_th
 from gateway.layout.pp_doclayout.postprocess import MERGE, V2_THRESHOLDS, V3_THRESHOLD, unclip
 from gateway.model import BBox, PageImage, PageLayout, Pixels, Region
 from gateway.reading_options import LayoutOptions
+from gateway.runtime import repeat
 from gateway.settings import Settings
 from gateway.workers.messages import Header
 
@@ -79,7 +80,7 @@ class PaddleOcrLayout:
         else:
             self._queue = BatchQueue(self._run, self._thread, self._batch)
             self.state, self.reason = "ready", None
-            self._watch = asyncio.create_task(self._restart_dead())
+            self._watch = asyncio.create_task(repeat(self._restart_dead, CHECK_INTERVAL_S))
 
     def unsupported_options(self, options: LayoutOptions) -> list[str]:
         return []
@@ -163,12 +164,9 @@ class PaddleOcrLayout:
         return worker
 
     async def _restart_dead(self) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            await asyncio.sleep(CHECK_INTERVAL_S)
-            if self._worker and not self._worker.alive:
-                with suppress(DetectionError):
-                    await loop.run_in_executor(self._thread, self._ensure_worker)
+        if self._worker and not self._worker.alive:
+            with suppress(DetectionError):
+                await asyncio.get_running_loop().run_in_executor(self._thread, self._ensure_worker)
 
     def _run(self, questions: Sequence[Question]) -> list[Boxes]:
         """One `predict` for all pages that have their options in common, as they hold for the whole of it."""

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tools.tune.search import Knob, Values
-from tools.tune.trial import Bench
+from tools.tune.trials import Bench
 
 GATEWAY = """
 import json, os

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from gateway.storage.sizes import StoredSizes
+from gateway.storage.stored_sizes import StoredSizes
 
 
 @pytest.fixture
