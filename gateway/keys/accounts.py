@@ -25,6 +25,11 @@ Scope: TypeAlias = Literal["ocr", "chat", "jobs", "admin"]
 Stored: TypeAlias = Literal["jobs", "files"]
 MINUTE_S, DAY_S = 60, 86_400
 _BUSY_RETRY_AFTER_S = 5
+_LEARN_S = 1
+"""When to ask again where other gateways may have taken what is left."""
+_SHARE_PARTS = 3
+"""What a gateway decides by may lack the last round of the others. With halves of the shares rounds that are used up to
+the full then take more than is left in the end; thirds are the largest parts with which they never do."""
 
 
 class KeyLimits(BaseModel):
@@ -78,6 +83,15 @@ class Window:
         if not self.ends - length_s <= now < self.ends:
             self.ends, self.used, self.unshared = begins + length_s, 0, 0
 
+    def has_room(self, count: int, limit: int, gateways: int = 1) -> bool:
+        """Where so many gateways count together and learn of each other late, each takes no more until then than a part
+        of its share of what was left: so the limit holds whatever the others take meanwhile. What is larger goes
+        alone."""
+        if self.used + count > limit:
+            return False
+        left = limit - (self.used - self.unshared)
+        return gateways == 1 or self.unshared <= 0 or self.unshared + count <= left // (_SHARE_PARTS * gateways)
+
     def count(self, more: int) -> None:
         self.used += more
         self.unshared += more
@@ -88,7 +102,8 @@ class Account:
     """`owner`: whose jobs and files the key sees; `clock` gives seconds since 1970. Belongs to the event loop.
 
     `stored`: its jobs and files, where what they take is limited. `on_change` is called when something was counted,
-    where gateways share their counts; `documents_elsewhere` are those of the other gateways then.
+    where gateways share their counts; `documents_elsewhere` are those of the other gateways then. `gateways`: how many
+    share them, while they learn of each other late.
     """
 
     name: str
@@ -102,6 +117,7 @@ class Account:
     pages: int = 0
     documents: int = 0
     documents_elsewhere: int = 0
+    gateways: int = 1
     stored: defaultdict[Stored, StoredSizes] = field(default_factory=lambda: defaultdict(StoredSizes))
     on_change: Callable[[Account], None] | None = None
     _requests_minute: Window = field(default_factory=lambda: Window("requests_per_minute", "requests", "a minute"))
@@ -255,9 +271,10 @@ class Account:
         """From all windows, or from none."""
         self._renew()
         for window, limit in windows:
-            if limit is not None and window.used + count > limit:
+            if limit is not None and not window.has_room(count, limit, self.gateways):
                 self.refused += 1
-                wait_s = max(1, ceil(window.ends - self.clock()))
+                is_full = window.used + count > limit
+                wait_s = max(1, ceil(window.ends - self.clock())) if is_full else _LEARN_S
                 raise ServiceError(
                     429,
                     "key_limit_reached",

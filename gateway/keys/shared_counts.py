@@ -2,8 +2,11 @@
 
 No request waits for that. A round goes to the database as soon as something has counted, `ROUND_S` after the last one
 at the earliest; until it is back a gateway decides by what it knows. So a limit can be exceeded by what the other
-gateways let pass in the time of one round, and by no more. While the database is away each gateway counts alone, and
-tells the others of it afterwards. The same holds while it does not answer in `TIMEOUT_S`.
+gateways let pass in the time of one round, and by no more. Where a round takes longer than `SLOW_S` that would be much:
+each gateway then takes but a part of what is left (`Window.has_room`), and a limit is exceeded by one for each other
+gateway at most. How many they are a gateway learns first of all, when it joins the others. While the
+database is away each gateway counts alone, and tells the others of it afterwards. The same holds while it does not
+answer in `TIMEOUT_S`.
 
 A window is known by the second in which it ends. Gateways whose clocks differ count in the same windows, each for a
 minute that is moved by as much.
@@ -39,6 +42,7 @@ ROUND_S = 0.01
 _REST = 1
 """A round is followed by so many times its own time at least: many keys and a slow database take a bounded share of the
 CPU."""
+SLOW_S = 0.1
 BEAT_S = 1.0
 """How often a gateway in which nothing counts learns what the others have counted."""
 RETRY_S = 2.0
@@ -48,7 +52,13 @@ CLOSE_S = 2.0
 """How long the end of the service waits for a round."""
 GONE_S = 12
 """A gateway that has not told of its documents for so long, by the database's clock, has none."""
+_LIVES_S = int(4 * TIMEOUT_S)
+"""One that has not told that it lives for so long is not counted. A round is two calls and a rest that is as long."""
+_SEEN_S = 60.0
+"""What is left of a limit is divided by the largest number of gateways that was seen in so long."""
 _KEEP_S = 3600
+_NOBODY = ""
+"""In the place of an owner: by it a gateway tells that it lives."""
 _NO_LIMITS = KeyLimits()
 _METADATA = sa.MetaData(schema=SCHEMA)
 _WINDOWS = sa.Table(
@@ -94,10 +104,12 @@ class WindowId(NamedTuple):
 
 
 class Counts(NamedTuple):
-    """What windows hold, and how many documents each owner has at other gateways."""
+    """What windows hold, and how many documents each owner has at other gateways. `gateways`: those that live, where
+    they were counted."""
 
     windows: Mapping[WindowId, int]
     documents: Mapping[str, int]
+    gateways: int = 1
 
 
 class CountsTable:
@@ -112,15 +124,25 @@ class CountsTable:
         self._driver: psycopg.Connection[Any] | None = None
         """The one connection, as it was made last."""
         self._gateway = gateway
-        self._is_there = False
+        self._told = -BEAT_S
         self._turn = threading.Lock()
+
+    def join(self) -> int:
+        """Tells that this gateway lives; how many do. Makes the tables where they are not there yet."""
+        with self._turn:
+            try:
+                return self._tell_and_count()
+            except sa.exc.ProgrammingError:
+                create_tables(self._engine.execution_options(isolation_level="READ COMMITTED"), _METADATA)
+                return self._tell_and_count()
 
     def exchange(self, counted: Mapping[WindowId, int], documents: Mapping[str, int]) -> Counts:
         """Adds what was counted and sets this gateway's documents; what there is of the same keys then."""
         with self._turn, self._engine.connect() as connection:
             others: Mapping[str, int] = {}
-            if documents:
+            if documents or time.monotonic() >= self._told + BEAT_S:
                 self._tell_documents(connection, documents)
+            if documents:
                 others = self._find_documents(connection, _DOCUMENTS.c.owner == sa.any_(_texts(documents)))
             # Last, because what fails is done again and these would be added twice. In one order everywhere: two
             # gateways that wait for each other's rows would wait for ever.
@@ -129,23 +151,17 @@ class CountsTable:
             return Counts(windows, others)
 
     def read_all(self, now: float, documents: Mapping[str, int]) -> Counts:
-        """All windows that have not ended, and all documents; makes the tables at first, and removes what is old.
-        `documents`: all that this gateway has in work, by owner."""
-        with self._turn:
-            if not self._is_there:
-                create_tables(self._engine.execution_options(isolation_level="READ COMMITTED"), _METADATA)
-                self._is_there = True
-            with self._engine.connect() as connection:
-                is_ended = sa.and_(
-                    _DOCUMENTS.c.gateway == self._gateway, _DOCUMENTS.c.owner != sa.all_(_texts(documents))
-                )
-                is_old = _DOCUMENTS.c.told < _before(_KEEP_S)
-                connection.execute(sa.delete(_DOCUMENTS).where(sa.or_(is_ended, is_old)))
-                if documents:
-                    self._tell_documents(connection, documents)
-                connection.execute(sa.delete(_WINDOWS).where(_WINDOWS.c.ends < now - _KEEP_S))
-                rows = connection.execute(sa.select(_WINDOWS).where(_WINDOWS.c.ends > now))
-                return Counts(_windows(rows), self._find_documents(connection, sa.true()))
+        """All windows that have not ended, and all documents; removes what is old. `documents`: all that this gateway
+        has in work, by owner."""
+        with self._turn, self._engine.connect() as connection:
+            kept = [*documents, _NOBODY]
+            is_ended = sa.and_(_DOCUMENTS.c.gateway == self._gateway, _DOCUMENTS.c.owner != sa.all_(_texts(kept)))
+            is_old = _DOCUMENTS.c.told < _before(_KEEP_S)
+            connection.execute(sa.delete(_DOCUMENTS).where(sa.or_(is_ended, is_old)))
+            self._tell_documents(connection, documents)
+            connection.execute(sa.delete(_WINDOWS).where(_WINDOWS.c.ends < now - _KEEP_S))
+            rows = connection.execute(sa.select(_WINDOWS).where(_WINDOWS.c.ends > now))
+            return Counts(_windows(rows), self._find_documents(connection, sa.true()), self._count_gateways(connection))
 
     def cut(self) -> None:
         """Has whatever waits for the database fail at once; from any thread. Never raises."""
@@ -166,9 +182,20 @@ class CountsTable:
     def _remember(self, driver: psycopg.Connection[Any], _record: object) -> None:
         self._driver = driver
 
+    def _tell_and_count(self) -> int:
+        with self._engine.connect() as connection:
+            self._tell_documents(connection, {})
+            return self._count_gateways(connection)
+
     def _tell_documents(self, connection: sa.Connection, documents: Mapping[str, int]) -> None:
-        told = [(owner, self._gateway, count) for owner, count in documents.items()]
+        """And that this gateway lives."""
+        told = [(owner, self._gateway, count) for owner, count in {**documents, _NOBODY: 0}.items()]
         connection.execute(_TELL, _columns(_DOCUMENTS, told))
+        self._told = time.monotonic()
+
+    def _count_gateways(self, connection: sa.Connection) -> int:
+        is_living = sa.and_(_DOCUMENTS.c.owner == _NOBODY, _DOCUMENTS.c.told > _before(_LIVES_S))
+        return connection.execute(sa.select(sa.func.count()).select_from(_DOCUMENTS).where(is_living)).scalar_one()
 
     def _find_documents(self, connection: sa.Connection, which: sa.ColumnElement[bool]) -> dict[str, int]:
         others = sa.and_(which, _DOCUMENTS.c.gateway != self._gateway, _DOCUMENTS.c.told > _before(GONE_S))
@@ -180,13 +207,18 @@ class CountsTable:
 class SharedCounts:
     """Keeps a keyring's counts in step with those of the other gateways. `reason`: why each counts alone now."""
 
-    def __init__(self, keyring: Keyring, database_url: str, timeout_s: float = TIMEOUT_S) -> None:
+    def __init__(
+        self, keyring: Keyring, database_url: str, timeout_s: float = TIMEOUT_S, slow_s: float = SLOW_S
+    ) -> None:
         self.reason: str | None = None
         self.is_shared = False
         """Whether what the others have counted is known."""
         self.keyring = keyring
         self._table = CountsTable(database_url, uuid.uuid4().hex)
-        self._timeout_s = timeout_s
+        self._timeout_s, self._slow_s = timeout_s, slow_s
+        self._seen: list[tuple[float, int]] = []
+        """When so many gateways were counted, in the last `_SEEN_S`."""
+        self._is_late, self._among = False, 1
         self._changed: dict[str, Account] = {}
         self._in_work: dict[str, Account] = {}
         """Those that have documents here, by owner, whatever their limits: these may change meanwhile."""
@@ -205,6 +237,8 @@ class SharedCounts:
             while True:
                 begun = time.monotonic()
                 await self._step_safely()
+                if self.reason or time.monotonic() - begun < self._slow_s:
+                    self._set_late(is_late=False)
                 rest_s = RETRY_S if self.reason else max(ROUND_S, _REST * (time.monotonic() - begun))
                 await asyncio.sleep(rest_s)
                 await self._wait_for_change()
@@ -229,6 +263,8 @@ class SharedCounts:
 
     async def _step_safely(self) -> None:
         try:
+            if self.reason or not self._seen:
+                await self._join()
             if self.reason or time.monotonic() >= self._read + BEAT_S:
                 await self._read_all()
             await self._exchange()
@@ -243,17 +279,46 @@ class SharedCounts:
 
     async def _call(self, function: Callable[..., T], *arguments: object) -> T:
         """In a thread. Raises what the database raises, also where the time is over."""
-        end = asyncio.get_running_loop().call_later(self._timeout_s, self._table.cut)
+        loop = asyncio.get_running_loop()
+        end = loop.call_later(self._timeout_s, self._table.cut)
+        slow = loop.call_later(self._slow_s, lambda: self._set_late(is_late=True))
         try:
             return await asyncio.to_thread(function, *arguments)
         finally:
             end.cancel()
+            slow.cancel()
+
+    def _set_late(self, *, is_late: bool) -> None:
+        """Whether gateways learn of each other late."""
+        self._is_late = is_late
+        self._divide()
+
+    def _divide(self) -> None:
+        """What is left of each limit, among all gateways where they learn of each other late."""
+        gateways = max(count for _, count in self._seen) if self._is_late and self._seen else 1
+        if gateways == self._among == 1:
+            return
+        self._among = gateways
+        for account in self.keyring.accounts():
+            account.gateways = gateways
+
+    async def _join(self) -> None:
+        """Once, and again after the database was away: the others may not have told since then either."""
+        before = max((count for _, count in self._seen), default=1)
+        self._see(max(before, await self._call(self._table.join)))
+
+    def _see(self, gateways: int) -> None:
+        now = time.monotonic()
+        self._seen = [(at, count) for at, count in self._seen if at > now - _SEEN_S]
+        self._seen.append((now, gateways))
+        self._divide()
 
     async def _read_all(self) -> None:
         in_work = {owner: account.documents for owner, account in self._in_work.items()}
         counts = await self._call(self._table.read_all, self.keyring.clock(), in_work)
         self._read = time.monotonic()
         self.is_shared = True
+        self._see(counts.gateways)
         self._set_documents(counts.documents, self._elsewhere | counts.documents.keys())
         for account in filter(None, map(self.keyring.find_owner, {one.owner for one in counts.windows})):
             for window in account.limited_windows():

@@ -77,7 +77,8 @@ def reserve_of(limit: int) -> int:
 
 
 class Places:
-    """Places that nobody waits for: a caller has one, or is refused."""
+    """Places that nobody waits for: a caller has one, or is refused. One caller gets `limit` at most, and as many again
+    are for callers that hold few: with fewer, one of many keys that floods had the others refused."""
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
@@ -92,7 +93,7 @@ class Places:
         return self._held[caller]
 
     def has_place(self, caller: str) -> bool:
-        return has_place(self._held[caller], self.count, self.limit, reserve_of(self.limit))
+        return has_place(self._held[caller], self.count, self.limit, self.limit)
 
     @contextmanager
     def hold(self, caller: str) -> Iterator[None]:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-from collections.abc import AsyncIterator, Iterator
+import threading
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 
@@ -13,9 +16,9 @@ import psycopg
 import pytest
 
 from gateway.errors import ServiceError
-from gateway.keys.accounts import Account
+from gateway.keys.accounts import Account, Window
 from gateway.keys.keyring import Keyring
-from gateway.keys.shared_counts import TIMEOUT_S, SharedCounts
+from gateway.keys.shared_counts import TIMEOUT_S, Counts, CountsTable, SharedCounts, WindowId
 from tests.support.postgres_server import PostgresServer
 from tests.support.waiting import eventually
 
@@ -47,7 +50,8 @@ async def replicas(
     url: str, path: Path, count: int = GATEWAYS, timeout_s: float = TIMEOUT_S
 ) -> AsyncIterator[list[SharedCounts]]:
     """So many gateways' counts, that have reached the database."""
-    made = [SharedCounts(Keyring([], path, clock=lambda: NOON), url, timeout_s) for _ in range(count)]
+    # No round counts as slow, whatever this machine does besides.
+    made = [SharedCounts(Keyring([], path, clock=lambda: NOON), url, timeout_s, timeout_s) for _ in range(count)]
     tasks = [asyncio.create_task(one.run()) for one in made]
     try:
         for one in made:
@@ -141,6 +145,143 @@ async def test_one_of_many_keys_floods(url: str, tmp_path: Path) -> None:
             await eventually(lambda: min(map(used, flooding)) >= min(let_in, limit))  # noqa: B023
     assert limit <= let_in < limit + GATEWAYS
     assert refused == 0
+
+
+class SlowTable:
+    """Three gateways' counts; each round takes as long on its way there as on its way back. Those that count anything
+    do so in rounds that come to the database together, whatever this machine does besides."""
+
+    WAY_S = 0.02
+
+    def __init__(self, counts: Counter[WindowId], together: threading.Barrier) -> None:
+        self._counts, self._together = counts, together
+        self._turn = threading.Lock()
+
+    def join(self) -> int:
+        time.sleep(2 * self.WAY_S)
+        return GATEWAYS
+
+    def exchange(self, counted: Mapping[WindowId, int], _documents: Mapping[str, int]) -> Counts:
+        time.sleep(self.WAY_S)
+        self._together.wait()
+        with self._turn:
+            self._counts.update(counted)
+            found = Counts({one: self._counts[one] for one in counted}, {})
+        time.sleep(self.WAY_S)
+        return found
+
+    def read_all(self, _now: float, _documents: Mapping[str, int]) -> Counts:
+        return Counts(dict(self._counts), {}, GATEWAYS)
+
+    def cut(self) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize("asked", [(1, 1, 1), (8, 1, 1), (50, 50, 50), (1, 0, 0)])
+async def test_a_slow_database_lets_nobody_exceed_a_limit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: Sequence[int]
+) -> None:
+    """Whatever comes to each gateway in the time of a round: the limit is used up, and exceeded by two at most."""
+    limit = 600
+    counts, together = Counter[WindowId](), threading.Barrier(sum(map(bool, asked)))
+    monkeypatch.setattr("gateway.keys.shared_counts.CountsTable", lambda _url, _gateway: SlowTable(counts, together))
+    path = write_keys(tmp_path / "keys", 1, requests_per_minute=limit)
+    made = [SharedCounts(Keyring([], path, clock=lambda: NOON), "", slow_s=0.0) for _ in range(GATEWAYS)]
+    tasks = [asyncio.create_task(one.run()) for one in made]
+    try:
+        for one in made:
+            await eventually(lambda: one.is_shared)  # noqa: B023
+        accounts, let_in = list(map(find, made)), 0
+        while counts.total() < limit:
+            let_in += sum(is_let_in(one) for one, count in zip(accounts, asked, strict=True) for _ in range(count))
+            await asyncio.sleep(0.001)
+        assert limit <= let_in <= limit + GATEWAYS - 1
+    finally:
+        together.abort()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def test_shares_that_are_used_up_in_every_round_exceed_a_limit_by_two_at_most() -> None:
+    """Whatever the order in which the rounds of three gateways come to the database."""
+    limit, total = 3000, 0
+    windows = [Window("requests_per_minute", "requests", "a minute") for _ in range(GATEWAYS)]
+    while total < limit:
+        for window in windows:
+            while window.has_room(1, limit, GATEWAYS):
+                window.count(1)
+        windows.reverse()
+        for window in windows:
+            total += window.unshared
+            window.used, window.unshared = total, 0
+    assert limit <= total <= limit + 2
+
+
+class ForgetfulTable(SlowTable):
+    """Its second count of the gateways, which waits for `may_read`, misses the others."""
+
+    def __init__(self) -> None:
+        super().__init__(Counter(), threading.Barrier(1))
+        self.may_read = threading.Event()
+
+    def read_all(self, _now: float, _documents: Mapping[str, int]) -> Counts:
+        self.may_read.wait()
+        return Counts({}, {}, 1)
+
+
+async def test_a_gateway_divides_from_its_first_answer_on_and_whatever_the_next_one_misses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = ForgetfulTable()
+    monkeypatch.setattr("gateway.keys.shared_counts.CountsTable", lambda _url, _gateway: table)
+    path = write_keys(tmp_path / "keys", 1, requests_per_minute=90)
+    one = SharedCounts(Keyring([], path, clock=lambda: NOON), "", slow_s=0.0)
+    task = asyncio.create_task(one.run())
+    try:
+        await eventually(lambda: find(one).gateways == GATEWAYS)
+        assert sum(is_let_in(find(one)) for _ in range(90)) == 10
+        table.may_read.set()
+        await eventually(lambda: one.is_shared)
+        assert find(one).gateways == GATEWAYS
+    finally:
+        table.may_read.set()
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+def test_a_gateway_that_tells_seldom_is_counted(url: str) -> None:
+    """A slow database has half a minute between two of its tellings; what it adds tells of it too."""
+    tables = one, two = [CountsTable(url, name) for name in ("one", "two")]
+
+    def age(seconds: int) -> None:
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute(
+                "update paddleocr_vl.key_documents set told = now() - make_interval(secs => %s)", [seconds]
+            )
+
+    try:
+        one.join()
+        age(30)
+        assert two.join() == 2
+        age(3000)
+        assert two.read_all(NOON, {}).gateways == 1
+        one.exchange({}, {"owner": 1})
+        assert two.read_all(NOON, {}).gateways == 2
+    finally:
+        for table in tables:
+            table.close()
+
+
+def test_what_is_larger_than_a_share_goes_alone() -> None:
+    window = Window("pages_per_day", "pages", "a day", used=400, unshared=0)
+    assert window.has_room(200, 1000, 3)
+    window.count(200)
+    assert not window.has_room(1, 1000, 3)
+    assert not Window("pages_per_day", "pages", "a day", used=900).has_room(101, 1000, 3)
 
 
 async def test_counts_outlive_the_gateways(url: str, tmp_path: Path) -> None:

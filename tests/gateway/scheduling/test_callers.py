@@ -143,12 +143,23 @@ def test_however_many_callers_come_a_new_one_has_a_place_until_all_are_taken() -
             caller = f"caller {number}"
             while places.has_place(caller):
                 held.enter_context(places.hold(caller))
-            if places.count == limit + limit // 4:
+            if places.count == 2 * limit:
                 break
-        assert places.count == limit + limit // 4
+        assert places.count == 2 * limit
         assert number >= 4
     assert places.count == 0
     assert places.has_place("caller 0")
+
+
+def test_beside_one_that_floods_many_others_have_a_place_each() -> None:
+    places = Places(64)
+    with ExitStack() as held:
+        while places.has_place(GREEDY):
+            held.enter_context(places.hold(GREEDY))
+        for number in range(50):
+            assert places.has_place(f"caller {number}")
+            held.enter_context(places.hold(f"caller {number}"))
+        assert not places.has_place(GREEDY)
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 64])
