@@ -9,7 +9,7 @@ import uuid
 from collections.abc import AsyncIterator
 
 from gateway.errors import ServiceError
-from gateway.intake.render.pool import RenderPool
+from gateway.intake.render.render_pool import RenderPool
 from gateway.intake.render.worker_process import OpenResult, SourceFile, WorkerLost
 from gateway.intake.sniff import HEAD_BYTES, media_type
 from gateway.intake.spool import SpooledFile
@@ -20,6 +20,7 @@ from gateway.settings import Settings
 
 _DEFAULT_NAME = "document"
 _MAX_NAME = 255  # bytes of UTF-8, as file systems have it
+_NO_CHARACTERS = frozenset("\ufffe\uffff")  # XML can't hold them
 _MAX_DEATHS = 2  # workers that one document may cost
 
 
@@ -69,7 +70,8 @@ def clean_name(name: str) -> str:
     """The last part of a file name, for people to read: no folders, no control characters, at most 255 bytes."""
     base = re.split(r"[/\\]", name)[-1][:_MAX_NAME]
     composed = unicodedata.normalize("NFC", base)  # its time grows with the square of a run of accents
-    printable = "".join(char for char in composed if unicodedata.category(char) not in ("Cc", "Cs", "Zl", "Zp")).strip()
+    shown = (char for char in composed if unicodedata.category(char) not in ("Cc", "Cs", "Zl", "Zp"))
+    printable = "".join(char for char in shown if char not in _NO_CHARACTERS).strip()
     short = printable.encode()[:_MAX_NAME].decode(errors="ignore")
     return _DEFAULT_NAME if short in ("", ".", "..") else short
 

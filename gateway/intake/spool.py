@@ -1,4 +1,5 @@
-"""A document's bytes behind a descriptor: few of them in memory, more in a file of TEMP_DIR that has no name.
+"""A document's bytes behind a descriptor: few of them in memory, more in a file of TEMP_DIR that has no name, or where
+they are kept.
 
 So nothing is left of them whatever dies, and neither the gateway nor its workers hold a copy.
 """
@@ -12,7 +13,7 @@ import os
 import tempfile
 import threading
 import weakref
-from collections.abc import AsyncIterable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterable, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cached_property
 from io import BufferedReader
@@ -29,12 +30,12 @@ _RETRY_AFTER_S = 30
 class SpooledFile:
     """Bytes that no longer change. Closed when nothing refers to it any more, if not before."""
 
-    def __init__(self, descriptor: int) -> None:
-        """Takes over the descriptor of an empty file."""
+    def __init__(self, descriptor: int, close: Callable[[int], None] | None = None) -> None:
+        """Takes over the descriptor of an empty file. `close`: how it is closed, where its bytes are to stay."""
         self.size = 0
         self._descriptor = descriptor
         self._opening = threading.Lock()
-        self._close = weakref.finalize(self, _discard, descriptor)
+        self._close = weakref.finalize(self, close or _discard, descriptor)
 
     @classmethod
     def create(cls, *, in_memory: bool) -> SpooledFile:
@@ -42,7 +43,7 @@ class SpooledFile:
         return _create_in_memory() if in_memory else _create_on_disk()
 
     def measure(self) -> None:
-        """Takes the size that another process has given the file."""
+        """Takes the size that was given to the file elsewhere."""
         self.size = os.fstat(self._descriptor).st_size
 
     @classmethod
@@ -72,10 +73,11 @@ class SpooledFile:
         return writer.finish()
 
     @classmethod
-    def from_path(cls, path: Path) -> SpooledFile:
-        """A copy of a file. Blocks; raises as `from_bytes`, and OSError where the file can't be read."""
-        with path.open("rb") as file:
-            return cls.from_iterable(_read_pieces(file, os.fstat(file.fileno()).st_size))
+    def open(cls, path: Path) -> SpooledFile:
+        """A file where it lies, which nobody writes any more. Raises OSError where it can't be read."""
+        file = cls(os.open(path, os.O_RDONLY | os.O_CLOEXEC), os.close)
+        file.measure()
+        return file
 
     @classmethod
     async def from_stream(cls, pieces: AsyncIterable[bytes]) -> SpooledFile:
@@ -137,7 +139,9 @@ class SpooledFile:
             yield file
 
     def close(self) -> None:
-        """Frees the bytes, for render workers that still hold a descriptor too. Safe to call twice."""
+        """Frees the bytes, for render workers that still hold a descriptor too; a file that was opened where it lies
+        stays as it is, and a worker holds the bytes of one that was deleted until it opens another. Safe to call twice.
+        """
         with self._opening:
             self._close()
 

@@ -89,7 +89,8 @@ class Replicas:
     """Gateways of one database, by their ids. All functions block, and raise what the database raises."""
 
     def __init__(self, url: str, own_id: str) -> None:
-        self._engine = sa.create_engine(url, pool_size=1, max_overflow=0, pool_pre_ping=True)
+        # One to count by, while a look may wait for the other.
+        self._engine = sa.create_engine(url, pool_size=2, max_overflow=0, pool_pre_ping=True)
         self._own_id = own_id
         self._seen: Mapping[str, tuple[int, float]] = {}
         """Each gateway's count, and since when it stands there."""
@@ -99,19 +100,23 @@ class Replicas:
         create_tables(self._engine, _GATEWAYS.metadata)
         self.beat()
 
-    def beat(self) -> set[str]:
-        """Counts on; who lives, this gateway included. Rows of the dead are removed."""
+    def beat(self) -> None:
+        """Counts on."""
         own = insert(_GATEWAYS).values(id=self._own_id, beats=1)
         counted = own.on_conflict_do_update(index_elements=["id"], set_={"beats": _GATEWAYS.c.beats + 1})
         with self._engine.begin() as connection:
             connection.execute(counted)
+
+    def find_living(self) -> set[str]:
+        """Who lives, this gateway included. Rows of the dead are removed."""
+        with self._engine.begin() as connection:
             rows = connection.execute(sa.select(_GATEWAYS.c.id, _GATEWAYS.c.beats)).all()
             counts: dict[str, int] = {row.id: row.beats for row in rows}
             dead = self._find_dead(counts)
             for one in dead:
                 stands_still = sa.and_(_GATEWAYS.c.id == one, _GATEWAYS.c.beats == counts[one])
                 connection.execute(sa.delete(_GATEWAYS).where(stands_still))
-        return counts.keys() - dead
+        return counts.keys() - dead | {self._own_id}
 
     def close(self) -> None:
         """The others take this gateway's jobs over at once. Never raises."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
+from urllib.parse import urlsplit
 
 import structlog
 
@@ -26,8 +27,9 @@ ExecutionState = Literal["queued", "running", "ended", "cancelled", "broken"]
 APPLICATION = "paddleocr-vl-service"
 WORKFLOW = "read_job"
 DELIVERY_WORKFLOW = "deliver_webhook"
-DELIVERY_QUEUE = "webhooks"
-"""One for all gateways of a database: a message holds all that its delivery takes."""
+DELIVERY_QUEUE, FORMER_DELIVERY_QUEUE = "deliveries", "webhooks"
+"""One for all gateways of a database: a message holds all that its delivery takes. The former one has messages of
+earlier versions, up to ten hours long, without the partition key that a queue of partitions takes them by."""
 DELIVERY_KEEP_S = 86_400.0
 """How long a message that was sent is remembered, and not sent again."""
 _FORGET_AT_ONCE = 1000
@@ -79,7 +81,7 @@ class JobQueue:
     def __init__(self) -> None:
         self._names: tuple[str, str] = "", ""
         self._client: DBOSClient | None = None
-        self._positions: dict[str, tuple[float, Mapping[str, int]]] = {}
+        self._positions: dict[str, asyncio.Task[Mapping[str, int]]] = {}
         # Not the loop's own threads: calls that wait for a database would keep the whole service waiting.
         self._threads = ThreadPoolExecutor(DATABASE_THREADS, thread_name_prefix="jobs")
 
@@ -126,7 +128,7 @@ class JobQueue:
 
     async def enqueue_delivery(self, message: WebhookMessage) -> None:
         """On return the message is in the database, and will be sent. Nothing happens where it is there already."""
-        options = delivery_options(message.id, 0, 0)
+        options = delivery_options(message, 0, 0)
         await self.call(self.require_client().enqueue, options, message.model_dump_json(), 0)
 
     async def forget_deliveries(self) -> None:
@@ -142,8 +144,12 @@ class JobQueue:
             await self.call(self.require_client().delete_workflows, [status.workflow_id for status in ended])
 
     async def find(self, job_id: str) -> Execution | None:
-        found = await self.call(self.list_workflows, workflow_ids=[job_id])
-        return _execution(found[0]) if found else None
+        return (await self.find_all([job_id])).get(job_id)
+
+    async def find_all(self, job_ids: Sequence[str]) -> Mapping[str, Execution]:
+        """Those that there are."""
+        found = await self.call(self.list_workflows, workflow_ids=list(job_ids))
+        return {status.workflow_id: _execution(status) for status in found}
 
     async def list_jobs(
         self,
@@ -172,29 +178,35 @@ class JobQueue:
 
     async def find_positions(self, owner: str) -> Mapping[str, int]:
         """The owner's jobs that wait, each with its place among those of its model, from 1; as it was a second ago at
-        most."""
-        known = self._positions.get(owner)
-        if known is None or known[0] < time.monotonic() - POSITIONS_S:
-            waiting = await self.call(
-                self.list_workflows,
-                name=WORKFLOW,
-                queue_name=list(self._names),
-                user=owner,
-                status="ENQUEUED",
-            )
-            waiting.sort(key=lambda status: (status.priority or 0, status.created_at or 0))
-            counted, places = Counter[str | None](), dict[str, int]()
-            for status in waiting:
-                counted[status.queue_partition_key] += 1
-                places[status.workflow_id] = counted[status.queue_partition_key]
-            known = self._positions[owner] = time.monotonic(), places
-        return known[1]
+        most. One listing, which takes long where many wait, is for all who ask meanwhile."""
+        if owner not in self._positions:
+            counting = self._positions[owner] = asyncio.create_task(self._count_positions(owner))
+            forget = partial(asyncio.get_running_loop().call_later, POSITIONS_S, self._positions.pop, owner)
+            counting.add_done_callback(lambda _task: forget())
+        return await asyncio.shield(self._positions[owner])
+
+    async def _count_positions(self, owner: str) -> Mapping[str, int]:
+        waiting = await self.call(
+            self.list_workflows, name=WORKFLOW, queue_name=list(self._names), user=owner, status="ENQUEUED"
+        )
+        waiting.sort(key=lambda status: (status.priority or 0, status.created_at or 0))
+        counted, places = Counter[str | None](), dict[str, int]()
+        for status in waiting:
+            counted[status.queue_partition_key] += 1
+            places[status.workflow_id] = counted[status.queue_partition_key]
+        return places
 
     async def cancel(self, job_id: str) -> None:
         await self.call(self.require_client().cancel_workflow, job_id)
 
     async def delete(self, job_id: str) -> None:
         await self.call(self.require_client().delete_workflow, job_id)
+
+    async def forget_ended(self, job_id: str) -> None:
+        """Removes what is left of an execution that is over, with which none of the same id would begin."""
+        execution = await self.find(job_id)
+        if execution and execution.state not in ("queued", "running"):
+            await self.delete(job_id)
 
     async def call(self, function: Callable[..., T], *arguments: object, **options: object) -> T:
         """In a thread of the queue's own. ServiceError 503 `jobs_unavailable` where the database does not answer."""
@@ -219,12 +231,17 @@ class JobQueue:
         return self._client
 
 
-def delivery_options(message_id: str, attempt: int, delay_s: float) -> EnqueueOptions:
+def delivery_id(message_id: str, attempt: int) -> str:
+    return f"{message_id}-{attempt}"
+
+
+def delivery_options(message: WebhookMessage, attempt: int, delay_s: float) -> EnqueueOptions:
     options: EnqueueOptions = {
         "queue_name": DELIVERY_QUEUE,
         "workflow_name": DELIVERY_WORKFLOW,
-        "workflow_id": f"{message_id}-{attempt}",
+        "workflow_id": delivery_id(message.id, attempt),
         "app_version": VERSION,
+        "queue_partition_key": urlsplit(message.url).hostname or "unknown",
     }
     if delay_s:
         options["delay_seconds"] = delay_s

@@ -13,9 +13,10 @@ from typing import Protocol, TypeVar
 import structlog
 
 from gateway.assembly.restructure import describe_document
+from gateway.assembly.running_heads import LOOK_BACK
 from gateway.errors import ServiceError
 from gateway.jobs.store import JobPlan, JobRecord, JobStore, StoredPage
-from gateway.model import Document, Timings
+from gateway.model import Document, PageResult, Timings
 from gateway.recognized_page import PageView, RecognizedPage
 from gateway.scheduling.fair_semaphore import BATCH, Flow
 from gateway.service import Service
@@ -28,8 +29,8 @@ KEY_LIMIT_POLL_S = 1.0
 """How often a job whose key may read no more pages for now looks whether it may."""
 RETRY_S = 5.0
 """How long a job rests where the store, or where its document comes from, is away or full: that may pass."""
-DELETION_POLL_S = 0.3
-"""How often a job that is read is looked for: any gateway may have deleted it."""
+DELETION_POLL_S = 0.5
+"""How often a job that is read is looked for where gateways share it: any of them may have deleted it."""
 T = TypeVar("T")
 
 log = structlog.get_logger(__name__)
@@ -46,16 +47,24 @@ class PageEncoder(Protocol):
 
 
 class JobReading:
-    """`numbers`: pages of the plan that are not kept yet."""
+    """`numbers`: pages of the plan that are not kept yet; `on_change` is called with the job's id when one is, and
+    when the job was deleted."""
 
     def __init__(
-        self, service: Service, store: JobStore, record: JobRecord, numbers: set[int], encoder: PageEncoder | None
+        self,
+        service: Service,
+        store: JobStore,
+        record: JobRecord,
+        numbers: set[int],
+        encoder: PageEncoder | None,
+        on_change: Callable[[str], None],
     ) -> None:
         self._service = service
         self._store = store
         self._record = record
         self._missing = numbers
         self._encoder = encoder
+        self._on_change = on_change
         self._changed = asyncio.Condition()
         self._task = asyncio.create_task(self._read_missing())
         self._watch = asyncio.create_task(self._await_deletion())
@@ -64,12 +73,26 @@ class JobReading:
     def is_over(self) -> bool:
         return self._task.done()
 
-    async def wait_for(self, number: int) -> None:
-        """Returns when the page is kept, or the reading was stopped; raises what ended it else."""
-        async with self._changed:
-            await self._changed.wait_for(lambda: number not in self._missing or self._task.done())
-        if number in self._missing and not self._task.cancelled():
+    async def wait(self, least_s: float) -> bool:
+        """Returns after the time, later where no page was kept in it, sooner where all are or the reading was stopped.
+        Whether a page is missing still; raises what ended the reading else."""
+        before = len(self._missing)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(least_s):
+                await self._wait_until(lambda: not self._missing)
+        await self._wait_until(lambda: len(self._missing) < before)
+        self.raise_failure()
+        return bool(self._missing)
+
+    def raise_failure(self) -> None:
+        """Raises what has ended the reading before all was kept, if anything but a stop has."""
+        if self._missing and self.is_over and not self._task.cancelled():
             self._task.result()
+
+    async def _wait_until(self, condition: Callable[[], bool]) -> None:
+        """Or until the reading is over."""
+        async with self._changed:
+            await self._changed.wait_for(lambda: condition() or self.is_over)
 
     async def stop(self) -> None:
         self._task.cancel()
@@ -87,11 +110,12 @@ class JobReading:
 
     async def _await_deletion(self) -> None:
         """Frees the engine soon where another gateway has deleted the job."""
-        while True:
+        while self._service.settings.database_url:
             await asyncio.sleep(DELETION_POLL_S)
             with suppress(OSError, ServiceError):
-                if await asyncio.to_thread(self._store.record, self._record.id) is None:
+                if not await asyncio.to_thread(self._store.has_job, self._record.id):
                     self._task.cancel()
+                    self._on_change(self._record.id)
                     return
 
     async def _read_on(self) -> None:
@@ -139,6 +163,7 @@ class JobReading:
         async with self._changed:
             self._missing.discard(page.result.page)
             self._changed.notify_all()
+        self._on_change(self._record.id)
 
     def _write(self, document: Document, stored: StoredPage, page: RecognizedPage) -> None:
         encoded: bytes | None = None
@@ -148,12 +173,16 @@ class JobReading:
         self._store.write_page(self._record.id, stored, {**page.images, **pictures}, encoded)
 
 
-async def wait_until_ready(service: Service, model: str | None) -> None:
-    """Returns when documents can be read with the model, or none of that name is known."""
-    parts = service.parts.find_model(model)
-    while parts and service.unreadiness(parts.engine):
-        await asyncio.sleep(READY_POLL_S)
-        parts = service.parts.find_model(model)
+async def wait_until_ready(service: Service, model: str | None, deadline: float) -> None:
+    """Returns when documents can be read with the model, or none of that name is known. ServiceError 503
+    `vlm_unavailable` at the deadline, a time of the running loop."""
+    try:
+        async with asyncio.timeout_at(deadline):
+            while (parts := service.parts.find_model(model)) and service.unreadiness(parts.engine):  # noqa: ASYNC110
+                await asyncio.sleep(READY_POLL_S)
+    except TimeoutError:
+        detail = "The service could not read for longer than a job may take (JOB_TIMEOUT_S)."
+        raise ServiceError(503, "vlm_unavailable", detail) from None
 
 
 async def retry_while_away(service: Service, record: JobRecord, attempt: Callable[[], Awaitable[T]]) -> T:
@@ -162,7 +191,7 @@ async def retry_while_away(service: Service, record: JobRecord, attempt: Callabl
     loop = asyncio.get_running_loop()
     deadline = loop.time() + service.settings.job_timeout_s
     while True:
-        await wait_until_ready(service, record.options.model)
+        await wait_until_ready(service, record.options.model, deadline)
         try:
             return await attempt()
         except OSError as error:
@@ -223,6 +252,7 @@ async def open_job(
     options = record.options
     deadline = asyncio.get_running_loop().time() + service.settings.job_timeout_s
     source = await asyncio.to_thread(job_source, store, record)
+    before = await asyncio.to_thread(_find_pages_before, store, record, numbers[0]) if numbers else ()
     async with open_session(
         service,
         source,
@@ -234,8 +264,16 @@ async def open_job(
         flow=flow,
         view=partial(encoder.view, record) if encoder else None,
         is_accepted=True,
+        before=before,
     ) as session:
         yield session
+
+
+def _find_pages_before(store: JobStore, record: JobRecord, number: int) -> list[PageResult]:
+    """The last kept ones: what is read behind them is to be as if all were read at once."""
+    plan = store.plan(record.id)
+    numbers = [one for one in plan.pages if one < number][-LOOK_BACK:] if plan else []
+    return [page.result for page in (store.page(record.id, one) for one in numbers) if page]
 
 
 def job_source(store: JobStore, record: JobRecord) -> DocumentSource:
@@ -245,6 +283,6 @@ def job_source(store: JobStore, record: JobRecord) -> DocumentSource:
     if record.s3_key:
         return DocumentSource(None, record.name, s3=S3Source(record.s3_key, record.s3_bucket))
     try:
-        return DocumentSource(store.open_document(record.id), record.name, media_type=record.media_type)
+        return DocumentSource(store.open_document(record), record.name, media_type=record.media_type)
     except FileNotFoundError:
         raise _job_deleted() from None

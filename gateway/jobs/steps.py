@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from http import HTTPStatus
 from typing import TypeVar, TypeVarTuple
@@ -23,6 +23,9 @@ from gateway.service import Service
 SUSPECT_LOSSES, MAX_LOSSES = 2, 4
 """So many processes that a job has outlived without another page make it one that is read alone, and one given up: it
 may be what ends them."""
+STEP_S = 10.0
+"""How long a step of reading is at least, unless all is read. Its record in the database takes 3 ms of CPU, and each
+page is kept without it: it only tells whether the job is this gateway's still."""
 Ts = TypeVarTuple("Ts")
 T = TypeVar("T")
 NOTICE_RETRY_S = 5.0
@@ -43,8 +46,8 @@ class JobRunner:
         encoders: Mapping[str, PageEncoder],
         links: LinkSigner,
         webhooks: WebhookSender,
-        on_change: Callable[[], Awaitable[None]],
-        on_end: Callable[[], None],
+        on_change: Callable[[str], None],
+        on_end: Callable[[str], None],
     ) -> None:
         """`encoders`: by the name of their dialect."""
         self._service, self._store, self._queue, self._encoders = service, store, queue, encoders
@@ -64,6 +67,10 @@ class JobRunner:
         """Jobs that are read now."""
         return len(self._readings)
 
+    def is_reading(self, job_id: str) -> bool:
+        """Whether this process does: it tells of each change then."""
+        return job_id in self._readings and not self._readings[job_id].is_over
+
     async def stop(self) -> None:
         """Ends all readings. A step that fails for it would be written down as failed, so the executor stops before."""
         self._is_stopping = True
@@ -76,47 +83,58 @@ class JobRunner:
         record = await self._ask(job_id, self._store.record)
         if record is None:
             return []
-        plan = await self._ask(job_id, self._store.plan)
-        if plan is None:
-            try:
+        try:
+            plan = await self._ask(job_id, self._store.plan)
+            if plan is None:
                 await self._begin_attempt(job_id)
                 plan = await make_plan(self._service, self._store, record)
-            except ServiceError as error:
-                await self._fail(job_id, error)
-                return []
-        await self._on_change()
-        return plan.pages
-
-    async def read_page(self, job_id: str, number: int) -> None:
-        """As JobSteps."""
-        try:
-            while (reading := await self._find_reading(job_id, number)) is not None:
-                await reading.wait_for(number)
+                self._on_change(job_id)
+            await self._find_reading(job_id)  # begins it, without a wait for the record of this step
         except ServiceError as error:
             await self._fail(job_id, error)
-        await self._on_change()
+            return []
+        return plan.pages
 
-    async def _find_reading(self, job_id: str, number: int) -> JobReading | None:
-        """What reads the page, begun where nothing does; None where there is nothing left to read it for."""
+    async def read_on(self, job_id: str) -> bool:
+        """As JobSteps."""
+        try:
+            reading = await self._find_reading(job_id)
+            return reading is not None and await reading.wait(STEP_S)
+        except ServiceError as error:
+            await self._fail(job_id, error)
+            return False
+
+    async def _find_reading(self, job_id: str) -> JobReading | None:
+        """What reads the job, begun where nothing does; None where there is nothing left to read. Raises what has ended
+        the reading since the last step."""
         record = await self._ask(job_id, self._store.record)
-        is_kept = await self._ask(job_id, self._store.has_page, number)
-        if is_kept or record is None or await self._ask(job_id, self._store.end) is not None:
+        if record is None or await self._ask(job_id, self._store.end) is not None:
             return None
         if self._is_stopping:
             raise RuntimeError(f"the reading of job {job_id} was stopped")
         reading = self._readings.get(job_id)
+        if reading is not None:
+            reading.raise_failure()
         if reading is None or reading.is_over:
-            await self._begin_attempt(job_id)
-            plan = await self._ask(job_id, self._store.plan)
-            kept = await self._ask(job_id, self._store.page_numbers)
-            missing = set(plan.pages if plan else ()) - kept
-            reading = self._readings[job_id] = JobReading(
-                self._service, self._store, record, missing, self._encoders.get(record.dialect)
-            )
+            reading = await self._begin_reading(record)
+        return reading
+
+    async def _begin_reading(self, record: JobRecord) -> JobReading | None:
+        """None where all pages are kept."""
+        plan = await self._ask(record.id, self._store.plan)
+        missing = set(plan.pages if plan else ()) - await self._ask(record.id, self._store.page_numbers)
+        if not missing:
+            return None
+        await self._begin_attempt(record.id)
+        encoder = self._encoders.get(record.dialect)
+        reading = JobReading(self._service, self._store, record, missing, encoder, self._on_change)
+        self._readings[record.id] = reading
         return reading
 
     async def _begin_attempt(self, job_id: str) -> None:
         """Waits for its turn where the job may be one that ends the process. ServiceError 500 `job_given_up`."""
+        if job_id in self._begun:
+            return
         losses = await self._ask(job_id, self._store.lost_attempts, self._process)
         if losses >= MAX_LOSSES:
             raise _given_up(losses)
@@ -161,6 +179,7 @@ class JobRunner:
         if job_id in self._begun:
             await self._note_attempt(self._store.end_attempt, job_id)
         await self._stop_reading(job_id)
+        self._on_change(job_id)
 
     async def _stop_reading(self, job_id: str) -> None:
         self._begun.discard(job_id)
@@ -177,10 +196,10 @@ class JobRunner:
         """Writes down how the job ended, unless it was deleted, and forgets its document's password."""
         with suppress(FileNotFoundError):  # deleted meanwhile
             await self._ask(job_id, self._store.write_end, end)
-            self._on_end()
+            self._on_end(job_id)
             await self._ask(job_id, self._store.forget_password)
         log.info("job_ended", id=job_id, state=end.state, code=end.code)
-        await self._on_change()
+        self._on_change(job_id)
 
     async def _ask(self, job_id: str, operation: Callable[[str, *Ts], T], *arguments: *Ts) -> T:
         """What an operation of the store gives for the job; waits where the store is full or away. FileNotFoundError

@@ -1,7 +1,9 @@
 """What is kept of jobs, a folder of the store for each: the document, what is asked for, each page when it is read.
 
     jobs/<id>/job.json              JobRecord, written last when a job is accepted
-    jobs/<id>/document              the document's bytes, unless it is named by URL or by its key in a bucket
+    jobs/<id>/document              the document's bytes, unless it is named by URL or by its key in a bucket;
+                                    `document-…` where an Idempotency-Key came, and the record tells which: of two
+                                    gateways that get other documents with the same key each may have put its own there
     jobs/<id>/plan.json             JobPlan, once the document was opened
     jobs/<id>/pages/00001.json      StoredPage
     jobs/<id>/imgs/…                the pages' pictures, by their keys in the Markdown
@@ -75,6 +77,7 @@ class JobRecord(BaseModel):
     password: str | None = Field(None, description="Opens an encrypted PDF; forgotten when the job has ended")
     webhook: Webhook | None = None
     dialect: str = Field("ocr", description="Name of the API that the job came by")
+    document: str = Field("document", description="File of the document's bytes")
     options: OcrOptions = Field(default_factory=OcrOptions)
     trace: dict[str, str] = Field(default_factory=dict, description="W3C headers of the request that made the job")
     params: dict[str, Any] = Field(default_factory=dict, description="Options of `POST /ocr`, for its results")
@@ -154,22 +157,41 @@ class JobStore:
         """None where nobody knows."""
         return self._objects.free_bytes()
 
-    def create(self, record: JobRecord, content: SpooledFile | None) -> None:
-        """Keeps a job; on return it outlives the machine's loss of power. Where it raises it leaves nothing."""
+    def create(self, record: JobRecord, content: SpooledFile | None) -> bool:
+        """Keeps a job; on return it outlives the machine's loss of power. False where another gateway has kept one of
+        the same id before. Where it raises it leaves nothing, unless the store is away for that too."""
+        # Without a key no other gateway makes a job of this id, and earlier versions look for no other name.
+        name = f"document-{uuid.uuid4().hex}" if record.fingerprint else "document"
+        own = record.model_copy(update={"document": name})
         try:
             if content is not None:
-                self._objects.write(_key(record.id, "document"), content)
-            self._objects.write(_key(record.id, _RECORD), _dump(record), replaces=False)
+                self._objects.write(_key(record.id, own.document), content)
+            self._objects.write(_key(record.id, _RECORD), _dump(own), replaces=False)
+            return self._is_kept(own)
         except BaseException:
             with suppress(OSError, ServiceError):
-                self.delete(record.id)
+                self._delete_draft(own)
             raise
+
+    def _is_kept(self, own: JobRecord) -> bool:
+        """Whether it is this record that the job has, and not that of another gateway."""
+        kept = self.record(own.id)
+        return kept is not None and kept.document == own.document
+
+    def _delete_draft(self, own: JobRecord) -> None:
+        """Leaves another gateway's job, and what may become one. The record may be there though its writing failed."""
+        names = set(self._objects.list_names(f"{JOBS}/{own.id}"))
+        if names <= {own.document, _RECORD} and (_RECORD not in names or self._is_kept(own)):
+            self.delete(own.id)
 
     def record(self, job_id: str) -> JobRecord | None:
         """None for what is no job's id, too."""
         if not DOCUMENT_ID.fullmatch(job_id):
             return None
         return self._read(job_id, _RECORD, JobRecord)
+
+    def has_job(self, job_id: str) -> bool:
+        return self._objects.exists(_key(job_id, _RECORD))
 
     def is_complete(self, record: JobRecord) -> bool:
         """Whether all jobs that were submitted with it were kept."""
@@ -195,11 +217,11 @@ class JobStore:
             kept = record.model_copy(update={"password": None})
             self._write(job_id, _RECORD, _dump(kept), replaces=True)
 
-    def open_document(self, job_id: str) -> SpooledFile:
-        """A copy of the document's bytes for one reading; FileNotFoundError where the job was deleted."""
-        content = self._objects.open(_key(job_id, "document"))
+    def open_document(self, record: JobRecord) -> SpooledFile:
+        """The document's bytes for one reading; FileNotFoundError where the job was deleted."""
+        content = self._objects.open(_key(record.id, record.document))
         if content is None:
-            raise FileNotFoundError(job_id)
+            raise FileNotFoundError(record.id)
         return content
 
     def write_page(

@@ -151,15 +151,18 @@ class Bucket:
 
     async def list_objects(self, prefix: str, delimiter: str = "") -> list[StoredObject]:
         """Those whose keys begin with the prefix and, after it, hold no delimiter. Raises BucketError."""
-        found = []
-        pages = {"Bucket": self.name, "Prefix": prefix, "Delimiter": delimiter}
-        async with self._open_client() as client:
-            async for page in client.get_paginator("list_objects_v2").paginate(**pages):
-                found += [
-                    StoredObject(one["Key"], one["Size"], one["LastModified"].timestamp())
-                    for one in page.get("Contents", ())
-                ]
-        return found
+        found: list[StoredObject] = []
+        place = {"Bucket": self.name, "Prefix": prefix, "Delimiter": delimiter}
+        while True:  # an operation for each thousand: all of a large store take longer than one may
+            async with self._open_client() as client:
+                page = await client.list_objects_v2(**place)
+            found += [
+                StoredObject(one["Key"], one["Size"], one["LastModified"].timestamp())
+                for one in page.get("Contents", ())
+            ]
+            if not page.get("IsTruncated"):
+                return found
+            place["ContinuationToken"] = page["NextContinuationToken"]
 
     async def delete(self, keys: Sequence[str]) -> None:
         """One by one: many stores refuse a deletion of several without an MD5, which botocore sends no more. Keys that

@@ -8,10 +8,12 @@ All functions block, and raise what `ObjectStore` raises.
 
 from __future__ import annotations
 
+import threading
 import time
 import uuid
 from collections import defaultdict
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 import structlog
 from pydantic import BaseModel, ValidationError
@@ -49,6 +51,9 @@ class FileStore:
         self._objects = objects
         self._max_bytes = settings.files_max_gb * 1e9
         self._keep_s = settings.files_keep_s
+        self._being_written: dict[str, int] = {}
+        """Bytes by id, of all threads."""
+        self._counting = threading.Lock()
 
     def create(
         self,
@@ -75,10 +80,10 @@ class FileStore:
             expires=expires,
         )
         try:
-            self._require_room(content.size)
-            self._objects.prepare(FILES)
-            self._objects.write(_key(file.id, _CONTENT), content)
-            self._objects.write(_key(file.id, _FILE), file.model_dump_json().encode())
+            with self._hold_room(file.id, content.size):
+                self._objects.prepare(FILES)
+                self._objects.write(_key(file.id, _CONTENT), content)
+                self._objects.write(_key(file.id, _FILE), file.model_dump_json().encode())
         except BaseException as error:
             with suppress(OSError, ServiceError):
                 self.delete(file)
@@ -141,11 +146,29 @@ class FileStore:
             return StoredFile.model_validate_json(content) if content else None
         return None
 
-    def _require_room(self, size: int) -> None:
-        taken = sum(one.size for one in self._objects.survey(FILES))
-        if taken + size > self._max_bytes:
-            detail = "There is no room for more files (FILES_MAX_GB); delete some, or wait until their time is over."
-            raise ServiceError(507, "storage_full", detail)
+    @contextmanager
+    def _hold_room(self, file_id: str, size: int) -> Iterator[None]:
+        """Counts what is being written beside what lies there. ServiceError 507 `storage_full`."""
+        with self._counting:
+            before = self._being_written.copy()
+        found = [(_id_of(one), one.size) for one in self._objects.survey(FILES)]
+        with self._counting:
+            # By what they will take, whatever of them was found, and those too that were whole only after it was.
+            writing = before | self._being_written
+            taken = sum(writing.values()) + sum(length for one, length in found if one not in writing)
+            if taken + size > self._max_bytes:
+                raise _no_room()
+            self._being_written[file_id] = size
+        try:
+            yield
+        finally:
+            with self._counting:
+                del self._being_written[file_id]
+
+
+def _no_room() -> ServiceError:
+    detail = "There is no room for more files (FILES_MAX_GB); delete some, or wait until their time is over."
+    return ServiceError(507, "storage_full", detail)
 
 
 def create_file_id() -> str:

@@ -13,7 +13,8 @@ DOCUMENT_ID = re.compile(r"[0-9a-f]{32}")
 PICTURE_FOLDER = "imgs"
 PRIVATE_FOLDER = "service/"
 """Where a bucket, below its prefix, holds what the service keeps for itself."""
-_PICTURE = re.compile(rf"{PICTURE_FOLDER}/\w[\w-]*\.jpg", re.ASCII)
+_PICTURE = re.compile(rf"{PICTURE_FOLDER}/\w[\w-]{{0,199}}\.jpg", re.ASCII)
+"""No longer than file systems and buckets take a name."""
 _MAX_KEY_BYTES = 1024
 """S3's own limit."""
 

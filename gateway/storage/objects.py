@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-import tempfile
 import threading
 import uuid
 from collections.abc import Coroutine, Iterable, Iterator
@@ -28,8 +27,8 @@ T = TypeVar("T")
 MEDIA_TYPE = "application/octet-stream"
 MAX_BYTES = 2**40
 """No bound: what is read was written by the service itself."""
-MAX_WAITING = 32
-"""Threads that may wait for a bucket. What else runs in threads has as many, however long the bucket hangs."""
+MAX_WAITING, OTHER_THREADS = 128, 32
+"""Threads that may wait for a bucket, and those that what else runs in threads has, however long the bucket hangs."""
 
 
 class ObjectStore(Protocol):
@@ -46,7 +45,8 @@ class ObjectStore(Protocol):
         """None where there is none."""
 
     def open(self, key: str) -> SpooledFile | None:
-        """A copy of the bytes; None where there are none. ServiceError 503 `storage_unavailable`."""
+        """The bytes, which can be read whatever becomes of the object; None where there are none. ServiceError 503
+        `storage_unavailable`."""
 
     def exists(self, key: str) -> bool: ...
 
@@ -90,7 +90,7 @@ class FolderObjects:
 
     def open(self, key: str) -> SpooledFile | None:
         with suppress(FileNotFoundError):
-            return SpooledFile.from_path(self._root / key)
+            return SpooledFile.open(self._root / key)
         return None
 
     def exists(self, key: str) -> bool:
@@ -104,7 +104,8 @@ class FolderObjects:
         if within is None:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         elif path.parent != (self._root / within).parent:
-            path.parent.mkdir(exist_ok=True)  # not its parents: they are gone where the folder was deleted
+            with suppress(FileExistsError):
+                os.mkdir(path.parent)  # not its parents: they are gone where the folder was deleted
         _write_file(path, pieces, replaces=replaces)
         if within is None:
             _sync_folder(path.parent.parent)  # it may hold the folder newly
@@ -150,7 +151,7 @@ class BucketObjects:
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        loop.set_default_executor(ThreadPoolExecutor(2 * MAX_WAITING))
+        loop.set_default_executor(ThreadPoolExecutor(MAX_WAITING + OTHER_THREADS))
 
     def prepare(self, folder: str) -> None:
         self._await(self._bucket.exists(self._key(folder)))
@@ -232,22 +233,23 @@ def load_or_create(objects: ObjectStore, key: str, content: bytes) -> bytes:
 def _write_file(path: Path, pieces: Iterable[bytes], *, replaces: bool = True) -> None:
     """`replaces`: False leaves a file that is there already. Raises OSError; FileNotFoundError where the folder was
     deleted meanwhile."""
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", delete=False) as file:
-        try:
-            for piece in pieces:
-                file.write(piece)
+    draft = f"{path.parent}/.{uuid.uuid4().hex}"
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.writelines(pieces)
             file.flush()
-            os.fsync(file.fileno())
-            if replaces:
-                os.replace(file.name, path)
-            else:
-                with suppress(FileExistsError):
-                    os.link(file.name, path)
-                os.unlink(file.name)
-        except BaseException:
-            with suppress(OSError):
-                os.unlink(file.name)
-            raise
+            os.fsync(descriptor)
+        if replaces:
+            os.replace(draft, path)
+        else:
+            with suppress(FileExistsError):
+                os.link(draft, path)
+            os.unlink(draft)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(draft)
+        raise
     _sync_folder(path.parent)
 
 

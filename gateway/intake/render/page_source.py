@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import struct
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
@@ -90,10 +91,22 @@ class FileView(io.FileIO):
 
     def __init__(self, descriptor: int) -> None:
         super().__init__(descriptor, "rb")
+        self._had_name = self._has_name()
         self.size = self.seek(0, io.SEEK_END)
         self.seek(0)
         self.head = b""
         self.bytes_read = 0
+
+    @property
+    def is_deleted(self) -> bool:
+        """Whether the file has lost the name that it was opened by; temporary ones never have one."""
+        return self._had_name and not self.closed and not self._has_name()
+
+    def _has_name(self) -> bool:
+        try:
+            return os.fstat(self.fileno()).st_nlink > 0
+        except OSError:  # on NFS, of a file that another machine has deleted
+            return False
 
     def read(self, size: int | None = -1, /) -> bytes:
         start = self.tell()

@@ -15,15 +15,17 @@ import pypdfium2 as pdfium
 import pypdfium2.raw as pdfium_c
 
 from gateway.errors import ServiceError
+from gateway.intake.render.file_search import find_all, map_file
 from gateway.intake.render.page_source import FileView
-from gateway.intake.render.pdf_widths import find_renames, rename
+from gateway.intake.render.pdf_fonts import find_renames, rename
 from gateway.intake.sniff import HEAD_BYTES, PDF_HEADER
 
-_USER_UNIT = b"/UserUnit"
+_USER_UNIT = re.compile(b"/UserUnit")
 _USER_UNIT_VALUE = re.compile(rb"/UserUnit\s*(\d*\.?\d+)")
 _OBJECT_STREAM = re.compile(rb"/ObjStm\b.{0,512}?\bstream\r?\n", re.DOTALL)
 _MAX_UNPACKED = 32 * 2**20
 """Bytes of objects in which pages' units are looked for."""
+_PACKED_AT_ONCE = 2**14
 _MAX_UNIT = 10_000.0
 
 
@@ -50,7 +52,7 @@ def _describe(file: FileView) -> Any:  # noqa: ANN401 - ctypes
     """The file from its header on as PDFium reads it (`FPDF_FILEACCESS`): what stands before is no part of it."""
     file.seek(0)
     start = max(file.read(HEAD_BYTES).find(PDF_HEADER), 0)
-    with _map(file) as data:
+    with map_file(file) as data:
         renames = find_renames(data)
 
     def read_block(_parameter: Any, position: int, buffer: Any, size: int) -> int:  # noqa: ANN401
@@ -66,10 +68,6 @@ def _describe(file: FileView) -> Any:  # noqa: ANN401 - ctypes
     access.m_FileLen = file.size - start
     access.m_GetBlock = dict(pdfium_c.FPDF_FILEACCESS._fields_)["m_GetBlock"](read_block)
     return access
-
-
-def _map(file: FileView) -> closing[mmap.mmap]:
-    return closing(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
 
 
 def _explain(code: int, *, has_password: bool) -> ServiceError:
@@ -116,19 +114,28 @@ def _save(pdf: pdfium.PdfDocument) -> bytes:
 
 def _names_units(file: FileView) -> bool:
     """Whether the word stands in the file, in the clear or in a packed stream of objects."""
-    with _map(file) as data:
-        return data.find(_USER_UNIT) >= 0 or any(_USER_UNIT in objects for objects in _unpack_objects(data))
+    with map_file(file) as data:
+        return any(find_all(_USER_UNIT, data)) or any(map(_USER_UNIT.search, _unpack_objects(data)))
 
 
 def _unpack_objects(data: mmap.mmap) -> Iterator[bytes]:
     left = _MAX_UNPACKED
-    for match in _OBJECT_STREAM.finditer(data):
+    for match in find_all(_OBJECT_STREAM, data):
         if left <= 0:
             return
-        unpacker = zlib.decompressobj()
         try:
-            objects = unpacker.decompress(data[match.end() : match.end() + left], left)
+            objects = _unpack(data, match.end(), left)
         except zlib.error:
             continue
         left -= len(objects)
         yield objects
+
+
+def _unpack(data: mmap.mmap, start: int, limit: int) -> bytes:
+    """The first `limit` bytes at most of what is packed there. Raises zlib.error."""
+    unpacker, objects = zlib.decompressobj(), bytearray()
+    for at in range(start, len(data), _PACKED_AT_ONCE):
+        objects += unpacker.decompress(data[at : at + _PACKED_AT_ONCE], limit - len(objects))
+        if unpacker.eof or len(objects) >= limit:
+            break
+    return bytes(objects)

@@ -1,24 +1,38 @@
 """What PDFium draws text with whose font is not in the file: fonts of this machine. Runs in worker processes only.
 
 PDFium asks for a font by its name, and draws one that it does not get with outlines of its own, which have no letters
-beyond Latin-1.
+beyond Latin-1. It fits the letters of a font that stands in into the widths that the PDF gives, but not under the names
+of the standard fonts, whose widths it takes for granted: `Arial` with all widths alike is drawn with letters over each
+other and gaps between. So such a font is read under another name, as long, which tells that its pitch is fixed.
 """
 
 from __future__ import annotations
 
 import ctypes
+import mmap
 import os
+import re
+from collections.abc import Iterator
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import pypdfium2.raw as pdfium_c
 
+from gateway.intake.render.file_search import find_all
 from gateway.intake.render.fonts import FontFolders, FontRequest
 
 _COLLECTION = int.from_bytes(b"ttcf")
 _INSTALLED: list[Any] = []
 """Keeps alive what PDFium calls."""
+_STANDARD = re.compile(rb"/BaseFont\s*/(?:[A-Z]{6}\+)?(TimesNewRoman|Helvetica|Arial|Times)")
+_FIXED_PITCH = b"MonospaceFont"
+_WIDTHS = re.compile(rb"/Widths\s*(?:\[([\d\s.]*)\]|(\d+)\s+\d+\s+R)")
+_MAX_OBJECT = 16 * 1024
+"""Bytes before and after a font's name that its object may have."""
+_MAX_FONTS = 1000
+_MIN_LETTERS = 4
 
 
 def install_fonts(folders: FontFolders) -> None:
@@ -76,3 +90,37 @@ class _FontSource:
                 stream.readinto((ctypes.c_char * length).from_address(ctypes.addressof(buffer.contents)))
             return length
         return 0
+
+
+def find_renames(data: mmap.mmap) -> list[tuple[int, bytes]]:
+    """Byte positions in the file and what is to be read there, in order; fonts in packed objects are not found."""
+    names = islice(find_all(_STANDARD, data), _MAX_FONTS)
+    return [(name.start(1), _FIXED_PITCH[: len(name[1])]) for name in names if _has_equal_widths(data, name.start())]
+
+
+def _has_equal_widths(data: mmap.mmap, position: int) -> bool:
+    start = max(data.rfind(b"obj", max(position - _MAX_OBJECT, 0), position), 0)
+    end = data.find(b"endobj", position, position + _MAX_OBJECT)
+    widths = _WIDTHS.search(data, start, end) if end > 0 else None
+    if widths is None:
+        return False
+    values = [value for value in _list_widths(data, widths) if float(value) > 0]
+    return len(values) >= _MIN_LETTERS and len(set(values)) == 1
+
+
+def _list_widths(data: mmap.mmap, widths: re.Match[bytes]) -> Iterator[bytes]:
+    """The numbers, where they stand in the font's object or in one of their own."""
+    listed = widths[1]
+    if listed is None:
+        array = next(find_all(re.compile(rb"(?<!\d)%b\s+\d+\s+obj\s*\[([\d\s.]*)\]" % widths[2]), data), None)
+        listed = array[1] if array else b""
+    yield from re.findall(rb"\d+\.?\d*", listed)
+
+
+def rename(buffer: memoryview, position: int, renames: list[tuple[int, bytes]]) -> None:
+    """Changes a piece of the file that begins at `position`."""
+    end = position + len(buffer)
+    for at, name in renames:
+        first, last = max(at, position), min(at + len(name), end)
+        if first < last:
+            buffer[first - position : last - position] = name[first - at : last - at]

@@ -35,10 +35,12 @@ Answer = tuple[Header, Raster | None]
 
 
 class OpenFileCache:
-    """Opened files by their keys, the latest used last; `_MAX_OPEN_FILES` at most."""
+    """Opened files by their keys, the latest used last; `_MAX_OPEN_FILES` at most. One that was deleted is closed when
+    the next is opened: until then its bytes take the disk."""
 
     def __init__(self) -> None:
         self._sources: OrderedDict[str, PageSource] = OrderedDict()
+        self._files: dict[str, FileView] = {}
 
     def get(self, request: Header, descriptor: int) -> PageSource:
         """The request's document, opened unless it is still open. Takes the descriptor over."""
@@ -47,18 +49,23 @@ class OpenFileCache:
             os.close(descriptor)
             self._sources.move_to_end(key)
         else:
+            file = FileView(descriptor)
             self._make_room()
-            self._sources[key] = _open_source(request, FileView(descriptor))
+            self._sources[key] = _open_source(request, file)
+            self._files[key] = file
         return self._sources[key]
 
     def discard(self, key: str) -> None:
+        del self._files[key]
         self._sources.pop(key).close()
 
     def _make_room(self) -> None:
+        for key in [key for key, file in self._files.items() if file.is_deleted]:
+            self.discard(key)
         for source in self._sources.values():
             source.trim()
         while len(self._sources) >= _MAX_OPEN_FILES:
-            self._sources.popitem(last=False)[1].close()
+            self.discard(next(iter(self._sources)))
 
 
 def main() -> None:

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
+import psycopg
 import pytest
 
+from gateway.jobs.execution import JobExecutor
+from gateway.jobs.queue import DATABASE_THREADS, JobQueue
+from gateway.storage.objects import FolderObjects
+from tests.gateway.jobs.test_execution import Steps
 from tests.support import local_http
 from tests.support.fleet import (
     IN_WORK,
@@ -25,7 +33,7 @@ from tests.support.fleet import (
 )
 from tests.support.postgres_server import PostgresServer
 from tests.support.stub_engine import Reply, StubEngine
-from tests.support.waiting import wait_until
+from tests.support.waiting import WAIT_S, wait_until
 
 PAGES = 24
 DOCUMENT, ONE_PAGE = numbered_pages(PAGES), numbered_pages(1)
@@ -90,3 +98,26 @@ def test_jobs_of_a_killed_gateway_go_on_at_another(pair: Fleet) -> None:
     await_end(two, jobs)
     assert find_faults(two, jobs, expected, PAGES) == []
     assert pages_read(pair.engine) <= 2 * PAGES + IN_WORK
+
+
+async def test_a_gateway_whose_calls_wait_for_the_database_lives(postgres: PostgresServer, tmp_path: Path) -> None:
+    """The others take for dead who stops counting, and read its jobs anew."""
+    queue, answers = JobQueue(), threading.Event()
+    executor = JobExecutor(queue, postgres.url("slow"), tmp_path, FolderObjects(tmp_path), 1)
+    await executor.start(Steps())
+    calls = [asyncio.create_task(queue.call(answers.wait)) for _ in range(DATABASE_THREADS)]
+    try:
+        before = count_beats(postgres)
+        await asyncio.wait_for(executor.beat(), WAIT_S)
+        assert count_beats(postgres) == before + 1
+    finally:
+        answers.set()
+        await asyncio.gather(*calls, return_exceptions=True)
+        await executor.stop()
+
+
+def count_beats(postgres: PostgresServer) -> int:
+    """Of the only gateway there is."""
+    with psycopg.connect(postgres.url("slow")) as connection:
+        [(beats,)] = connection.execute("select beats from paddleocr_vl.gateways").fetchall()
+    return int(beats)

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from gateway.intake.render.pool import RenderPool
+from gateway.intake.render.render_pool import RenderPool
 from gateway.settings import Settings
 from tests.support.waiting import WAIT_S
 

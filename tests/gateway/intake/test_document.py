@@ -9,7 +9,7 @@ from reportlab.lib.pdfencrypt import StandardEncryption
 
 from gateway.errors import ServiceError
 from gateway.intake.document import clean_name, open_document
-from gateway.intake.render.pool import RenderPool
+from gateway.intake.render.render_pool import RenderPool
 from gateway.intake.spool import SpooledFile
 from gateway.model import Document, PageFailure, PageImage, TextPage
 from gateway.settings import Settings
@@ -179,6 +179,7 @@ async def test_closed_document(pool: RenderPool, settings: Settings) -> None:
         ("dir/", "document"),
         ("a\r\nX-Evil: 1\x00\x1b[31m.pdf", "aX-Evil: 1[31m.pdf"),
         ("line\u2028break\udcff.pdf", "linebreak.pdf"),
+        ("no\ufffetext\uffff.pdf", "notext.pdf"),
         ("e\u0301.pdf", "\u00e9.pdf"),
     ],
 )

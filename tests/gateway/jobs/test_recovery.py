@@ -25,8 +25,9 @@ from tests.support.fleet import (
     state_of,
     submit,
 )
+from tests.support.ports import free_port
 from tests.support.service_process import Service
-from tests.support.stub_engine import Reply, StubEngine, StubRequest, free_port
+from tests.support.stub_engine import Reply, StubEngine, StubRequest
 from tests.support.waiting import LONG_WAIT_S, wait_until
 from tests.support.webhook_receiver import SECRET, receiver
 

@@ -6,6 +6,7 @@ import asyncio
 import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -14,8 +15,8 @@ from pydantic import ValidationError
 from gateway.errors import ServiceError
 from gateway.settings import Settings
 from gateway.storage.bucket import Bucket, BucketError
+from tests.support.ports import free_port
 from tests.support.s3_server import S3Server, silent_server
-from tests.support.stub_engine import free_port
 
 
 @asynccontextmanager
@@ -155,3 +156,28 @@ async def test_request_that_leaves_before_the_client_is_made_leaves_nothing(s3: 
 def test_prefix_that_leads_elsewhere_is_refused(prefix: str) -> None:
     with pytest.raises(ValidationError, match="prefix"):
         Settings(_env_file=None, s3_prefix=prefix)
+
+
+class LongList:
+    """Of a store that is asked for a second for each of its pages."""
+
+    PAGES = 5
+
+    async def list_objects_v2(self, *, ContinuationToken: str = "0", **_place: str) -> dict[str, Any]:
+        await asyncio.sleep(0.5)
+        at = int(ContinuationToken)
+        content = {"Key": f"jobs/{at}", "Size": 1, "LastModified": datetime.fromtimestamp(at, UTC)}
+        is_last = at + 1 == self.PAGES
+        return {"Contents": [content], "IsTruncated": not is_last} | (
+            {} if is_last else {"NextContinuationToken": str(at + 1)}
+        )
+
+
+async def test_a_list_may_take_longer_than_one_operation(s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def connect(_bucket: Bucket) -> LongList:
+        return LongList()
+
+    monkeypatch.setattr(Bucket, "_connect", connect)
+    async with bucket_of(s3, s3_timeout_s=2) as bucket:
+        found = await bucket.list_objects("jobs/")
+    assert [(one.key, one.modified) for one in found] == [(f"jobs/{at}", at) for at in range(LongList.PAGES)]

@@ -58,6 +58,11 @@ async def test_what_was_written_is_read(store: ObjectStore) -> None:
     assert [await ask(store.exists, key) for key in (MARKER, "jobs/a/end.json", "jobs/b/job.json")] == [1, 0, 0]
 
 
+async def test_a_hundred_may_ask_at_once(store: ObjectStore) -> None:
+    """As clients do who look at their jobs."""
+    assert await asyncio.gather(*(ask(store.exists, f"jobs/{at}/job.json") for at in range(100))) == [False] * 100
+
+
 async def test_the_first_of_two_stays_where_it_may_not_be_replaced(store: ObjectStore) -> None:
     await ask(store.write, MARKER, b"1", replaces=False)
     await ask(store.write, MARKER, b"2", replaces=False)

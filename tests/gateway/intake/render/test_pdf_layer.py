@@ -12,7 +12,7 @@ from fontTools.ttLib.tables._g_l_y_f import Glyph, GlyphComponent
 from gateway.intake.document import open_document
 from gateway.intake.render.page_source import Raster
 from gateway.intake.render.pdf import PdfSource
-from gateway.intake.render.pool import RenderPool
+from gateway.intake.render.render_pool import RenderPool
 from gateway.intake.spool import SpooledFile
 from gateway.model import PageImage
 from gateway.settings import Settings

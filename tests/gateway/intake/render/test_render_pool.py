@@ -14,7 +14,7 @@ import pytest
 
 from gateway.errors import ServiceError
 from gateway.intake.document import open_document
-from gateway.intake.render.pool import RenderPool
+from gateway.intake.render.render_pool import RenderPool
 from gateway.intake.spool import SpooledFile
 from gateway.model import Document, PageFailure, PageImage, TextPage
 from gateway.scheduling.fair_semaphore import Flow
@@ -357,7 +357,7 @@ async def test_ctrl_c_spares_workers() -> None:
 
 PARENT = """
 import asyncio
-from gateway.intake.render.pool import RenderPool
+from gateway.intake.render.render_pool import RenderPool
 from gateway.settings import Settings
 async def main():
     pool = RenderPool(Settings(_env_file=None, render_workers=2))
