@@ -24,7 +24,7 @@ from reportlab.pdfgen.canvas import Canvas
 
 from benchmarks.report import table, verdict, write_report
 from benchmarks.service import Service, start_service
-from gateway.text_layer.regions import TEXT_LABELS
+from gateway.text_layer.region_text import TEXT_LABELS
 from tests.support.text_layers import (
     ENGLISH,
     HEIGHT,

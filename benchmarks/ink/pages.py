@@ -29,18 +29,15 @@ WORDS = " ".join((*ENGLISH, *SECOND)).split()
 
 @dataclass(frozen=True, slots=True)
 class KnownPage:
-    """`is_made`: it holds no text but what the benchmark has drawn, and no text in its pictures."""
-
     name: str
     pixels: Pixels
     dpi: int | None
-    is_made: bool
 
 
 def sample_pages() -> Iterator[KnownPage]:
     for file in omnidocbench()[0]:
         with Image.open(file) as picture:
-            yield KnownPage(file.stem[:40], np.asarray(picture.convert("RGB")), None, is_made=False)
+            yield KnownPage(file.stem[:40], np.asarray(picture.convert("RGB")), None)
 
 
 def make_pages(count: int, seed: int) -> Iterator[KnownPage]:
@@ -50,7 +47,7 @@ def make_pages(count: int, seed: int) -> Iterator[KnownPage]:
         font, dpi, size = FONTS[number % len(FONTS)], DPIS[number // 2 % len(DPIS)], SIZES[number % len(SIZES)]
         columns = 1 + number % 2
         data = _draw(dice, font, size, columns)
-        yield KnownPage(f"{font} {size:g}, {columns} columns, {dpi} dpi", _rasterise(data, dpi), dpi, is_made=True)
+        yield KnownPage(f"{font} {size:g}, {columns} columns, {dpi} dpi", _rasterise(data, dpi), dpi)
 
 
 def _draw(dice: random.Random, font: str, size: float, columns: int) -> bytes:

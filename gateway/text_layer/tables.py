@@ -14,7 +14,7 @@ from rapidfuzz.distance import Levenshtein
 
 from common.geometry import Rectangle
 from gateway.model import PageLayout, Reading, TableCell
-from gateway.text_layer.regions import RegionText, make_rows
+from gateway.text_layer.region_text import RegionText, make_rows
 from gateway.text_layer.words import Word
 
 MAX_DIFFERENCE = 0.34

@@ -9,7 +9,7 @@ import numpy as np
 from gateway.intake.render.pdf import PdfSource
 from gateway.model import PageImage, PageLayout, Region
 from gateway.text_layer.characters import unpack_layer
-from gateway.text_layer.regions import Row
+from gateway.text_layer.region_text import Row
 from tests.gateway.intake.files import view
 from tests.support.text_layers import HEIGHT, LayerPage, Line
 

@@ -4,25 +4,27 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
-from gateway.model import Reading
-from gateway.text_layer.document import DocumentText, find_offer, look_at_layer
+from gateway.model import Pixels, Reading
+from gateway.text_layer.document_text import DocumentText, find_offer, look_at_layer
 from tests.gateway.text_layer.pages import layout_of, open_page, read_rows, truth_of
 from tests.support.text_layers import LayerPage, broken_layers, sound_layers
 
 
 def take(page: LayerPage) -> tuple[list[str | None], Sequence[str]]:
     """The text that is taken of each region, None where the engine has to read it; and the page's warnings."""
-    document, image, layout = DocumentText(), open_page(page), layout_of(page)
+    document, image = DocumentText(), open_page(page)
     seen = look_at_layer(image)
+    layout = replace(layout_of(page), lines=seen.lines or ())
     text = document.examine(image, layout, seen, has_sample=True)
 
-    async def read() -> Reading:
+    async def read(_sample: Pixels) -> Reading:
         return Reading(text=read_rows(text.rows, page.lines))
 
-    if text.sample is not None:
+    if text.rows:
         asyncio.run(document.prove(text, read))
     offers = [find_offer(text, region, ()) for region in layout.regions]
     taken = [offer.reading.text if offer and document.is_proved(offer) else None for offer in offers]

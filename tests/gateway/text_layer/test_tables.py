@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from gateway.model import PageLayout, Reading, Region, TableCell
-from gateway.text_layer.document import DocumentText, look_at_layer
+from gateway.text_layer.document_text import DocumentText, look_at_layer
 from tests.gateway.text_layer.pages import SCALE, open_page
 from tests.support.text_layers import HEIGHT, LayerPage, Line, patch_to_unicode, write_page
 

@@ -14,6 +14,7 @@ from gateway.imaging.crops import outline_mask
 from gateway.labels import LABELS, PICTURE_LABELS, is_formula
 from gateway.model import BBox, PageLayout, Pixels, Reading, Region, TextLine
 from gateway.model import Word as PlacedWord
+from gateway.text_layer.listing_columns import ListingColumns, find_listing_columns
 from gateway.text_layer.words import Glyph, Word
 from textlines.glyphs import ALIKE, find_ink
 from textlines.paragraphs import rows, split_paragraphs
@@ -24,6 +25,10 @@ TEXT_LABELS = frozenset(
 """Regions of running text and the like, whose characters in their order are all there is to say."""
 ROW_LABELS = frozenset({"content", "header", "footer", "number", "footnote"})
 """Those in which a row may have wide gaps without being one of two columns."""
+LISTING = "algorithm"
+"""In typewriter print its characters and their columns are all there is to say; in other print it may hold formulas."""
+BLANK_ROW = 1.6
+"""Pitch of two rows of a listing with a blank one between them, in usual ones."""
 ASCENT, DESCENT = 0.75, 0.2
 """Of a line above and below its baseline, in ems."""
 LETTER_GAP = 0.15
@@ -41,10 +46,12 @@ INITIAL = 1.8
 """A word so many times as large as the region's others is an initial that reaches over several rows."""
 GUTTER, GUTTER_ROWS = 3.0, 3
 """White space in so many rows, in ems, from which they are rows of two columns."""
+GLYPH = 0.7
+"""Height of a usual letter, in ems."""
 REACH = 0.12
 """Ink lies beside a word's box by that part of its em at most."""
-UNHELD = 0.3
-"""Share of a text line that words have to hold."""
+UNHELD = 0.5
+"""Share of a text line without its margins that words have to hold."""
 SHORT_ROWS = 3
 """So many rows of one character each stand above each other: a text that runs down the page."""
 INSIDE = 0.5
@@ -85,21 +92,27 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class RegionText:
-    """The rows of a region in reading order. `flaw`: why they are not to be taken; None: unless their fonts lie."""
+    """The rows of a region in reading order. `flaw`: why they are not to be taken; None: unless their fonts lie.
+    `grid`: of a listing, the columns in which its words stand."""
 
     rows: tuple[Row, ...] = ()
     flaw: str | None = None
+    grid: ListingColumns | None = None
 
     @property
     def glyphs(self) -> Iterator[Glyph]:
         return (glyph for row in self.rows for glyph in row.glyphs)
 
 
-def find_print(pixels: Pixels) -> list[Rectangle]:
-    """Boxes of what is print by its size, anywhere on the page. Blocks, 10 to 20 ms of CPU."""
+def find_print(pixels: Pixels, words: Sequence[Word]) -> list[Rectangle]:
+    """Boxes of what is print by its size, beside all that is connected on the page or beside its `words`: a form's
+    frames are larger than its letters, and as many. Blocks, 10 to 20 ms of CPU."""
     ink = find_ink(pixels)
     _, _, width, height, _ = ink.components.T
-    is_print = (height >= ALIKE[0] * ink.height) & (height <= ALIKE[1] * ink.height) & (width < 4 * ink.height)
+    letter = GLYPH * float(np.median([word.size for word in words])) if words else ink.height
+    is_print = np.zeros(len(ink.components), dtype=np.bool_)
+    for usual in (ink.height, letter):
+        is_print |= (height >= ALIKE[0] * usual) & (height <= ALIKE[1] * usual) & (width < 4 * usual)
     found = ink.components[is_print & (width >= 2)]
     return [(float(x), float(y), float(x + w), float(y + h)) for x, y, w, h, _ in found.tolist()]
 
@@ -143,11 +156,21 @@ def make_reading(text: RegionText, label: str) -> Reading:
     lines = tuple(
         TextLine(text=row.text, bbox=row.box, words=_place_words(row), source="text_layer") for row in text.rows
     )
+    if text.grid:
+        return Reading(text=_set_listing(text.rows, text.grid), source="text_layer", lines=lines)
     if label in ROW_LABELS:
         return Reading(text="\n".join(row.text for row in text.rows), source="text_layer", lines=lines)
     parts = split_paragraphs([_round_box(_line_box(row.words)) for row in text.rows])
     joined = "\n\n".join("\n".join(text.rows[at].text for at in part) for part in parts)
     return Reading(text=joined, source="text_layer", lines=lines)
+
+
+def _set_listing(table: Sequence[Row], grid: ListingColumns) -> str:
+    """The rows in their columns, with a blank line where there is room for one."""
+    pitches = [below.words[0].baseline - above.words[0].baseline for above, below in pairwise(table)]
+    usual = float(np.quantile(pitches, 0.25)) if pitches else 0.0
+    breaks = ["\n\n" if pitch > BLANK_ROW * usual else "\n" for pitch in pitches]
+    return "".join(end + grid.set_row(row.words, row.spaces) for end, row in zip(["", *breaks], table, strict=True))
 
 
 def join_readings(readings: Sequence[Reading]) -> Reading:
@@ -193,13 +216,14 @@ def _holds(bbox: BBox, mask: Pixels | None, box: Rectangle) -> bool:
 
 
 def _examine(region: Region, words: Sequence[Word], glyphs: Sequence[Rectangle], lines: Sequence[BBox]) -> RegionText:
-    if region.label not in TEXT_LABELS:
+    grid = find_listing_columns(words) if region.label == LISTING else None
+    if region.label not in TEXT_LABELS and grid is None:
         return RegionText(flaw="no region of running text")
     flaw = next((word.flaw for word in words if word.flaw), None)
     if flaw:
         return RegionText(flaw=flaw)
     table = make_rows(words)
-    return RegionText(tuple(table), _find_flaw(region, table, words, glyphs, lines))
+    return RegionText(tuple(table), _find_flaw(region, table, words, glyphs, lines), grid)
 
 
 def _find_flaw(
@@ -218,7 +242,7 @@ def _find_flaw(
         return "raised or lowered characters"
     if len(table) >= SHORT_ROWS and np.median([sum(len(word.glyphs) for word in row.words) for row in table]) <= 1:
         return "characters above each other"
-    if region.label not in ROW_LABELS and sum(map(_has_gutter, table)) >= GUTTER_ROWS:
+    if region.label not in ROW_LABELS | {LISTING} and sum(map(_has_gutter, table)) >= GUTTER_ROWS:
         return "rows of several columns"
     if _has_other_print(region, words, glyphs) or _has_other_lines(region, words, lines):
         return "print that is none of it"
@@ -301,7 +325,14 @@ def _has_other_lines(region: Region, words: Sequence[Word], lines: Sequence[BBox
     """Whether a text line of the page stands in the region and hardly in its words."""
     boxes = [_line_box([word]) for word in words]
     own = [line for line in lines if intersection_area(line, region.bbox) > INSIDE * area(line)]
-    return any(sum(intersection_area(line, box) for box in boxes) < UNHELD * area(line) for line in own)
+    return any(sum(intersection_area(line, box) for box in boxes) < UNHELD * area(line) for line in map(_trim, own))
+
+
+def _trim(line: BBox) -> Rectangle:
+    """Without the margins that `_detector_box` adds: they are most of the box of a page's number."""
+    x1, y1, x2, y2 = line
+    margin = DETECTOR_MARGIN / (ASCENT + DESCENT + 2 * DETECTOR_MARGIN) * min(x2 - x1, y2 - y1)
+    return x1 + margin, y1 + margin, x2 - margin, y2 - margin
 
 
 def _line_box(words: Sequence[Word]) -> Rectangle:

@@ -5,16 +5,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
+import numpy as np
 import pytest
+from PIL import Image, ImageDraw, ImageFont
 
 from gateway.layout.base import Detection
 from gateway.layout.bundled.plausibility import correct_label
-from gateway.model import PageImage, Reading, Region
+from gateway.model import PageImage, Pixels, Reading, Region
 from gateway.pipeline import read_pages
 from gateway.reading_options import OcrOptions
 from gateway.recognized_page import RecognizedPage
-from gateway.text_layer.document import DocumentText, find_offer, look_at_layer
+from gateway.text_layer.document_text import DocumentText, find_offer, look_at_layer
+from gateway.text_layer.region_text import find_print
 from tests.gateway.text_layer.pages import SCALE, layout_of, open_page, read_rows, truth_of
 from tests.support.fakes import FakeDocument, FakeLayout
 from tests.support.parts import parts_for
@@ -25,6 +29,7 @@ from tests.support.text_layers import (
     HEIGHT,
     SECOND,
     LayerPage,
+    draw_lines,
     hidden_layers,
     paragraph,
     usual_paragraphs,
@@ -97,7 +102,7 @@ async def test_engine_that_fails_proves_nothing(stub: StubEngine) -> None:
 async def test_lines_that_no_model_reads_prove_nothing() -> None:
     """The others do: those of the same sample that were read."""
 
-    async def read_latin() -> Reading:
+    async def read_latin(_sample: Pixels) -> Reading:
         text = "\n".join(line for line in READ.splitlines() if line.isascii())
         return Reading(text=text, status="truncated", is_refused=True)
 
@@ -107,6 +112,32 @@ async def test_lines_that_no_model_reads_prove_nothing() -> None:
     offers = [find_offer(text, region, ()) for region in layout.regions]
     taken = [offer is not None and layer.is_proved(offer) for offer in offers]
     assert taken == [truth.isascii() for truth in TRUTHS]
+
+
+async def test_only_lines_that_no_other_page_has_proved_are_read() -> None:
+    """Both pages were looked at before the first one's lines were read."""
+    draw = partial(draw_lines, font="Helvetica")
+    usual = [paragraph(ENGLISH, 130), paragraph(SECOND, 230)]
+    more = write_page("more", [*usual, paragraph(["17: jazz, quartz, fjord, xylophone, K2"], 700)], draw)
+    document, pages = DocumentText(), (write_page("usual", usual, draw), more)
+    images = [open_page(page) for page in pages]
+    layouts = [layout_of(page) for page in pages]
+    texts = [
+        document.examine(image, layout, look_at_layer(image), has_sample=True)
+        for image, layout in zip(images, layouts, strict=True)
+    ]
+    samples = list[Pixels]()
+
+    async def read(sample: Pixels) -> Reading:
+        samples.append(sample)
+        rows = texts[0].rows if len(samples) == 1 else texts[1].rows[-1:]
+        return Reading(text=read_rows(rows, more.lines))
+
+    for text in texts:
+        await document.prove(text, read)
+    assert [sample.shape[0] for sample in samples][1] < 4 * SCALE * 11
+    offers = [find_offer(texts[1], region, ()) for region in layouts[1].regions]
+    assert all(offer is not None and document.is_proved(offer) for offer in offers)
 
 
 async def test_never(stub: StubEngine) -> None:
@@ -157,3 +188,44 @@ def test_a_title_on_top_of_the_page_is_told_from_a_running_head_by_its_size(size
     assert lines is not None
     top = min(lines, key=lambda line: line[1])
     assert correct_label(Detection("header", 0.9, top), lines).label == label
+
+
+def test_text_that_the_layer_lacks_is_print_between_large_frames() -> None:
+    """Fields of a form: their frames are higher than letters and as many, their values no part of the page's text."""
+    image = Image.new("RGB", (800, 1000), "white")
+    draw = ImageDraw.Draw(image)
+    for top in range(40, 900, 140):
+        draw.rectangle((300, top, 460, top + 110), outline="black", width=2)
+    draw.text((310, 80), "Kestrel", fill="black", font=ImageFont.load_default(32))
+    words = look_at_layer(IMAGE).words
+    assert [box for box in find_print(np.asarray(image), words) if 300 < box[0] < 460 and 70 < box[1] < 130]
+
+
+PROGRAM = (
+    "gate = 'north'   # 7 berths",
+    "",
+    "def tide(hour):",
+    "    level = read(hour)",
+    "    if level < 2:",
+    "        warn(level)",
+    "    return level",
+)
+
+
+def listing_page(font: str) -> LayerPage:
+    lines = [line for line in paragraph(PROGRAM, 130) if line.text]
+    return write_page("listing", [lines], partial(draw_lines, font=font))
+
+
+async def test_listing_in_typewriter_print_keeps_its_columns(stub: StubEngine) -> None:
+    page = listing_page("Courier")
+    regions = [replace(region, label="algorithm") for region in layout_of(page).regions]
+    [found] = await read(stub, OcrOptions(text_layer="only"), document=LayerDocument(page=page), regions=regions)
+    assert [(block.source, block.content) for block in found.result.blocks] == [("text_layer", "\n".join(PROGRAM))]
+
+
+async def test_listing_in_other_print_is_read_by_the_engine(stub: StubEngine) -> None:
+    page = listing_page("Helvetica")
+    regions = [replace(region, label="algorithm") for region in layout_of(page).regions]
+    [found] = await read(stub, document=LayerDocument(page=page), regions=regions)
+    assert [block.source for block in found.result.blocks] == ["engine"]

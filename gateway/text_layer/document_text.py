@@ -12,8 +12,8 @@ import structlog
 from common.geometry import Rectangle, clip_nonempty
 from gateway.model import BBox, PageImage, PageLayout, Pixels, Reading, Region
 from gateway.text_layer.characters import TextLayer
-from gateway.text_layer.fonts import FontEvidence
-from gateway.text_layer.regions import (
+from gateway.text_layer.font_evidence import FontEvidence
+from gateway.text_layer.region_text import (
     RegionText,
     Row,
     find_page_lines,
@@ -33,7 +33,7 @@ NOT_PROVED = "The page's text layer has no text for it that can be trusted, and 
 
 log = structlog.get_logger(__name__)
 
-ReadCrop = Callable[[], Awaitable[Reading]]
+ReadCrop = Callable[[Pixels], Awaitable[Reading]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +50,13 @@ class SeenLayer:
 @dataclass(frozen=True, slots=True)
 class PageText:
     """What the text layer of one page offers. `texts`: by the region's `order`, those without a flaw. `tables`: by the
-    same, the words in tables. `rows`: lines that would prove the texts, and `sample` their picture; None where nothing
+    same, the words in tables. `rows`: lines that would prove the texts, and `cuts` their pictures; none where nothing
     is left to be proved, or nobody asked."""
 
     texts: Mapping[int, RegionText] = field(default_factory=dict)
     tables: Mapping[int, Sequence[Word]] = field(default_factory=dict)
     rows: Sequence[Row] = ()
-    sample: Pixels | None = None
+    cuts: Sequence[Pixels] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,17 +85,28 @@ class DocumentText:
         texts = {region.order: text for region, text in pairs if text.flaw is None}
         rows = self._evidence.choose_rows(texts.values()) if has_sample else []
         tables = find_table_words(layout, seen.words)
-        return PageText(texts, tables, rows, _stack_rows(page.pixels, rows) if rows else None)
+        return PageText(texts, tables, rows, [_cut_row(page.pixels, row) for row in rows])
 
     async def prove(self, text: PageText, read: ReadCrop) -> Reading | None:
-        """Reads the page's sample, unless other pages' have proved all of it meanwhile; its reading, if it was read."""
+        """Reads those of the page's lines that others' have not proved meanwhile; their reading, if any is left."""
         async with self._turn:
-            if not await asyncio.to_thread(self._evidence.needs_reading, text.texts.values()):
+            rows, sample = await asyncio.to_thread(self._choose_sample, text)
+            if sample is None:
                 return None
-            reading = await read()
+            reading = await read(sample)
             if reading.status == "ok" or reading.is_refused:  # what it could not read proves nothing
-                await self._add(text.rows, reading.text)
+                await self._add(rows, reading.text)
             return reading
+
+    def _choose_sample(self, text: PageText) -> tuple[Sequence[Row], Pixels | None]:
+        """Of the page's lines those that are still needed, and their picture; None where there are none."""
+        try:
+            rows = self._evidence.choose_rows(text.texts.values(), text.rows)
+            cuts = [cut for row, cut in zip(text.rows, text.cuts, strict=True) if row in rows]
+            return rows, _stack(cuts, float(np.median([row.size for row in rows]))) if rows else None
+        except Exception:
+            log.exception("font_sample_failed")
+            return (), None
 
     async def correct_table(self, reading: Reading, words: Sequence[Word]) -> Reading:
         """The reading of a table with the texts of `words` in the cells on which both agree."""
@@ -123,7 +134,7 @@ def look_at_layer(page: PageImage) -> SeenLayer:
         return SeenLayer()
     visibility = find_visible(page.layer)
     words = find_words(page.layer, visibility.is_seen)
-    glyphs = find_print(page.pixels) if words else []
+    glyphs = find_print(page.pixels, words) if words else []
     lines = find_page_lines(page.pixels, words, glyphs)
     return SeenLayer(words, glyphs, lines, _explain_hidden(page.layer, visibility))
 
@@ -136,19 +147,21 @@ def find_offer(text: PageText, region: Region, partners: Sequence[Region]) -> Of
     return Offer(texts, tuple(one.label for one in together)) if len(texts) == len(together) else None
 
 
-def _stack_rows(pixels: Pixels, rows: Sequence[Row]) -> Pixels:
-    """The lines below each other on white."""
+def _cut_row(pixels: Pixels, row: Row) -> Pixels:
+    """A copy: the page's pixels are not kept for it."""
     height, width = pixels.shape[:2]
-    cuts = []
-    for row in rows:
-        x1, y1, x2, y2 = row.box
-        left, top, right, bottom = clip_nonempty(
-            (int(x1) - ROW_MARGIN, int(y1) - ROW_MARGIN, int(x2) + 1 + ROW_MARGIN, int(y2) + 1 + ROW_MARGIN),
-            width,
-            height,
-        )
-        cuts.append(pixels[top:bottom, left:right])
-    space = max(ROW_MARGIN, round(ROW_SPACE * float(np.median([row.size for row in rows]))))
+    x1, y1, x2, y2 = row.box
+    left, top, right, bottom = clip_nonempty(
+        (int(x1) - ROW_MARGIN, int(y1) - ROW_MARGIN, int(x2) + 1 + ROW_MARGIN, int(y2) + 1 + ROW_MARGIN),
+        width,
+        height,
+    )
+    return pixels[top:bottom, left:right].copy()
+
+
+def _stack(cuts: Sequence[Pixels], size: float) -> Pixels:
+    """Lines below each other on white. `size`: their em in pixels."""
+    space = max(ROW_MARGIN, round(ROW_SPACE * size))
     shape = (sum(cut.shape[0] + space for cut in cuts) + space, max(cut.shape[1] for cut in cuts) + 2 * space, 3)
     canvas = np.full(shape, 255, np.uint8)
     top = space
