@@ -19,6 +19,9 @@ def area(box: Rectangle) -> float:
 
 
 def intersection_area(a: Rectangle, b: Rectangle) -> float:
+    # Of a page's lines and regions most pairs lie apart, which is quickly told.
+    if a[3] <= b[1] or b[3] <= a[1] or a[2] <= b[0] or b[2] <= a[0]:
+        return 0.0
     return area((max(a[0], b[0]), max(a[1], b[1]), min(a[2], b[2]), min(a[3], b[3])))
 
 

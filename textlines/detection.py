@@ -6,15 +6,18 @@ A second look, larger and at those parts alone, goes to glyphs that the first on
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import compress, product
 from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from common.geometry import Box, Boxes, intersection_area
+from common.geometry import Box, Boxes, area, clip, intersection_area
 from common.inference.models import find_model, load_session
 from textlines.glyphs import (
     LEADER_GAP,
@@ -28,7 +31,9 @@ from textlines.glyphs import (
     glyph_middles,
 )
 from textlines.glyphs import Pixels as Pixels
-from textlines.noise import reduce_noise
+from textlines.model_inputs import make_input
+from textlines.restoration import BLURRED, measure_sharpness, reduce_noise, sharpen
+from textlines.vertical_text import find_figure_rows
 
 Quad = NDArray[np.float32]
 """Corners of a text line, shape (4, 2): top left, top right, bottom right, bottom left."""
@@ -44,6 +49,7 @@ MIN_SIDE = 32  # thinner images are padded: RapidOCR would enlarge them without 
 WIDEST = 8  # ... and put wider ones than this ratio on black, on which white paper looks like a line
 BAND_OVERLAP = 96  # pixels of the scaled image that neighbouring bands share, so that no line is cut in both
 SECOND_GLYPH = 20  # glyph height of a second look: DB finds rows of dots and single digits at it ...
+SHARP_GLYPH = 14  # glyph height of the look at blurred print that was made sharp
 SECOND_ENLARGED = 2.5  # ... or so many times that of the first look, where that was too small for print
 MIN_SECOND_AREA = 1_000_000  # pixels that second looks may take, or as many as the first took where that is more
 SMEAR_HEIGHT, MIN_SMEARED, MAX_SLOPE = 4.0, 8, 0.1  # in glyph heights; glyphs; height by width of a level line
@@ -54,11 +60,12 @@ SAME = 0.5  # share of a line inside another from which both are the same
 LONGER = 1.15  # a line found again counts if it is so much longer
 DETECTION_MODEL = "PP-OCRv6_det_small.onnx"
 USUAL_SHAPE = (1, 3, 480, 480)  # of a part of a page, to measure the model with
+FIGURE_COLUMN, FIGURE_MARGIN = 1.5, 0.3  # height of a column of figures in widths; white around them, in their heights
+MAX_FIGURES, CELL = 4000, 64  # rows of figures on a page; side of the cells in which lines are compared, in pixels
 STRIDE = 32  # the model takes pictures whose sides are multiples of it
-HALF = 127.5  # the model's grey levels go from -1 to 1
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class TextLine:
     """`quad` in pixels of the image given; `score` is DB's mean probability inside it, 0 to 1.
 
@@ -70,11 +77,16 @@ class TextLine:
     score: float
     leader: tuple[float, float] | None = None
 
-    @property
+    @cached_property
     def box(self) -> tuple[int, int, int, int]:
-        """Upright bounding box x1, y1, x2, y2 with exclusive x2, y2."""
-        (x1, y1), (x2, y2) = self.quad.min(axis=0), self.quad.max(axis=0)
-        return math.floor(x1), math.floor(y1), math.ceil(x2), math.ceil(y2)
+        """Upright bounding box x1, y1, x2, y2 with exclusive x2, y2. Asked for with each pair of lines, and region."""
+        xs, ys = self.quad.T.tolist()
+        return math.floor(min(xs)), math.floor(min(ys)), math.ceil(max(xs)), math.ceil(max(ys))
+
+    @cached_property
+    def middle(self) -> tuple[float, float]:
+        x, y = self.quad.mean(axis=0).tolist()
+        return x, y
 
 
 def upright_line(box: Box, score: float = 1.0) -> TextLine:
@@ -93,6 +105,49 @@ def part_of(line: TextLine, start: float, end: float) -> TextLine:
         line.quad[3] + start * bottom,
     )
     return TextLine(np.array(corners, dtype=np.float32), line.score)
+
+
+def _part_figures(pixels: Pixels, lines: Sequence[TextLine]) -> list[TextLine]:
+    """The lines, with those that are figures below each other parted: DB takes a table's narrow column for one line, or
+    for two that share a row."""
+    kept: list[TextLine] = []
+    parted: list[TextLine] = []
+    for line in lines:
+        found = _find_figures(pixels, line) if len(parted) < MAX_FIGURES else []
+        (parted if found else kept).extend(found or [line])
+    if not parted:
+        return kept
+    near: defaultdict[tuple[int, int], list[Box]] = defaultdict(list)
+    for line in kept:
+        _put_in_cells(near, line.box)
+    for line in parted:
+        x1, y1, x2, y2 = box = line.box
+        # One that holds most of it holds its middle.
+        others = near[(x1 + x2) // (2 * CELL), (y1 + y2) // (2 * CELL)]
+        if not any(intersection_area(box, other) > SAME * area(box) for other in others):
+            kept.append(line)
+            _put_in_cells(near, box)
+    return kept
+
+
+def _put_in_cells(cells: defaultdict[tuple[int, int], list[Box]], box: Box) -> None:
+    """Adds a box to each cell of the page that it reaches into."""
+    x1, y1, x2, y2 = (side // CELL for side in box)
+    for place in product(range(x1, x2 + 1), range(y1, y2 + 1)):
+        cells[place].append(box)
+
+
+def _find_figures(pixels: Pixels, line: TextLine) -> list[TextLine]:
+    """The rows of figures in a line that is higher than wide, whole where its ends cut them; none if it is text."""
+    height, width = pixels.shape[:2]
+    x1, y1, x2, y2 = clip(line.box, width, height)
+    if y2 - y1 < FIGURE_COLUMN * (x2 - x1) or x2 <= x1:
+        return []
+    y1, y2 = max(0, y1 - (x2 - x1)), min(height, y2 + (x2 - x1))
+    found = find_figure_rows(pixels[y1:y2, x1:x2])
+    margin = round(FIGURE_MARGIN * float(np.median([bottom - top for _, top, _, bottom in found]))) if found else 0
+    boxes = [(x1 + a - margin, y1 + b - margin, x1 + c + margin, y1 + d + margin) for a, b, c, d in found]
+    return [upright_line(clip(box, width, height), line.score) for box in boxes]
 
 
 class LineDetector:
@@ -114,15 +169,29 @@ class LineDetector:
         pixels = reduce_noise(pixels)
         ink = find_ink(pixels)
         scale = detection_scale(pixels, min_long_side, ink.height)
+        lines = self._find_all(pixels, scale)
+        if ink.height:
+            lines = self._find_blurred(pixels, ink, lines, scale) or self._look_again(pixels, ink, lines, scale)
+        return _join_at_leaders(_part_figures(pixels, lines), find_leaders(ink), ink.height)
+
+    def _find_all(self, pixels: Pixels, scale: float) -> list[TextLine]:
         is_tall = pixels.shape[0] >= pixels.shape[1]
-        lines = [
+        return [
             line
             for band in _bands(max(pixels.shape[:2]), scale)
             for line in self._find_in_band(pixels, band, is_tall, scale)
         ]
-        if ink.height:
-            lines = self._look_again(pixels, ink, lines, scale)
-        return _join_at_leaders(lines, find_leaders(ink), ink.height)
+
+    def _find_blurred(self, pixels: Pixels, ink: Ink, lines: Sequence[TextLine], scale: float) -> list[TextLine]:
+        """The lines of blurred print that the first look mostly lost, as they are found in it when it is sharp; none
+        where they are not."""
+        lost = _measure_loss(ink, lines)
+        if lost <= MOSTLY_LOST or measure_sharpness(pixels) >= BLURRED:
+            return []
+        area = pixels.shape[0] * pixels.shape[1]
+        larger = min(SHARP_GLYPH / ink.height, 2.0, math.sqrt(LOST_AREA / area))
+        found = self._find_all(sharpen(pixels), max(scale, larger))
+        return found if _measure_loss(ink, found) < lost / 2 else []
 
     def _look_again(self, pixels: Pixels, ink: Ink, lines: list[TextLine], scale: float) -> list[TextLine]:
         """The lines with those of glyphs that none of them holds, as far as the bounds of such work allow."""
@@ -133,8 +202,10 @@ class LineDetector:
             return lines
         first = pixels.shape[0] * pixels.shape[1] * scale**2
         middles = glyph_middles(ink)
-        smears = [line for line in lines if _is_smear(line, ink, middles)]
-        lines = [line for line in lines if not any(line is smear for smear in smears)]
+        points = _Points(middles)
+        are_smears = [_is_smear(line, ink, points) for line in lines]
+        smears = [line for line, is_smear in zip(lines, are_smears, strict=True) if is_smear]
+        lines = [line for line, is_smear in zip(lines, are_smears, strict=True) if not is_smear]
         quads = [line.quad for line in lines]
         left = float(MAX_SECOND_AREA if seen < MIN_GLYPH else max(MIN_SECOND_AREA, first))
         if len(find_stray_glyphs(ink, quads)) > MOSTLY_LOST * len(middles):
@@ -161,11 +232,9 @@ class LineDetector:
     def _find_boxes_in(self, pixels: Pixels) -> tuple[Any, Any]:
         """Corners (n, 4, 2) of text in a picture that the model takes, and their scores."""
         height, width = (max(STRIDE, round(side / STRIDE) * STRIDE) for side in pixels.shape[:2])
-        values = cv2.dnn.blobFromImage(pixels, 1 / HALF, (width, height), (HALF, HALF, HALF), swapRB=True)
-        if self._session.recompiles:
-            more = ((0, 0), (0, 0), (0, _missing(height)), (0, _missing(width)))
-            values = np.pad(values, more, constant_values=1.0)
-        with self._session.run(np.asarray(values, dtype=np.float32)) as outputs:
+        recompiles = self._session.recompiles
+        padded = (height + _missing(height), width + _missing(width)) if recompiles else (height, width)
+        with self._session.run(make_input(pixels, (height, width), padded, fill=1.0)) as outputs:
             probabilities = outputs[0][:, :, :height, :width]
             return tuple(self._find_boxes(probabilities, pixels.shape[:2]))
 
@@ -208,7 +277,15 @@ def _cut(line: TextLine, band: _Band, is_tall: bool) -> TextLine | None:
     return TextLine(quad, line.score) if np.ptp(quad[:, 0]) > 1 else None
 
 
-def _is_smear(line: TextLine, ink: Ink, middles: Boxes) -> bool:
+def _measure_loss(ink: Ink, lines: Sequence[TextLine]) -> float:
+    """Share of the glyphs that no line holds, or only one that is a smear."""
+    middles = glyph_middles(ink)
+    points = _Points(middles)
+    quads = [line.quad for line in lines if not _is_smear(line, ink, points)]
+    return len(find_stray_glyphs(ink, quads)) / max(len(middles), 1)
+
+
+def _is_smear(line: TextLine, ink: Ink, middles: _Points) -> bool:
     """Whether the model took several rows for one line, as it does with blurred print: a level line that is much higher
     than the glyphs in it, which are many. A watermark is slanted, a title's glyphs are as high as itself, and a line
     that runs down the page is narrow. `middles`: of the picture's glyphs."""
@@ -217,15 +294,27 @@ def _is_smear(line: TextLine, ink: Ink, middles: Boxes) -> bool:
     height = (line.quad[3:1:-1, 1] - line.quad[:2, 1]).mean()
     if not is_level or min(height, x2 - x1) < SMEAR_HEIGHT * ink.height:
         return False
-    return int(_are_inside(line, middles).sum()) >= MIN_SMEARED
+    return len(middles.find_inside(line)) >= MIN_SMEARED
 
 
-def _are_inside(line: TextLine, points: Boxes) -> NDArray[np.bool_]:
-    """Per point x, y, whether it lies in the line's outline."""
-    sides = np.roll(line.quad, -1, axis=0) - line.quad
-    offsets = points[:, None] - line.quad
-    is_within = sides[:, 0] * offsets[..., 1] >= sides[:, 1] * offsets[..., 0]
-    return np.asarray(is_within.all(axis=1), dtype=np.bool_)
+class _Points:
+    """Points x, y, shape (n, 2), among which those in an outline are found by looking at those of its height only."""
+
+    def __init__(self, points: Boxes) -> None:
+        self._order = np.argsort(points[:, 1], kind="stable")
+        self._sorted = points[self._order]
+
+    def find_inside(self, line: TextLine) -> NDArray[np.intp]:
+        """The places of the points that lie in the line's outline."""
+        heights = self._sorted[:, 1]
+        first, end = (
+            np.searchsorted(heights, line.quad[:, 1].min()),
+            np.searchsorted(heights, line.quad[:, 1].max(), "right"),
+        )
+        sides = np.roll(line.quad, -1, axis=0) - line.quad
+        offsets = self._sorted[first:end, None] - line.quad
+        is_within = sides[:, 0] * offsets[..., 1] >= sides[:, 1] * offsets[..., 0]
+        return np.asarray(self._order[first:end][is_within.all(axis=1)], dtype=np.intp)
 
 
 def restore_smears(lines: Sequence[TextLine], smears: Sequence[TextLine], middles: Boxes) -> list[TextLine]:
@@ -233,33 +322,39 @@ def restore_smears(lines: Sequence[TextLine], smears: Sequence[TextLine], middle
 
     `middles`: x, y in pixels, shape (n, 2).
     """
-    held = np.zeros(len(middles), dtype=np.bool_)
-    for line in lines if smears else ():
-        held |= _are_inside(line, middles)
-    are_own = [_are_inside(smear, middles) for smear in smears]
-    lost = [smear for smear, own in zip(smears, are_own, strict=True) if held[own].sum() <= SAME * own.sum()]
+    if not smears:
+        return list(lines)
+    held, points = np.zeros(len(middles), dtype=np.bool_), _Points(middles)
+    for line in lines:
+        held[points.find_inside(line)] = True
+    own = [points.find_inside(smear) for smear in smears]
+    lost = [smear for smear, places in zip(smears, own, strict=True) if held[places].sum() <= SAME * len(places)]
     return [*lines, *lost]
 
 
 def _merge_lines(lines: list[TextLine], found: Sequence[TextLine]) -> list[TextLine]:
     """`lines` and what was `found` beyond them; of one line seen twice the longer view stays."""
+    boxes = np.array([line.box for line in lines], dtype=np.int64).reshape(-1, 4)
     for line in found:
-        twins = [other for other in lines if _share(line, other) > SAME]
-        if any(_length(line) < LONGER * _length(other) for other in twins):
+        box = np.array([line.box], dtype=np.int64)
+        are_twins = _share(box, boxes) > SAME
+        if (_lengths(box) < LONGER * _lengths(boxes[are_twins])).any():
             continue
-        lines = [*(other for other in lines if _share(other, line) <= SAME), line]
+        lines = [*compress(lines, ~are_twins), line]
+        boxes = np.concatenate([boxes[~are_twins], box])
     return lines
 
 
-def _share(line: TextLine, other: TextLine) -> float:
-    """How much of the smaller line's box lies in the other's."""
-    areas = [(box[2] - box[0]) * (box[3] - box[1]) for box in (line.box, other.box)]
-    return intersection_area(line.box, other.box) / max(min(areas), 1)
+def _share(box: NDArray[np.int64], others: NDArray[np.int64]) -> NDArray[np.float64]:
+    """How much of the smaller one lies in the other, of a box and each of the others."""
+    shared = (np.minimum(box[:, 2:], others[:, 2:]) - np.maximum(box[:, :2], others[:, :2])).clip(0).prod(axis=1)
+    areas = [(one[:, 2:] - one[:, :2]).prod(axis=1) for one in (box, others)]
+    return np.asarray(shared / np.maximum(np.minimum(*areas), 1), dtype=np.float64)
 
 
-def _length(line: TextLine) -> int:
-    x1, y1, x2, y2 = line.box
-    return max(x2 - x1, y2 - y1)
+def _lengths(boxes: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Of their longer sides."""
+    return np.asarray((boxes[:, 2:] - boxes[:, :2]).max(axis=1, initial=0), dtype=np.int64)
 
 
 def _join_at_leaders(lines: list[TextLine], leaders: Sequence[Leader], glyph: float) -> list[TextLine]:

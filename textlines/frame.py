@@ -11,11 +11,12 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from common.geometry import Box, area, intersection_area
-from textlines.detection import TextLine
+from textlines.detection import Pixels, TextLine
 
 Points = NDArray[np.float64]
 """Shape (n, 2): x, y."""
@@ -32,6 +33,11 @@ MAX_DEVIATION = 0.12
 """A line whose slope differs by more from that of the others, 7 degrees, is slanted: a watermark, a stamp."""
 UNDER = 0.05
 """Share of a slanted line's upright box that other lines take from which it lies over them."""
+MIN_REPEATED, SPREAD = 3, 0.3
+"""So many slanted lines that run alike are one watermark, repeated, where they reach over that share of the text's
+width and height: the slanted labels of a chart stand in one row."""
+PIECE_TURN = 0.4
+"""A piece of it, which a line of text crosses, is turned by up to 23 degrees from the whole."""
 LOST = 0.5
 """So much of what an upright box around an inclined block holds beyond it is taken off; models' boxes are not exact."""
 MIN_LINES = 6
@@ -96,6 +102,17 @@ class ReadingFrame:
         restored = np.stack([self.width - raised[:, 1], raised[:, 0]], axis=1) if self.is_vertical else raised
         return [(round(x), round(y)) for x, y in restored.tolist()]
 
+    def straighten(self, pixels: Pixels) -> Pixels:
+        """The page's picture with its lines level, in which boxes of the frame stand; of the same size, and white where
+        the page ends."""
+        height, width = pixels.shape[:2]
+        corners = np.array([(0, 0), (width, 0), (width, height), (0, height)], dtype=np.float32)
+        places = np.array(self.restore(corners.tolist()), dtype=np.float32)
+        to_page = cv2.getPerspectiveTransform(corners, places)
+        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        level = cv2.warpPerspective(pixels, to_page, (width, height), flags=flags, borderValue=(255, 255, 255))
+        return np.asarray(level, dtype=np.uint8)
+
     def turn(self, points: Points) -> Points:
         return np.stack([points[:, 1], self.width - points[:, 0]], axis=1) if self.is_vertical else points
 
@@ -142,10 +159,30 @@ def find_frame(lines: Sequence[TextLine], width: int, height: int) -> ReadingFra
 
 
 def find_watermarks(lines: Sequence[TextLine], frame: ReadingFrame) -> set[int]:
-    """Indices of the slanted lines whose upright boxes hold other lines: they are no part of the text around them."""
+    """Indices of the slanted lines whose upright boxes hold other lines: they are no part of the text around them. Of a
+    watermark that is repeated all over the page, those too that stand between lines, and pieces of it."""
     slanted = _find_slanted(lines, frame)
     others = [line.box for index, line in enumerate(lines) if index not in slanted]
-    return {index for index in slanted if _lies_over(lines[index].box, others)}
+    over = {index for index in slanted if _lies_over(lines[index].box, others)}
+    return over | _find_repeated(lines, over, slanted, frame) if over else over
+
+
+def _find_repeated(lines: Sequence[TextLine], over: set[int], slanted: set[int], frame: ReadingFrame) -> set[int]:
+    angles = np.array([_angle(line) for line in lines])
+    usual = float(np.median(angles[sorted(over)]))
+    turn = np.abs((angles - usual + math.pi / 2) % math.pi - math.pi / 2)
+    middles = np.array([line.quad.mean(axis=0) for line in lines])
+    alike = sorted(index for index in slanted if turn[index] <= math.atan(MAX_DEVIATION))
+    is_spread = bool((np.ptp(middles[alike], axis=0) >= SPREAD * np.ptp(middles, axis=0)).all()) if alike else False
+    if len(alike) < MIN_REPEATED or not is_spread:
+        return set()
+    is_askew = np.array([_measure_turn(line, frame) for line in lines]) > math.atan(MAX_DEVIATION)
+    return {*alike, *np.flatnonzero(is_askew & (turn <= PIECE_TURN)).tolist()}
+
+
+def _angle(line: TextLine) -> float:
+    (x1, y1), (x2, y2) = _axis(line.quad.astype(np.float64))[:2]
+    return math.atan2(y2 - y1, x2 - x1)
 
 
 def _lies_over(box: Box, others: Sequence[Box]) -> bool:
@@ -160,14 +197,16 @@ def _find_slanted(lines: Sequence[TextLine], frame: ReadingFrame) -> set[int]:
     for index, (line, axis) in enumerate(zip(lines, axes, strict=True)):
         if not _is_long(axis) and not (axis[2] > LARGE * usual and _is_long(axis, MIN_LARGE_LENGTH)):
             continue
-        (start, end, _), turned = axis, _axis(frame.turn(line.quad.astype(np.float64)))
-        middle = np.array([(turned[0] + turned[1]) / 2])
-        expected = math.atan(frame.slope_at(middle)[0]) + (math.pi / 2 if frame.is_vertical else 0)
-        angle = math.atan2(end[1] - start[1], end[0] - start[0])
-        askew = abs((angle - expected + math.pi / 4) % (math.pi / 2) - math.pi / 4)
-        if askew > math.atan(MAX_DEVIATION):
+        if _measure_turn(line, frame) > math.atan(MAX_DEVIATION):
             result.add(index)
     return result
+
+
+def _measure_turn(line: TextLine, frame: ReadingFrame) -> float:
+    """Angle, 0 to π / 4, between a line and the frame or what runs across it."""
+    start, end, _ = _axis(frame.turn(line.quad.astype(np.float64)))
+    expected = math.atan(frame.slope_at(np.array([(start + end) / 2]))[0]) + (math.pi / 2 if frame.is_vertical else 0)
+    return abs((_angle(line) - expected + math.pi / 4) % (math.pi / 2) - math.pi / 4)
 
 
 Axis = tuple[Points, Points, float]

@@ -71,10 +71,24 @@ def find_ink(pixels: Pixels) -> Ink:
     if np.median(gray[::4, ::4]) < DARK:
         gray = cv2.bitwise_not(gray)
     ink = cv2.adaptiveThreshold(gray, 255, cv2.ADAPTIVE_THRESH_MEAN_C, cv2.THRESH_BINARY_INV, NEIGHBOURHOOD, CONTRAST)
-    _, _, stats, _ = cv2.connectedComponentsWithStats(ink, connectivity=8)
-    components = np.asarray(stats[1:], dtype=np.int32)
+    components = find_components(np.asarray(ink, dtype=np.uint8))
     rows, columns = gray.shape
     return Ink(components, _typical_height(components[_are_glyphs(components, rows, columns)]), (rows, columns))
+
+
+def find_components(mask: Pixels) -> Components:
+    """What is connected, also by its corners, of all that is not 0, in the order of OpenCV's own labels.
+
+    By its algorithm for blocks, which takes half the time of its default; where nothing is, none is looked for.
+    """
+    x, y, width, height = cv2.boundingRect(mask)
+    if not width:
+        return np.empty((0, 5), dtype=np.int32)
+    # The order goes by blocks of 2 x 2 pixels.
+    left, top = x & ~1, y & ~1
+    part = mask[top : y + height, left : x + width]
+    stats = cv2.connectedComponentsWithStatsWithAlgorithm(part, 8, cv2.CV_32S, cv2.CCL_BBDT)[2]
+    return np.asarray(stats[1:] + np.array((left, top, 0, 0, 0), dtype=np.int32), dtype=np.int32)
 
 
 def _typical_height(glyphs: Components) -> float:
@@ -197,11 +211,11 @@ def _windows(stray: Components, ink: Ink) -> list[Box]:
     for x, y, width, height, _ in stray // cell:
         marks[y : y + height + 1, x : x + width + 1] = 1
     reach = np.ones((4 * WINDOW_REACH[1] + 1, 4 * WINDOW_REACH[0] + 1), dtype=np.uint8)
-    _, _, stats, _ = cv2.connectedComponentsWithStats(cv2.dilate(marks, reach))
+    clusters = find_components(np.asarray(cv2.dilate(marks, reach), dtype=np.uint8))
     margin = round((WINDOW_MARGIN - 2 * WINDOW_REACH[1]) * ink.height), round(WINDOW_MARGIN * ink.height)
     middles = (stray[:, :2] + stray[:, 2:4] // 2) // cell
     boxes = []
-    for left, top, width, height, _ in stats[1:]:
+    for left, top, width, height, _ in clusters:
         inside = (middles >= (left, top)).all(axis=1) & (middles < (left + width, top + height)).all(axis=1)
         box = (
             max(0, int(left) * cell - margin[1]),
@@ -249,8 +263,8 @@ def _dot_runs(dots: Components, ink: Ink) -> list[Box]:
     pitch, length = max(3, round(DOT_PITCH * ink.height)), max(5, round(LEADER * ink.height))
     closed = cv2.morphologyEx(marks, cv2.MORPH_CLOSE, np.ones((1, pitch), np.uint8))
     runs = cv2.morphologyEx(closed, cv2.MORPH_OPEN, np.ones((1, length), np.uint8))
-    _, _, stats, _ = cv2.connectedComponentsWithStats(cv2.dilate(runs, np.ones((3, 3), np.uint8)))
-    return [(int(x), int(y), int(x + width), int(y + height)) for x, y, width, height, _ in stats[1:]]
+    grown = np.asarray(cv2.dilate(runs, np.ones((3, 3), np.uint8)), dtype=np.uint8)
+    return [(x, y, x + width, y + height) for x, y, width, height, _ in find_components(grown).tolist()]
 
 
 def _is_dotted(run: Box, dots: Components) -> bool:

@@ -19,6 +19,8 @@ TOUCHING = 0.005
 a margin."""
 MIN_COLUMN = 0.5
 """Width of a column beside the usual width of boxes: a formula and its number are none."""
+HEADING = 0.5
+"""Height of a heading in its width, at most."""
 NEAR = 24
 """Boxes on each side of white space that tell whether columns end there: more than stand next to it."""
 Relation = NDArray[np.bool_]
@@ -79,7 +81,14 @@ def _ends_columns(above: Boxes, below: Boxes, least: float) -> bool:
     first = below[_stands_first(below, below[:, 1], below[:, 3])]
     last = above[_stands_first(above, -above[:, 3], -above[:, 1])]
     columns = [boxes[boxes[:, 2] - boxes[:, 0] >= least] for boxes in (last, first)]
-    return _reaches_over(first, columns[0]) or _reaches_over(last, columns[1])
+    return _reaches_over(first, columns[0]) or _reaches_over(_drop_headings(last), columns[1])
+
+
+def _drop_headings(boxes: Boxes) -> Boxes:
+    """The boxes without low ones where some stand side by side: each is the heading of the article below it."""
+    if not (boxes[:, None, 2] <= boxes[None, :, 0] + TOUCHING).any():
+        return boxes
+    return boxes[boxes[:, 3] - boxes[:, 1] > HEADING * (boxes[:, 2] - boxes[:, 0])]
 
 
 def _stands_first(array: Boxes, near: Boxes, far: Boxes) -> NDArray[np.bool_]:

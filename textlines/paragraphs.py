@@ -7,6 +7,7 @@ pieces that stand under or right beside each other; it never spans two columns.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache, partial
 from itertools import pairwise
 
 import numpy as np
@@ -41,6 +42,7 @@ MIN_INITIAL_ROWS = 2
 INITIAL_SPACE = 0.2  # and is a word if its first row stands so much farther off than the next one, in line heights
 MAX_TOGETHER = 2000  # boxes of a page that are compared with each other; a page of a newspaper has some 1,500 lines
 SHORT_WIDTH = 8  # groups narrower than this many line heights are no text columns: labels, choices, values of a form
+COLUMN_WIDTH, COLUMN_ROWS = 6, 6  # but a newspaper's columns, of so many line heights and rows, that prose fills
 SHORT_GAP = 12  # widest white space between two such groups that are read row by row, in line heights
 
 
@@ -197,11 +199,16 @@ def _line_gap(gaps: Boxes, below: Relation) -> float:
 def _spans_columns(stacked: Relation, array: Boxes) -> NDArray[np.bool_]:
     """Per box: two of its neighbours stand side by side with a gutter between them, so it belongs to neither."""
     result = np.zeros(len(array), dtype=np.bool_)
+    # Boxes of one row have the same pairs below them.
+    is_gutter = cache(partial(_is_gutter, array))
     for index, neighbours in enumerate(stacked):
-        boxes = array[neighbours]
-        order = np.argsort(boxes[:, 0])
-        gaps = boxes[order][1:, 0] - boxes[order][:-1, 2]
-        result[index] = bool((gaps > ROW_GAP * (array[index, 3] - array[index, 1])).any())
+        near = np.flatnonzero(neighbours)
+        near = near[np.argsort(array[near, 0])]
+        gaps = array[near[1:], 0] - array[near[:-1], 2]
+        is_wide = bool((gaps > ROW_GAP * (array[index, 3] - array[index, 1])).any())
+        result[index] = is_wide or any(
+            is_gutter(left, right) for (left, right), gap in zip(pairwise(near.tolist()), gaps, strict=True) if gap > 0
+        )
     return result
 
 
@@ -293,6 +300,12 @@ def _is_prose(array: Boxes) -> bool:
     return is_filled and bool(room > PROSE_WIDTH * np.median(array[:, 3] - array[:, 1]))
 
 
+def _is_narrow_prose(array: Boxes) -> bool:
+    """Whether the rows are a newspaper's narrow column: more than choices are, and most of them fill it."""
+    widths, room = array[:, 2] - array[:, 0], np.ptp(array[:, [0, 2]])
+    return len(widths) >= COLUMN_ROWS and bool(np.median(widths) > PROSE_FILL * room)
+
+
 def _find_left(boxes: Sequence[Box], group: Sequence[int]) -> list[int]:
     """The narrow pieces at the left edge of a group."""
     left = min(boxes[i][0] for i in group)
@@ -343,6 +356,8 @@ def _join_short_columns(boxes: Sequence[Box], groups: list[list[int]]) -> list[l
     array, height = _measure(boxes, groups)
     x1, y1, x2, y2 = array.T
     short = (x2 - x1) < SHORT_WIDTH * height
+    for at in np.flatnonzero(short & (x2 - x1 >= COLUMN_WIDTH * height)).tolist():
+        short[at] = not _is_narrow_prose(np.asarray([boxes[i] for i in groups[at]], dtype=np.float64))
     gap = np.maximum(x1[:, None], x1[None]) - np.minimum(x2[:, None], x2[None])
     level = overlap(y1[:, None], y2[:, None], y1[None], y2[None]) > SAME_ROW
     joined = short[:, None] & short[None] & level & (gap < SHORT_GAP * height[:, None]) & _alike(height)

@@ -36,10 +36,10 @@ def erase_watermarks(pixels: Pixels) -> Pixels:
     if paper - dark < MIN_RANGE:
         return pixels
     low, high = (dark + share * (paper - dark) for share in PALE)
-    pale = ((gray >= low) & (gray <= high)).astype(np.uint8)
+    pale = np.asarray(cv2.inRange(gray, np.array(low), np.array(high)), dtype=np.uint8) & 1
     kernel = np.ones((STROKE, STROKE), np.uint8)
     strokes = np.asarray(cv2.morphologyEx(pale, cv2.MORPH_OPEN, kernel), dtype=np.uint8)
-    if not strokes.any():
+    if not cv2.countNonZero(strokes):
         return pixels
     under = _find_crossed_letters(strokes, gray, gray < low)
     if not under.any():
@@ -53,7 +53,8 @@ def erase_watermarks(pixels: Pixels) -> Pixels:
 def _find_crossed_letters(strokes: Pixels, gray: Pixels, is_dark: NDArray[np.bool_]) -> Pixels:
     """The letters of slanted print that dark print crosses. What a line of text cuts into pieces is one letter."""
     bridged = cv2.morphologyEx(strokes, cv2.MORPH_CLOSE, np.ones((STROKE, STROKE), np.uint8))
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(bridged)
+    # The algorithm for blocks takes half the time of the default.
+    _, labels, stats, _ = cv2.connectedComponentsWithStatsWithAlgorithm(bridged, 8, cv2.CV_32S, cv2.CCL_BBDT)
     x, y, width, height, area = stats.T
     fits = (np.minimum(width, height) >= MIN_SIZE) & (area < MAX_FILL * width * height)
     slants = {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from functools import partial
+from itertools import pairwise
 
 from gateway.assembly.text.formulas import convert_delimiters, disarm_formulas, extract_latex, strip_delimiters
 from gateway.labels import CAPTION_LABELS, is_formula
@@ -18,7 +19,11 @@ _TICKED_BOX = re.compile(
     r"[☑☒🗷🗹🗵]|✅|(?m:^[✓✔](?=[^\S\n]*\w))|\$\s*\\(?:boxtimes|boxed\{\s*\\(?:checkmark|times)\s*\})\s*\$"
 )
 _EMPTY_BOX = re.compile(r"☐|[□▢◻❏❐❑❒⬜](?=[^\S\n]*\w)|\$\s*\\(?:square|Box)\s*\$(?=[^\S\n]*\w)")
+_RADIO_BUTTON = re.compile(r"(?<![◉⦿🔘])[◉⦿🔘](?=[^\S\n]*\w)")
+_EMPTY_RADIO_BUTTON = re.compile(r"(?<![○◯⚪])[○◯⚪](?=[^\S\n]*\w)")
 _OPEN_FENCE = re.compile(r"^\s*\\[\[(]|\\[\])]\s*$")
+MIN_HEADS = 2
+"""Heads of a list that tell it from the choices of a form: of those the first may be the one that is made."""
 _HTML_LABELS = CAPTION_LABELS | {"table", "chart", "seal", "spotting"}
 """Labels that Markdown shows as HTML, where a backslash escapes nothing, or that are parsed further."""
 
@@ -41,9 +46,22 @@ def mark_tick_boxes(text: str) -> str:
     """Signs for boxes to tick as `[ ]` and `[x]`, so that every font shows whether one is ticked.
 
     A check mark is one only at the beginning of a line: elsewhere it may be a value. White squares are one before a
-    text: on their own they may be a figure's, or stand for what could not be read.
+    text: on their own they may be a figure's, or stand for what could not be read. So are circles where some have a
+    dot and others have none: else they begin the items of a list, or of two that are one within the other.
     """
+    has_both = _RADIO_BUTTON.search(text) and _EMPTY_RADIO_BUTTON.search(text)
+    if has_both and not _is_nested_list(text):
+        text = _EMPTY_RADIO_BUTTON.sub(partial(_write_box, "[ ]"), _RADIO_BUTTON.sub(partial(_write_box, "[x]"), text))
     return _EMPTY_BOX.sub(partial(_write_box, "[ ]"), _TICKED_BOX.sub(partial(_write_box, "[x]"), text))
+
+
+def _is_nested_list(text: str) -> bool:
+    """Whether circles begin all lines: several ones with a dot, each of them the head of some without."""
+    signs = [line.lstrip()[0] for line in text.split("\n") if line.strip()]
+    heads = [place for place, sign in enumerate(signs) if sign in "◉⦿🔘"]
+    if len(heads) < MIN_HEADS or heads[0] or not all(sign in "◉⦿🔘○◯⚪" for sign in signs):
+        return False
+    return all(after - before > 1 for before, after in pairwise([*heads, len(signs)]))
 
 
 def _write_box(box: str, sign: re.Match[str]) -> str:

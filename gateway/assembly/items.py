@@ -10,10 +10,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from gateway.assembly.markdown import LISTING_LABELS, split_abstract, title_depth
+from gateway.assembly.markdown import holds_listing, split_abstract, title_depth
 from gateway.assembly.tables.html import table_cells
 from gateway.assembly.text.formulas import extract_latex, unescape_dollars
-from gateway.assembly.text.listings import is_listing
 from gateway.assembly.text.reflow import LINE_BREAK, join_lines, reflow, split_items
 from gateway.labels import CAPTION_LABELS, LINE_LABELS, PICTURE_LABELS, TEXT_FILE, TITLE_LABELS, is_formula
 from gateway.model import Block, PageResult
@@ -73,8 +72,8 @@ def _items_of(block: Block) -> Iterator[Item]:
         yield Item("table", block, fields={"cells": table_cells(content)[2]})
     elif is_formula(block.label):
         yield Item("formula", block, extract_latex(content) or content)
-    elif block.label in LISTING_LABELS and is_listing(content):
-        yield Item("code", block, unescape_dollars(content))
+    elif holds_listing(block):
+        yield Item("code", block, unescape_dollars(block.content.strip("\n")))
     elif block.label == "abstract":
         yield from _abstract_items(block)
     else:

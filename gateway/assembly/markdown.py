@@ -5,18 +5,19 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Callable, Mapping, Sequence
+from itertools import groupby
 
 from gateway.assembly.tables.html import chart_to_html
 from gateway.assembly.text.columns import find_rooms
-from gateway.assembly.text.formulas import MATH, disarm_formulas, extract_latex, separate_tags
-from gateway.assembly.text.listings import is_listing, write_listing
+from gateway.assembly.text.formulas import MATH, disarm_formulas, extract_latex, has_formula, separate_tags
+from gateway.assembly.text.listings import is_laid_out, is_listing, is_program, write_listing
 from gateway.assembly.text.reflow import join_lines, keep_lines, reflow
 from gateway.labels import CAPTION_LABELS, LINE_LABELS, TEXT_FILE, is_formula
 from gateway.model import Block
 
 _TABLE = "<table border=1 style='margin: auto; word-wrap: break-word;'>"
 _CENTRED = CAPTION_LABELS | {"seal"}
-LISTING_LABELS = frozenset({"algorithm", "text"})
+_LISTING_LABELS = frozenset({"algorithm", "text"})
 """Regions that may hold program text."""
 _NUMBERING = re.compile(r"\d+((?:\.\d+)*)\.?(?=\s|$|[^\d\s.%])")
 _ABSTRACT = re.compile(
@@ -45,13 +46,34 @@ def page_markdown(
     Without `pretty`, pictures and captions are plain Markdown and tables carry no style; without `formula_numbers`,
     the numbers of formulas are left out.
     """
-    visible = [block for block in blocks if formula_numbers or block.label != "formula_number"]
+    visible = _join_listings([block for block in blocks if formula_numbers or block.label != "formula_number"])
     rooms = find_rooms(visible, page_width)
     parts = [
         block_markdown(block, pictures.get(block.id), page_width, number, pretty=pretty, room=rooms.get(block.id, 1.0))
         for block, number in pair_formula_numbers(visible)
     ]
     return "\n\n".join(part for part in parts if part)
+
+
+def _join_listings(blocks: Sequence[Block]) -> list[Block]:
+    """The blocks, the parts of one listing as one: layout models cut off its first and last lines."""
+    result: list[Block] = []
+    for is_likely, group in groupby(blocks, _may_be_program):
+        parts = list(group)
+        if is_likely and len(parts) > 1 and any(is_listing(block.content) for block in parts):
+            parts = [parts[0].model_copy(update={"content": "\n\n".join(block.content for block in parts)})]
+        result.extend(parts)
+    return result
+
+
+def holds_listing(block: Block) -> bool:
+    """Whether the block's lines stay as they are: program text, or what is set with spaces and holds no formula."""
+    is_spaced = block.label == "algorithm" and is_laid_out(block.content) and not has_formula(block.content)
+    return is_spaced or (block.label in _LISTING_LABELS and is_listing(block.content))
+
+
+def _may_be_program(block: Block) -> bool:
+    return block.label in _LISTING_LABELS and (is_program(block.content) or is_listing(block.content))
 
 
 def format_blocks(blocks: Sequence[Block], pictures: Mapping[str, str], page_width: int) -> dict[str, str]:
@@ -122,7 +144,7 @@ def _picture(block: Block, key: str, page_width: int) -> str:
 def _text(block: Block, pretty: bool, room: float) -> str:
     if block.label in _CENTRED:
         return _caption(block.content) if pretty else escape_tags(join_lines(block.content))
-    if block.label in LISTING_LABELS and is_listing(block.content):
+    if holds_listing(block):
         return write_listing(block.content)
     if block.label in LINE_LABELS:
         return escape_tags(keep_lines(block.content))
@@ -191,7 +213,7 @@ def _lines(content: str) -> str:
 
 
 def _formula(block: Block, number: str) -> str:
-    latex = extract_latex(block.content)
+    latex = _disarm_pictures(extract_latex(block.content))
     if not latex:
         return escape_tags(keep_lines(block.content))
     if block.label == "inline_formula":
@@ -202,14 +224,19 @@ def _formula(block: Block, number: str) -> str:
 
 def escape_tags(text: str) -> str:
     """Text in which nothing reads as HTML, to people's renderers and to programs that strip tags by a pattern alike,
-    nor as the fence of a listing.
+    nor as the fence of a listing, nor as a picture, which readers would fetch from wherever the page says.
 
     Formulas are left to the mathematics renderer, which knows no entities; a space keeps their `<` from opening a tag.
     """
     parts = MATH.split(text)
     parts[::2] = [_escape(part) for part in parts[::2]]
     parts[1::2] = [separate_tags(part) for part in parts[1::2]]
-    return "".join(parts)
+    return _disarm_pictures("".join(parts))
+
+
+def _disarm_pictures(text: str) -> str:
+    """A space keeps brackets from being a picture."""
+    return text.replace("![", "! [")
 
 
 def _escape(text: str) -> str:

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from gateway.assembly.markdown import page_markdown
 from gateway.assembly.tables.cells import list_cells
 from gateway.assembly.tables.html import restore_table_images, table_to_html
+from gateway.assembly.text.titles import promote_sections
 from gateway.assembly.unread import account_ink
 from gateway.labels import TEXT_FILE, is_picture, is_shown
 from gateway.model import (
@@ -38,6 +39,23 @@ _SPOT_CORNERS = re.compile(r"((?:<\|LOC_\d{1,6}\|>\s*)+)")
 _SPOT_NUMBER = re.compile(r"LOC_(\d{1,6})")
 _SPOT_NUMBERS = 8
 _SPOT_SCALE = 1000
+_CAPTION = re.compile(
+    r"""\s*(?:table|tab\.|figure|fig\.|listing|chart|plate|exhibit|tabelle|abb(?:ildung|\.)|listado|tableau|tabla
+    |figura|tabela|tabulka|obr(?:ázek|\.)|rys(?:unek|\.)|таблица|табл\.|рис(?:унок|\.)|листинг|схема|表|图|圖|図)
+    \s{0,3}(?:№\s?)?\d{1,3}(?:[.\-]\d{1,3})*\s?[.:：,—–\s]""",
+    re.IGNORECASE | re.VERBOSE,
+)
+"""How captions begin in the languages that are read most."""
+_ROMAN = r"(?=[ivxl])(?:xl|l?x{0,3})(?:ix|iv|v?i{0,3})"
+"""1 to 89: with a C, words look like numbers (CV, CIVIL), and prefaces are shorter."""
+_AROUND = r"(?:_|[^\w%‰°$€£¥₽№#§+=])*"
+"""What may stand around a page's number. A sign of an amount (50 %) or of a paragraph (§ 5) makes it another number."""
+_PAGE_NUMBER = re.compile(rf"{_AROUND}(?:\d{{1,4}}|{_ROMAN}|{_ROMAN.upper()}){_AROUND}")
+_NUMBER_MARGIN = 0.1
+"""Share of a page's height, above and below, in which the middle of a number alone tells that it is the page's: that in
+which the bundled layout model looks for headers."""
+_NUMBER_HEIGHT = 0.04
+"""Largest height of such a number's box, which is loose, as a share of the page's: those of chapters are set larger."""
 _DEFAULT_IGNORED = OcrOptions().ignore_labels
 
 
@@ -61,6 +79,7 @@ def assemble_page(
         _block(f"p{page}-b{number}", region, reading, ids.get(region.group or 0), options)
         for number, (region, reading) in enumerate(pairs, 1)
     ]
+    blocks = promote_sections([_relabel_number(block, height) for block in blocks])
     pictures = picture_keys(page, blocks, options)
     blocks = restore_table_images(regions, blocks, pictures)
     if options.cells != "none":
@@ -87,6 +106,16 @@ def assemble_page(
     )
 
 
+def _relabel_number(block: Block, height: int) -> Block:
+    """A heading at a page's edge that is only a number is the page's."""
+    is_small = block.bbox[3] - block.bbox[1] <= _NUMBER_HEIGHT * height
+    middle = (block.bbox[1] + block.bbox[3]) / 2
+    is_outside = min(middle, height - middle) < _NUMBER_MARGIN * height
+    if block.label == "paragraph_title" and is_small and is_outside and _PAGE_NUMBER.fullmatch(block.content):
+        return block.model_copy(update={"label": "number"})
+    return block
+
+
 def rerender(page: PageResult, options: OcrOptions) -> PageResult:
     """The page with the Markdown of its blocks, which were changed since."""
     return page.model_copy(update={"markdown": _markdown(page.page, page.blocks, page.width, options)})
@@ -109,13 +138,18 @@ def visible_blocks(blocks: Sequence[Block], options: OcrOptions) -> list[Block]:
     """The blocks that Markdown, HTML and plain text show of one page; the JSON holds all.
 
     The labels that are left out by default never take a page's only text: a notice of one line, or a line over a
-    picture, may look like a running head.
+    picture, may look like a running head. Nor do they take the caption of a table or a figure.
     """
-    shown = [block for block in blocks if is_shown(block.label, options)]
+    is_default = options.ignore_labels == _DEFAULT_IGNORED
+    shown = [block for block in blocks if is_shown(block.label, options) or (is_default and _is_caption(block))]
     has_text = any(block.content.strip() or block.continues for block in shown)
-    if has_text or options.ignore_labels != _DEFAULT_IGNORED:
+    if has_text or not is_default:
         return shown
     return [block for block in blocks if block.content.strip() or is_shown(block.label, options)]
+
+
+def _is_caption(block: Block) -> bool:
+    return block.label in ("header", "footer") and bool(_CAPTION.match(block.content))
 
 
 def picture_keys(page: int, blocks: Sequence[Block], options: OcrOptions) -> dict[str, str]:

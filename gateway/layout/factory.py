@@ -11,12 +11,12 @@ from functools import partial
 import structlog
 
 from common.download import DownloadError
+from gateway.layout.additions import PictureText
 from gateway.layout.base import DetectionError, LayoutDetector, LayoutWrapper
-from gateway.layout.bundled.model import BundledLayout
+from gateway.layout.bundled.rapid_model import BundledLayout
 from gateway.layout.fetch_model import PADDLE_MODEL, cache_folder, fetch_in_subprocess
 from gateway.layout.paddleocr.detector import PaddleOcrLayout
-from gateway.layout.picture_text import PictureText
-from gateway.layout.pp_doclayout.model import MODEL_FILE, PaddleLayout
+from gateway.layout.pp_doclayout.onnx_model import MODEL_FILE, PaddleLayout
 from gateway.model import PageImage, PageLayout
 from gateway.reading_options import LayoutOptions
 from gateway.settings import Settings

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from common.geometry import area, clip, intersection_area
+from common.geometry import clip
 from gateway.model import BBox, PageLayout, Pixels, Region
 from textlines.detection import LineDetector
 from textlines.glyphs import StrayInk, find_glyphs
@@ -17,8 +17,6 @@ from textlines.order import reading_order
 
 MIN_GLYPHS = 4
 """Fewer outside of all regions are specks, and not worth a look of the line detector."""
-COVERED = 0.5
-"""Share of a line inside of regions from which on it is theirs."""
 MIN_HEIGHT = 6
 MAX_HEIGHT = 0.35
 """Of a line, beside the shorter side of its page; what is higher is a picture in which the detector sees something."""
@@ -65,10 +63,6 @@ class TextInk:
         with self._lock:
             self._detector = self._detector or LineDetector()
         return [line.box for line in self._detector(pixels)]
-
-
-def is_covered(line: BBox, boxes: Sequence[BBox]) -> bool:
-    return sum(intersection_area(line, box) for box in boxes) >= COVERED * area(line)
 
 
 def is_text(pixels: Pixels, line: BBox) -> bool:

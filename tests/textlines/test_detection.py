@@ -113,6 +113,17 @@ def test_lines_of_blurred_small_print(detector: LineDetector) -> None:
     assert len(detector(np.asarray(blurred, dtype=np.uint8))) > 60
 
 
+def test_rows_of_columns_out_of_focus_stay_apart(detector: LineDetector) -> None:
+    """Made sharp, they are found; as they are, the model sees a single line in them."""
+    image = Image.new("RGB", (480, 740), "white")
+    for column in range(2):
+        for row in range(60):
+            text, corner = WORDS[: 40 + row * 7 % 6], (10 + 240 * column, 10 + 12 * row)
+            ImageDraw.Draw(image).text(corner, text, fill="black", font=ImageFont.load_default(9))
+    blurred = cv2.GaussianBlur(np.asarray(image), (0, 0), 1.5)
+    assert 108 <= len(detector(np.asarray(blurred, dtype=np.uint8))) <= 120
+
+
 def test_rows_take_the_place_of_their_smear() -> None:
     """One of them alone does not: the others would be lost."""
     middles = np.array([(x, y) for y in (10, 30, 50, 70) for x in range(5, 400, 10)], dtype=np.float64)

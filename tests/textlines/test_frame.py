@@ -89,3 +89,40 @@ def test_a_slanted_sticker_beside_the_text_is_none() -> None:
 def test_all_lines_of_a_turned_page_are_text() -> None:
     lines = turned(12)
     assert find_watermarks(lines, find_frame(lines, WIDTH, HEIGHT)) == set()
+
+
+def slanted(x: int, y: int) -> TextLine:
+    return TextLine(np.array([(x, y), (x + 104, y - 60), (x + 119, y - 34), (x + 15, y + 26)], dtype=np.float32), 1.0)
+
+
+def test_a_watermark_repeated_between_lines_is_none_of_the_text() -> None:
+    marks = [slanted(x, y) for x in (150, 600, 1050) for y in (460, 1000, 1400)]
+    piece = TextLine(np.array([(900, 640), (950, 616), (960, 640), (910, 664)], dtype=np.float32), 1.0)
+    lines = [*moved(np.eye(3)), *marks, piece]
+    assert find_watermarks(lines, find_frame(lines, WIDTH, HEIGHT)) == set(range(len(LEVEL), len(lines)))
+
+
+def test_a_watermark_repeated_on_a_turned_page_takes_no_text_with_it() -> None:
+    """The page's lines run by ten degrees askew to its edges, the watermark's by twenty to them."""
+    marks = [slanted(x, y) for x in (150, 600, 1050) for y in (460, 1000, 1400)]
+    lines = [*turned(-10), *marks]
+    assert find_watermarks(lines, find_frame(lines, WIDTH, HEIGHT)) == set(range(len(LEVEL), len(lines)))
+
+
+def test_slanted_labels_in_a_row_are_text() -> None:
+    """Below a chart; one of them reaches into a line."""
+    labels = [slanted(x, 1000) for x in (150, 300, 450, 600, 750)]
+    over = slanted(900, 820)
+    lines = [*moved(np.eye(3)), *labels, over]
+    assert find_watermarks(lines, find_frame(lines, WIDTH, HEIGHT)) <= {len(lines) - 1}
+
+
+def test_a_straightened_picture_shows_the_lines_where_the_frame_has_them() -> None:
+    lines = photographed()
+    page = np.full((HEIGHT, WIDTH, 3), 255, dtype=np.uint8)
+    cv2.fillPoly(page, [line.quad.round().astype(np.int32) for line in lines], (0, 0, 0))
+    frame = find_frame(lines, WIDTH, HEIGHT)
+    level = frame.straighten(page)
+    assert level.shape == page.shape
+    for x1, y1, x2, y2 in (frame.map_box(line) for line in lines):
+        assert (level[y1 + 6 : y2 - 6, x1 + 6 : x2 - 6] < 128).mean() > 0.95

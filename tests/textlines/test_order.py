@@ -93,3 +93,11 @@ def test_formulas_with_numbers_do_not_end_a_column() -> None:
         "left below": (60, 380, 480, 700), "right": (520, 100, 940, 310), "right below": (520, 330, 940, 700),
     }  # fmt: skip
     assert names_in_order(page) == list(page)
+
+
+def test_articles_side_by_side_are_read_one_after_the_other() -> None:
+    """Each has a heading over two columns of its own, all level with one another."""
+    headings = [(0, 0, 400, 40), (500, 0, 900, 40)]
+    columns = [(left, 60, left + 190, 400) for left in (0, 210, 500, 710)]
+    boxes = [*headings, *columns]
+    assert reading_order(boxes) == [0, 2, 3, 1, 4, 5]

@@ -125,3 +125,17 @@ def test_narrow_column_at_the_end_of_rows() -> None:
     entries = [(50, 100 + i * 30, 200 + 60 * (i % 3), 120 + i * 30) for i in range(6)]
     assert groups(entries + pages) == [set(range(12))]
     assert len(groups(column(50, 600, 100, 6) + pages)) == 2
+
+
+def test_narrow_columns_of_a_newspaper_stay_apart() -> None:
+    """Choices as narrow as they are fewer, and are read row by row."""
+    rows = [(left, 24 * row, left + 176, 24 * row + 22) for row in range(20) for left in (0, 185)]
+    assert sorted(map(sorted, paragraphs(rows))) == [list(range(0, 40, 2)), list(range(1, 40, 2))]
+    assert sorted(map(sorted, paragraphs([(x1, y1, x1 + 120, y2) for x1, y1, _, y2 in rows[:6]]))) == [list(range(6))]
+
+
+def test_heading_over_narrow_gutter_joins_no_columns() -> None:
+    """The white space between the columns is narrower than the heading is high, but goes on below."""
+    heading = (10, 0, 300, 15)
+    columns = [(left, 17 + 12 * row, left + 140, 28 + 12 * row) for left in (10, 158) for row in range(10)]
+    assert sorted(map(sorted, paragraphs([heading, *columns]))) == [[0], list(range(1, 11)), list(range(11, 21))]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 
 import numpy as np
@@ -10,7 +11,7 @@ from PIL import Image, ImageDraw
 
 from common.geometry import Box
 from textlines.detection import Pixels
-from textlines.tick_boxes import erase_tick_boxes, find_tick_boxes, label_index
+from textlines.tick_boxes import Rows, TickBox, assign_inner, erase_tick_boxes, find_tick_boxes, label_index
 
 Draw = ImageDraw.ImageDraw
 LINES: list[Box] = [(150, 60 + 60 * row, 500, 100 + 60 * row) for row in range(3)]
@@ -108,6 +109,164 @@ def test_erased_boxes_are_gone_and_the_text_stays() -> None:
 
 def test_label_right_before_left() -> None:
     (one, *_) = sorted(find_tick_boxes(page([None, None, None]), LINES), key=lambda box: box.box[1])
-    assert label_index(one, [(20, 60, 90, 100), LINES[0]]) == (1, True)
-    assert label_index(one, [(20, 60, 90, 100)]) == (0, False)
-    assert label_index(one, [(20, 200, 90, 240)]) is None
+    assert label_index(one, Rows([(20, 60, 90, 100), LINES[0]])) == (1, True)
+    assert label_index(one, Rows([(20, 60, 90, 100)])) == (0, False)
+    assert label_index(one, Rows([(20, 200, 90, 240)])) is None
+
+
+@pytest.mark.parametrize("top", [65, 66, 67])
+@pytest.mark.parametrize("size", range(17, 34))
+def test_empty_box_of_any_size(size: int, top: int) -> None:
+    image = Image.fromarray(page([]))
+    draw = ImageDraw.Draw(image)
+    draw.rectangle((100, top, 100 + size, top + size), outline="black", width=2)
+    draw.rectangle((154, top, 160, top + 24), fill="black")
+    assert [one.is_ticked for one in find_tick_boxes(np.asarray(image), [(150, 60, 500, 100)])] == [False]
+
+
+def test_boxes_as_small_as_letters() -> None:
+    """A font's signs: 15 pixels beside lines of 44."""
+    image = Image.fromarray(page([]))
+    draw = ImageDraw.Draw(image)
+    for row in range(2):
+        top = 76 + 60 * row
+        draw.rectangle((100, top, 114, top + 13), outline="black", width=2)
+        for x in range(124, 400, 14):
+            draw.line((x, top - 8, x + 5, top + 14), fill="black", width=3)
+    draw.line([(103, 82), (106, 86), (111, 79)], fill="black", width=2)
+    found = sorted(
+        find_tick_boxes(np.asarray(image), [(92, 58, 410, 102), (92, 118, 410, 162)]), key=lambda one: one.box
+    )
+    assert [one.is_ticked for one in found] == [True, False]
+
+
+def test_light_check_in_a_solid_square() -> None:
+    """As browsers draw a ticked box; a logo with a letter is none."""
+    image = Image.fromarray(page([]))
+    draw = ImageDraw.Draw(image)
+    for row in range(2):
+        draw.rounded_rectangle((100, 66 + 60 * row, 126, 92 + 60 * row), 4, fill=(0, 117, 255))
+    draw.line([(106, 79), (111, 85), (121, 73)], fill="white", width=3)
+    draw.line([(113, 132), (113, 148)], fill="white", width=4)
+    draw.line([(108, 134), (119, 134)], fill="white", width=4)
+    found = find_tick_boxes(np.asarray(image), [(140, 60, 500, 100), (140, 120, 500, 160)])
+    assert [(one.box[1], one.is_ticked) for one in found] == [(66, True)]
+
+
+def test_same_sign_within_several_lines_is_none() -> None:
+    """Chinese has signs that are a frame with strokes in it."""
+    image = Image.fromarray(page([]))
+    draw = ImageDraw.Draw(image)
+    for row in range(3):
+        top = 66 + 60 * row
+        for x in (100, 126, 220, 250):
+            draw.line((x, top, x + 5, top + 26), fill="black", width=3)
+        draw.rectangle((156, top, 182, top + 26), outline="black", width=3)
+        draw.line((162, top + 20, 169, top + 6, 176, top + 20), fill="black", width=3)
+    assert find_tick_boxes(np.asarray(image), [(96, 60 + 60 * row, 260, 100 + 60 * row) for row in range(3)]) == []
+
+
+def draw_square(draw: Draw, x: int, top: int, *, is_ticked: bool) -> None:
+    draw.rectangle((x, top, x + 22, top + 22), outline="black", width=2)
+    if is_ticked:
+        draw.line((x + 5, top + 5, x + 17, top + 17), fill="black", width=3)
+        draw.line((x + 5, top + 17, x + 17, top + 5), fill="black", width=3)
+
+
+def draw_circle(draw: Draw, x: int, top: int, *, is_ticked: bool) -> None:
+    draw.ellipse((x, top, x + 22, top + 22), outline="black", width=2)
+    if is_ticked:
+        draw.ellipse((x + 6, top + 6, x + 16, top + 16), fill="black")
+
+
+def write_choices(draw_box: Callable[..., None], states: tuple[bool, bool]) -> Pixels:
+    """A line of strokes, a box, strokes, a box, strokes, with a word's space around each."""
+    image = Image.new("RGB", (500, 160), "white")
+    draw = ImageDraw.Draw(image)
+    for start, end in ((60, 190), (231, 292), (331, 420)):
+        for x in range(start, end, 14):
+            draw.line((x, 66, x + 3, 88), fill="black", width=3)
+    for x, is_ticked in zip((200, 300), states, strict=True):
+        draw_box(draw, x, 66, is_ticked=is_ticked)
+    return np.asarray(image)
+
+
+@pytest.mark.parametrize("draw_box", [draw_square, draw_circle])
+@pytest.mark.parametrize("states", [(True, False), (False, True)])
+def test_boxes_within_a_line(draw_box: Callable[..., None], states: tuple[bool, bool]) -> None:
+    found = find_tick_boxes(write_choices(draw_box, states), [(50, 56, 430, 98)])
+    assert tuple(one.is_ticked for one in sorted(found, key=lambda one: one.box)) == states
+
+
+def test_circles_without_a_dot_may_be_letters() -> None:
+    assert find_tick_boxes(write_choices(draw_circle, (False, False)), [(50, 56, 430, 98)]) == []
+
+
+@pytest.mark.parametrize(("size", "width"), [(20, 2), (25, 2), (22, 4)])
+def test_letter_o_beside_a_ticked_circle(size: int, width: int) -> None:
+    """A word of one letter, rounder than others: it is of another size, or bolder."""
+    image = Image.fromarray(write_choices(draw_circle, (False, True)))
+    draw = ImageDraw.Draw(image)
+    draw.rectangle((195, 60, 228, 94), fill="white")
+    draw.ellipse((200, 66, 200 + size, 66 + size), outline="black", width=width)
+    found = find_tick_boxes(np.asarray(image), [(50, 56, 430, 98)])
+    assert [one for one in found if not one.is_ticked] == []
+
+
+def draw_square_sheet(count: int) -> tuple[Pixels, list[Box]]:
+    """Boxes in rows of twenty, each with a line of text."""
+    image = Image.new("RGB", (2000, 20 + 40 * (count // 20)), "white")
+    draw, lines = ImageDraw.Draw(image), []
+    for at in range(count):
+        x, top = 20 + 98 * (at % 20), 10 + 40 * (at // 20)
+        draw.rectangle((x, top, x + 16, top + 16), outline="black", width=2)
+        for place in range(x + 34, x + 70, 10):
+            draw.line((place, top - 2, place + 3, top + 18), fill="black", width=3)
+        lines.append((x + 30, top - 5, x + 74, top + 23))
+    return np.asarray(image), lines
+
+
+def test_sheet_of_many_boxes() -> None:
+    """The calls made for a box do not grow with the sheet."""
+
+    def count_steps(count: int) -> int:
+        pixels, lines = draw_square_sheet(count)
+        steps = 0
+
+        def count_step(*_: object) -> None:
+            nonlocal steps
+            steps += 1
+
+        sys.setprofile(count_step)
+        try:
+            found = find_tick_boxes(pixels, lines)
+            _, outer = assign_inner(found, Rows(lines))
+        finally:
+            sys.setprofile(None)
+        assert len(found) == len(outer) == count
+        return steps
+
+    assert count_steps(320) < 6 * count_steps(80)
+
+
+def test_box_alone_in_its_cell() -> None:
+    image = Image.new("RGB", (700, 200), "white")
+    draw = ImageDraw.Draw(image)
+    for top in (40, 110):
+        for x in range(40, 180, 14):
+            draw.line((x, top, x + 3, top + 22), fill="black", width=3)
+    draw_square(draw, 460, 40, is_ticked=True)
+    draw_square(draw, 600, 110, is_ticked=False)
+    lines = [(30, 30, 190, 72), (30, 100, 190, 142)]
+    assert find_tick_boxes(np.asarray(image), lines) == []
+    found = find_tick_boxes(np.asarray(image), lines, in_table=True)
+    assert [(one.box[0], one.is_ticked) for one in sorted(found, key=lambda one: one.box)] == [
+        (460, True),
+        (600, False),
+    ]
+
+
+def test_each_box_parts_one_line() -> None:
+    inner, outer = TickBox((200, 66, 222, 88), True), TickBox((20, 66, 42, 88), False)
+    rows = Rows([(50, 56, 212, 98), (60, 56, 430, 98)])
+    assert assign_inner([inner, outer], rows) == ([[inner], []], [outer])

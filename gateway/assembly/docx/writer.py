@@ -16,12 +16,11 @@ from docx.enum.text import WD_ALIGN_PARAGRAPH, WD_TAB_ALIGNMENT
 from docx.shared import Emu, Inches, Mm, Pt
 from docx.text.paragraph import Paragraph
 
-from gateway.assembly.docx.content import add_paragraph, add_picture, write_formula, write_table, write_text
-from gateway.assembly.markdown import LISTING_LABELS, pair_formula_numbers, split_abstract, title_depth
+from gateway.assembly.docx.elements import add_paragraph, add_picture, write_formula, write_table, write_text
+from gateway.assembly.markdown import holds_listing, pair_formula_numbers, split_abstract, title_depth
 from gateway.assembly.tables.html import chart_to_html
 from gateway.assembly.text.columns import find_rooms
 from gateway.assembly.text.formulas import extract_latex
-from gateway.assembly.text.listings import is_listing
 from gateway.assembly.text.reflow import join_lines, keep_lines, reflow
 from gateway.labels import CAPTION_LABELS, is_formula, is_shown
 from gateway.model import Block, PageResult
@@ -108,7 +107,7 @@ class _PageWriter:
             self._write_formula(block, number)
         elif block.label in ("table", "chart"):
             self._write_table(block)
-        elif block.label in LISTING_LABELS and is_listing(block.content):
+        elif holds_listing(block):
             _write_program(self._document, block)
         elif block.label in _WRITERS:
             _WRITERS[block.label](self._document, block)

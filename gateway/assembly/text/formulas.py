@@ -33,6 +33,11 @@ _UNSAFE = re.compile(
 _TAG_START = re.compile(r"<(?=[a-zA-Z/!?])")
 
 
+def has_formula(text: str) -> bool:
+    """Whether two dollars fence what reads as a formula: those of amounts and of a shell fence none."""
+    return any(match["math"] and _NOTATION.search(match["math"].strip("$")) for match in _DOLLARS.finditer(text))
+
+
 def extract_latex(content: str) -> str:
     """The formula without its fence, on one line; empty where it is not one formula."""
     fence = _FENCED.fullmatch(content.strip())

@@ -36,6 +36,11 @@ MIN_CAPITALS = 5
 less where there was room before most breaks, or before one behind a mark, as where a verse ends ..."""
 CASED = 0.3
 """... as so many of its letters are."""
+VERSE_LINES, VERSE, VERSE_WIDTH = 4, 0.75, 32.0
+"""So many lines, that share of which ends with a mark, are verse; all of them where they are as long as in prose. None
+is wider than that many line heights, some 60 letters."""
+ROWS = 0.75
+"""Share of the lines that hold a gap of three spaces or more, from which on they are rows."""
 MAX_CHARACTERS = 4096
 """Different ones of which the widths are remembered."""
 MIN_SLACK_WIDE = 3.0
@@ -48,6 +53,9 @@ _FORMULA = re.compile(r"\$\$?[^$]+\$\$?")
 _COMMAND = re.compile(r"\\[A-Za-z]+|\\.")
 _MARKS = re.compile(r"[{}^_$\s]")
 _MARKS_AT_END = (".", ",", ";", ":", "!", "?")
+_GAP = re.compile(r"\S {3,}\S")
+_VERSE_MARKS = (*_MARKS_AT_END, "，", "。", "；", "：", "！", "？", "、", "—", "–", "…")
+_ADDRESS = re.compile(r"(?:https?://|www\.|[\w.+-]{1,64}@[\w-])")
 _HYPHENS = ("-", "\u2010", "\u00ad")
 _OPENING = "\"'“‘«„([{*"
 _WIDE_KINDS, _WIDE_AMONG_WIDE = ("W", "F"), ("W", "F", "A")
@@ -62,6 +70,8 @@ def find_hard_breaks(lines: Sequence[str], room: float = 1.0) -> list[bool]:
     breaks, widths = list(pairwise(lines)), array("d", map(text_width, lines))
     loose, continued = _loose_breaks(lines, widths), [_continues(*pair) for pair in breaks]
     is_column = _is_column(lines, widths)
+    if (_is_verse(lines, is_column=is_column) and max(widths) <= VERSE_WIDTH) or _are_rows(lines):
+        return [True] * len(breaks)
     ends_phrase = any(is_loose and line.endswith(_MARKS_AT_END) for is_loose, line in zip(loose, lines, strict=False))
     share = 0.0 if is_column else sum(loose) / max(len(loose), 1)
     if not is_column and _are_all_meant(lines, share, continued, room, ends_phrase=ends_phrase):
@@ -126,6 +136,17 @@ def _is_column(lines: Sequence[str], widths: Sequence[float]) -> bool:
     return len(lines) >= UNIFORM_LINES or not _has_case(lines)
 
 
+def _are_rows(lines: Sequence[str]) -> bool:
+    """Whether white space parts nearly all lines in columns, as on a till receipt in typewriter print."""
+    return len(lines) > 1 and sum(bool(_GAP.search(line)) for line in lines) >= ROWS * len(lines)
+
+
+def _is_verse(lines: Sequence[str], *, is_column: bool) -> bool:
+    marked = sum(line.endswith(_VERSE_MARKS) for line in lines)
+    is_divided = any(map(_is_hyphenated, lines))
+    return len(lines) >= VERSE_LINES and not is_divided and marked >= (1.0 if is_column else VERSE) * len(lines)
+
+
 def _loose_breaks(lines: Sequence[str], widths: Sequence[float]) -> list[bool]:
     """For each line but the last, whether the first word of the next one had room behind it."""
     loose: list[bool] = []
@@ -153,5 +174,6 @@ def _is_hyphenated(line: str) -> bool:
 
 
 def _continues(line: str, following: str) -> bool:
-    """Whether the next line goes on with the same sentence, by its first letter or a divided word."""
-    return _is_hyphenated(line) or following.lstrip(_OPENING)[:1].islower()
+    """Whether the next line goes on with the same sentence, by its first letter or a divided word. Addresses
+    of the web and of mail are small letters anywhere."""
+    return _is_hyphenated(line) or (following.lstrip(_OPENING)[:1].islower() and not _ADDRESS.match(following))

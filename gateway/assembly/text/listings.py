@@ -30,6 +30,7 @@ _SYNTAX = re.compile(
     | </?\w[^>]*>                                             # a tag
     | "[\w\s-]+"\s*:                                          # JSON
     | [a-z_][\w.-]*:(?:\s+\S+)?$                             # YAML
+    | \[[\w.:/\s-]+\]$                                        # a section of settings
     | (?:SELECT|INSERT\sINTO|DELETE\sFROM|CREATE\s\w+|FROM|WHERE|GROUP\sBY|ORDER\sBY)\s[a-z*"]
     | \"\"\"
     )
@@ -57,6 +58,19 @@ def is_listing(text: str) -> bool:
     indented = sum(line.startswith("  ") for line in lines)
     needed = INDENTED if indented >= MIN_INDENTED * len(lines) else SURE
     return sum(_is_program(line.strip()) for line in lines) >= needed * len(lines)
+
+
+def is_laid_out(text: str) -> bool:
+    """Whether white space within or before the lines of a text means something, as in a table set with spaces."""
+    lines = [line for line in text.splitlines() if line.strip()]
+    spaced = sum("  " in line.rstrip() for line in lines)
+    return len(lines) >= MIN_LINES and spaced >= MIN_INDENTED * len(lines)
+
+
+def is_program(text: str) -> bool:
+    """Whether each line of a text looks like program text: part of a listing, if it stands beside one."""
+    lines = [_code_of(line).strip() for line in text.splitlines() if line.strip()]
+    return bool(lines) and all(_is_program(line) for line in lines)
 
 
 def _has_prompts(lines: Sequence[str]) -> bool:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,6 +43,8 @@ _TOP_TITLES = frozenset(
     }
 )
 """White space left out, small letters."""
+_SECTION = re.compile(r"(\d{1,2}(?:\.\d{1,2}){0,2})\.?[^\S\n]+[^\W\d_a-zа-яё][^\n]{1,60}(?<![.,;:!?。，；：])")
+_SECTION_LABELS = frozenset({"text", "header", "paragraph_title", "reference_content"})
 _CLUSTERS = 4
 _SAME_PRINT = 1.15
 """Heights within this ratio are one size of print: boxes are a few pixels loose."""
@@ -57,6 +60,35 @@ def assign_title_levels(pages: Sequence[Sequence[Block]]) -> list[list[Block]]:
         [block.model_copy(update={"title_level": levels[block.id]}) if block.id in levels else block for block in page]
         for page in pages
     ]
+
+
+def promote_sections(blocks: Sequence[Block]) -> list[Block]:
+    """The blocks of a page in order, each line like "1. Purpose" before a text as a heading, where another one of the
+    page has the next or the former number: models take some of them for text, the first for a running head."""
+    numbers = {index: number for index, block in enumerate(blocks) if (number := _section_number(blocks, index))}
+    known = set(numbers.values())
+    return [
+        block.model_copy(update={"label": "paragraph_title"})
+        if index in numbers and block.label != "paragraph_title" and _has_neighbour(numbers[index], known)
+        else block
+        for index, block in enumerate(blocks)
+    ]
+
+
+def _section_number(blocks: Sequence[Block], index: int) -> tuple[int, ...] | None:
+    """The number of a block that may be a heading of a section: one short line without a mark at its end, and prose
+    below it."""
+    block = blocks[index]
+    match = _SECTION.fullmatch(block.content.strip())
+    if not match or block.label not in _SECTION_LABELS or block.group_id not in (None, block.id):
+        return None
+    below = next((other for other in islice(blocks, index + 1, None) if other.content.strip()), None)
+    is_above_text = below is not None and below.label == "text" and len(below.content) > 2 * len(block.content)
+    return tuple(int(part) for part in match[1].split(".")) if is_above_text else None
+
+
+def _has_neighbour(number: tuple[int, ...], known: Set[tuple[int, ...]]) -> bool:
+    return any((*number[:-1], number[-1] + step) in known for step in (-1, 1))
 
 
 def title_levels(titles: Sequence[Block]) -> list[int]:

@@ -12,7 +12,7 @@ from gateway.layout.bundled.plausibility import FORMULA, INSIDE, TABLE
 from gateway.layout.bundled.regions import build_regions
 from gateway.model import BBox, Polygon, Region
 from textlines.detection import TextLine
-from textlines.frame import ReadingFrame, find_frame, find_watermarks
+from textlines.frame import ReadingFrame, find_watermarks
 
 WATERMARK = "aside_text"
 BOXED_LABELS = PICTURE_LABELS | {TABLE, FORMULA}
@@ -22,20 +22,19 @@ MIN_ENTRIES, ENTRIES = 2, 0.5
 
 
 def lay_out(
-    detections: Sequence[Detection], lines: Sequence[TextLine], *, width: int, height: int
+    detections: Sequence[Detection], lines: Sequence[TextLine], frame: ReadingFrame, *, width: int, height: int
 ) -> tuple[list[Region], list[Region]]:
-    """Regions of a page of `width` x `height` pixels in reading order, and those of watermarks.
+    """Regions of a page of `width` x `height` pixels in reading order, and those of watermarks. `detections`: in the
+    frame.
 
     A watermark's upright box reaches over half a page of text, so it stands for itself, with its outline.
     """
-    frame = find_frame(lines, width, height)
     watermarks = find_watermarks(lines, frame)
     level = [line for index, line in enumerate(lines) if index not in watermarks]
     size = (height, width) if frame.is_vertical else (width, height)
-    mapped = [replace(detection, box=frame.map_rectangle(detection.box)) for detection in detections]
     boxes = [frame.map_box(line) for line in level]
     leaders = [box for box, line in zip(boxes, level, strict=True) if line.leader]
-    found = (_relabel_contents(region, boxes, leaders) for region in build_regions(mapped, boxes, *size))
+    found = (_relabel_contents(region, boxes, leaders) for region in build_regions(detections, boxes, *size))
     regions = [_restore(region, frame, width, height) for region in found]
     return regions, [_watermark(lines[index], width, height) for index in sorted(watermarks)]
 

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cache, partial
+from itertools import combinations
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from common.geometry import Rectangle, area, clip, intersection_area, union
 from gateway.layout.base import Detection
 from gateway.model import BBox, Pixels
 from textlines.paragraphs import paragraphs, rows
 
-PICTURE, TABLE, FORMULA = "image", "table", "display_formula"
+PICTURE, TABLE, FORMULA, LISTING = "image", "table", "display_formula", "algorithm"
 MARGIN_LABELS = {"header", "footer"}
 
 PROSE_ROWS = 6  # a paragraph of at least so many rows ...
@@ -32,11 +35,19 @@ SMALL_SIZE = 0.92  # a running head is often set so much smaller than the text .
 APART = 3.0  # ... or stands in one row with another text, so many line heights apart ...
 NUMBER_WIDTH = 3.5  # ... or is a page's number, so many line heights wide at most ...
 FAR = 1.5  # ... or stands alone in the margin, so many line heights from the text
+MIN_RUNNING_ROWS = 6  # a page of fewer rows, a notice or a memo, has no running head but a title
+COVER_LINES, COVER_ROWS = 14, 3  # most lines of a cover, and so many rows of one text are prose ...
+COVER_SIZE = 1.8  # ... and height of its largest line beside a line in the margin
 CERTAIN = 0.8  # score from which a table or picture may hold some prose
 INSIDE = 0.5  # a line belongs to the detection that holds this share of its area
 TITLE, TEXT = "paragraph_title", "text"
 LARGER, BOLDER = 1.15, 1.2
 """How much higher the lines of a heading are than the page's others, or how much thicker their strokes."""
+PROMOTED, MIN_PROMOTED_OTHERS = 1.25, 3
+"""How much larger a row of text is if it is a heading that the model took for text, and the fewest lines beside it."""
+LARGER_CORE, CORE = 1.17, 0.45
+"""The same of the rows of pixels that hold so much of the ink of the fullest one, as high as small letters: boxes are
+loose, and higher around letters that reach up and down."""
 MUCH_LARGER = 1.4
 """The same beside the lines that are none of a heading's, where they are fewer: a cover's subtitle, a page's number."""
 CENTRED = 0.02
@@ -60,14 +71,35 @@ def correct_label(detection: Detection, page_lines: Sequence[BBox]) -> Detection
     others = [line for line in page_lines if not contains_line(detection, line)]
     if not others:
         return replace(detection, label=TEXT)
-    size = _typical_height(lines) / _typical_height(others)
+    if _is_cover(lines, others) or (detection.label == "header" and _is_below_title(lines, others)):
+        return replace(detection, label=TEXT)
+    size = _height(lines) / _height(others)
     if detection.label == "footer" or _is_running_head(lines, others, size):
         return detection
     return replace(detection, label=TITLE if size > HEADING_SIZE else TEXT)
 
 
+def _is_below_title(lines: Sequence[BBox], others: Sequence[BBox]) -> bool:
+    """Whether larger print stands above, on a page of a few rows: no running head is below a title. Full pages may have
+    a name in large print over theirs."""
+    _, top, _, bottom = union(lines)
+    above = (line for line in others if line[3] <= (top + bottom) / 2)
+    is_below = any(_height_of(line) > HEADING_SIZE * _height(lines) for line in above)
+    return is_below and len(rows(others)) < MIN_RUNNING_ROWS
+
+
+def _is_cover(lines: Sequence[BBox], others: Sequence[BBox]) -> bool:
+    """Whether the other lines are a cover's: none of them is prose, and some are set in much larger print than `lines`.
+    Only pages of a text have running heads, but for numbers."""
+    if len(others) > COVER_LINES or max(map(_height_of, others)) < COVER_SIZE * _height(lines):
+        return False
+    own = union(lines)
+    is_number = own[2] - own[0] <= NUMBER_WIDTH * (own[3] - own[1])
+    return not is_number and all(len(rows([others[i] for i in group])) < COVER_ROWS for group in paragraphs(others))
+
+
 def _is_running_head(lines: list[BBox], others: Sequence[BBox], size: float) -> bool:
-    own, height = union(lines), _typical_height(lines)
+    own, height = union(lines), _height(lines)
     row = [*lines, *(line for line in others if min(line[3], own[3]) - max(line[1], own[1]) > height / 2)]
     if size > LARGE_SIZE:
         return False
@@ -106,12 +138,16 @@ def _prose_share(lines: list[BBox]) -> float:
 def _is_paragraph(group: list[BBox]) -> bool:
     x1, _, x2, _ = union(group)
     text_widths = [sum(group[i][2] - group[i][0] for i in row) for row in rows(group)]
-    line_height = _typical_height(group)
+    line_height = _height(group)
     filled = float(np.median(text_widths)) >= PROSE_FILL * (x2 - x1)
     return len(text_widths) >= PROSE_ROWS and filled and x2 - x1 >= PROSE_WIDTH * line_height
 
 
-def _typical_height(lines: Sequence[BBox]) -> float:
+def _height_of(line: BBox) -> int:
+    return line[3] - line[1]
+
+
+def _height(lines: Sequence[BBox]) -> float:
     return float(np.median([line[3] - line[1] for line in lines]))
 
 
@@ -142,6 +178,7 @@ def contains_line(detection: Detection, line: BBox) -> bool:
 
 def demote_prose(detections: Sequence[Detection], lines: Sequence[BBox], pixels: Pixels) -> list[Detection]:
     """The detections, those of headings that are set like the page's other text as text. `lines`: the page's."""
+    page = _Print(pixels)
     titled = {line for detection in detections if detection.label == TITLE for line in find_lines(lines, detection)}
     others = untitled = [line for line in lines if line not in titled]
     is_implausible = len(titled) > len(others) and len(lines) >= MIN_LINES_TO_TELL
@@ -154,9 +191,73 @@ def demote_prose(detections: Sequence[Detection], lines: Sequence[BBox], pixels:
         own = find_lines(lines, detection)
         if detection.label != TITLE or _are_much_larger(own, untitled):
             return False
-        return _is_prose(own, others, lines, pixels, is_any=is_implausible)
+        return _is_prose(own, others, lines, page, is_any=is_implausible)
 
     return [replace(one, label=TEXT) if is_text(one) else one for one in detections]
+
+
+def promote_large(detections: Sequence[Detection], lines: Sequence[BBox], pixels: Pixels) -> list[Detection]:
+    """The detections, a row or two of text in clearly larger print than the page's other lines as a heading."""
+    page = _Print(pixels)
+
+    def is_heading(detection: Detection) -> bool:
+        if detection.label != TEXT:
+            return False
+        own, others = _part_lines(lines, detection)
+        if not own or len(others) < MIN_PROMOTED_OTHERS or len(rows(own)) > MARGIN_ROWS:
+            return False
+        box = union(own)
+        is_larger = _height(own) > PROMOTED * _height(others) and box[2] - box[0] > PROSE_WIDTH * _height(own)
+        return is_larger and _core(own, page) > PROMOTED * _core(others, page)
+
+    return [replace(one, label=TITLE) if is_heading(one) else one for one in detections]
+
+
+def promote_heads(detections: Sequence[Detection], lines: Sequence[BBox], pixels: Pixels) -> list[Detection]:
+    """The detections, headers that are a title as headings or text: those of a page of a few rows, and bold ones.
+
+    Running heads stand above a full page, beside its number or in print that is no bolder than the text's. Where a word
+    is as narrow as a page's number, its text tells which it is.
+    """
+    page = _Print(pixels)
+
+    def find_label(detection: Detection) -> str:
+        own, others = _part_lines(lines, detection)
+        if detection.label != "header" or not own or not others or len(rows(own)) > 1 or _shares_row(own, others):
+            return detection.label
+        box, text = union(own), union(others)
+        is_full, is_small = len(rows(others)) >= MIN_RUNNING_ROWS, _is_small(own, others, page)
+        is_narrow = box[2] - box[0] <= NUMBER_WIDTH * _height(own)
+        if is_small and is_full:
+            return detection.label
+        is_bold = not is_small and _weight(own, page) > BOLDER * _weight(others, page)
+        is_aside = box[0] > (text[0] + text[2]) / 2
+        if is_full:
+            return TITLE if is_bold and not is_aside else detection.label
+        return TITLE if is_bold or (is_narrow and not is_aside) else TEXT
+
+    return [replace(one, label=find_label(one)) for one in detections]
+
+
+def _part_lines(lines: Sequence[BBox], detection: Detection) -> tuple[list[BBox], list[BBox]]:
+    """The lines of a detection, and the others."""
+    own = find_lines(lines, detection)
+    held = set(own)
+    return own, [line for line in lines if line not in held]
+
+
+def _shares_row(own: Sequence[BBox], others: Sequence[BBox]) -> bool:
+    """Whether another text stands in the row, as the page's number does beside a running head."""
+    _, top, _, bottom = union(own)
+    height = bottom - top
+    is_beside = any(min(other[3], bottom) - max(other[1], top) > height / 2 for other in others)
+    return is_beside or any(max(a[0], b[0]) - min(a[2], b[2]) > APART * height for a, b in combinations(own, 2))
+
+
+def _is_small(own: Sequence[BBox], others: Sequence[BBox], page: _Print) -> bool:
+    """Whether the print is smaller than the others': by its boxes, which are loose, and by its letters."""
+    is_low = _height(own) < SMALL_SIZE * _height(others)
+    return is_low and _core(own, page) < SMALL_SIZE * _core(others, page)
 
 
 def _are_much_larger(own: Sequence[BBox], others: Sequence[BBox]) -> bool:
@@ -169,7 +270,7 @@ def _find_long(lines: Sequence[BBox]) -> list[BBox]:
 
 
 def _is_prose(
-    own: Sequence[BBox], others: Sequence[BBox], lines: Sequence[BBox], pixels: Pixels, *, is_any: bool
+    own: Sequence[BBox], others: Sequence[BBox], lines: Sequence[BBox], page: _Print, *, is_any: bool
 ) -> bool:
     """`is_any`: whether short rows may be prose as well as long ones."""
     if not own:
@@ -178,14 +279,10 @@ def _is_prose(
     longest = max(line[2] - line[0] for line in lines)
     is_long = is_any or max(widths) >= (LONG_ROW if len(widths) == 1 else LONG_ROWS) * longest
     return is_long and not (
-        _height(own) > LARGER * _height(others)
+        (_height(own) > LARGER * _height(others) and _core(own, page) > LARGER_CORE * _core(others, page))
         or _is_centred(union(own), union(list(lines)))
-        or _weight(own, pixels) > BOLDER * _weight(others, pixels)
+        or _weight(own, page) > BOLDER * _weight(others, page)
     )
-
-
-def _height(lines: Sequence[BBox]) -> float:
-    return float(np.median([line[3] - line[1] for line in lines]))
 
 
 def _is_centred(box: BBox, text: BBox) -> bool:
@@ -193,18 +290,43 @@ def _is_centred(box: BBox, text: BBox) -> bool:
     return min(left, right) > CENTRED * width and abs(left - right) <= 2 * CENTRED * width
 
 
-def _weight(lines: Sequence[BBox], pixels: Pixels) -> float:
+def _weight(lines: Sequence[BBox], page: _Print) -> float:
     """Thickness of the strokes as a share of the lines' height: twice the ink by its edge."""
-    return float(np.median([_stroke(pixels, line) / (line[3] - line[1]) for line in lines]))
+    return float(np.median([page.stroke(line) / (line[3] - line[1]) for line in lines]))
+
+
+def _core(lines: Sequence[BBox], page: _Print) -> float:
+    """Height of small letters in pixels."""
+    return float(np.median([page.core(line) for line in lines]))
+
+
+class _Print:
+    """What the lines of a page's picture look like; each is looked at once."""
+
+    def __init__(self, pixels: Pixels) -> None:
+        self.core = cache(partial(_core_rows, pixels))
+        self.stroke = cache(partial(_stroke, pixels))
+
+
+def _core_rows(pixels: Pixels, line: BBox) -> int:
+    rows_of_ink = _ink_of(pixels, line).sum(axis=1, dtype=np.int64)
+    return int((rows_of_ink >= CORE * rows_of_ink.max(initial=1)).sum())
 
 
 def _stroke(pixels: Pixels, line: BBox) -> float:
-    x1, y1, x2, y2 = clip(line, pixels.shape[1], pixels.shape[0])
-    if min(x2 - x1, y2 - y1) < MIN_HEIGHT:
+    ink = _ink_of(pixels, line)
+    if not ink.size:
         return 0.0
-    gray = cv2.cvtColor(np.ascontiguousarray(pixels[y1:y2, x1:x2]), cv2.COLOR_RGB2GRAY)
-    _, ink = cv2.threshold(gray, 0, 1, cv2.THRESH_BINARY_INV | cv2.THRESH_OTSU)
-    if 2 * int(ink.sum()) > ink.size:
-        ink = 1 - ink
     edge = int(ink.sum()) - int(cv2.erode(ink, np.ones((3, 3), dtype=np.uint8)).sum())
     return 2 * int(ink.sum()) / max(edge, 1)
+
+
+def _ink_of(pixels: Pixels, line: BBox) -> NDArray[np.uint8]:
+    """1 where the line's print is; empty of a line too low to tell."""
+    x1, y1, x2, y2 = clip(line, pixels.shape[1], pixels.shape[0])
+    if min(x2 - x1, y2 - y1) < MIN_HEIGHT:
+        return np.empty((0, 0), dtype=np.uint8)
+    gray = cv2.cvtColor(np.ascontiguousarray(pixels[y1:y2, x1:x2]), cv2.COLOR_RGB2GRAY)
+    _, binary = cv2.threshold(gray, 0, 1, cv2.THRESH_BINARY_INV | cv2.THRESH_OTSU)
+    ink: NDArray[np.uint8] = np.asarray(binary, dtype=np.uint8)
+    return 1 - ink if 2 * int(ink.sum()) > ink.size else ink

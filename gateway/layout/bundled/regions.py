@@ -6,17 +6,20 @@ regions of their own, so that no text is lost. So do lines in a picture, which n
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
+from numpy.typing import NDArray
 
-from common.geometry import area, clip, intersection_area, union
+from common.geometry import Boxes, area, clip, intersection_area, union
 from gateway.layout.base import Detection
 from gateway.layout.bundled.plausibility import (
     FORMULA,
     INSIDE,
+    LISTING,
     MARGIN_LABELS,
     PICTURE,
     TABLE,
@@ -41,12 +44,23 @@ MAX_NUMBER, NUMBER_MARGIN = 2.5, 0.08  # width of a page's number in its heights
 MIN_PAGE_LINES = 4  # ... of a page with so many lines at least
 IN_ROWS = 0.7  # share of the free lines beside a table that stand in its rows if they are its labels ...
 BESIDE = 0.4  # ... and so many for each row of the table
+BARE = 0.1  # share of a picture in a listing that lines of text hold at most
 AS_MUCH = 0.9  # share of the most that a detection holds of a line, from which on another one holds as much
 SMALLER = 0.62  # height of a line beside the largest of its heading from which on it is none of it
 LARGER = 1.18  # height of a heading's rows beside those of the text below, in lines that no detection holds ...
 MAX_HEADING_ROWS = 3  # ... and how many they are at most, always fewer than the text's
 
 
+MUCH_WIDER = 1.6
+"""A row that reaches so much farther than all above it is prose below a listing."""
+WRAPPED_GAP, SAME_PITCH, SINGLE_PITCH = 0.6, 1.15, 1.3
+"""Widest space between two rows of a paragraph that was cut, in line heights; their pitch beside the usual one's, or
+beside the line height where there are no others ..."""
+WRAPPED_EDGE, WRAPPED_WIDTH = 2.0, 10.0
+"""... how far the upper one may end from the right edge, and its least width, in line heights."""
+FOOT_GAP = 0.75  # white space above a page's foot, in its line heights, at least
+COLUMN_WIDTH = 8.0  # of texts side by side, in line heights: between narrower ones is no gutter
+COLUMN_LABELS = frozenset({TEXT, "reference_content", "figure_title"})
 RUNNING_LABELS = frozenset({TEXT, "reference_content"})
 RAGGED, RAGGED_MARGIN = 0.3, 0.12  # share of rows that are indented, at least, or end near the right edge, at most
 MIN_RAGGED_ROWS, MAX_RAGGED_PITCH, HEIGHTS_ALIKE = 4, 2.3, 0.75  # a blank line may stand between the two parts
@@ -65,7 +79,7 @@ class _Part:
 def build_regions(detections: Sequence[Detection], lines: Sequence[BBox], width: int, height: int) -> list[Region]:
     """Regions of a page of `width` × `height` pixels, in reading order, boxes within the page."""
     believed = (correct_label(detection, lines) for detection in detections)
-    chosen = _drop_covered([detection for detection in believed if is_plausible(detection, lines, height)])
+    chosen = _drop_covered([detection for detection in believed if is_plausible(detection, lines, height)], lines)
     chosen = _free_margins(chosen, width * height)
     owners = _free_printed(assign_lines(lines, chosen), chosen, lines, width * height)
     owners = _free_labelled(_free_smaller(owners, chosen, lines), chosen, lines)
@@ -74,8 +88,9 @@ def build_regions(detections: Sequence[Detection], lines: Sequence[BBox], width:
         own = [line for line, owner in zip(lines, owners, strict=True) if owner == index]
         if own or _stands_alone(detection, lines):
             parts.extend(_split_detection(detection, own))
-    parts = _join_ragged(_join_enclosed(parts))
-    parts.extend(_group_text([line for line, owner in zip(lines, owners, strict=True) if owner is None]))
+    parts = _join_enclosed(parts)
+    parts.extend(_group_text([line for line, owner in zip(lines, owners, strict=True) if owner is None], parts))
+    parts = _join_wrapped(_join_ragged(parts))
     parts = [_relabel_number(part, lines, height) for part in parts]
     return _order_parts(_promote_title(parts, height), width, height)
 
@@ -86,14 +101,27 @@ def _free_margins(detections: list[Detection], page_area: int) -> list[Detection
     return [replace(d, label=TEXT) if is_screen and d.label in MARGIN_LABELS else d for d in detections]
 
 
-def _drop_covered(detections: list[Detection]) -> list[Detection]:
-    """Best first: tables and pictures before the text they hold, then by score."""
+def _drop_covered(detections: list[Detection], lines: Sequence[BBox]) -> list[Detection]:
+    """Best first: listings before the picture that they stand in (a screen), tables and pictures before the text they
+    hold, then by score."""
     kept: list[Detection] = []
-    for detection in sorted(detections, key=lambda d: (d.label in {TABLE, PICTURE}, d.score), reverse=True):
-        covered = sum(intersection_area(detection.box, other.box) for other in kept)
+    ranks = {LISTING: 2, TABLE: 1, PICTURE: 1}
+    for detection in sorted(detections, key=lambda d: (ranks.get(d.label, 0), d.score), reverse=True):
+        covered = sum(
+            intersection_area(detection.box, other.box) for other in kept if not _is_inset(detection, other, lines)
+        )
         if covered < COVERED * area(detection.box):
             kept.append(detection)
     return kept
+
+
+def _is_inset(detection: Detection, listing: Detection, lines: Sequence[BBox]) -> bool:
+    """Whether it is a picture among the rows of a listing, and neither the screen that shows them nor some of them."""
+    if (detection.label, listing.label) != (PICTURE, LISTING):
+        return False
+    printed = sum(intersection_area(line, detection.box) for line in lines)
+    is_screen = intersection_area(detection.box, listing.box) >= SCREEN * area(listing.box)
+    return not is_screen and printed < BARE * area(detection.box)
 
 
 def _free_printed(
@@ -143,10 +171,15 @@ def _free_labelled(owners: list[int | None], detections: list[Detection], lines:
 
 def _join_ragged(parts: Sequence[_Part]) -> list[_Part]:
     """The parts, those of one text joined that stand below each other where its rows are indented, as in a listing."""
+    return _join_below(parts, _goes_on)
+
+
+def _join_below(parts: Sequence[_Part], is_one: Callable[[_Part, _Part, Sequence[_Part]], bool]) -> list[_Part]:
+    """The parts from the top, each text joined with those below it that are one with it, given all parts."""
     result = sorted(parts, key=lambda part: part.box[1])
     at = 0
     while at < len(result):
-        below = next((i for i in range(at + 1, len(result)) if _goes_on(result[at], result[i], result)), None)
+        below = next((i for i in _list_below(result, at) if is_one(result[at], result[i], result)), None)
         if below is None:
             at += 1
             continue
@@ -156,8 +189,19 @@ def _join_ragged(parts: Sequence[_Part]) -> list[_Part]:
     return result
 
 
+def _list_below(parts: Sequence[_Part], at: int) -> Iterator[int]:
+    """Places of the parts, which are sorted, that are near enough below one; none where that is no text."""
+    if parts[at].label == TEXT and parts[at].lines:
+        _, top, _, bottom = parts[at].box
+        reach = bottom + MAX_RAGGED_PITCH * (bottom - top)
+        for index in range(at + 1, len(parts)):
+            if parts[index].box[1] > reach:
+                return
+            yield index
+
+
 def _goes_on(upper: _Part, lower: _Part, parts: Sequence[_Part]) -> bool:
-    if upper.label != TEXT or lower.label != TEXT or len(upper.lines) < MIN_RAGGED_ROWS or not lower.lines:
+    if lower.label != TEXT or len(upper.lines) < MIN_RAGGED_ROWS or not lower.lines:
         return False
     if not _may_stand_below(upper.box, lower.box):
         return False
@@ -166,13 +210,42 @@ def _goes_on(upper: _Part, lower: _Part, parts: Sequence[_Part]) -> bool:
     first = union([lower.lines[i] for i in rows(lower.lines)[0]])
     is_next = 0 < _middle(first) - _middle(table[-1]) <= MAX_RAGGED_PITCH * pitch
     is_alike = HEIGHTS_ALIKE * _line_height(upper) <= _line_height(lower) <= _line_height(upper) / HEIGHTS_ALIKE
-    if not (is_next and is_alike and upper.box[0] - pitch < lower.box[0] < upper.box[2]):
+    is_below = upper.box[0] - pitch / 2 < lower.box[0] < upper.box[2]
+    is_wider = first[2] - upper.box[0] > MUCH_WIDER * (upper.box[2] - upper.box[0])
+    if not (is_next and is_alike and is_below) or is_wider:
         return False
     together = union([upper.box, lower.box])
     others = [part for part in parts if part is not upper and part is not lower]
     return _is_ragged([*upper.lines, *lower.lines]) and not any(
         intersection_area(part.box, together) > 0 for part in others if part.label != PICTURE
     )
+
+
+def _join_wrapped(parts: Sequence[_Part]) -> list[_Part]:
+    """The parts, those of one paragraph joined that a model has cut between two rows, the upper of which is full."""
+    return _join_below(parts, _is_wrapped)
+
+
+def _is_wrapped(upper: _Part, lower: _Part, parts: Sequence[_Part]) -> bool:
+    if lower.label != TEXT or not lower.lines or abs(upper.box[0] - lower.box[0]) > _height(upper.lines[0]):
+        return False
+    height = min(_line_height(upper), _line_height(lower))
+    gap = lower.box[1] - upper.box[3]
+    if not -height / 2 < gap < WRAPPED_GAP * height or abs(upper.box[0] - lower.box[0]) > height / 2:
+        return False
+    above, below = ([union([part.lines[i] for i in row]) for row in rows(part.lines)] for part in (upper, lower))
+    pitch = _middle(below[0]) - _middle(above[-1])
+    usual = [_middle(b) - _middle(a) for own in (above, below) for a, b in pairwise(own)]
+    is_next = pitch <= (SAME_PITCH * float(np.median(usual)) if usual else SINGLE_PITCH * height)
+    is_full = above[-1][2] >= max(row[2] for row in (*above, *below)) - WRAPPED_EDGE * height
+    is_flush = max(abs(row[0] - lower.box[0]) for row in (above[-1], below[0])) <= height / 2
+    is_long = upper.box[2] - upper.box[0] >= WRAPPED_WIDTH * height
+    others = [part for part in parts if part is not upper and part is not lower and part.label != PICTURE]
+    together = union([upper.box, lower.box])
+    return (
+        is_next and is_full and is_flush and is_long
+        and not any(intersection_area(part.box, together) > 0 for part in others)
+    )  # fmt: skip
 
 
 def _may_stand_below(upper: BBox, lower: BBox) -> bool:
@@ -227,7 +300,7 @@ def _stands_alone(detection: Detection, lines: Sequence[BBox]) -> bool:
 def _split_detection(detection: Detection, lines: list[BBox]) -> list[_Part]:
     """One part, or several where a box of text reaches over columns."""
     x1, y1, x2, y2 = (round(value) for value in detection.box)
-    if detection.label in {PICTURE, TABLE, FORMULA} or not lines:
+    if detection.label in {PICTURE, TABLE, FORMULA, LISTING} or not lines:
         return [_Part(detection.label, detection.score, union([(x1, y1, x2, y2), *lines]), tuple(lines))]
     return [_Part(detection.label, detection.score, union(column), tuple(column)) for column in _columns(lines)]
 
@@ -246,14 +319,50 @@ def _are_columns(a: BBox, b: BBox) -> bool:
     return a[2] <= b[0] and shared > INSIDE * min(a[3] - a[1], b[3] - b[1])
 
 
-def _group_text(lines: list[BBox]) -> list[_Part]:
+def _group_text(lines: list[BBox], others: Sequence[_Part]) -> list[_Part]:
     groups = [[lines[i] for i in group] for group in paragraphs(lines)]
+    texts = [*others, *(_Part(TEXT, None, union(group), tuple(group)) for group in groups)]
+    wide = [part.box for part in texts if part.label in COLUMN_LABELS and _is_wide(part)]
+    columns = np.asarray(wide, dtype=np.float64).reshape(-1, 4)
     return [
         _Part(label, None, union(part), tuple(part))
-        for group in groups
+        for whole in groups
+        for group in _split_at_gutter(whole, columns)
         for label, part in _split_heading(group)
         if part
     ]
+
+
+def _is_wide(part: _Part) -> bool:
+    return bool(part.lines) and part.box[2] - part.box[0] >= COLUMN_WIDTH * _line_height(part)
+
+
+def _split_at_gutter(group: list[BBox], columns: Boxes) -> list[list[BBox]]:
+    """The lines of a group on each side of a gutter between texts side by side, where none of them crosses it: short
+    lines below both columns, as the choices of two questions, look like one row."""
+    by_left, edge = sorted(group), -math.inf
+    for at, line in enumerate(by_left):
+        if at > 0 and edge <= line[0] and _stand_below(by_left[:at], by_left[at:], columns):
+            return [part for side in (by_left[:at], by_left[at:]) for part in _split_at_gutter(side, columns)]
+        edge = max(edge, line[2])
+    return [group]
+
+
+def _stand_below(left: Sequence[BBox], right: Sequence[BBox], columns: Boxes) -> bool:
+    """Whether the lines stand below or above two texts side by side, whose gutter parts them and holds none of them."""
+    x1, _, x2, _ = columns.T
+    one, other = union(left), union(right)
+    ends = columns[(x2 <= other[0]) & (x2 > left[-1][0]) & _share_columns(columns, one)]
+    starts = columns[(x1 >= one[2]) & (x1 < min(line[2] for line in right)) & _share_columns(columns, other)]
+    is_level = np.minimum(ends[:, None, 3], starts[:, 3]) > np.maximum(ends[:, None, 1], starts[:, 1])
+    return bool((is_level & (ends[:, None, 2] < starts[:, 0])).any())
+
+
+def _share_columns(boxes: Boxes, box: BBox) -> NDArray[np.bool_]:
+    x1, _, x2, _ = boxes.T
+    shared = np.minimum(x2, box[2]) - np.maximum(x1, box[0])
+    result: NDArray[np.bool_] = 2 * shared > np.minimum(x2 - x1, box[2] - box[0])
+    return result
 
 
 def _split_heading(group: list[BBox]) -> list[tuple[str, list[BBox]]]:
@@ -273,14 +382,14 @@ def _split_heading(group: list[BBox]) -> list[tuple[str, list[BBox]]]:
 def _relabel_number(part: _Part, lines: Sequence[BBox], height: int) -> _Part:
     """A few glyphs alone in the upper or lower margin are the page's number."""
     x1, y1, x2, y2 = part.box
-    if part.score is not None or len(part.lines) > 1 or len(lines) < MIN_PAGE_LINES:
-        return part
     is_short = x2 - x1 <= MAX_NUMBER * (y2 - y1)
     is_outside = min(y2, height - y1) < NUMBER_MARGIN * height
+    is_likely = is_short and is_outside and len(part.lines) <= 1
+    if part.score is not None or not is_likely or len(lines) < MIN_PAGE_LINES:
+        return part
     others = (max(other[1] - y2, y1 - other[3], other[0] - x2, x1 - other[2]) for other in lines if other != part.box)
     distance = min(others, default=0)
-    is_alone = distance > y2 - y1
-    return _Part("number", None, part.box, part.lines) if is_short and is_outside and is_alone else part
+    return _Part("number", None, part.box, part.lines) if distance > y2 - y1 else part
 
 
 def _promote_title(parts: list[_Part], height: int) -> list[_Part]:
@@ -301,13 +410,32 @@ def _line_height(part: _Part) -> float:
 
 
 def _order_parts(parts: list[_Part], width: int, height: int) -> list[Region]:
-    parts = sorted(parts, key=lambda part: not _is_page(part, width * height))
-    pages = sum(_is_page(part, width * height) for part in parts)
-    order = [*range(pages), *(pages + index for index in reading_order([part.box for part in parts[pages:]]))]
+    feet, rest = _find_feet(parts, height)
+    parts = [*sorted(rest, key=lambda part: not _is_page(part, width * height)), *feet]
+    pages, end = sum(_is_page(part, width * height) for part in rest), len(rest)
+    text = (pages + index for index in reading_order([part.box for part in parts[pages:end]]))
+    order = [*range(pages), *text, *range(end, len(parts))]
     return [
         Region(part.label, _pad_box(part, width, height), place, part.score, _outline(part, parts))
         for place, part in enumerate((parts[index] for index in order), start=1)
     ]
+
+
+def _find_feet(parts: Sequence[_Part], height: int) -> tuple[list[_Part], list[_Part]]:
+    """Single rows in the lower margin that white space parts from all else, row by row, and the other parts.
+
+    They are no end of the column above them, and are read last.
+    """
+    feet = [part for part in parts if _is_foot(part, height)]
+    rest = [part for part in parts if not _is_foot(part, height)]
+    bottom = max((part.box[3] for part in rest), default=0)
+    if not all(part.box[1] - bottom > FOOT_GAP * _line_height(part) for part in feet):
+        return [], list(parts)
+    return [feet[index] for row in rows([part.box for part in feet]) for index in row], rest
+
+
+def _is_foot(part: _Part, height: int) -> bool:
+    return part.box[1] >= (1 - NUMBER_MARGIN) * height and len(rows(part.lines)) == 1
 
 
 def _is_page(part: _Part, page_area: int) -> bool:

@@ -17,7 +17,7 @@ from gateway.layout.base import DetectionError, LayoutEngine, LayoutState
 from gateway.layout.fetch_model import FILES, PADDLE_MODEL
 from gateway.layout.overlaps import remove_overlaps
 from gateway.layout.paddleocr.layout_process import LayoutWorker, WorkerFailure, WorkerLost
-from gateway.layout.pp_doclayout.model import BatchQueue, ModelConfig, choose_thread_count, read_model_config
+from gateway.layout.pp_doclayout.onnx_model import BatchQueue, ModelConfig, choose_thread_count, read_model_config
 from gateway.layout.pp_doclayout.postprocess import MERGE, V2_THRESHOLDS, V3_THRESHOLD, unclip
 from gateway.model import BBox, PageImage, PageLayout, Pixels, Region
 from gateway.reading_options import LayoutOptions

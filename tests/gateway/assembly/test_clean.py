@@ -73,6 +73,14 @@ def test_any_reading(text: str, label: str, is_vlm: bool) -> None:
         ("$\\square$ Yes, $\\boxtimes$ No", "[ ] Yes, [x] No"),
         ("value ✓", "value ✓"),
         ("which was to be shown. □", "which was to be shown. □"),
+        ("Paid: ◉ card ○ cash", "Paid: [x] card [ ] cash"),
+        ("◉card\n○ cash", "[x] card\n[ ] cash"),
+        ("Paid:\n○ cash\n◉ card\nSent:\n◉ post\n○ van", "Paid:\n[ ] cash\n[x] card\nSent:\n[x] post\n[ ] van"),
+        ("○ first item\n○ second item", "○ first item\n○ second item"),
+        ("◉ お知らせ\n営業時間", "◉ お知らせ\n営業時間"),
+        ("◉ お知らせ\n○○駅から徒歩", "◉ お知らせ\n○○駅から徒歩"),
+        ("味 ◉\n○ 駅から", "味 ◉\n○ 駅から"),
+        ("◉ Fruit\n○ apple\n○ pear\n◉ Roots\n○ beet", "◉ Fruit\n○ apple\n○ pear\n◉ Roots\n○ beet"),
     ],
 )
 def test_signs_for_tick_boxes(text: str, expected: str) -> None:

@@ -118,6 +118,15 @@ def test_page_text_links_to_no_script(form: str, target: str) -> None:
     assert links == ["https://b.example"] * form.count("https")
 
 
+@pytest.mark.parametrize("form", ["![a]({})", "![]({})", "![a][b]\n\n[b]: {}", "$![a]({})$", "!$[a]({})$"])
+@pytest.mark.parametrize("label", ["text", "paragraph_title", "figure_title", "display_formula", "abstract", "header"])
+@pytest.mark.parametrize("pretty", [True, False])
+def test_page_text_is_no_picture(label: str, form: str, *, pretty: bool) -> None:
+    """Readers of Markdown would fetch it, wherever it is."""
+    markdown = block_markdown(block(label, form.format("https://a.example/b.png")), None, 1000, pretty=pretty)
+    assert "<img" not in MarkdownIt("commonmark").render(markdown)
+
+
 @pytest.mark.parametrize("target", ["https://a.example/x?y=1#z", "mailto:a@b.example", "/f/a.jpg", "#part", "a.jpg"])
 def test_other_links_stay(target: str) -> None:
     assert f"[a]({target})" in block_markdown(block("text", f"See [a]({target})."), None, 1000)
@@ -141,3 +150,23 @@ def test_other_links_stay(target: str) -> None:
 def test_formulas_link_to_no_script(label: str, written: str, shown: str | None) -> None:
     assert (shown or written) in block_markdown(block(label, f"$$ {written} $$"), None, 1000)
     assert (shown or written) in block_markdown(block("text", rf"as \( {written} \) is"), None, 1000)
+
+
+def test_parts_of_a_listing_are_one() -> None:
+    """Its first line and its last bracket are blocks of their own, and the text behind it is none of it."""
+    listing = block("text", "int main(void) {\n    int crates = 0;\n    return crates;", 2)
+    parts = [
+        block("text", "#include <stdio.h>"),
+        listing,
+        block("text", "}", 3),
+        block("text", "It prints weights.", 4),
+    ]
+    code, text = page_markdown(parts, {}, 500).removeprefix("```\n").split("\n```\n\n")
+    assert [line for line in code.splitlines() if line] == [
+        "#include < stdio.h>", "int main(void) {", "    int crates = 0;", "    return crates;", "}"
+    ]  # fmt: skip
+    assert text == "It prints weights."
+
+
+def test_bracket_alone_is_no_listing() -> None:
+    assert page_markdown([block("text", "}"), block("text", "end", 2)], {}, 500) == "}\n\nend"

@@ -69,6 +69,52 @@ def test_default_labels_never_empty_a_page() -> None:
     assert assemble_page(1, 100, 200, 144, regions, readings, asked).markdown == ""
 
 
+@pytest.mark.parametrize(
+    "caption",
+    ["Tabelle 4. Gewichte im Mai", "Рис. 2 — План порта", "图3：码头", "Table 1-2: Weights", "FIGURE 7. A crane"],
+)
+def test_captions_are_no_running_heads(caption: str) -> None:
+    regions = [Region("header", (0, 0, 90, 10), 1), Region("text", (0, 20, 90, 40), 2)]
+    readings = [Reading(caption), Reading("Berth 7 is closed")]
+    page = assemble_page(1, 100, 200, 144, regions, readings, OcrOptions())
+    assert page.markdown == f"{caption}\n\nBerth 7 is closed"
+
+
+def test_running_heads_are_left_out() -> None:
+    for head in ("Tables of 1907", "Figures", "Harbour Rules 3"):
+        regions = [Region("header", (0, 0, 90, 10), 1), Region("text", (0, 20, 90, 40), 2)]
+        readings = [Reading(head), Reading("Berth 7 is closed")]
+        assert assemble_page(1, 100, 200, 144, regions, readings, OcrOptions()).markdown == "Berth 7 is closed"
+
+
+@pytest.mark.parametrize(
+    ("title", "is_number"),
+    [
+        *((number, True) for number in ("12", "– xiv –", "[ IV ]", "* 7 *", "_XXXIX_")),
+        *((words, False) for words in ("Act", "2 Data", "CV", "CIVIL", "ill", "– 50 %", "§ 5", "№ 12", "$20", "12345")),
+    ],
+)
+def test_numbers_at_edges_are_no_headings(title: str, is_number: bool) -> None:
+    regions = [Region("paragraph_title", (90, 10, 110, 18), 1), Region("text", (10, 60, 190, 120), 2)]
+    page = assemble_page(1, 200, 300, 144, regions, [Reading(title), Reading("Words of the page.")], OcrOptions())
+    assert page.markdown == ("Words of the page." if is_number else f"## {title}\n\nWords of the page.")
+
+
+@pytest.mark.parametrize(("top", "is_number"), [(25, True), (32, False), (261, False), (269, True)])
+def test_numbers_at_edges_may_reach_into_the_page(top: int, is_number: bool) -> None:
+    """By their middle, in a tenth of the page's 300 pixels above and below."""
+    regions = [Region("paragraph_title", (90, top, 110, top + 8), 1), Region("text", (10, 60, 190, 120), 2)]
+    page = assemble_page(1, 200, 300, 144, regions, [Reading("12"), Reading("Words of the page.")], OcrOptions())
+    assert page.blocks[0].label == ("number" if is_number else "paragraph_title")
+
+
+@pytest.mark.parametrize(("label", "height"), [("doc_title", 8), ("paragraph_title", 24)])
+def test_numbers_of_chapters_are_headings(label: str, height: int) -> None:
+    regions = [Region(label, (90, 8, 120, 8 + height), 1), Region("text", (10, 60, 190, 120), 2)]
+    page = assemble_page(1, 200, 300, 144, regions, [Reading("12"), Reading("Words of the page.")], OcrOptions())
+    assert "# 12\n" in page.markdown
+
+
 def test_images_none() -> None:
     assert "<img" not in assemble(options=OcrOptions(images="none")).markdown
 

@@ -63,6 +63,13 @@ def test_headings_paragraphs_captions() -> None:
     ]
 
 
+def test_columns_of_typewriter_print_are_kept() -> None:
+    rows = "item        each    total\nRope      $12.00   $30.00\nLantern    $8.50   $17.00"
+    found = written(page(("algorithm", rows)))
+    assert lines(found) == [("Normal", rows)]
+    assert {run.font.name for one in found.paragraphs for run in one.runs} == {"Courier New"}
+
+
 def test_headers_and_footers() -> None:
     first = page(("header", "Head"), ("text", "one"), ("footer", "Foot"))
     bottom = page(*[("text", "x")] * 12, ("number", "7"), number=2)

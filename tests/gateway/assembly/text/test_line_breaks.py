@@ -29,6 +29,15 @@ PROSE = [
     "keeps them dry.",
 ]
 CHINESE = ["灯塔看守人记下黎明前经过的每一艘船，三", "十年来一直如此，他的本子占满了两个书架", "，从来没有人要求看。"]
+VERSE = [
+    "Der Nebel hebt die weiße Hand,",
+    "die Möwen stehn im Wind,",
+    "ein alter Kahn liegt hoch am Strand,",
+    "in dem die Mäuse sind.",
+]
+CHINESE_VERSE = ["床前明月光，", "疑是地上霜。", "举头望明月，", "低头思故乡。"]
+TILL = ["Хлеб ржаной         52.00", "Молоко 2 x 89.90    179.80", "Сыр 0.345 кг       241.15"]
+MASTHEAD = ["Herausgegeben von der Hafenverwaltung", "www.elmhafen.example"]
 NARROW = ["Quay workers met", "Monday evening", "in the hall and", "voted at length", "on a new rota"]
 
 
@@ -40,6 +49,10 @@ NARROW = ["Quay workers met", "Monday evening", "in the hall and", "voted at len
         (RECEIPT, 1.0),
         (POEM, 2.0),
         (QUATRAIN, 1.0),
+        (VERSE, 1.0),
+        (CHINESE_VERSE, 1.0),
+        (MASTHEAD, 1.8),
+        (TILL, 1.0),
         (["Yours sincerely,", "Ruth Lang"], 4.0),
     ],
 )
@@ -53,6 +66,14 @@ def test_lines_stay(lines: list[str], room: float) -> None:
 )
 def test_prose_is_wrapped(lines: list[str], room: float) -> None:
     assert not any(find_hard_breaks(lines, room))
+
+
+def test_long_lines_that_end_with_marks_are_prose() -> None:
+    """Three paragraphs of two lines each, whose first line happens to end with a comma."""
+    first = "The three clerks of the harbour office write down each crate that comes in before noon,"
+    assert not any(
+        find_hard_breaks([first, "and copy the figures into the ledger by hand, in green ink, as ever."] * 3)[::2]
+    )
 
 
 def test_nouns_at_the_beginning_of_lines_are_no_verse() -> None:

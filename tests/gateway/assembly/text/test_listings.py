@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from gateway.assembly.items import make_items
 from gateway.assembly.markdown import block_markdown
 from gateway.assembly.render import render_html
 from gateway.assembly.text.listings import is_listing, write_listing
@@ -20,6 +21,7 @@ LISTINGS = [
     "ann@quay:~/tide$ make\n12 tests passed, 1 failed\nann@quay:~/tide$ cat notes.txt",
     "root@quay:~# make\n12 tests passed, 1 failed\nthe tide is low",
     "ann@quay /var/log2 $ make\n12 tests passed, 1 failed\nann@quay /var/log2 $ exit",
+    "[server]\nhost = quay\nport = 8080",
     "$ make tide\n$ ls -l out\n$ git push",
 ]
 OTHERS = [
@@ -70,3 +72,26 @@ def test_html_shows_a_listing() -> None:
 def test_fences_on_a_page_are_text() -> None:
     page = PageResult(page=1, width=9, height=9, markdown=listing("```\nSome words that stand there"))
     assert "<pre>" not in render_html(page, {})
+
+
+def test_columns_of_typewriter_print_are_fenced() -> None:
+    """A table set with spaces is no program, and would lose its columns as text."""
+    rows = " id  owner          weight\n  1  Marsk Timber     31.5\n  2  Orchard Coop      8.0"
+    block = Block(id="p1-b1", label="algorithm", bbox=(0, 0, 400, 120), order=1, content=rows)
+    assert block_markdown(block, None, 400) == f"```\n{rows}\n```"
+    assert "```" not in block_markdown(block.model_copy(update={"content": "a poem\nof three\nlines"}), None, 400)
+
+
+PRICED = "item        each    total\nRope      $12.00   $30.00\nLantern    $8.50   $17.00"
+SHELL = "$ echo   quay\n$ ls -l   out\ntotal     12"
+
+
+@pytest.mark.parametrize("text", [PRICED, SHELL])
+def test_dollars_of_amounts_and_shells_are_no_formulas(text: str) -> None:
+    block = Block(id="p1-b1", label="algorithm", bbox=(0, 0, 400, 120), order=1, content=text)
+    assert block_markdown(block, None, 400) == f"```\n{text}\n```"
+    assert [(item.label, item.text) for item in make_items([block])] == [("code", text)]
+
+
+def test_formula_bars_a_fence() -> None:
+    assert "```" not in listing("let   $x_1$   be\nlet   $x_2$   be\nlet   $x_3$   be", "algorithm")

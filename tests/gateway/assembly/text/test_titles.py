@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.assembly.text.titles import assign_title_levels, parse_numbering, title_levels
+from gateway.assembly.text.titles import assign_title_levels, parse_numbering, promote_sections, title_levels
 from gateway.model import Block
 
 
@@ -74,3 +74,29 @@ def test_every_heading_has_a_level(headings: list[tuple[str, int]]) -> None:
     levels = title_levels([title(text, height) for text, height in headings])
     assert len(levels) == len(headings)
     assert all(level >= 1 for level in levels)
+
+
+PROSE = "The harbour office opened its new weighing room on Monday.\nThree clerks record each crate."
+
+
+def labels(*blocks: tuple[str, str]) -> list[str]:
+    given = [title(content, label=label, number=number) for number, (label, content) in enumerate(blocks, 1)]
+    return [block.label for block in promote_sections(given)]
+
+
+def test_numbered_lines_above_texts_are_headings() -> None:
+    """The first stands at the top of its page, where a model takes it for a running head."""
+    page = [("header", "1. Purpose"), ("text", PROSE), ("text", "2. Область действия"), ("text", PROSE)]
+    assert labels(*page) == ["paragraph_title", "text", "paragraph_title", "text"]
+    assert labels(("text", "1.1 Purpose"), ("text", PROSE), ("paragraph_title", "1.2 Scope"))[0] == "text"
+    assert labels(("text", "1.1 Purpose"), ("text", PROSE), ("paragraph_title", "1.2 Scope"), ("text", PROSE))[0] == (
+        "paragraph_title"
+    )
+
+
+def test_numbered_lines_that_are_no_headings() -> None:
+    assert labels(("header", "12 Harbour Rules"), ("text", PROSE)) == ["header", "text"]
+    assert labels(("text", "1. Weigh it"), ("text", "2. Write it down"), ("text", PROSE))[0] == "text"
+    assert labels(("text", "1. Weigh it."), ("text", PROSE), ("text", "2. Write it."), ("text", PROSE))[::2] == [
+        "text", "text"
+    ]  # fmt: skip

@@ -9,6 +9,7 @@ from gateway.layout.base import Detection
 from gateway.layout.bundled.page_frame import lay_out
 from gateway.model import Region
 from textlines.detection import TextLine, upright_line
+from textlines.frame import find_frame
 
 WIDTH, HEIGHT = 1000, 1400
 
@@ -17,6 +18,10 @@ def turned(boxes: list[tuple[int, int, int, int]], degrees: float) -> list[TextL
     matrix = np.vstack([cv2.getRotationMatrix2D((WIDTH / 2, HEIGHT / 2), -degrees, 1.0), (0, 0, 1)])
     quads = np.array([upright_line(box).quad for box in boxes], dtype=np.float32)
     return [TextLine(quad, 1.0) for quad in cv2.perspectiveTransform(quads, matrix)]
+
+
+def lay_out_page(found: list[Detection], lines: list[TextLine]) -> tuple[list[Region], list[Region]]:
+    return lay_out(found, lines, find_frame(lines, WIDTH, HEIGHT), width=WIDTH, height=HEIGHT)
 
 
 def holders(regions: list[Region], line: TextLine) -> list[Region]:
@@ -34,7 +39,7 @@ def test_paragraphs_of_a_turned_page_stay_whole_and_in_order() -> None:
     boxes = [(100, 300 + row * 36, 900, 328 + row * 36) for row in range(6)]
     boxes += [(100, 600 + row * 36, 900, 628 + row * 36) for row in range(6)]
     lines = turned(boxes, 4)
-    regions, watermarks = lay_out([], lines, width=WIDTH, height=HEIGHT)
+    regions, watermarks = lay_out_page([], lines)
     assert [region.label for region in regions] == ["text", "text"]
     assert watermarks == []
     for at, line in enumerate(lines):
@@ -44,7 +49,7 @@ def test_paragraphs_of_a_turned_page_stay_whole_and_in_order() -> None:
 def test_watermark_takes_no_text_with_it() -> None:
     text = [upright_line((100, 300 + row * 36, 900, 328 + row * 36)) for row in range(12)]
     mark = TextLine(np.array([(200, 800), (700, 300), (780, 380), (280, 880)], dtype=np.float32), 0.8)
-    regions, watermarks = lay_out([], [*text, mark], width=WIDTH, height=HEIGHT)
+    regions, watermarks = lay_out_page([], [*text, mark])
     assert [region.label for region in regions] == ["text"]
     assert [region.label for region in watermarks] == ["aside_text"]
     assert watermarks[0].polygon is not None
@@ -54,14 +59,14 @@ def test_contents_are_labelled_so() -> None:
     quads = [upright_line((100, 300 + row * 50, 900, 328 + row * 50)) for row in range(5)]
     entries = [TextLine(line.quad, 1.0, (0.4, 0.9)) for line in quads]
     found = [Detection("reference_content", 0.9, (90, 290, 910, 540))]
-    regions, _ = lay_out(found, entries, width=WIDTH, height=HEIGHT)
+    regions, _ = lay_out_page(found, entries)
     assert [region.label for region in regions] == ["content"]
 
 
 def test_a_vertical_title_on_the_right_comes_first() -> None:
     title = upright_line((850, 100, 920, 400))
     columns = [upright_line((x, 100, x + 40, 1000)) for x in (600, 660, 720)]
-    regions, _ = lay_out([], [*columns, title], width=WIDTH, height=HEIGHT)
+    regions, _ = lay_out_page([], [*columns, title])
     assert len(holders(regions, title)) == 1
     assert holders(regions, title)[0].order == 1
     assert {region.order for line in columns for region in holders(regions, line)} == {2}

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from gateway.layout.base import Detection
-from gateway.layout.bundled.plausibility import demote_prose
+from gateway.layout.bundled.plausibility import demote_prose, promote_heads, promote_large
 from gateway.model import BBox, Pixels
 
 PROSE: list[BBox] = [(100, 300 + 40 * row, 880, 330 + 40 * row) for row in range(4)]
@@ -92,3 +92,57 @@ def test_number_of_a_page_makes_no_heading_of_its_prose() -> None:
     lines: list[BBox] = [(100, 200, 890, 230), (100, 240, 860, 270), (480, 740, 520, 764)]
     found = Detection("paragraph_title", 0.9, (90, 190, 900, 280))
     assert [one.label for one in demote_prose([found], lines, page(lines, [3, 3, 3]))] == ["text"]
+
+
+def test_lines_whose_boxes_are_loose_are_text() -> None:
+    """A model took the first row of two for a heading; its box is a fifth higher, its letters are not."""
+    printed: list[BBox] = [(100, 203, 890, 233), (100, 240, 600, 270)]
+    lines: list[BBox] = [(100, 200, 890, 236), printed[1]]
+    found = Detection("paragraph_title", 0.5, (90, 196, 900, 238))
+    assert [one.label for one in demote_prose([found], lines, page(printed, [3, 3]))] == ["text"]
+
+
+@pytest.mark.parametrize(("height", "expected"), [(44, "paragraph_title"), (32, "text")])
+def test_row_in_larger_print_is_a_heading(height: int, expected: str) -> None:
+    """The model took it for text."""
+    lines: list[BBox] = [(200, 200, 800, 200 + height), *PROSE]
+    found = Detection("text", 0.7, (190, 190, 810, 210 + height))
+    assert [one.label for one in promote_large([found], lines, page(lines, [3] * len(lines)))] == [expected]
+
+
+def header_label(own: list[BBox], width: int = 3, rows: int = 4, number: BBox | None = None) -> str:
+    text: list[BBox] = [(100, 300 + 40 * row, 880, 330 + 40 * row) for row in range(rows)]
+    lines = [*own, *text, *([number] if number else [])]
+    x1, y1, x2, y2 = own[0]
+    drawing = page(lines, [width] * len(own) + [3] * (len(lines) - len(own)))
+    return promote_heads([Detection("header", 0.8, (x1 - 4, y1 - 4, x2 + 4, y2 + 4))], lines, drawing)[0].label
+
+
+WORD: BBox = (400, 40, 490, 70)
+SENTENCE: BBox = (100, 40, 480, 70)
+
+
+def test_titles_of_notices_are_no_running_heads() -> None:
+    assert header_label([WORD]) == "paragraph_title"
+    assert header_label([SENTENCE]) == "text"
+    assert header_label([SENTENCE], width=7) == "paragraph_title"
+    assert header_label([(790, 40, 880, 70)]) == "text"
+    assert header_label([(100, 40, 480, 60)]) == "text"
+
+
+def test_bold_titles_above_full_pages_are_no_running_heads() -> None:
+    assert header_label([WORD], width=7, rows=12) == "paragraph_title"
+
+
+@pytest.mark.parametrize(
+    ("own", "width", "number"),
+    [
+        (SENTENCE, 3, None),
+        ((100, 40, 400, 58), 3, None),
+        ((600, 40, 880, 70), 7, None),
+        (SENTENCE, 7, (850, 40, 880, 70)),
+    ],
+    ids=["plain", "small", "bold and aside", "beside a number"],
+)
+def test_running_heads_of_full_pages_stay(own: BBox, width: int, number: BBox | None) -> None:
+    assert header_label([own], width, rows=12, number=number) == "header"

@@ -81,6 +81,15 @@ def test_header_amid_page_is_text() -> None:
     assert [r.label for r in compose([Detection("header", 0.7, (90, 30, 510, 70))], page)] == ["header", "text"]
 
 
+def test_header_below_title_is_text() -> None:
+    """As in a table of contents that begins a page."""
+    title: BBox = (60, 20, 300, 80)
+    entries: list[BBox] = [(60, 90, 160, 115), (900, 90, 925, 115)]
+    found = [Detection("paragraph_title", 0.9, (50, 15, 310, 85))]
+    found += [Detection("header", 0.8, (x1 - 5, y1 - 5, x2 + 5, y2 + 5)) for x1, y1, x2, y2 in entries]
+    assert "header" not in [region.label for region in compose(found, [title, *entries])]
+
+
 def test_large_header_is_heading() -> None:
     banner = Detection("header", 0.8, (50, 20, 900, 110))
     regions = compose([banner], [(60, 30, 880, 100), *lines_of(60, 900, 200, 8)])
@@ -239,6 +248,41 @@ def test_indented_lines_below_each_other_are_one_text() -> None:
     assert len(compose(found, prose)) == 2
 
 
+def test_last_line_of_a_listing_is_of_it() -> None:
+    """A bracket alone, which no detection holds."""
+    ends = (300, 330, 460, 380, 310)
+    listing: list[BBox] = [(100 + 40 * indent, 100 + 34 * row, ends[row], 124 + 34 * row)
+                           for row, indent in enumerate((0, 1, 2, 2, 1))]  # fmt: skip
+    regions = compose([Detection("text", 0.7, (90, 95, 470, 262))], [*listing, (100, 270, 112, 296)])
+    assert [(region.label, region.bbox[3] >= 296) for region in regions] == [("text", True)]
+
+
+def test_prose_below_a_listing_is_none_of_it() -> None:
+    listing: list[BBox] = [(120 + 40 * indent, 100 + 34 * row, (300, 330, 460, 380, 310)[row], 124 + 34 * row)
+                           for row, indent in enumerate((0, 1, 2, 2, 1))]  # fmt: skip
+    below: list[BBox] = [(120, 300, 900, 324), (120, 334, 700, 358)]
+    found = [Detection("text", 0.7, (110, 95, 470, 262)), Detection("text", 0.8, (110, 296, 905, 360))]
+    assert len(compose(found, [*listing, *below])) == 2
+
+
+def test_paragraph_that_the_model_cut_is_one_text() -> None:
+    """Its upper row is full; behind one that ends early, or wider space, another paragraph begins."""
+    first: list[BBox] = [(80, 100, 900, 126), (80, 131, 500, 157)]
+    assert len(compose([Detection("text", 0.7, (75, 98, 905, 130))], first)) == 1
+    assert len(compose([Detection("text", 0.7, (75, 98, 505, 130))], [(80, 100, 500, 126), (80, 131, 900, 157)])) == 2
+    assert len(compose([Detection("text", 0.7, (75, 98, 905, 130))], [(80, 100, 900, 126), (80, 150, 500, 176)])) == 2
+
+
+def test_small_lines_at_the_edges_of_a_cover_are_text() -> None:
+    lines: list[BBox] = [(100, 60, 420, 86), (100, 400, 860, 490), (100, 510, 500, 600), (100, 1320, 500, 1346)]
+    found = [
+        Detection("header", 0.8, (95, 55, 425, 90)),
+        Detection("paragraph_title", 0.9, (90, 395, 870, 605)),
+        Detection("footer", 0.8, (95, 1315, 505, 1350)),
+    ]
+    assert [region.label for region in compose(found, lines)] == ["text", "doc_title", "text"]
+
+
 def test_pages_far_behind_the_entries_of_contents() -> None:
     titles: list[BBox] = [(100, 100 + i * 50, 300 + 40 * (i % 3), 122 + i * 50) for i in range(5)]
     pages: list[BBox] = [(870, 100 + i * 50, 900, 122 + i * 50) for i in range(5)]
@@ -285,3 +329,54 @@ def test_prices_in_columns_stay_with_their_names(columns: int) -> None:
     regions = compose([], lines)
     assert [(region.bbox[0] + 9) // 320 * 320 for region in regions] == [320 * at for at in range(columns)]
     assert [region.bbox[2] >= 320 + 320 * at for at, region in enumerate(regions)] == [True] * columns
+
+
+def test_choices_below_two_columns_stay_in_them() -> None:
+    """No detection holds the choices of the questions, which stand level with one another."""
+    left, right = lines_of(60, 460, 100, 4), lines_of(520, 920, 100, 4)
+    found = [Detection("text", 0.9, (50, 90, 470, 220)), Detection("text", 0.9, (510, 90, 930, 220))]
+    choices: list[BBox] = [(x, y, x + 60, y + 22) for y in (260, 300) for x in (90, 290, 550, 750)]
+    regions = compose(found, [*left, *right, *choices])
+    assert [region.bbox[0] > 480 for region in regions] == [False, False, True, True]
+
+
+def test_choices_below_a_column_that_no_detection_holds() -> None:
+    left, right = lines_of(60, 460, 100, 4), lines_of(520, 920, 100, 4)
+    choices: list[BBox] = [(x, y, x + 60, y + 22) for y in (260, 300) for x in (90, 290, 550, 750)]
+    regions = compose([Detection("text", 0.9, (50, 90, 470, 220))], [*left, *right, *choices])
+    assert [region.bbox[0] > 480 for region in regions] == [False, False, True, True]
+
+
+def test_foot_of_a_page_in_columns_is_read_last() -> None:
+    columns = lines_of(60, 460, 100, 38) + lines_of(520, 920, 100, 38)
+    foot = (60, 1310, 300, 1332)
+    regions = compose([], [*columns, foot])
+    assert [region.bbox[0] > 480 for region in regions] == [False, True, False]
+    assert regions[-1].bbox[1] > 1290
+
+
+def test_feet_below_each_other_are_read_by_rows() -> None:
+    feet: list[BBox] = [(60, 1350, 300, 1372), (620, 1310, 920, 1332), (60, 1310, 300, 1332)]
+    regions = compose([], [*lines_of(60, 920, 100, 38), *feet])
+    assert [(region.bbox[0] > 480, region.bbox[1] > 1335) for region in regions[-3:]] == [
+        (False, False), (True, False), (False, True)
+    ]  # fmt: skip
+
+
+def test_choices_of_three_questions_stay_in_their_columns() -> None:
+    lefts = (40, 360, 680)
+    texts = [line for left in lefts for line in lines_of(left, left + 280, 100, 4)]
+    choices: list[BBox] = [
+        (left + x, y, left + x + 50, y + 22) for y in (260, 300) for left in lefts for x in (20, 160)
+    ]
+    regions = compose([], [*texts, *choices])
+    assert [region.bbox[0] // 320 for region in regions] == [0, 0, 0, 1, 1, 1, 2, 2, 2]
+
+
+def test_picture_in_a_typed_page_stays() -> None:
+    rows = lines_of(90, 800, 100, 8) + lines_of(90, 450, 340, 6) + lines_of(90, 800, 520, 8)
+    photo = Detection("image", 0.9, (500, 340, 800, 510))
+    listing = Detection("algorithm", 1.0, (85, 95, 805, 760))
+    assert sorted(region.label for region in compose([photo, listing], rows)) == ["algorithm", "image"]
+    mistaken = Detection("image", 0.9, (90, 340, 450, 510))
+    assert [region.label for region in compose([mistaken, listing], rows)] == ["algorithm"]

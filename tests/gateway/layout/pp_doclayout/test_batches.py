@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from gateway.layout.pp_doclayout.model import BatchQueue
+from gateway.layout.pp_doclayout.onnx_model import BatchQueue
 from tests.support.waiting import WAIT_S
 
 

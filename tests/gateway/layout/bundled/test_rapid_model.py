@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from gateway.layout.base import LayoutDetector
+from gateway.layout.base import Detection, LayoutDetector
+from gateway.layout.bundled.rapid_model import take_typewriter
 from gateway.layout.factory import create_layout
 from gateway.model import PageImage, PageLayout, Region
 from gateway.reading_options import LayoutOptions
 from gateway.settings import Settings
 from tests.support.examples import OMITTED_LABELS, TruthBlock, load_truth
+from tests.textlines.test_typewriter import draw_page
 
 EXAMPLES = Path(__file__).resolve().parents[4] / "examples"
 
@@ -82,3 +84,23 @@ async def test_supported_and_unsupported_options(layout: LayoutDetector) -> None
         "merge",
         "shape",
     ]
+
+
+TYPED = (
+    *("port of arrival    Heron", "name of the host   quay", "level of the log   info", "hours of opening   24"),
+    *("", "On scales and cranes", ""),
+    *("weight of crates   31.5", "owner of the key   Marsk", "number of berths   7", "crane in service   no"),
+)
+
+
+@pytest.mark.parametrize(
+    ("rows", "labels"),
+    [(TYPED, ["algorithm", "paragraph_title", "algorithm"]), ([row for row in TYPED if row], ["algorithm"])],
+)
+def test_heading_among_typed_rows(rows: Sequence[str], labels: list[str]) -> None:
+    """It stands apart, or is a row of the listing that the model mistakes."""
+    pixels, boxes = draw_page([(row, True) for row in rows])
+    lines = [box for box, row in zip(boxes, rows, strict=True) if row]
+    heading = Detection("paragraph_title", 0.9, boxes[rows.index("On scales and cranes")])
+    found = take_typewriter([heading], lines, pixels)
+    assert [one.label for one in sorted(found, key=lambda one: one.box[1])] == labels

@@ -5,11 +5,13 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from gateway.layout.picture_text import PictureText, add_text, drop_printed, may_hide_text
-from gateway.model import PageImage, Region
+from gateway.layout.additions import PictureText, add_text, drop_printed, include_tick_boxes, may_hide_text
+from gateway.model import PageImage, PageLayout, Pixels, Region
 from gateway.reading_options import LayoutOptions
 from tests.support.fakes import FakeLayout
+from tests.textlines.test_tick_boxes import LINES, cross, page
 from textlines.detection import upright_line
+from textlines.glyphs import StrayInk
 
 PICTURE = Region("image", (0, 0, 1000, 800), 1, 0.9)
 CAPTION = Region("text", (100, 820, 900, 860), 2, 0.9)
@@ -55,3 +57,31 @@ def test_pictures_that_are_read_themselves_have_no_text_beside_them() -> None:
     printed = Region("text", (100, 100, 500, 130), 2)
     assert [region.label for region in drop_printed([PICTURE, printed, CAPTION])] == ["image", "text"]
     assert drop_printed([PICTURE, printed, CAPTION])[1] == CAPTION
+
+
+def include(layout: PageLayout, pixels: Pixels) -> PageLayout:
+    return include_tick_boxes(layout, pixels, StrayInk(pixels))
+
+
+def test_boxes_join_the_region_of_their_text() -> None:
+    region = Region("text", (148, 55, 505, 225), 1)
+    grown = include(PageLayout([region], [region], lines=LINES), page([cross, None, None]))
+    assert grown.regions[0].bbox[0] <= 100
+    assert grown.detections == [region]
+
+
+def test_region_that_holds_its_boxes_stays() -> None:
+    region = Region("text", (90, 55, 505, 225), 1)
+    assert include(PageLayout([region], []), page([None, None, None])).regions == [region]
+
+
+def test_nothing_is_taken_from_another_region() -> None:
+    other = Region("image", (96, 40, 140, 240), 2)
+    region = Region("text", (148, 55, 505, 225), 1)
+    layout = PageLayout([region, other], [], lines=LINES)
+    assert include(layout, page([None, None, None])).regions == [region, other]
+
+
+def test_page_without_boxes() -> None:
+    layout = PageLayout([Region("text", (148, 55, 505, 225), 1)], [])
+    assert include(layout, np.full((300, 600, 3), 255, np.uint8)).regions == layout.regions

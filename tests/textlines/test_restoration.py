@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from textlines.detection import LineDetector, Pixels
-from textlines.noise import measure_noise, reduce_noise
+from textlines.restoration import measure_noise, reduce_noise
 
 
 def page() -> Pixels:

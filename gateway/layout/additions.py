@@ -1,6 +1,7 @@
-"""Text in pictures that are most of a page: screenshots, posters, photos of receipts.
+"""What layout models do not see: text in pictures that are most of a page, and boxes to tick.
 
-A layout model sees a picture there and nothing to read. The picture stays one, and the text lines in it become regions.
+In a screenshot, a poster or the photo of a receipt a layout model sees a picture and nothing to read. The picture stays
+one, and the text lines in it become regions. Of text beside a box to tick it sees the text alone, whose region grows.
 """
 
 from __future__ import annotations
@@ -10,13 +11,16 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
-from common.geometry import area, intersection_area
-from gateway.labels import PICTURE_LABELS
+from common.geometry import area, intersection_area, union
+from gateway.labels import PICTURE_LABELS, is_formula
 from gateway.layout.base import LayoutDetector, LayoutWrapper
 from gateway.layout.bundled.page_frame import lay_out
 from gateway.model import BBox, PageImage, PageLayout, Pixels, Region
 from gateway.reading_options import LayoutOptions
 from textlines.detection import LineDetector, TextLine
+from textlines.frame import find_frame
+from textlines.glyphs import StrayInk
+from textlines.tick_boxes import MAX_GAP, TickBox, find_tick_boxes
 from textlines.watermarks import erase_watermarks
 
 PAGE_PICTURE = 0.4
@@ -25,6 +29,8 @@ PRINTED = 0.9
 """Share of a region inside a picture from which the picture shows all of it."""
 READ = 0.5
 """Share of a line inside a region that is read from which it is read there."""
+COVERED = 0.5
+"""Share of a box in a region from which on it is read there."""
 
 
 class PictureText(LayoutWrapper):
@@ -64,7 +70,7 @@ def add_text(regions: Sequence[Region], lines: Sequence[TextLine], width: int, h
     """The regions of a page of that size with those of lines that none of them reads, after the last picture."""
     read = [region.bbox for region in regions if region.label not in PICTURE_LABELS]
     free = [line for line in lines if not any(_is_inside(line, box) for box in read)]
-    added, _ = lay_out([], free, width=width, height=height)
+    added, _ = lay_out([], free, find_frame(free, width, height), width=width, height=height)
     places = [place for place, region in enumerate(regions, 1) if region.label in PICTURE_LABELS]
     after = max(places, default=len(regions))
     together = [*regions[:after], *added, *regions[after:]]
@@ -84,3 +90,44 @@ def _is_printed(region: Region, pictures: Sequence[BBox]) -> bool:
 
 def _is_inside(line: TextLine, box: BBox) -> bool:
     return intersection_area(line.box, box) > READ * area(line.box)
+
+
+def include_tick_boxes(layout: PageLayout, pixels: Pixels, stray: StrayInk) -> PageLayout:
+    """The layout with each box in the region of its text; the detector's own boxes stay as they are.
+
+    `stray`: of the same pixels.
+    """
+    if stray.find_area([region.bbox for region in layout.regions]) is None:
+        return layout
+    texts = layout.lines if layout.lines is not None else [region.bbox for region in layout.regions]
+    regions = list(layout.regions)
+    for one in find_tick_boxes(pixels, texts):
+        if not any(intersection_area(one.box, region.bbox) >= COVERED * area(one.box) for region in regions):
+            index = _nearest(one, regions)
+            if index is not None:
+                regions[index] = _grow(regions[index], one.box, regions)
+    return replace(layout, regions=regions)
+
+
+def _nearest(one: TickBox, regions: Sequence[Region]) -> int | None:
+    """Index of the region beside the box, those on its right before those on its left."""
+    gaps = [
+        (side, gap, index)
+        for index, region in enumerate(regions)
+        if _holds_text(region) and region.bbox[1] < (one.box[1] + one.box[3]) / 2 < region.bbox[3]
+        for side, gap in enumerate((region.bbox[0] - one.box[2], one.box[0] - region.bbox[2]))
+        if -one.side < gap <= MAX_GAP * one.side
+    ]
+    return min(gaps)[2] if gaps else None
+
+
+def _holds_text(region: Region) -> bool:
+    return region.label not in PICTURE_LABELS and not is_formula(region.label)
+
+
+def _grow(region: Region, box: BBox, regions: Sequence[Region]) -> Region:
+    """The region with the box in it, unless it would reach into another one's text."""
+    grown = union([region.bbox, box])
+    before = sum(intersection_area(region.bbox, other.bbox) for other in regions if other is not region)
+    after = sum(intersection_area(grown, other.bbox) for other in regions if other is not region)
+    return region if after > before else replace(region, bbox=grown, polygon=None)

@@ -17,7 +17,7 @@ from docx.text.paragraph import Paragraph
 from gateway.assembly.docx.equations import convert_latex
 from gateway.assembly.tables.html import IMAGE, table_cells
 from gateway.assembly.tables.otsl import Span
-from gateway.assembly.text.formulas import MATH
+from gateway.assembly.text.formulas import MATH, has_formula
 from gateway.assembly.text.reflow import LINE_BREAK
 
 log = structlog.get_logger(__name__)
@@ -42,8 +42,12 @@ def add_paragraph(document: Any) -> Any:  # noqa: ANN401
 
 
 def write_text(paragraph: Any, text: str, *, font: str | None = None) -> None:  # noqa: ANN401
-    """Adds Markdown's text: its hard line breaks, and its formulas as equations, or as LaTeX where they can't be."""
-    parts = MATH.split(_INVALID_XML.sub("", text).replace(LINE_BREAK, "\n"))
+    """Adds Markdown's text: its hard line breaks, and its formulas as equations, or as LaTeX where they can't be.
+
+    `font`: that of a listing, in which dollars that fence no formula stay.
+    """
+    plain = _INVALID_XML.sub("", text).replace(LINE_BREAK, "\n")
+    parts = [plain] if font and not has_formula(plain) else MATH.split(plain)
     for index, part in enumerate(parts):
         if index % 2:
             write_formula(paragraph, part.strip("$"), part)

