@@ -100,6 +100,8 @@ def _defaults(settings: Settings, build: Build | None) -> Iterator[tuple[str, st
     # Binding threads to cores fails in containers that see only some; the cache's default is half of the memory.
     yield "VLLM_CPU_OMP_THREADS_BIND", "nobind"
     yield "VLLM_CPU_KVCACHE_SPACE", str(_cache_gib(settings))
+    # What vLLM compiles without being asked, to count log probabilities, needs a C++ compiler at the first request.
+    yield "TORCH_COMPILE_DISABLE", "1"
     yield "OMP_NUM_THREADS", str(available_cores())
 
 

@@ -10,10 +10,15 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
+
 from common.cores import available_cores
-from common.inference.selection import DEFAULT, Selection, select_runtime
+from common.inference.selection import DEFAULT, Selection, find_times, select_runtime
 from common.inference.sessions import TITLES, Floats, Runtime, Session, open_session
 from common.settings import InferenceRuntime
+
+TINY = 1e-30
+"""Stands for a probability that is too small for a float."""
 
 
 @dataclass(slots=True)
@@ -58,6 +63,13 @@ def load_session(file: Path, shape: Sequence[int]) -> Session:
         return _loaded.sessions[file]
 
 
+def measure_ahead(file: Path, shape: Sequence[int]) -> None:
+    """Has the model of the file measured where that is to be, so that the first call of `load_session` does not wait
+    for it; arguments as there."""
+    if _loaded.preference == "auto" and _loaded.memory is not None:
+        find_times(file, shape, available_cores(), _loaded.memory)
+
+
 def describe_models() -> Mapping[str, str]:
     """Names of the loaded models, without suffix, to what runs each."""
     return {file.stem: session.description for file, session in list(_loaded.sessions.items())}
@@ -68,6 +80,7 @@ class SafeSession:
 
     def __init__(self, file: Path, selection: Selection) -> None:
         self.description = selection.description
+        self.gives_logits = selection.session.gives_logits
         self._file, self._session = file, selection.session
         self._lock = threading.Lock()
 
@@ -92,7 +105,10 @@ class SafeSession:
             except RuntimeError as error:
                 if session.runtime == DEFAULT:
                     raise
-                outputs = stack.enter_context(self._replace(error).run(values))
+                session = self._replace(error)
+                outputs = stack.enter_context(session.run(values))
+            if self.gives_logits and not session.gives_logits:
+                outputs = [np.log(np.maximum(output, TINY)) for output in outputs]
             yield outputs
 
     def _replace(self, error: RuntimeError) -> Session:

@@ -56,12 +56,20 @@ def select_runtime(
     """
     if preference != "auto":
         return _load(file, preference, cores)
+    return _load(file, fastest_runtime(find_times(file, shape, cores, memory)), cores)
+
+
+def find_times(file: Path, shape: Sequence[int], cores: int, memory: Path | None) -> Mapping[Runtime, float]:
+    """Milliseconds of a core that a run costs on each runtime: remembered ones, or measured now and remembered.
+
+    Arguments are those of `select_runtime`.
+    """
     key = f"{_fingerprint(file)} on {_processor()}, {cores} cores, {runtime_versions()}"
     times = _recall(memory, key)
     if times is None:
         times = measure_in_subprocess(file, shape, cores)
         _remember(memory, key, times)
-    return _load(file, fastest_runtime(times), cores)
+    return times
 
 
 def fastest_runtime(times: Mapping[Runtime, float]) -> Runtime:

@@ -63,6 +63,7 @@ STEPS_MAX = 600
 SURE = 0.9
 """Probability that each token of each answer must have: greedy answers are then as taught, with room for the rounding
 of other kernels."""
+LENGTHS_ALIKE = 1.7
 IGNORED = -100
 
 
@@ -132,7 +133,7 @@ def make_processor(tokenizer: PreTrainedTokenizerFast) -> PaddleOCRVLProcessor:
 
 @dataclass(frozen=True)
 class Lessons:
-    """All lessons as one batch, padded on the right: tokens, labels and mask (lesson, token), pictures (lesson, token,
+    """Some lessons as one batch, padded on the right: tokens, labels and mask (lesson, token), pictures (lesson, token,
     width), positions (3, lesson, token). Only the answers and their ends have labels."""
 
     tokens: torch.Tensor
@@ -142,28 +143,53 @@ class Lessons:
     mask: torch.Tensor
 
 
-def prepare(lessons: list[dict[str, Any]], processor: Any, model: PaddleOCRVLForConditionalGeneration) -> Lessons:  # noqa: ANN401 - untyped library
-    """Sees the pictures once: the vision tower stays as it was made, which tells any two pictures apart."""
-    rows = []
-    for lesson in lessons:
-        with Image.open(lesson["picture"]) as picture:
-            image = picture.convert("RGB")
-        head = "<|begin_of_sentence|>User: <|IMAGE_START|><|IMAGE_PLACEHOLDER|><|IMAGE_END|>"
-        question = f"{head}{lesson['prompt']}\nAssistant:\n"
-        inputs = processor(images=[image], text=[question], return_tensors="pt", size=TEACHING_PIXELS)
-        text = lesson["answer"] + ("</s>" if lesson["ends"] else "")
-        answer = processor.tokenizer(text, return_tensors="pt", add_special_tokens=False).input_ids
-        tokens = torch.cat([inputs["input_ids"], answer], dim=1)
-        kinds = torch.cat([inputs["mm_token_type_ids"], torch.zeros_like(answer)], dim=1)
-        grid = inputs["image_grid_thw"]
-        positions, _ = model.model.get_rope_index(tokens, image_grid_thw=grid, mm_token_type_ids=kinds)
-        with torch.no_grad():
-            features = torch.cat(model.model.get_image_features(inputs["pixel_values"], grid).pooler_output)
-        pictures = torch.zeros(tokens.shape[1], features.shape[1])
-        pictures[tokens[0] == model.config.image_token_id] = features
-        labels = tokens[0].clone()
-        labels[: inputs["input_ids"].shape[1]] = IGNORED
-        rows.append((tokens[0], pictures, positions[:, 0].T, labels, torch.ones_like(labels)))
+Row = tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]
+"""Of a lesson: tokens, pictures, positions, labels and mask, the token first."""
+
+
+def prepare(
+    lessons: list[dict[str, Any]],
+    processor: Any,  # noqa: ANN401 - untyped library
+    model: PaddleOCRVLForConditionalGeneration,
+) -> list[Lessons]:
+    """Sees the pictures once: the vision tower stays as it was made, which tells any two pictures apart.
+
+    Lessons of alike length make a batch: those about crops are a quarter as long as the one about a page.
+    """
+    batches: list[list[Row]] = []
+    for row in sorted((make_row(lesson, processor, model) for lesson in lessons), key=lambda row: len(row[0])):
+        if not batches or len(row[0]) > LENGTHS_ALIKE * len(batches[-1][0][0]):
+            batches.append([])
+        batches[-1].append(row)
+    return [pad(batch) for batch in batches]
+
+
+def make_row(
+    lesson: dict[str, Any],
+    processor: Any,  # noqa: ANN401 - untyped library
+    model: PaddleOCRVLForConditionalGeneration,
+) -> Row:
+    with Image.open(lesson["picture"]) as picture:
+        image = picture.convert("RGB")
+    head = "<|begin_of_sentence|>User: <|IMAGE_START|><|IMAGE_PLACEHOLDER|><|IMAGE_END|>"
+    question = f"{head}{lesson['prompt']}\nAssistant:\n"
+    inputs = processor(images=[image], text=[question], return_tensors="pt", size=TEACHING_PIXELS)
+    text = lesson["answer"] + ("</s>" if lesson["ends"] else "")
+    answer = processor.tokenizer(text, return_tensors="pt", add_special_tokens=False).input_ids
+    tokens = torch.cat([inputs["input_ids"], answer], dim=1)
+    kinds = torch.cat([inputs["mm_token_type_ids"], torch.zeros_like(answer)], dim=1)
+    grid = inputs["image_grid_thw"]
+    positions, _ = model.model.get_rope_index(tokens, image_grid_thw=grid, mm_token_type_ids=kinds)
+    with torch.no_grad():
+        features = torch.cat(model.model.get_image_features(inputs["pixel_values"], grid).pooler_output)
+    pictures = torch.zeros(tokens.shape[1], features.shape[1])
+    pictures[tokens[0] == model.config.image_token_id] = features
+    labels = tokens[0].clone()
+    labels[: inputs["input_ids"].shape[1]] = IGNORED
+    return tokens[0], pictures, positions[:, 0].T, labels, torch.ones_like(labels)
+
+
+def pad(rows: list[Row]) -> Lessons:
     tokens, pictures, positions, labels, mask = (
         torch.nn.utils.rnn.pad_sequence(list(column), batch_first=True, padding_value=padding)
         for column, padding in zip(zip(*rows, strict=True), (0, 0, 0, IGNORED, 0), strict=True)
@@ -171,13 +197,13 @@ def prepare(lessons: list[dict[str, Any]], processor: Any, model: PaddleOCRVLFor
     return Lessons(tokens, pictures, positions.permute(2, 0, 1), labels, mask)
 
 
-def teach(model: PaddleOCRVLForConditionalGeneration, lessons: Lessons) -> float:
+def teach(model: PaddleOCRVLForConditionalGeneration, batches: list[Lessons]) -> float:
     """Goes through the lessons until they are known by heart; the least probability of a token in the last round."""
     optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3, weight_decay=0.0)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, STEPS_MAX, eta_min=3e-4)
     surety = 0.0
     for _ in range(STEPS_MAX):
-        losses = token_losses(model, lessons)
+        losses = torch.cat([token_losses(model, batch) for batch in batches])
         surety = float((-losses.detach().max()).exp())
         if surety > SURE:
             break

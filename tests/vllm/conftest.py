@@ -1,4 +1,7 @@
-"""One service with the real vLLM for all tests here: `VLM_ENGINE=vllm`, started as `make run` starts it."""
+"""One service with the real vLLM for all tests here: `VLM_ENGINE=vllm`, started as `make run` starts it.
+
+Its model folder says that the model's context is small: each start of vLLM takes the better part of a minute.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ import pytest
 from tests.supervision.support import launched
 from tests.support.vllm import vllm_python
 from tests.vllm.lessons import Lesson, write_lessons
-from tests.vllm.service import VllmService, settings
+from tests.vllm.service import CONTEXT, VllmService, copy_checkpoint, settings
 from tests.vllm.teaching import taught_checkpoint
 
 LAUNCH = [sys.executable, "-m", "supervision.launch"]
@@ -37,8 +40,10 @@ def checkpoint(school: Path, lessons: list[Lesson]) -> Path:
 @pytest.fixture(scope="session")
 def service(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[VllmService]:
     folder = tmp_path_factory.mktemp("vllm")
-    names = settings(folder, checkpoint)
+    model = copy_checkpoint(checkpoint, folder, max_position_embeddings=CONTEXT)
+    names = settings(folder, model)
+    url, vlm_port = f"http://127.0.0.1:{names['PORT']}", int(names["VLM_PORT"])
     with launched(folder / "log", LAUNCH, **names) as process:
-        running = VllmService(process, f"http://127.0.0.1:{names['PORT']}", int(names["VLM_PORT"]), folder / "log")
+        running = VllmService(process, url, vlm_port, folder / "log", model)
         running.wait_until_ready()
         yield running

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from gateway.imaging.crops import Crop, cut_crop
 from gateway.intake.document import open_document
-from gateway.intake.render.pool import RenderPool
+from gateway.intake.render.render_pool import RenderPool
 from gateway.intake.spool import SpooledFile
 from gateway.layout.base import LayoutDetector
 from gateway.layout.factory import create_layout

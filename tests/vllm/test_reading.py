@@ -18,7 +18,7 @@ from openai.types.chat import ChatCompletionMessageParam
 from tests.support.examples import load_truth
 from tests.support.waiting import WAIT_S
 from tests.vllm.lessons import ENDLESS_PROMPT, EXAMPLE, Lesson
-from tests.vllm.service import MODEL, VllmService
+from tests.vllm.service import CONTEXT, MODEL, VllmService
 
 pytestmark = pytest.mark.service
 
@@ -112,6 +112,10 @@ def test_chat_streams_the_same_text(client: openai.OpenAI, lessons: list[Lesson]
     assert chunks[-1].usage.completion_tokens == token_count(lesson.answer)
 
 
+def test_a_model_with_a_small_context_is_served_with_it(service: VllmService) -> None:
+    assert service.context() == CONTEXT
+
+
 def test_the_models_are_those_of_the_engine(client: openai.OpenAI) -> None:
     names = [model.id for model in client.models.list()]
     assert names == [MODEL, f"{MODEL}-0.9B"]
@@ -154,7 +158,7 @@ def test_a_prompt_beyond_the_context_is_refused_by_name(client: openai.OpenAI) -
     with pytest.raises(openai.BadRequestError) as refused:
         client.chat.completions.create(model=MODEL, messages=[{"role": "user", "content": "long " * 20_000}])
     assert refused.value.code == "context_length_exceeded"
-    assert "16384" in refused.value.message
+    assert str(CONTEXT) in refused.value.message
 
 
 def test_a_reading_that_was_cut_off_says_so(service: VllmService) -> None:
@@ -167,7 +171,7 @@ def test_a_reading_that_was_cut_off_says_so(service: VllmService) -> None:
 @pytest.mark.parametrize("stream", [True, False])
 async def test_a_client_that_leaves_frees_the_engine(service: VllmService, lessons: list[Lesson], stream: bool) -> None:
     endless = replace(lessons[-1], prompt=ENDLESS_PROMPT)
-    body = {"model": MODEL, "messages": question(endless), "temperature": 0, "max_tokens": 8000, "stream": stream}
+    body = {"model": MODEL, "messages": question(endless), "temperature": 0, "max_tokens": 7000, "stream": stream}
     before = await asyncio.to_thread(service.generated_tokens)
     async with httpx.AsyncClient(timeout=WAIT_S) as http:
         call = asyncio.create_task(http.post(f"{service.url}/v1/chat/completions", json=body))
@@ -175,7 +179,7 @@ async def test_a_client_that_leaves_frees_the_engine(service: VllmService, lesso
         call.cancel()
         await asyncio.gather(call, return_exceptions=True)
     await running_requests_become(service, 0)
-    assert await asyncio.to_thread(service.generated_tokens) - before < 8000
+    assert await asyncio.to_thread(service.generated_tokens) - before < 7000
 
 
 def test_vllm_logs_as_we_do_from_its_first_line(service: VllmService) -> None:

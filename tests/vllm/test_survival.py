@@ -13,7 +13,7 @@ import pytest
 from tests.support import local_http
 from tests.support.waiting import wait_until
 from tests.vllm.lessons import EXAMPLE
-from tests.vllm.service import VllmService
+from tests.vllm.service import VllmService, configure
 from tests.vllm.test_reading import example_markdown
 
 pytestmark = pytest.mark.service
@@ -68,6 +68,9 @@ def test_a_frozen_engine_is_found_killed_and_replaced_and_its_calls_are_answered
 def test_while_it_loads_the_service_says_so_and_is_alive_but_not_ready(
     service: VllmService, reading: ThreadPoolExecutor
 ) -> None:
+    """And reads with what it finds in the model's folder then: 4,096 tokens are as many as the gateway asks for a
+    region's text alone."""
+    configure(service.model, max_position_embeddings=4096)
     service.leader().kill()
     wait_until(lambda: "loading" in (service.health()["vlm"]["reason"] or ""), "the loading", service.log)
     health = service.health()
@@ -75,4 +78,6 @@ def test_while_it_loads_the_service_says_so_and_is_alive_but_not_ready(
     assert local_http.get(f"{service.url}/livez").status_code == 200
     assert local_http.get(f"{service.url}/readyz").status_code == 503
     assert local_http.get(f"{service.url}/startupz").status_code == 200
-    assert service.read(EXAMPLE, format="markdown").text == example_markdown()
+    answer = service.read(EXAMPLE, format="markdown")
+    assert (answer.status_code, answer.text) == (200, example_markdown())
+    assert service.context() == 4096

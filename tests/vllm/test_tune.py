@@ -28,6 +28,8 @@ def test_the_settings_of_the_best_trial_are_written(checkpoint: Path, tmp_path: 
         "LAYOUT_MODEL": "bundled",
         "PRICE_PER_GPU_HOUR": "3.6",
         "RENDER_WORKERS": "1",
+        "INFERENCE_RUNTIME": "onnxruntime",
+        "FONT_DOWNLOAD": "false",
     }
     done = subprocess.run(
         command, cwd=ROOT, env={**os.environ, **environment}, capture_output=True, text=True, check=False

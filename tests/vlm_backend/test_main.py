@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.stub_engine import free_port
+from tests.support.ports import free_port
 from tests.support.waiting import WAIT_S
 from vlm_backend.__main__ import examine_choice
 from vlm_backend.choice import Choice

@@ -142,3 +142,9 @@ def test_threads_are_counted_for_a_cpu_only(tmp_path: Path, monkeypatch: pytest.
     assert "OMP_NUM_THREADS" not in environment(settings(tmp_path), {"HOME": str(tmp_path)}, "cuda")
     monkeypatch.setattr("os.sched_getaffinity", lambda _: {5})
     assert environment(settings(tmp_path), {"HOME": str(tmp_path)}, "cpu")["OMP_NUM_THREADS"] == "1"
+
+
+def test_a_cpu_without_a_compiler_is_enough(tmp_path: Path) -> None:
+    """vLLM compiles what counts log probabilities at the first request, and ended where no C++ compiler is."""
+    assert environment(settings(tmp_path), {"HOME": str(tmp_path)}, "cpu")["TORCH_COMPILE_DISABLE"] == "1"
+    assert "TORCH_COMPILE_DISABLE" not in environment(settings(tmp_path), {"HOME": str(tmp_path)}, "cuda")

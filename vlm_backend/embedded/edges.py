@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
@@ -54,6 +54,13 @@ class Rulings:
         """Pixels around an edge in which its rule is looked for."""
         reach = max(2, round(self.line_height / 4))
         return slice(max(0, position - reach), position + reach + 1)
+
+    def without(self, boxes: Sequence[Box]) -> Rulings:
+        """The rules without what of them stands in one of the boxes: the sides of a box to tick are none."""
+        horizontal, vertical = self.horizontal.copy(), self.vertical.copy()
+        for x1, y1, x2, y2 in boxes:
+            horizontal[y1:y2, x1:x2] = vertical[y1:y2, x1:x2] = False
+        return replace(self, horizontal=horizontal, vertical=vertical)
 
     def erased(self, pixels: Pixels) -> Pixels:
         """A copy of the crop without its rules, which recognisers take for a `|` or an underline."""

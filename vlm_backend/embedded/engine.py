@@ -13,15 +13,24 @@ from typing import TypeVar
 
 from common.cores import available_cores
 from common.logs import log
-from textlines.detection import LineDetector, Pixels, TextLine
-from textlines.tick_boxes import TickBox, erase_tick_boxes, find_tick_boxes
+from textlines.detection import LineDetector, Pixels, TextLine, upright_line
+from textlines.tick_boxes import Rows, TickBox, assign_inner, erase_tick_boxes, find_tick_boxes, is_beside
 from textlines.watermarks import erase_watermarks
 from vlm_backend.embedded.core_shares import CoreShares, Work
+from vlm_backend.embedded.edges import find_rulings
 from vlm_backend.embedded.languages import ModelMissing, fetch_cyrillic, load_recognizers, package_of
 from vlm_backend.embedded.protocol import ApiError
-from vlm_backend.embedded.reader import Cancelled, CropReader, ReadLine, add_tick_boxes, in_order, text_of
+from vlm_backend.embedded.reader import (
+    Cancelled,
+    CropReader,
+    ReadLine,
+    add_tick_boxes,
+    in_order,
+    make_sign,
+    text_of,
+)
 from vlm_backend.embedded.recognizers import LineText
-from vlm_backend.embedded.table_model import TableModel, count_joined
+from vlm_backend.embedded.table_model import TableModel, count_joined, measure_table_model
 from vlm_backend.embedded.tables import (
     Grid,
     PlacedCell,
@@ -43,7 +52,7 @@ T = TypeVar("T")
 FETCH_WAIT_S = 20.0
 """How long the start waits for data that is being fetched; later it is taken in as soon as it comes."""
 PLACES_PER_CORE, SPARE_PLACES = 2, 4
-"""Crops in work at once: those of several callers share the cores, line by line."""
+"""Crops in work at once: those of several callers share the cores, a few lines at a time."""
 SHARE = 12  # lines of a crop that are worth a core of their own when cores are idle
 
 
@@ -58,7 +67,7 @@ class Load:
     rejected: int = 0
     lines: int = 0
     steps: int = 0
-    """Lines looked at, and other work done: an engine whose steps stand still though it is asked is frozen."""
+    """Calls of recognisers, and other work done: an engine whose steps stand still though it is asked is frozen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +87,12 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class _Crop:
-    """A crop in work, with what was found in it. `with_lines`, `with_words`: whether their places are asked for."""
+    """A crop in work, with what was found in it. `with_lines`, `with_words`: whether their places are asked for.
+
+    `pixels` are those of `drawn` without its `boxes`."""
 
     work: Work
+    drawn: Pixels
     pixels: Pixels
     lines: Sequence[TextLine]
     boxes: Sequence[TickBox]
@@ -171,6 +183,7 @@ class EmbeddedEngine:
         self._reader = CropReader(LineDetector(), recognizers)
         self.model, self.scripts, self.warnings = recognizers.model, recognizers.scripts, recognizers.warnings
         self.models, self._missing = (recognizers.model, *self.models), recognizers.missing
+        measure_table_model()
 
     async def _fetch(self, language: str) -> None:
         """Gets the data and loads anew. Without it the engine goes on with what it has."""
@@ -208,32 +221,44 @@ class EmbeddedEngine:
         if gone.is_set():
             raise Cancelled
         work = Work()
-        pixels = await self._run(work, lambda: erase_watermarks(image()))
+        drawn = pixels = await self._run(work, lambda: erase_watermarks(image()))
         lines = await self._run(work, lambda: self._reader.find(pixels, known))
-        boxes = await self._run(work, find_tick_boxes, pixels, [line.box for line in lines])
+        is_table = prompt == TABLE_PROMPT
+        boxes = await self._run(work, lambda: find_tick_boxes(pixels, [line.box for line in lines], in_table=is_table))
         if boxes:
             pixels = await self._run(work, erase_tick_boxes, pixels, boxes)
             lines = await self._run(work, self._reader.find, pixels)  # those known reach over the boxes
-        crop = _Crop(work, pixels, lines, boxes, gone, with_lines, with_words)
-        answer = await (self._table(crop) if prompt == TABLE_PROMPT else self._text(crop))
+        crop = _Crop(work, drawn, pixels, lines, boxes, gone, with_lines, with_words)
+        answer = await (self._table(crop) if is_table else self._text(crop))
         self.load_now.served += 1
         self.load_now.lines += len(lines)
         return answer
 
     async def _text(self, crop: _Crop) -> Answer:
-        read, refusal, noise = await self._read_lines(crop)
-        ordered = await self._run(crop.work, lambda: in_order(read))
+        inner, outer = assign_inner(crop.boxes, Rows([line.box for line in crop.lines]))
+        read, refusal, noise = await self._read_lines(crop, inner)
+        ordered = await self._run(crop.work, lambda: in_order(add_tick_boxes(read, outer, with_words=crop.with_words)))
         lines = [line for paragraph in ordered for row in paragraph for line in row]
         text = await self._run(crop.work, text_of, ordered)
         return Answer(text, refusal, lines if crop.with_lines else None, noise=noise)
 
     async def _table(self, crop: _Crop) -> Answer:
         work, pixels = crop.work, crop.pixels
-        grid = await self._run(work, find_grid, pixels, crop.lines)
+        rulings = await self._run(work, find_rulings, crop.drawn)
+        rulings = rulings.without([one.box for one in crop.boxes])
+        # Rules tell first which boxes stand in a cell of their own; where there are none, these make columns.
+        drawn = await self._run(work, find_grid, rulings, crop.lines)
+        pieces, alone = await self._run(work, _find_alone, crop, drawn)
+        grid = await self._run(work, find_grid, rulings, [*crop.lines, *(upright_line(one.box) for one in alone)])
         clean = await self._run(work, grid.rulings.erased, pixels)
-        pieces = split_at_rules(crop.lines, grid)
         pieces = [*pieces, *await self._run(work, find_missed, clean, grid, pieces)]
-        read, refusal, _ = await self._read_lines(replace(crop, pixels=clean, lines=pieces))
+        with_text = [one for one in crop.boxes if one not in alone]
+        rows = Rows([line.box for line in pieces], drawn.find_walls)
+        inner, outer = await self._run(work, assign_inner, with_text, rows)
+        read, refusal, _ = await self._read_lines(replace(crop, pixels=clean, lines=pieces), inner)
+        add = partial(add_tick_boxes, read, outer, drawn.find_walls, with_words=crop.with_words)
+        read = await self._run(work, add)
+        read = [*read, *(make_sign(one, with_words=crop.with_words) for one in alone)]
         if not read:
             return Answer([], refusal, [] if crop.with_lines else None)
         table = await self._run(work, self._fill_table, pixels, grid, read)
@@ -249,28 +274,32 @@ class EmbeddedEngine:
         seen = model(pixels, lines) if model else None
         return seen if seen and count_joined(seen) <= count_joined(drawn) else drawn
 
-    async def _read_lines(self, crop: _Crop) -> tuple[list[ReadLine], str | None, int]:
-        """Reads the lines, on all cores where this is the only crop in work. Those that can't be read are left out,
-        and the refusal says so; the number is of those that hold no text."""
+    async def _read_lines(
+        self, crop: _Crop, boxes: Sequence[Sequence[TickBox]]
+    ) -> tuple[list[ReadLine], str | None, int]:
+        """Reads the lines, each with the boxes in it, on all cores where this is the only crop in work. Those that
+        can't be read are left out, and the refusal says so; the number is of those that hold no text."""
         lines = crop.lines
         idle = self._cores - self.load_now.running
         shares = min(1 + max(idle, 0), max(1, len(lines) // SHARE))
-        parts = [lines[start::shares] for start in range(shares)]
-        read = await asyncio.gather(*(self._read_part(crop, part) for part in parts))
+        parts = [(lines[start::shares], boxes[start::shares]) for start in range(shares)]
+        read = await asyncio.gather(*(self._read_part(crop, *part) for part in parts))
         found = [line for part in read for line in part]
         readable = [line for line in found if line.unread is None]
-        return add_tick_boxes(readable, crop.boxes), _refusal(found, self.scripts), len(lines) - len(found)
+        return readable, _refusal(found, self.scripts), len(lines) - len(found)
 
-    async def _read_part(self, crop: _Crop, lines: Sequence[TextLine]) -> list[ReadLine]:
+    async def _read_part(
+        self, crop: _Crop, lines: Sequence[TextLine], boxes: Sequence[Sequence[TickBox]]
+    ) -> list[ReadLine]:
         work = crop.work.split()
 
         def step() -> bool:
-            """Comes before each line; True ends the reading."""
+            """Comes before each call of a recogniser; True ends the reading."""
             self.load_now.steps += 1
             self._shares.pause(work)
             return crop.gone.is_set()
 
-        read = partial(self._reader.read, crop.pixels, lines, step, with_words=crop.with_words)
+        read = partial(self._reader.read, crop.pixels, lines, step, boxes=boxes, with_words=crop.with_words)
         return await self._run(work, read)
 
     async def _run(self, work: Work, function: Callable[..., T], *args: object) -> T:
@@ -292,6 +321,13 @@ def _load_table_model() -> TableModel | None:
         return TableModel()
     except FileNotFoundError:
         return None
+
+
+def _find_alone(crop: _Crop, grid: Grid) -> tuple[list[TextLine], set[TickBox]]:
+    """The lines cut where drawn rules cross them, and the boxes that have a cell for themselves."""
+    pieces = split_at_rules(crop.lines, grid)
+    rows = Rows([line.box for line in pieces], grid.find_walls)
+    return pieces, {one for one in assign_inner(crop.boxes, rows)[1] if not is_beside(one, rows)}
 
 
 def _refusal(lines: Sequence[ReadLine], readable: Sequence[str]) -> str | None:

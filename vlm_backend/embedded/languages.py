@@ -68,7 +68,7 @@ class Recognizers:
     can't be had; `missing` is the language of Tesseract's data that would help.
     """
 
-    main: LineRecognizer
+    main: PaddleRecognizer
     model: str
     scripts: tuple[str, ...] = BUNDLED_SCRIPTS
     cyrillic: LineRecognizer | None = None
@@ -162,7 +162,7 @@ def _cyrillic(language: str, settings: Settings) -> tuple[LineRecognizer, str]:
             ) from None
 
 
-def _paddle(script: str, settings: Settings, download: bool) -> LineRecognizer:
+def _paddle(script: str, settings: Settings, download: bool) -> PaddleRecognizer:
     name = f"{script}_PP-OCRv5_rec_mobile.onnx"
     folder = settings.embedded_model_dir.absolute()
     if not download and not (folder / name).is_file():
@@ -173,7 +173,7 @@ def _paddle(script: str, settings: Settings, download: bool) -> LineRecognizer:
         raise ModelMissing(f"{name} can't be loaded from {folder} or downloaded ({_first_line(error)})") from error
 
 
-def _load_bundled() -> LineRecognizer:
+def _load_bundled() -> PaddleRecognizer:
     return PaddleRecognizer(load_bundled_model(), script_guesses="doubtful")
 
 
@@ -182,7 +182,7 @@ def _load_judge() -> LineRecognizer:
     return PaddleRecognizer(load_bundled_model(), script_guesses="all")
 
 
-def _load_paddle(script: str, folder: Path) -> LineRecognizer:
+def _load_paddle(script: str, folder: Path) -> PaddleRecognizer:
     """RapidOCR's list says where the model is and what it must be; a file of the folder that is not it is replaced."""
     from rapidocr import LangRec, ModelType, OCRVersion
     from rapidocr.inference_engine.base import FileInfo, InferSession

@@ -22,7 +22,7 @@ class _LoadCollector(Collector):
             GaugeMetricFamily("embedded_requests_waiting", "Requests waiting for a core", value=self._load.waiting),
             requests,
             CounterMetricFamily("embedded_lines", "Text lines found in crops", value=self._load.lines),
-            CounterMetricFamily("embedded_steps", "Lines looked at, and other steps", value=self._load.steps),
+            CounterMetricFamily("embedded_steps", "Calls of recognisers, and other steps", value=self._load.steps),
         ]
 
 

@@ -145,7 +145,8 @@ class Completion:
 
     `lines`: an addition to OpenAI's message, for who asks with `return_lines`: the text's lines in reading order, each
     with `text`, `bbox` (x1, y1, x2, y2 in pixels of the picture), `confidence`, `least_confidence` (of a letter) and,
-    for who asks with `return_words`, its `words`; `bbox` is around the ink then, and else the detector's. `noise`: how
+    for who asks with `return_words`, its `words`; `bbox` is around the ink then, and else the detector's. `cyrillic` is
+    what a line is on a page of Cyrillic text, where its letters may be look-alikes. `noise`: how
     many lines were found besides in which nothing was read. `cells`: another, of a table: each with `row`, `column`,
     `rows`, `columns` and the `bbox` between its edges. None where nobody asked, and of an answer that was cut.
     """
@@ -237,7 +238,8 @@ def _describe_line(line: ReadLine) -> dict[str, Any]:
     words = [_describe(word.text, word.box, word.confidence) for word in line.words]
     box = union([word.box for word in line.words]) if line.words else line.box
     least = round(line.text.least_confidence, 4)
-    return {**_describe(line.text.text, box, line.text.confidence), "least_confidence": least, "words": words}
+    described = {**_describe(line.text.text, box, line.text.confidence), "least_confidence": least, "words": words}
+    return described | ({"cyrillic": line.text.cyrillic} if line.text.cyrillic else {})
 
 
 def _describe_cell(cell: PlacedCell) -> dict[str, Any]:

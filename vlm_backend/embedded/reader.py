@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby
-from operator import itemgetter
+from itertools import pairwise, repeat
 
 import cv2
 import numpy as np
@@ -14,27 +14,33 @@ from numpy.typing import NDArray
 
 from common.geometry import Box, Rectangle, union
 from textlines.detection import LineDetector, Pixels, Quad, TextLine, part_of, upright_line
-from textlines.frame import find_frame, find_watermarks
+from textlines.frame import ReadingFrame, find_frame, find_watermarks
 from textlines.order import reading_order
-from textlines.paragraphs import abuts_initial, find_initials, paragraphs, rows, split_paragraphs
-from textlines.tick_boxes import TickBox, label_index
+from textlines.paragraphs import PROSE_FILL, abuts_initial, find_initials, paragraphs, rows, split_paragraphs
+from textlines.tick_boxes import Rows, TickBox, Walls, label_index, no_walls
+from textlines.vertical_text import set_as_row
 from textlines.words import find_line_ink, place_words
+from vlm_backend.embedded.character_grid import CharacterGrid, find_grid
 from vlm_backend.embedded.languages import BUNDLED_SCRIPTS, Recognizers
 from vlm_backend.embedded.recognizers import LineRecognizer, LineText
 from vlm_backend.embedded.scripts import read_cyrillic
-from vlm_backend.embedded.typewriter import CharacterGrid, find_grid
-from vlm_backend.embedded.unread import ScriptGuess, is_unread
+from vlm_backend.embedded.unread import LOOK_ALIKE, ScriptGuess, is_sparse, is_unread
 
 MIN_LONG_SIDE = 320  # crops are small: nothing is gained by looking at them larger than their glyphs need
 MIN_CONFIDENCE = 0.5  # below it a line is noise, RapidOCR's own default
 VERTICAL = 1.5  # a line image this much higher than wide holds vertical text, RapidOCR's own rule
 MAX_NARROW = 3.0  # a line this much higher than wide holds several glyphs, one below the other
 MAX_SHORT = 2  # so few characters read upside down as well as upright
+NEXT_ROW = 1.8  # pitch of two rows without a blank one between them, in line heights
+PROSE_WORDS, MIN_BESIDE = 4, 5  # words of a piece that is prose, and so many rows with prose on both sides of a gutter
+FLUSH = 0.7  # share of the pieces on the right of a gutter that begin at one column
 LEADER, DOTS = " … ", " .·…"  # a leader in the text, and what is read of its ends
-BOX_CONFIDENCES = (1.0, 1.0)  # of the sign for a box to tick, and of its space
+MARKS = tuple(",.;:!?)")  # they follow a box to tick without a space
+MIN_PART = 0.3  # width of a part of a line beside a box to tick, in line heights: less is no letter
 _WORD = re.compile(r"\S+")
 OPENING = "\"'“„«‘"  # quotation marks, which may stand before an initial
 APOSTROPHES = "'’"  # and what may follow it
+SURE_COLUMN, GAIN = 0.98, 0.1  # confidence of signs set as a row, alone, or beyond that of their column
 DOUBTFUL = 0.9  # a line read with less confidence is tried upside down too
 
 
@@ -65,6 +71,15 @@ class ReadLine:
     words: tuple[ReadWord, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class _Cut:
+    """A part of a line that holds no text, in shares of its length: a box to tick, or else a leader."""
+
+    start: float
+    end: float
+    box: TickBox | None = None
+
+
 class CropReader:
     """Thread-safe: holds models only. One call uses one core."""
 
@@ -79,18 +94,26 @@ class CropReader:
         return [line for index, line in enumerate(lines) if index not in watermarks] or [_whole(pixels)]
 
     def read(
-        self, pixels: Pixels, lines: Sequence[TextLine], cancelled: Callable[[], bool], *, with_words: bool = False
+        self,
+        pixels: Pixels,
+        lines: Sequence[TextLine],
+        cancelled: Callable[[], bool],
+        *,
+        boxes: Sequence[Sequence[TickBox]] | None = None,
+        with_words: bool = False,
     ) -> list[ReadLine]:
-        """Texts of the lines, noise left out, each with the places of its words where they are asked for.
+        """Texts of the lines, noise left out, each with the places of its words where they are asked for, and with ☐ or
+        ☒ where one of its `boxes`, which are erased from the picture, stands within it.
 
         Raises `Cancelled` soon after `cancelled()` turns true.
         """
-        pieces = [(index, piece) for index, line in enumerate(lines) for piece in _pieces(line)]
-        read = self._read_pieces(pixels, [piece for _, piece in pieces], cancelled, with_words=with_words)
-        kept = [(index, line) for (index, _), line in zip(pieces, read, strict=True) if _is_kept(line)]
-        return [
-            _joined_pieces(lines[index], [line for _, line in group]) for index, group in groupby(kept, itemgetter(0))
-        ]
+        cuts = [_find_cuts(line, own) for line, own in zip(lines, boxes or repeat(()), strict=False)]
+        parts = [_divide(line, own) for line, own in zip(lines, cuts, strict=True)]
+        pieces = [piece for own in parts for piece in own if piece]
+        read = iter(self._read_pieces(pixels, pieces, cancelled, with_words=with_words))
+        found = [[_keep(next(read)) if piece else None for piece in own] for own in parts]
+        whole = (_join_parts(*line, with_words=with_words) for line in zip(lines, cuts, found, strict=True))
+        return [line for line in whole if line]
 
     def _read_pieces(
         self, pixels: Pixels, lines: Sequence[TextLine], cancelled: Callable[[], bool], *, with_words: bool
@@ -100,17 +123,21 @@ class CropReader:
                 raise Cancelled
 
         cuts = [cut_line(pixels, line.quad) for line in lines]
-        main = self._texts(cuts, check)
+        main = self._recognizers.main.read_all(cuts, check)
         self._read_narrow(lines, cuts, main, check)
+        self._read_columns(lines, cuts, main, check)
         seen = list(zip(lines, cuts, main, strict=True))
         unread = [self._unread(*line, self._recognizers.scripts) for line in seen]
         texts = main
         if self._recognizers.cyrillic:
             looks = [self._unread(*line, BUNDLED_SCRIPTS) for line in seen]
             texts = self._with_cyrillic(self._recognizers.cyrillic, cuts, main, unread, looks, check)
+        unread = _keep_doubtful(unread, [text if text is main[i] else None for i, text in enumerate(texts)], cuts)
         # A line that proved to be Cyrillic stands upright; the main model's view of it turned would be worth nothing.
         doubtful = [index for index, text in enumerate(texts) if text is main[index] and text.confidence < DOUBTFUL]
-        turned = self._texts([np.ascontiguousarray(cuts[index][::-1, ::-1]) for index in doubtful], check)
+        turned = self._recognizers.main.read_all(
+            [np.ascontiguousarray(cuts[index][::-1, ::-1]) for index in doubtful], check
+        )
         upside_down = {
             i: text for i, text in zip(doubtful, turned, strict=True) if text.confidence > texts[i].confidence
         }
@@ -139,13 +166,6 @@ class CropReader:
         is_beyond = is_unread(text.text, text.confidence, guess, shape, readable, is_vertical=is_vertical)
         return guess if is_beyond else None
 
-    def _texts(self, cuts: Sequence[Pixels], check: Callable[[], None]) -> list[LineText]:
-        texts = []
-        for cut in cuts:
-            check()
-            texts.append(self._recognizers.main(cut))
-        return texts
-
     def _read_narrow(
         self, lines: Sequence[TextLine], cuts: list[Pixels], texts: list[LineText], check: Callable[[], None]
     ) -> None:
@@ -158,6 +178,20 @@ class CropReader:
             text = self._recognizers.main(upright)
             if text.confidence >= DOUBTFUL or text.confidence > texts[index].confidence:
                 cuts[index], texts[index] = upright, text
+
+    def _read_columns(
+        self, lines: Sequence[TextLine], cuts: Sequence[Pixels], texts: list[LineText], check: Callable[[], None]
+    ) -> None:
+        """Takes what is read of a column's signs set as a row, where that is no less and as sure: their marks too."""
+        for index, (line, cut) in enumerate(zip(lines, cuts, strict=True)):
+            if not _may_be_column(line, cut, texts[index]):
+                continue
+            check()
+            row = set_as_row(np.ascontiguousarray(np.rot90(cut, -1)))
+            if row is not None:
+                text = self._recognizers.main(row)
+                is_more = len(text.text) >= len(texts[index].text) and text.confidence >= SURE_COLUMN
+                texts[index] = text if is_more or text.confidence > texts[index].confidence + GAIN else texts[index]
 
     def _with_cyrillic(
         self,
@@ -184,6 +218,23 @@ class CropReader:
         return result
 
 
+def _keep_doubtful(
+    unread: Sequence[ScriptGuess | None], texts: Sequence[LineText | None], cuts: Sequence[Pixels]
+) -> list[ScriptGuess | None]:
+    """The guesses without those for lines of a bad picture that have as many letters as they have room for.
+
+    Bad print looks like a script that nobody reads, and its letters are read with doubt. So are those of the crop's
+    other lines then, which a page in two scripts has read for sure. `texts`: None where another model read the line.
+    """
+    known = [text.confidence for text, guess in zip(texts, unread, strict=True) if text and text.text and not guess]
+    if 2 * len(known) <= len(unread) or float(np.median(known)) >= LOOK_ALIKE:
+        return list(unread)
+    return [
+        None if text and not is_sparse(text.text, (cut.shape[0], cut.shape[1])) else guess
+        for guess, text, cut in zip(unread, texts, cuts, strict=True)
+    ]
+
+
 def clip_lines(lines: Sequence[TextLine], pixels: Pixels) -> list[TextLine]:
     """The parts of the lines that lie in the picture."""
     height, width = pixels.shape[:2]
@@ -197,6 +248,17 @@ def _is_narrow(line: TextLine, cut: Pixels) -> bool:
     return y2 - y1 > x2 - x1 and VERTICAL * cut.shape[0] <= cut.shape[1] < MAX_NARROW * cut.shape[0]
 
 
+def _may_be_column(line: TextLine, cut: Pixels, text: LineText) -> bool:
+    """Whether the line runs down the page, and is not read for sure as a script that does not."""
+    x1, y1, x2, y2 = line.box
+    is_down = y2 - y1 >= VERTICAL * (x2 - x1) and cut.shape[1] >= VERTICAL * cut.shape[0]
+    return is_down and (text.confidence < DOUBTFUL or any(map(_is_wide, text.text)))
+
+
+def _is_wide(character: str) -> bool:
+    return unicodedata.east_asian_width(character) in ("W", "F")
+
+
 def _credible(upside_down: Mapping[int, LineText], texts: Sequence[LineText]) -> dict[int, LineText]:
     """Without short texts where no longer ones stand upside down too: a 7 looks like an L, a 6 like a 9."""
     long = [index for index, text in enumerate(texts) if len(upside_down.get(index, text).text) > MAX_SHORT]
@@ -205,44 +267,100 @@ def _credible(upside_down: Mapping[int, LineText], texts: Sequence[LineText]) ->
     return {index: text for index, text in upside_down.items() if index in long}
 
 
-def _pieces(line: TextLine) -> list[TextLine]:
-    """The line, or the texts at both ends of its leader: a recogniser drops the dots and reads both as one word."""
-    if line.leader is None:
+def _find_cuts(line: TextLine, boxes: Sequence[TickBox]) -> list[_Cut]:
+    """Where the line's text is parted: its leader, whose dots a recogniser drops to read both ends as one word, and
+    boxes to tick, which it can't read."""
+    leader = [_Cut(*line.leader)] if line.leader else []
+    x1, _, x2, _ = line.box
+    within = [_Cut((one.box[0] - x1) / (x2 - x1), (one.box[2] - x1) / (x2 - x1), one) for one in boxes]
+    return sorted([*leader, *within], key=lambda cut: cut.start)
+
+
+def _divide(line: TextLine, cuts: Sequence[_Cut]) -> list[TextLine | None]:
+    """The parts of a line before, between and behind the cuts; None for one that has no room for a letter."""
+    if not cuts:
         return [line]
-    return [part_of(line, 0.0, line.leader[0]), part_of(line, line.leader[1], 1.0)]
+    edges = [0.0, *(edge for cut in cuts for edge in (cut.start, cut.end)), 1.0]
+    x1, y1, x2, y2 = line.box
+    least = MIN_PART * (y2 - y1) / (x2 - x1)
+    return [
+        part_of(line, start, end) if end - start >= least else None
+        for start, end in zip(edges[::2], edges[1::2], strict=True)
+    ]
 
 
-def _is_kept(line: ReadLine) -> bool:
-    return bool(line.unread or (line.text.text and line.text.confidence >= MIN_CONFIDENCE))
+def _keep(line: ReadLine) -> ReadLine | None:
+    """The line, unless it is noise."""
+    return line if line.unread or (line.text.text and line.text.confidence >= MIN_CONFIDENCE) else None
 
 
-def _joined_pieces(line: TextLine, pieces: Sequence[ReadLine]) -> ReadLine:
-    first = replace(pieces[0], box=line.box, place=line)
-    if len(pieces) == 1:
-        return first
-    start, end = (piece.text for piece in pieces)
+def _join_parts(
+    line: TextLine, cuts: Sequence[_Cut], parts: Sequence[ReadLine | None], *, with_words: bool
+) -> ReadLine | None:
+    """The parts as one line, with a leader's dots and the boxes' signs between them; None where nothing was read."""
+    if _runs_left([part for part in parts if part]):
+        cuts, parts = cuts[::-1], parts[::-1]
+    whole = parts[0]
+    for cut, part in zip(cuts, parts[1:], strict=True):
+        if cut.box:
+            whole = _join_at_box(whole, make_sign(cut.box, with_words=with_words), part)
+        else:
+            whole = _join_at_leader(whole, part)
+    return replace(whole, box=line.box, place=line) if whole else None
+
+
+def _runs_left(lines: Sequence[ReadLine]) -> bool:
+    """Whether the text goes on to the left on the page: Arabic and Hebrew do, and what stands upside down."""
+    classes = [unicodedata.bidirectional(character) for line in lines for character in line.text.text]
+    is_turned = 2 * sum(line.upside_down for line in lines) > len(lines)
+    return (classes.count("R") + classes.count("AL") > classes.count("L")) != is_turned
+
+
+def _join_at_box(before: ReadLine | None, sign: ReadLine, after: ReadLine | None) -> ReadLine:
+    with_sign = _concatenate(before, " ", sign) if before else sign
+    return _concatenate(with_sign, "" if after.text.text[:1] in MARKS else " ", after) if after else with_sign
+
+
+def _join_at_leader(before: ReadLine | None, after: ReadLine | None) -> ReadLine | None:
+    if before is None or after is None:
+        return before or after
+    start, end = before.text, after.text
     length, skipped = len(start.text.rstrip(DOTS)), len(end.text) - len(end.text.lstrip(DOTS))
-    text = f"{start.text[:length]}{LEADER}{end.text[skipped:]}"
-    confidences = *start.confidences[:length], *(1.0,) * len(LEADER), *end.confidences[skipped:]
-    words = tuple(word for piece in pieces for word in piece.words if word.text.strip(DOTS))
-    return replace(first, text=LineText(text, confidences), unread=pieces[0].unread or pieces[1].unread, words=words)
+    start = LineText(start.text[:length], start.confidences[:length])
+    end = LineText(end.text[skipped:], end.confidences[skipped:])
+    joined_line = _concatenate(replace(before, text=start), LEADER, replace(after, text=end))
+    return replace(joined_line, words=tuple(word for word in joined_line.words if word.text.strip(DOTS)))
 
 
-def add_tick_boxes(lines: Sequence[ReadLine], boxes: Sequence[TickBox]) -> list[ReadLine]:
-    """The lines with ☐ or ☒ before them, or behind them, where a drawn box stands there."""
-    result = list(lines)
-    # From the right, so that of two boxes before a text the nearer one stands nearer.
-    for one in sorted(boxes, key=lambda box: box.box[0], reverse=True):
-        if (owner := label_index(one, [line.box for line in result])) is not None:
-            index, is_before = owner
-            sign, line = "☒" if one.is_ticked else "☐", result[index]
-            text = f"{sign} {line.text.text}" if is_before else f"{line.text.text} {sign}"
-            own = line.text.confidences
-            confidences = (*BOX_CONFIDENCES, *own) if is_before else (*own, *BOX_CONFIDENCES)
-            read = replace(line.text, text=text, confidences=confidences)
-            own_word = ReadWord(sign, one.box, 1.0)
-            words = (own_word, *line.words) if is_before else (*line.words, own_word)
-            result[index] = replace(line, box=union([line.box, one.box]), text=read, words=words if line.words else ())
+def _concatenate(before: ReadLine, joint: str, after: ReadLine) -> ReadLine:
+    text = f"{before.text.text}{joint}{after.text.text}"
+    confidences = *before.text.confidences, *(1.0,) * len(joint), *after.text.confidences
+    unread, words = before.unread or after.unread, (*before.words, *after.words)
+    return replace(before, text=LineText(text, confidences), unread=unread, words=words)
+
+
+def make_sign(one: TickBox, *, with_words: bool) -> ReadLine:
+    """The box as a line of its own."""
+    sign = "☒" if one.is_ticked else "☐"
+    return ReadLine(one.box, LineText(sign, (1.0,)), words=(ReadWord(sign, one.box, 1.0),) if with_words else ())
+
+
+def add_tick_boxes(
+    lines: Sequence[ReadLine], boxes: Sequence[TickBox], find_walls: Walls = no_walls, *, with_words: bool
+) -> list[ReadLine]:
+    """The lines with ☐ or ☒ before them, or behind them, where a drawn box stands there, between the same walls."""
+    result, places = list(lines), Rows([line.box for line in lines], find_walls)
+    runs_left = 2 * sum(_runs_left([line]) for line in lines) > len(lines)
+    are_left = [_runs_left([line]) if len(line.text.text) > MAX_SHORT else runs_left for line in lines]
+    # Against the text, so that of two boxes before it the nearer one stands nearer.
+    for one in sorted(boxes, key=lambda box: box.box[0], reverse=not runs_left):
+        if (owner := label_index(one, places, runs_left=runs_left)) is not None:
+            (index, is_on_left), sign = owner, make_sign(one, with_words=with_words)
+            line, is_before = result[index], is_on_left != are_left[index]
+            joined_line = _concatenate(sign, " ", line) if is_before else _concatenate(line, " ", sign)
+            box = union([line.box, one.box])
+            result[index] = replace(line, text=joined_line.text, box=box, words=joined_line.words)
+            places.widen(index, one)
     return result
 
 
@@ -252,10 +370,64 @@ def in_order(lines: Sequence[ReadLine]) -> list[list[list[ReadLine]]]:
     The order is that along the lines' own direction. A crop that stands upside down is read from its lower right
     corner.
     """
+    if table := _typewriter_rows(lines):
+        return table
     places = [line.place or upright_line(line.box) for line in lines]
-    width, height = (max((line.box[side] for line in lines), default=1) for side in (2, 3))
-    frame = find_frame(places, width, height)
+    frame = _find_frame(places)
     return _level_order(*_join_initials(lines, [frame.map_box(place) for place in places]))
+
+
+def _find_frame(places: Sequence[TextLine]) -> ReadingFrame:
+    width, height = (max((place.box[side] for place in places), default=1) for side in (2, 3))
+    return find_frame(places, width, height)
+
+
+def _typewriter_rows(lines: Sequence[ReadLine]) -> list[list[list[ReadLine]]]:
+    """Each row of typewriter print as a paragraph: its pieces are no columns of text. None for any other print."""
+    level = _make_level(lines)
+    if _find_layout_grid(level) is None:
+        return []
+    return [[[lines[index] for index in row]] for row in rows([line.box for line in level])]
+
+
+def _make_level(lines: Sequence[ReadLine]) -> list[ReadLine]:
+    """The lines where they would stand if the crop were level and upright."""
+    # A box to tick beside a line is none of its place.
+    places = [line.place if line.place and line.place.box == line.box else upright_line(line.box) for line in lines]
+    frame = _find_frame(places)
+    boxes = [frame.map_box(place) for place in places]
+    return [replace(line, box=box) for line, box in zip(lines, _turn_upright(lines, boxes), strict=True)]
+
+
+def _turn_upright(lines: Sequence[ReadLine], boxes: Sequence[Box]) -> list[Box]:
+    """The boxes turned by half a turn where most of the lines stand upside down."""
+    if sum(line.upside_down for line in lines) <= len(lines) / 2:
+        return list(boxes)
+    return [(-x2, -y2, -x1, -y1) for x1, y1, x2, y2 in boxes]
+
+
+def _find_layout_grid(lines: Sequence[ReadLine]) -> CharacterGrid | None:
+    """The columns of level lines in typewriter print, whose rows are read from end to end; None for other print, and
+    for prose side by side."""
+    grid = find_grid([(line.box, line.text.text) for line in lines])
+    return None if grid is None or _is_prose_beside(lines, grid) else grid
+
+
+def _is_prose_beside(lines: Sequence[ReadLine], grid: CharacterGrid) -> bool:
+    """Whether a gutter runs through many rows, with rows of words on both sides that fill their columns."""
+    table = rows([line.box for line in lines])
+    pairs = [
+        (lines[left], lines[right])
+        for row in table
+        for left, right in pairwise(row)
+        if all(len(lines[index].text.text.split()) >= PROSE_WORDS for index in (left, right))
+    ]
+    if len(pairs) < max(MIN_BESIDE, len(table) / 2):
+        return False
+    edge = float(np.median([right.box[0] for _, right in pairs]))
+    is_flush = float(np.mean([abs(right.box[0] - edge) <= grid.pitch for _, right in pairs])) >= FLUSH
+    widths = np.array([[line.box[2] - line.box[0] for line in pair] for pair in pairs])
+    return is_flush and bool((np.median(widths, axis=0) >= PROSE_FILL * widths.max(axis=0)).all())
 
 
 def _join_initials(lines: Sequence[ReadLine], boxes: list[Box]) -> tuple[list[ReadLine], list[Box]]:
@@ -303,8 +475,7 @@ def _put_before(initial: ReadLine, line: ReadLine, space: str) -> ReadLine:
 
 
 def _level_order(lines: Sequence[ReadLine], boxes: list[Box]) -> list[list[list[ReadLine]]]:
-    if sum(line.upside_down for line in lines) > len(lines) / 2:
-        boxes = [(-x2, -y2, -x1, -y1) for x1, y1, x2, y2 in boxes]
+    boxes = _turn_upright(lines, boxes)
     groups = paragraphs(boxes)
     order = reading_order([union([boxes[i] for i in group]) for group in groups])
     return [paragraph for place in order for paragraph in _paragraphs(lines, boxes, groups[place])]
@@ -318,13 +489,24 @@ def _paragraphs(lines: Sequence[ReadLine], boxes: Sequence[Box], group: Sequence
 
 
 def text_of(paragraphs: Sequence[Sequence[Sequence[ReadLine]]]) -> list[LineText]:
-    """Texts of paragraphs in one sequence, a blank line between them; typewriter print with its spaces."""
-    grid = find_grid([(line.box, line.text.text) for table in paragraphs for row in table for line in row])
+    """Texts of paragraphs in one sequence, a blank line between them; typewriter print with its spaces, and blank lines
+    where there is room for one."""
+    level = iter(lines := _make_level([line for table in paragraphs for row in table for line in row]))
+    grid = _find_layout_grid(lines)
+    if grid:
+        paragraphs = [[[next(level) for _ in row] for row in table] for table in paragraphs]
     pieces: list[LineText] = []
-    for paragraph in paragraphs:
-        pieces.extend([markup("\n\n")] if pieces else [])
+    for before, paragraph in zip([None, *paragraphs], paragraphs, strict=False):
+        if before is not None:
+            pieces.append(markup("\n" if grid and _is_next_row(before[-1], paragraph[0]) else "\n\n"))
         pieces.extend(joined(paragraph, grid))
     return pieces
+
+
+def _is_next_row(above: Sequence[ReadLine], below: Sequence[ReadLine]) -> bool:
+    """Whether nothing has room between two rows that stand below each other."""
+    (_, top, _, bottom), (_, y1, _, y2) = (union([line.box for line in row]) for row in (above, below))
+    return 0 < (y1 + y2 - top - bottom) / 2 < NEXT_ROW * max(y2 - y1, bottom - top)
 
 
 def joined(table: Sequence[Sequence[ReadLine]], grid: CharacterGrid | None = None) -> list[LineText]:

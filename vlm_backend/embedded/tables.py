@@ -7,6 +7,7 @@ does.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from common.geometry import Box, clip, union
 from textlines.detection import Pixels, TextLine, upright_line
 from textlines.glyphs import find_ink, find_stray_glyphs
 from textlines.paragraphs import rows
-from vlm_backend.embedded.edges import Rulings, add_outer, column_edges, find_rulings, row_edges, split_bands
+from vlm_backend.embedded.edges import Rulings, add_outer, column_edges, row_edges, split_bands
 from vlm_backend.embedded.reader import ReadLine, joined, markup
 from vlm_backend.embedded.recognizers import LineText
 
@@ -48,6 +49,13 @@ class Grid:
     @property
     def shape(self) -> tuple[int, int]:
         return len(self.ys) - 1, len(self.xs) - 1
+
+    def find_walls(self, box: Box) -> tuple[float, float]:
+        """x of the drawn rules between which a box stands; infinite where there is none."""
+        x1, y1, x2, y2 = box
+        walls = [x for x in self.xs if self.ruled_columns and self.rulings.wall(True, x, y1, y2)]
+        left = max((x for x in walls if 2 * x <= x1 + x2), default=-math.inf)
+        return left, min((x for x in walls if 2 * x > x1 + x2), default=math.inf)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,10 +100,9 @@ class PlacedCell:
     box: Box
 
 
-def find_grid(pixels: Pixels, lines: Sequence[TextLine]) -> Grid:
-    """Grid of the table in an RGB crop, given its text lines (at least one)."""
+def find_grid(rulings: Rulings, lines: Sequence[TextLine]) -> Grid:
+    """Grid of a table, given its rules and its text lines (at least one)."""
     boxes = [line.box for line in lines]
-    rulings = find_rulings(pixels)
     xs, ys = rulings.positions(vertical=True), rulings.positions(vertical=False)
     ruled_columns, ruled_rows = len(xs) >= 3, len(ys) >= 3 and len(xs) >= 2
     if ruled_columns and (len(xs) - 1) * (len(ys) - 1) > CELLS_A_LINE * len(lines) + LEAST_CELLS:

@@ -24,10 +24,10 @@ from io import BytesIO
 import numpy as np
 from numpy.typing import NDArray
 
+from textlines.recognition import StepScores
+
 Floats = NDArray[np.float32]
 
-TINY = 1e-30
-"""Stands for a probability that is too small for a float."""
 OTHER = "Other"
 SECOND = "Cyrillic"
 """The script that a second model reads beside the bundled one. It fails at some lines, which are unread then."""
@@ -80,10 +80,10 @@ class _Model:
     bias: Floats
 
 
-def guess_script(probabilities: Floats) -> ScriptGuess:
-    """The script of a line, from what the bundled recogniser gave for it: (steps, classes)."""
+def guess_script(seen: StepScores) -> ScriptGuess:
+    """The script of a line, from what the bundled recogniser gave for it."""
     model = _model()
-    logs = np.log(np.maximum(probabilities[:, model.classes], TINY))
+    logs = seen.logs(model.classes)
     scores = (logs - logs.mean(axis=1, keepdims=True)) @ model.weights + model.bias
     scores -= scores.max(axis=1, keepdims=True)
     logs = scores - np.log(np.exp(scores).sum(axis=1, keepdims=True))

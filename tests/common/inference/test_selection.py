@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from common.inference import selection
-from common.inference.measurement import measure_in_subprocess
-from common.inference.models import find_model
+from common.inference import models, selection
+from common.inference.measurement import measure_in_subprocess, sum_waits
+from common.inference.models import configure_inference, describe_models, find_model, load_session, measure_ahead
 from common.inference.selection import MEMORY_FILE, fastest_runtime, select_runtime
 from common.inference.sessions import Runtime
 
@@ -40,12 +40,32 @@ def test_what_was_measured_is_remembered(tmp_path: Path, monkeypatch: pytest.Mon
     assert select_runtime(LAYOUT, SHAPE, "auto", 1, tmp_path).session.runtime == "openvino"
 
 
+def test_a_model_that_was_measured_ahead_loads_without_a_measurement(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(models, "_loaded", models._Loaded())
+    configure_inference("auto", tmp_path)
+    measure_ahead(LAYOUT, SHAPE)
+    assert not describe_models()
+    monkeypatch.delattr(selection, "measure_in_subprocess")
+    load_session(LAYOUT, SHAPE)
+    assert describe_models().keys() == {LAYOUT.stem}
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A measure that takes no time, for tests of when one is taken."""
+    monkeypatch.setattr(selection, "measure_in_subprocess", lambda *_: {"onnxruntime": 20.0})
+
+
+@pytest.mark.usefixtures("quick")
 def test_other_cores_are_measured_anew(tmp_path: Path) -> None:
     for cores in (1, 2):
         select_runtime(LAYOUT, SHAPE, "auto", cores, tmp_path)
     assert len(json.loads((tmp_path / MEMORY_FILE).read_text())) == 2
 
 
+@pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("content", ["", "[]", '{"key": 5}'])
 def test_a_memory_that_is_odd_is_written_anew(tmp_path: Path, content: str) -> None:
     (tmp_path / MEMORY_FILE).write_text(content)
@@ -71,3 +91,14 @@ def test_a_runtime_that_crashes_is_not_chosen(tmp_path: Path, monkeypatch: pytes
 def test_a_file_that_no_runtime_can_load_has_no_figures(tmp_path: Path) -> None:
     (tmp_path / "broken.onnx").write_bytes(b"no model")
     assert measure_in_subprocess(tmp_path / "broken.onnx", SHAPE, 1) == {}
+
+
+def test_waits_for_a_core_are_those_of_all_threads(tmp_path: Path) -> None:
+    for thread, told in (("7", "900 1500000000 12\n"), ("8", "20 250000000 3\n"), ("9", "")):
+        (tmp_path / thread).mkdir()
+        (tmp_path / thread / "schedstat").write_text(told)
+    assert sum_waits(tmp_path) == pytest.approx(1.75)
+
+
+def test_no_waits_are_told_without_the_kernels_figures(tmp_path: Path) -> None:
+    assert sum_waits(tmp_path / "missing") == 0

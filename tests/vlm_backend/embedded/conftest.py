@@ -14,7 +14,7 @@ from PIL import Image
 
 from tests.support import local_http
 from tests.support.asgi import serving
-from tests.support.stub_engine import free_port
+from tests.support.ports import free_port
 from tests.support.waiting import wait_until
 from textlines.detection import Pixels
 from vlm_backend.embedded.server import create_app

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
 from openai import OpenAI
 from PIL import Image, ImageDraw, ImageFont
 
+from tests.vlm_backend.embedded.conftest import pixels
 from tests.vlm_backend.embedded.test_server import ask
-from textlines.detection import Pixels
-from vlm_backend.embedded.reader import ReadLine, in_order, text_of
-from vlm_backend.embedded.recognizers import LineText
+from textlines.detection import LineDetector, Pixels, upright_line
+from textlines.tick_boxes import TickBox
+from vlm_backend.embedded.languages import Recognizers
+from vlm_backend.embedded.reader import CropReader, ReadLine, add_tick_boxes, in_order, text_of
+from vlm_backend.embedded.recognizers import LineText, PaddleRecognizer
 
 DIGITS = ("1212", "1626", "6912", "1122")
 
@@ -42,6 +46,145 @@ def test_a_leader_parts_an_entry_from_its_page(client: OpenAI) -> None:
         draw.ellipse((x, 64, x + 3, 67), fill="black")
     draw.text((830, 40), "28", fill="black", font=font)
     assert re.fullmatch(r"Rules for captains\W+28", read(client, np.asarray(image), "OCR:"))
+
+
+def set_column(text: str) -> Pixels:
+    """A column of signs of the example's title, 42 pixels each; full stops stand at the upper right of their cells."""
+    title = "一张旧纸的寿命：县级图书馆古籍修复五年记"
+    row = Image.fromarray(pixels("article-zh.png", (200, 130, 1040, 172)))
+    image = Image.new("RGB", (100, 42 * len(text) + 60), "white")
+    for place, sign in enumerate(text):
+        top = 30 + 42 * place
+        if sign == "。":
+            ImageDraw.Draw(image).ellipse((58, top + 3, 69, top + 14), outline="black", width=2)
+        else:
+            left = 42 * title.index(sign)
+            image.paste(row.crop((left, 0, left + 42, 42)), (30, top))
+    return np.asarray(image)
+
+
+def test_marks_of_columns_are_read(client: OpenAI) -> None:
+    text = "县级图书馆古籍修复五年。张旧纸的寿命。"
+    assert read(client, set_column(text), "OCR:") == text
+
+
+def draw_box(draw: ImageDraw.ImageDraw, x: float, y: float, *, is_ticked: bool) -> None:
+    draw.rectangle((x, y, x + 22, y + 22), outline="black", width=2)
+    if is_ticked:
+        draw.line((x + 5, y + 5, x + 17, y + 17), fill="black", width=3)
+        draw.line((x + 5, y + 17, x + 17, y + 5), fill="black", width=3)
+
+
+def draw_choices() -> Image.Image:
+    image, font = Image.new("RGB", (900, 160), "white"), ImageFont.load_default(26)
+    draw = ImageDraw.Draw(image)
+    lines: list[list[str | bool]] = [
+        ["Dangerous goods:", True, "yes", False, "never"],
+        ["Paid by", False, "card,", True],
+    ]
+    for top, parts in zip((20, 90), lines, strict=True):
+        x = 30.0
+        for part in parts:
+            if isinstance(part, str):
+                draw.text((x, top), part, fill="black", font=font)
+                x += font.getlength(part) + 9
+            else:
+                draw_box(draw, x, top + 5, is_ticked=part)
+                x += 31
+    return image
+
+
+@pytest.mark.parametrize("angle", [0, 180])
+def test_boxes_within_lines_keep_their_state(client: OpenAI, angle: int) -> None:
+    pixels_of_it = np.asarray(draw_choices().rotate(angle))
+    assert read(client, pixels_of_it, "OCR:") == "Dangerous goods: ☒ yes ☐ never\nPaid by ☐ card, ☒"
+
+
+class ArabicRecognizer(PaddleRecognizer):
+    """Reads parts of a line by their width."""
+
+    def __init__(self) -> None:
+        pass
+
+    def read_all(self, lines: Sequence[Pixels], check: Callable[[], None]) -> list[LineText]:
+        check()
+        words = ("نعم" if line.shape[1] > 150 else "لا" for line in lines)
+        return [LineText(word, (0.99,) * len(word)) for word in words]
+
+
+def test_boxes_of_text_from_right_to_left() -> None:
+    """Within a line, and beside one: a box stands on the right of its text."""
+    reader = CropReader(LineDetector(), Recognizers(ArabicRecognizer(), ""))
+    line, boxes = upright_line((100, 20, 440, 60)), [TickBox((210, 29, 232, 51), False)]
+    lines = reader.read(np.full((80, 500, 3), 255, np.uint8), [line], lambda: False, boxes=[boxes])
+    assert [one.text.text for one in lines] == ["نعم ☐ لا"]
+    beside = [TickBox((455, 29, 477, 51), True), TickBox((485, 29, 507, 51), False)]
+    assert [one.text.text for one in add_tick_boxes(lines, beside, with_words=False)] == ["☐ ☒ نعم ☐ لا"]
+
+
+def test_box_between_texts_from_right_to_left() -> None:
+    lines = [
+        ReadLine((x, 20, x + 100, 60), LineText(word, (1.0,) * len(word))) for x, word in ((20, "لا"), (170, "نعم"))
+    ]
+    read_lines = add_tick_boxes(lines, [TickBox((134, 29, 156, 51), True)], with_words=False)
+    assert [one.text.text for one in read_lines] == ["☒ لا", "نعم"]
+
+
+def test_boxes_alone_in_cells(client: OpenAI) -> None:
+    image, font = Image.new("RGB", (900, 220), "white"), ImageFont.load_default(26)
+    draw = ImageDraw.Draw(image)
+    rows: list[tuple[str | bool, ...]] = [("Item", "Yes", "No", "Remark"), ("Refrigerated", True, False, "none")]
+    rows.append(("Fragile", False, True, "glass"))
+    edges = (20, 330, 450, 570, 860)
+    for row, cells in enumerate(rows):
+        for left, right, cell in zip(edges, edges[1:], cells, strict=False):
+            top = 20 + 60 * row
+            draw.rectangle((left, top, right, top + 60), outline="black", width=2)
+            if isinstance(cell, str):
+                draw.text((left + 12, top + 14), cell, fill="black", font=font)
+            else:
+                draw_box(draw, (left + right) / 2 - 11, top + 19, is_ticked=cell)
+    otsl = read(client, np.asarray(image), "Table Recognition:")
+    assert [re.findall(r"<fcel>([^<]*)", row) for row in otsl.split("<nl>") if row] == [
+        ["Item", "Yes", "No", "Remark"],
+        ["Refrigerated", "☒", "☐", "none"],
+        ["Fragile", "☐", "☒", "glass"],
+    ]
+
+
+def test_boxes_stand_between_the_rules_of_their_cells(client: OpenAI) -> None:
+    """However near the text of the next cell is: a narrow column of boxes, a box behind a word."""
+    image, font = Image.new("RGB", (760, 260), "white"), ImageFont.load_default(26)
+    draw = ImageDraw.Draw(image)
+    rows = (("Check tyres", "Weekly", True), ("Fill tank", "Daily", False), ("Wash car", "Monthly", True))
+    for row, (text, when, is_ticked) in enumerate(rows):
+        top = 20 + 60 * row
+        for left, right in ((20, 62), (62, 330), (330, 500), (500, 740)):
+            draw.rectangle((left, top, right, top + 60), outline="black", width=2)
+        draw_box(draw, 30, top + 19, is_ticked=is_ticked)
+        draw.text((70, top + 14), text, fill="black", font=font)
+        draw.text((342, top + 14), when, fill="black", font=font)
+        draw_box(draw, 342 + font.getlength(when) + 9, top + 19, is_ticked=not is_ticked)
+        draw.text((508, top + 14), "by hand", fill="black", font=font)
+    otsl = read(client, np.asarray(image), "Table Recognition:")
+    assert [re.findall(r"<fcel>([^<]*)", row) for row in otsl.split("<nl>") if row] == [
+        ["☒", "Check tyres", "Weekly ☐", "by hand"],
+        ["☐", "Fill tank", "Daily ☒", "by hand"],
+        ["☒", "Wash car", "Monthly ☐", "by hand"],
+    ]
+
+
+def test_no_line_of_a_fax_is_taken_for_another_script(client: OpenAI) -> None:
+    """Its letters have lost their shapes, but there are as many as there is room for."""
+    start = "The harbour office opened its new weighing room on Monday and three clerks record each crate now."
+    words = f"{start} Visitors may walk along the eastern pier after seven in the evening".split()
+    image = Image.new("L", (330, 244), 255)
+    for row in range(14):
+        text = " ".join((words * 2)[2 * row : 2 * row + 6])
+        ImageDraw.Draw(image).text((10.3, 10 + 16 * row), text, fill=0, font=ImageFont.load_default(7))
+    black = np.where(np.asarray(image) < 235, 0, 255).astype(np.uint8)
+    lines = read(client, np.repeat(black[:, :, np.newaxis], 3, axis=2), "OCR:").split("\n")
+    assert len([line for line in lines if line.strip()]) == 14
 
 
 def test_columns_are_put_in_order_from_right_to_left() -> None:

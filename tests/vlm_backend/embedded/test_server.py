@@ -19,8 +19,8 @@ from tests.support import local_http
 from tests.support.asgi import serving
 from tests.support.examples import TruthBlock, load_truth
 from tests.support.missing import needs_russian
+from tests.support.ports import free_port
 from tests.support.server import leave_when
-from tests.support.stub_engine import free_port
 from tests.support.waiting import wait_until
 from tests.vlm_backend.embedded.conftest import data_url, pixels
 from textlines.detection import Pixels

@@ -18,8 +18,9 @@ MIN_PIECES = 4
 MIN_CHARACTERS = 6
 MIN_DIFFERENCE = 3
 """Two pieces whose numbers of characters differ by less say little of a character's width."""
-OFF, FITTING = 0.35, 0.75
-"""So much of a character a piece may be off, and so many of the pieces may not: letters are lost, boxes are loose."""
+OFF, LOOSE, FITTING = 0.35, 0.2, 0.7
+"""So much of a character, or of its height, a piece may be off, and so many of the pieces may not: letters are lost,
+ligatures read as one, boxes are loose by their height."""
 MAX_PIECES = 60
 NARROWEST, WIDEST = 0.25, 0.9
 """Width of a character, as a share of its piece's height."""
@@ -59,7 +60,7 @@ def find_grid(pieces: Sequence[tuple[Box, str]]) -> CharacterGrid | None:
     if not NARROWEST * height <= pitch <= WIDEST * height:
         return None
     off = widths - pitch * counts
-    is_fitting = float(np.mean(np.abs(off - np.median(off)) <= OFF * pitch)) >= FITTING
+    is_fitting = float(np.mean(np.abs(off - np.median(off)) <= max(OFF * pitch, LOOSE * height))) >= FITTING
     return CharacterGrid(_left_edge([box[0] for box, _ in pieces], pitch), pitch) if is_fitting else None
 
 
