@@ -15,7 +15,7 @@ from paddleocr_vl_client.calls import Call, ocr_call, stream_call
 from paddleocr_vl_client.connections import DEFAULT_TIMEOUT_S, AsyncConnection, find_endpoint, translate_errors
 from paddleocr_vl_client.downloads import download_async
 from paddleocr_vl_client.errors import APIConnectionError, InvalidResponseError
-from paddleocr_vl_client.events import parse_event
+from paddleocr_vl_client.events import BROKEN_OFF, parse_event
 from paddleocr_vl_client.models import Conversion, Document, Page, StreamEnd, StreamStart
 from paddleocr_vl_client.options import Format, JsonObject, ReadOptions
 from paddleocr_vl_client.pauses import RetryPolicy
@@ -105,8 +105,13 @@ class AsyncPageStream:
     async def open(cls, response: httpx2.Response) -> Self:
         """The stream, once its first event is there."""
         events = aiter(httpx2.EventSource(response, max_event_size=None))
+        start = None
         with translate_errors():
-            start = parse_event(await anext(events))
+            async for event in events:
+                if (start := parse_event(event)) is not None:
+                    break
+        if start is None:
+            raise APIConnectionError(BROKEN_OFF)
         if not isinstance(start, StreamStart):
             raise InvalidResponseError("The answer is not a stream of pages.")
         return cls(events, start)
@@ -120,4 +125,4 @@ class AsyncPageStream:
                 elif isinstance(parsed, StreamEnd):
                     self.end = parsed
                     return
-        raise APIConnectionError("The stream broke off before its end.")
+        raise APIConnectionError(BROKEN_OFF)

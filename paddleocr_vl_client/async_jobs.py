@@ -9,7 +9,7 @@ from typing import Unpack
 
 import httpx2
 
-from paddleocr_vl_client.calls import Call, job_call, submit_call
+from paddleocr_vl_client.calls import Call, job_call, job_path, submit_call
 from paddleocr_vl_client.connections import AsyncConnection, translate_errors
 from paddleocr_vl_client.downloads import download_async
 from paddleocr_vl_client.errors import APIConnectionError, APITimeoutError
@@ -72,7 +72,7 @@ class AsyncJobs:
     async def pages(self, job_id: str, after: int = 0) -> AsyncGenerator[Page, None]:
         last, retries = after, 0
         while True:
-            call = Call("GET", f"/jobs/{job_id}/events", headers={"Last-Event-ID": str(last)})
+            call = Call("GET", f"{job_path(job_id)}/events", headers={"Last-Event-ID": str(last)})
             try:
                 async with self._connection.open(call) as response:
                     with translate_errors():

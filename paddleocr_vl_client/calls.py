@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import quote
 
 from paddleocr_vl_client.options import drop_none, encode_query
 from paddleocr_vl_client.sources import FileUpload, Upload
@@ -56,8 +57,12 @@ def submit_call(upload: Upload, options: Mapping[str, object], idempotency_key: 
     return _document_call("/jobs", upload, options, _idempotent(idempotency_key))
 
 
+def job_path(job_id: str) -> str:
+    return f"/jobs/{quote(job_id, safe='')}"
+
+
 def job_call(job_id: str, part: str = "", method: str = "GET", **query: object) -> Call:
-    return Call(method, f"/jobs/{job_id}{part}", query)
+    return Call(method, f"{job_path(job_id)}{part}", query)
 
 
 def _document_call(path: str, upload: Upload, options: Mapping[str, object], headers: Mapping[str, str]) -> Call:

@@ -14,7 +14,7 @@ from paddleocr_vl_client.calls import Call, ocr_call, stream_call
 from paddleocr_vl_client.connections import DEFAULT_TIMEOUT_S, Connection, find_endpoint, translate_errors
 from paddleocr_vl_client.downloads import download
 from paddleocr_vl_client.errors import APIConnectionError, InvalidResponseError
-from paddleocr_vl_client.events import parse_event
+from paddleocr_vl_client.events import BROKEN_OFF, parse_event
 from paddleocr_vl_client.jobs import Jobs
 from paddleocr_vl_client.models import Conversion, Document, Page, StreamEnd, StreamStart
 from paddleocr_vl_client.options import Format, JsonObject, ReadOptions
@@ -106,7 +106,9 @@ class PageStream:
         self._events = iter(httpx2.EventSource(response, max_event_size=None))
         self.end: StreamEnd | None = None
         with translate_errors():
-            first = parse_event(next(self._events))
+            first = next(filter(None, map(parse_event, self._events)), None)
+        if first is None:
+            raise APIConnectionError(BROKEN_OFF)
         if not isinstance(first, StreamStart):
             raise InvalidResponseError("The answer is not a stream of pages.")
         self.start = first
@@ -119,4 +121,4 @@ class PageStream:
                 elif isinstance(event, StreamEnd):
                     self.end = event
                     return
-        raise APIConnectionError("The stream broke off before its end.")
+        raise APIConnectionError(BROKEN_OFF)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager
@@ -51,13 +52,32 @@ class Endpoint:
     def timeout(self) -> httpx2.Timeout:
         return httpx2.Timeout(self.timeout_s, connect=_CONNECT_S, pool=None)
 
+    @property
+    def tls(self) -> ssl.SSLContext | bool:
+        """For https this machine's certificates, which take 20 ms to load; for http none, so that no one is trusted."""
+        is_secure = httpx2.URL(self.base_url).scheme == "https"
+        return True if is_secure else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
 
 def find_endpoint(base_url: str | None, api_key: str | None, timeout_s: float) -> Endpoint:
-    """What is not given is taken from the environment. ValueError where the URL is none."""
-    url = (base_url or os.environ.get(URL_VARIABLE) or DEFAULT_URL).rstrip("/")
-    if not url.startswith(("http://", "https://")):
-        raise ValueError(f"{url!r} is no URL of a service; it begins with http:// or https://.")
-    return Endpoint(url, api_key or os.environ.get(KEY_VARIABLE) or None, timeout_s)
+    """What is not given is taken from the environment. ValueError where the URL is none, or no header can hold the
+    key."""
+    url = (base_url or os.environ.get(URL_VARIABLE) or DEFAULT_URL).strip().rstrip("/")
+    if not _is_url(url):
+        raise ValueError(f"{url} is no URL of a service; one is like {DEFAULT_URL}.")
+    # Secrets from files often end with a line break.
+    key = (api_key or os.environ.get(KEY_VARIABLE) or "").strip()
+    if key and not (key.isascii() and key.isprintable()):
+        raise ValueError("The API key holds characters that keys can't have.")
+    return Endpoint(url, key or None, timeout_s)
+
+
+def _is_url(text: str) -> bool:
+    try:
+        url = httpx2.URL(text)
+    except httpx2.InvalidURL:
+        return False
+    return url.scheme in ("http", "https") and bool(url.host)
 
 
 def decode(body: bytes, kind: type[T]) -> T:
@@ -73,7 +93,11 @@ class Connection:
     def __init__(self, endpoint: Endpoint, policy: RetryPolicy, transport: httpx2.BaseTransport | None) -> None:
         self.policy = policy
         self._http = httpx2.Client(
-            base_url=endpoint.base_url, headers=endpoint.headers, timeout=endpoint.timeout, transport=transport
+            base_url=endpoint.base_url,
+            headers=endpoint.headers,
+            timeout=endpoint.timeout,
+            verify=endpoint.tls,
+            transport=transport,
         )
 
     def close(self) -> None:
@@ -130,7 +154,11 @@ class AsyncConnection:
     def __init__(self, endpoint: Endpoint, policy: RetryPolicy, transport: httpx2.AsyncBaseTransport | None) -> None:
         self.policy = policy
         self._http = httpx2.AsyncClient(
-            base_url=endpoint.base_url, headers=endpoint.headers, timeout=endpoint.timeout, transport=transport
+            base_url=endpoint.base_url,
+            headers=endpoint.headers,
+            timeout=endpoint.timeout,
+            verify=endpoint.tls,
+            transport=transport,
         )
 
     async def close(self) -> None:
@@ -194,6 +222,8 @@ def translate_errors() -> Iterator[None]:
         yield
     except httpx2.TimeoutException as error:
         raise APITimeoutError(f"The service did not answer in time ({_reason(error)}).") from error
+    except httpx2.SSEError as error:
+        raise InvalidResponseError("The answer is not a stream of events.") from error
     except httpx2.TransportError as error:
         place = _place_of(error)
         raise APIConnectionError(f"The service{place} can't be reached ({_reason(error)}).") from error

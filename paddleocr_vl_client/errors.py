@@ -113,7 +113,7 @@ def status_error(status: int, body: bytes, headers: Mapping[str, str]) -> APISta
     return _build(
         status,
         problem.code,
-        problem.detail or _describe_status(status),
+        problem.detail or _describe_status(status, headers.get("location")),
         problem.request_id or headers.get("x-request-id", ""),
         _seconds(headers.get("retry-after")),
     )
@@ -135,9 +135,10 @@ def _build(
     return kind(status, code, detail, request_id, retry_after_s)
 
 
-def _describe_status(status: int) -> str:
+def _describe_status(status: int, location: str | None) -> str:
     name = HTTPStatus(status).phrase if status in HTTPStatus._value2member_map_ else "unknown status"
-    return f"The answer is HTTP {status} ({name}), without a reason."
+    reason = f"it leads to {location}" if location else "without a reason"
+    return f"The answer is HTTP {status} ({name}), {reason}."
 
 
 def _seconds(value: str | None) -> float | None:

@@ -13,6 +13,8 @@ from paddleocr_vl_client.models import Job, Page, StreamEnd, StreamStart
 
 Event: TypeAlias = StreamStart | Page | StreamEnd | Job
 _KINDS: Mapping[str, type[Event]] = {"meta": StreamStart, "page": Page, "done": StreamEnd, "end": Job}
+BROKEN_OFF = "The stream broke off before its end."
+"""Of a stream that has ended without its last event."""
 
 
 def parse_event(event: httpx2.ServerSentEvent) -> Event | None:

@@ -9,7 +9,7 @@ from typing import Unpack
 
 import httpx2
 
-from paddleocr_vl_client.calls import Call, job_call, submit_call
+from paddleocr_vl_client.calls import Call, job_call, job_path, submit_call
 from paddleocr_vl_client.connections import Connection, translate_errors
 from paddleocr_vl_client.downloads import download
 from paddleocr_vl_client.errors import APIConnectionError, APITimeoutError
@@ -79,7 +79,7 @@ class Jobs:
         again. Ends with the job; raises the error that it failed of."""
         last, retries = after, 0
         while True:
-            call = Call("GET", f"/jobs/{job_id}/events", headers={"Last-Event-ID": str(last)})
+            call = Call("GET", f"{job_path(job_id)}/events", headers={"Last-Event-ID": str(last)})
             try:
                 with self._connection.open(call) as response, translate_errors():
                     for event in map(parse_event, httpx2.EventSource(response, max_event_size=None)):

@@ -13,6 +13,9 @@ _PASSING = frozenset({408, 429, 502, 503, 504})
 _LASTING_CODES = frozenset({"deadline_exceeded", "url_timeout"})
 """Codes of such statuses that another try would only meet again, after as long a time."""
 
+_MAX_DOUBLINGS = 64
+"""Beyond any pause. A thousand are beyond what a float holds."""
+
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
@@ -32,7 +35,7 @@ class RetryPolicy:
         asked = error.retry_after_s if isinstance(error, APIStatusError) else None
         if asked is not None:
             return asked if asked <= self.max_pause_s else None
-        growing: float = self.first_pause_s * 2**retries
+        growing: float = self.first_pause_s * 2 ** min(retries, _MAX_DOUBLINGS)
         return min(self.max_pause_s, growing) * random.uniform(0.75, 1.25)
 
 

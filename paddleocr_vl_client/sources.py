@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
@@ -18,6 +19,7 @@ an open binary file, which is sent from its beginning."""
 
 _IN_MEMORY = 1 << 20
 _UNNAMED = "document"
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,7 @@ def open_upload(source: Source, name: str | None = None) -> Iterator[Upload]:
     elif isinstance(source, str | Path):
         path = Path(source)
         with path.open("rb") as file:
-            yield FileUpload(file, name or path.name)
+            yield FileUpload(file, name or printable(path.name))
     elif isinstance(source, bytes):
         yield FileUpload(BytesIO(source), name or _UNNAMED)
     elif source.seekable():
@@ -71,6 +73,11 @@ async def open_upload_async(source: Source, name: str | None = None) -> AsyncIte
         yield await asyncio.to_thread(stack.enter_context, open_upload(source, name))
 
 
+def printable(name: str) -> str:
+    """The name of a file, with U+FFFD for bytes that are no UTF-8: Python has surrogates there, which can't be sent."""
+    return _SURROGATE.sub("\ufffd", name)
+
+
 def _name_of(file: IO[bytes]) -> str:
     name = getattr(file, "name", None)
-    return Path(name).name if isinstance(name, str) and not name.startswith("<") else _UNNAMED
+    return printable(Path(name).name) if isinstance(name, str) and not name.startswith("<") else _UNNAMED

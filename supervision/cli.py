@@ -16,6 +16,7 @@ from typing import NoReturn
 from common.remedies import IS_INSTALLED
 from gateway import __version__
 from paddleocr_vl_client.commands.failures import describe_failure, say
+from paddleocr_vl_client.downloads import remove_parts
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +90,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             # Python writes what it still holds when it ends, and would complain.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if isinstance(error, KeyboardInterrupt):
-            # What the subcommand holds is released by now; its threads may wait for answers for minutes.
+            # What the subcommand holds is released by now, but for files; its threads may wait for answers for minutes.
+            remove_parts()
             os._exit(status)
     return status
 

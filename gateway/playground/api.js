@@ -3,11 +3,25 @@
 const ROOT = new URL('.', document.baseURI);
 const KEY = 'api-key';
 
-/** Why a request failed, in the service's words (RFC 9457). `code` is `unreachable` where no answer came. */
+/**
+ * Why a request failed, in the service's words (RFC 9457). `code` is `unreachable` where no answer came. `is_foreign`:
+ * the answer is that of a proxy before the service.
+ */
 export class Problem extends Error {
-  constructor({ status = 0, code = 'unreachable', detail = '', request_id: requestId = '' }, retryAfterS = null) {
+  constructor(told, retryAfterS = null) {
+    const { status = 0, code = 'unreachable', detail = '', request_id: requestId = '', is_foreign = false } = told;
     super(detail || code);
-    Object.assign(this, { status, code, requestId, retryAfterS });
+    Object.assign(this, { status, code, requestId, isForeign: is_foreign, retryAfterS });
+  }
+
+  /** Whether the service has surely not done what was asked: one whose database is away may do it later. */
+  get isRefusal() {
+    return (this.status >= 400 && this.status < 500) || this.status === 507;
+  }
+
+  /** Whether the service says that there is no such thing, and not a proxy before it that has lost the service. */
+  get isGone() {
+    return this.status === 404 && !this.isForeign;
   }
 }
 
@@ -21,12 +35,12 @@ export const key = {
 };
 
 /** A response that is a success; throws `Problem`, and what `signal` aborts with. */
-export async function request(path, init = {}) {
+export async function request(path, init = {}, send = fetch) {
   const headers = new Headers(init.headers);
   if (key.get()) headers.set('X-API-Key', key.get());
   let response;
   try {
-    response = await fetch(urlOf(path), { ...init, headers });
+    response = await send(urlOf(path), { ...init, headers });
   } catch (error) {
     if (error.name === 'AbortError') throw error;
     throw new Problem({});
@@ -35,14 +49,42 @@ export async function request(path, init = {}) {
   throw new Problem(await readProblem(response), secondsOf(response.headers.get('Retry-After')));
 }
 
+/**
+ * As `request`, for what leaves something behind on the service: `signal` ends it only while it is being sent, for after
+ * that its answer alone says what there is to remove.
+ */
+export const submit = (path, init) => request(path, init, sendWhole);
+
+function sendWhole(url, { method, headers, body, signal }) {
+  return new Promise((resolve, reject) => {
+    signal.throwIfAborted();
+    const call = new XMLHttpRequest(); // `fetch` does not tell when all is sent
+    const stop = () => call.abort();
+    const end = () => new Response(call.responseText, {
+      status: call.status,
+      headers: { 'Retry-After': call.getResponseHeader('Retry-After') ?? '' },
+    });
+    signal.addEventListener('abort', stop);
+    call.upload.addEventListener('load', () => signal.removeEventListener('abort', stop));
+    call.addEventListener('abort', () => reject(signal.reason));
+    call.addEventListener('error', () => reject(new TypeError('no answer')));
+    call.addEventListener('load', () => resolve(end()));
+    call.open(method, url);
+    headers.forEach((value, name) => call.setRequestHeader(name, value));
+    call.send(body);
+  });
+}
+
 async function readProblem(response) {
   try {
     const body = await response.json();
     const { message, ...rest } = body.error ?? body;
-    return { detail: message, ...rest, status: response.status };
+    if (typeof rest.code === 'string') return { detail: message, ...rest, status: response.status };
   } catch {
-    return { status: response.status, code: `http_${response.status}`, detail: response.statusText };
+    // No JSON.
   }
+  const { status, statusText } = response;
+  return { status, code: `http_${status}`, detail: statusText, is_foreign: true };
 }
 
 function secondsOf(header) {

@@ -49,9 +49,9 @@ function buildParts() {
   const { capabilities } = app;
   const kinds = new Map(capabilities.labels.map(({ name, kind }) => [name, kind]));
   const hidden = new Set(capabilities.labels.filter((label) => !label.is_shown).map(({ name }) => name));
-  app.viewer = new Viewer(at('page'), { kinds, onSelect: (id) => select(id, 'page'), onPage: showPage });
+  app.viewer = new Viewer(at('page'), { kinds, onSelect: (id) => select(id, 'page'), onPage: showPage, describe });
   app.results = new Results(at('results'), {
-    kinds, hidden, capabilities,
+    kinds, hidden, capabilities, describe,
     actions: {
       select: (id) => select(id, 'results'),
       showPage,
@@ -149,7 +149,7 @@ function startNext() {
 // What is shown
 
 function onChange(reading, item) {
-  if (reading.source.batch && reading.problem?.status === 404) return removeReading(reading, item);
+  if (reading.source.batch && reading.problem?.isGone) return removeReading(reading, item);
   drawItem(reading, item);
   if (reading.problem?.status === 401) askForKey(reading);
   if (reading.state === 'failed') announce(`${reading.name}: ${wordsOf(reading.problem)}`);
@@ -170,6 +170,7 @@ function redrawSoon() {
   redraw ??= setTimeout(() => {
     redraw = null;
     app.viewer.markStrip();
+    app.viewer.drawNote();
     app.results.drawState();
   }, REDRAW_MS);
 }
@@ -189,7 +190,7 @@ function drawItem(reading, item) {
       : smallButton('remove', reading, () => removeReading(reading, item)),
     ...(reading.isActive && reading.began ? [element('progress', progress)] : []),
     ...(isFailed || (problem && reading.isActive) ? [element('p', { class: 'error' }, wordsOf(problem))] : []),
-    ...(isFailed && reading.hasSource ? [button(t('again'), () => tryAgain(reading), { class: 'link' })] : []),
+    ...(isFailed && reading.canRetry ? [button(t('again'), () => tryAgain(reading), { class: 'link' })] : []),
     ...(state === 'done' && reading.hasSource && reading === app.current
       ? [button(t('read_again'), () => addReading(reading.source), { class: 'link', title: t('read_again_note') })]
       : []));
@@ -206,12 +207,12 @@ function stateText({ state, pages, total, readMs, status, jobId }) {
   return status === 'ok' ? done : `${done} · ${t(`status_${status}`)}`;
 }
 
+function describe(reading) {
+  return reading.problem ? wordsOf(reading.problem) : stateText(reading);
+}
+
 function tryAgain(reading) {
-  reading.problem = null;
-  reading.abort = new AbortController();
-  reading.forget();
-  reading.began = 0;
-  reading.set('waiting');
+  reading.reset();
   startNext();
 }
 
@@ -265,10 +266,11 @@ function setView(name) {
 // Options, language, theme, key, errors
 
 async function fillOptions() {
-  const { optionsForm, chosenOptions } = await import('./options.js');
+  const { optionsForm, chosenOptions, chooseOptions } = await import('./options.js');
   if (at('options-form').childElementCount) return;
-  at('options-form').replaceChildren(...optionsForm(app.capabilities.options));
+  at('options-form').replaceChildren(...optionsForm(app.capabilities));
   app.chosen = () => chosenOptions(at('options-form'));
+  app.choose = (chosen) => chooseOptions(at('options-form'), chosen);
 }
 
 async function changeLanguage(language) {
@@ -279,8 +281,10 @@ async function changeLanguage(language) {
   app.viewer.build();
   app.results.build();
   if (at('options-form').childElementCount) {
+    const chosen = app.chosen();
     at('options-form').replaceChildren();
     await fillOptions();
+    app.choose(chosen);
   }
   app.readings.forEach((reading) => reading.dispatchEvent(new Event('change')));
   app.viewer.reading = null;
@@ -316,6 +320,8 @@ function saveKey(value) {
 
 function wordsOf(problem) {
   if (problem.code === 'unreachable') return t('unreachable');
+  // What the service says of keys is for programs, which send them by headers.
+  if (problem.status === 401) return t(key.get() ? 'wrong_key' : 'error_unauthorized');
   const known = t(`error_${problem.code}`);
   return known === `error_${problem.code}` ? problem.message : `${known} ${problem.message}`;
 }

@@ -2,16 +2,25 @@
 
 import { element, hasText, t } from './dom.js';
 
-const USUAL = ['pages', 'task', 'text_layer', 'orientation', 'image_text', 'chart', 'seal', 'password'];
+const USUAL = ['pages', 'model', 'task', 'text_layer', 'orientation', 'image_text', 'chart', 'seal', 'password'];
 /** What the page decides itself. */
 const OWN = new Set(['format', 'stream', 'images', 'include', 'priority']);
 
-/** @param {Array<{name: string, schema: object}>} options of the service */
-export function optionsForm(options) {
-  const known = new Map(options.filter(({ name }) => !OWN.has(name)).map((option) => [option.name, option]));
+/** `capabilities`: those of the service. Options that it leaves no choice in are left out. */
+export function optionsForm({ options, models, line_reader: lineReader }) {
+  const offered = options.filter(({ name }) => !OWN.has(name)
+    && (name !== 'model' || models.length > 1) && (name !== 'recognition' || lineReader));
+  const known = new Map(offered.map((option) => [option.name, withModels(option, models)]));
   const usual = USUAL.filter((name) => known.has(name)).map((name) => field(known.get(name)));
   const others = [...known.values()].filter(({ name }) => !USUAL.includes(name)).map(field);
   return [...usual, element('details', {}, element('summary', {}, t('more_options')), ...others)];
+}
+
+/** The option `model` with the names to choose from. */
+function withModels({ name, schema }, models) {
+  if (name !== 'model') return { name, schema };
+  const names = models.map((model) => model.name);
+  return { name, schema: { ...schema, enum: names, default: models.find((model) => model.is_default)?.name } };
 }
 
 /** The options that differ from the service's defaults. */
@@ -22,6 +31,15 @@ export function chosenOptions(form) {
     if (value !== (input.dataset.default ?? '')) chosen[input.name] = value;
   }
   return chosen;
+}
+
+/** What `chosenOptions` gave, in another form. */
+export function chooseOptions(form, chosen) {
+  for (const [name, value] of Object.entries(chosen)) {
+    const input = form.querySelector(`[name="${name}"]`);
+    if (input.type === 'checkbox') input.checked = value === 'true';
+    else input.value = value;
+  }
 }
 
 function field({ name, schema }) {

@@ -1,11 +1,12 @@
 /** Documents on their way through the service: read in a stream, or as a job where they are long. */
 
-import { Problem, events, request, urlOf } from './api.js';
+import { Problem, events, request, submit, urlOf } from './api.js';
 
 const LONG_PAGES = 20;
 const LONG_BYTES = 20_000_000;
 const MAX_WAIT_S = 60;
 const INCLUDE = 'lines,words,html,page_image';
+const LATER_MS = [1000, 5000];
 const JOBS = 'jobs';
 
 /**
@@ -32,12 +33,28 @@ export class Reading extends EventTarget {
     Object.assign(this, { source, options, capabilities });
     this.name = source.name;
     this.batch = source.batch ?? null;
-    this.jobId = null;
+    Object.assign(this, { jobId: null, submission: null, hasFailed: false });
     this.pages = new Map();
     this.forget();
     this.state = 'waiting';
     this.problem = null;
     this.abort = new AbortController();
+  }
+
+  /** Whether another try may do better: a job that has failed is not read again by asking for it. */
+  get canRetry() {
+    return this.hasSource || !this.hasFailed;
+  }
+
+  /** As new, to be started again; a job that may still be read is found again. */
+  reset() {
+    if (this.hasFailed) {
+      this.cancel();
+      Object.assign(this, { batch: null, jobId: null, hasFailed: false });
+    }
+    Object.assign(this, { problem: null, began: 0, abort: new AbortController() });
+    this.forget();
+    this.set('waiting');
   }
 
   /** Drops what was read. */
@@ -76,7 +93,8 @@ export class Reading extends EventTarget {
   async start() {
     this.began = performance.now();
     try {
-      await (this.source.batch ? this.findJob() : this.readWithRetries());
+      if (this.jobId) await this.takeUpJob();
+      else await (this.source.batch ? this.findJob() : this.readWithRetries());
       this.set('done');
     } catch (error) {
       if (error.name === 'AbortError') return this.set('cancelled');
@@ -85,12 +103,19 @@ export class Reading extends EventTarget {
     }
   }
 
+  /** Its job is removed as soon as its id is known. One that can't be removed now is found again after a reload. */
   async cancel() {
     this.abort.abort();
     if (!this.began) this.set('cancelled');
-    if (this.batch) keptJobs.remove(this.batch);
-    if (!this.jobId) return;
-    await request(`jobs/${this.jobId}`, { method: 'DELETE' }).catch(() => {});
+    const { batch, jobId, submission } = this;
+    if (!batch) return;
+    try {
+      const id = jobId ?? (await submission?.catch(() => null))?.id ?? (await awaitId(batch));
+      if (id) await request(`jobs/${id}`, { method: 'DELETE' });
+    } catch (error) {
+      if (!error.isGone) return;
+    }
+    keptJobs.remove(batch);
   }
 
   set(state) {
@@ -132,24 +157,44 @@ export class Reading extends EventTarget {
 
   async submitJob() {
     this.set('sending');
-    const random = crypto.getRandomValues(new Uint32Array(4));
-    this.batch = ['playground', ...Array.from(random, (part) => part.toString(36))].join('-');
-    keptJobs.add(this.batch, this.name);
+    if (!this.batch) {
+      this.batch = newBatch();
+      keptJobs.add(this.batch, this.name);
+    }
+    this.submission = this.post('jobs', { include: INCLUDE, images: 'stored', batch: this.batch }, true)
+      .then((response) => response.json());
     try {
-      const response = await this.post('jobs', { include: INCLUDE, images: 'stored', batch: this.batch }, true);
-      this.jobId = (await response.json()).id;
+      this.jobId = (await unlessAborted(this.submission, this.abort.signal)).id;
     } catch (error) {
-      keptJobs.remove(this.batch);
+      // Else the job may be there: the next try finds it by its key.
+      if (error.isRefusal) this.dropJob();
       throw error;
     }
     return this.followJob();
   }
 
   async findJob() {
-    const { jobs } = await (await this.get(`jobs?batch=${encodeURIComponent(this.batch)}`)).json();
-    if (!jobs.length) throw new Problem({ status: 404, code: 'not_found', detail: '' });
-    this.jobId = jobs[0].id;
+    this.jobId = await findId(this.batch, { signal: this.abort.signal });
+    if (!this.jobId) throw new Problem({ status: 404, code: 'not_found', detail: '' });
     return this.followJob();
+  }
+
+  /** Of an earlier try. One that is gone is read anew, where the document is there. */
+  async takeUpJob() {
+    try {
+      return await this.followJob();
+    } catch (error) {
+      if (!error.isGone || !this.hasSource) throw error;
+    }
+    this.dropJob();
+    this.forget();
+    return this.readWithRetries();
+  }
+
+  /** Knows of its job no more. */
+  dropJob() {
+    keptJobs.remove(this.batch);
+    Object.assign(this, { batch: null, jobId: null, submission: null });
   }
 
   /** Pages of the job as they are read, taken up again where the connection breaks. */
@@ -182,7 +227,10 @@ export class Reading extends EventTarget {
 
   async endJob(job) {
     if (job.state === 'cancelled') throw new DOMException('cancelled', 'AbortError');
-    if (job.state === 'failed') throw new Problem(job.error);
+    if (job.state === 'failed') {
+      this.hasFailed = true;
+      throw new Problem(job.error);
+    }
     const statuses = [...this.pages.values()].map((page) => page.status);
     const [first] = new Set(statuses);
     const status = statuses.every((one) => one === first) ? first : 'partial';
@@ -196,18 +244,19 @@ export class Reading extends EventTarget {
 
   /** Sends the document. `isWhole`: the answer is of the whole document, so that all options go with it. */
   post(path, more, isWhole) {
+    const [send, key] = path === 'jobs' ? [submit, { 'Idempotency-Key': this.batch }] : [request, {}];
+    const common = { method: 'POST', signal: this.abort.signal };
     const options = { ...this.optionsFor(isWhole), ...more };
     if (this.source.file) {
       const form = new FormData();
       for (const [name, value] of Object.entries(options)) form.append(name, value);
       form.append('file', this.source.file, this.name);
-      return request(path, { method: 'POST', body: form, signal: this.abort.signal });
+      return send(path, { ...common, headers: key, body: form });
     }
     const query = new URLSearchParams(Object.entries(options).filter(([name]) => name !== 'password'));
     const body = { source: { url: this.source.url }, ...(options.password ? { password: options.password } : {}) };
-    const headers = { 'Content-Type': 'application/json' };
-    const init = { method: 'POST', headers, body: JSON.stringify(body), signal: this.abort.signal };
-    return request(`${path}?${query}`, init);
+    const headers = { ...key, 'Content-Type': 'application/json' };
+    return send(`${path}?${query}`, { ...common, headers, body: JSON.stringify(body) });
   }
 
   optionsFor(isWhole) {
@@ -269,12 +318,36 @@ function pictureOf(value) {
   };
 }
 
+/** The job's id; null where there is none. */
+async function findId(batch, init = {}) {
+  const { jobs } = await (await request(`jobs?batch=${encodeURIComponent(batch)}`, init)).json();
+  return jobs[0]?.id ?? null;
+}
+
+/** As `findId`, of a job that may just be made: a browser tells that all was sent later than the service has it. */
+async function awaitId(batch) {
+  for (const ms of LATER_MS) {
+    const id = await findId(batch);
+    if (id) return id;
+    await new Promise((resolve) => setTimeout(resolve, ms));
+  }
+  return findId(batch);
+}
+
+function newBatch() {
+  const random = crypto.getRandomValues(new Uint32Array(4));
+  return ['playground', ...Array.from(random, (part) => part.toString(36))].join('-');
+}
+
 function pause(ms, signal) {
+  return unlessAborted(new Promise((resolve) => setTimeout(resolve, ms)), signal);
+}
+
+/** What the promise gives; throws what `signal` aborts with, whatever the promise becomes. */
+function unlessAborted(promise, signal) {
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(resolve, ms);
-    signal.addEventListener('abort', () => {
-      clearTimeout(timer);
-      reject(new DOMException('cancelled', 'AbortError'));
-    });
+    if (signal.aborted) reject(signal.reason);
+    promise.then(resolve, reject);
+    signal.addEventListener('abort', () => reject(signal.reason));
   });
 }

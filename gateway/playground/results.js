@@ -18,8 +18,8 @@ export class Results {
    * `actions`: `select(blockId)`, `showPage(number)`, `showUnread()`, `readAgain(reading, options)`, `tell(problem)`.
    * `kinds`: label to its kind; `hidden`: labels that Markdown leaves out.
    */
-  constructor(root, { kinds, hidden, capabilities, actions }) {
-    Object.assign(this, { root, kinds, hidden, capabilities, actions });
+  constructor(root, { kinds, hidden, capabilities, actions, describe }) {
+    Object.assign(this, { root, kinds, hidden, capabilities, actions, describe });
     this.tab = 'text';
     this.reading = null;
     this.page = null;
@@ -74,7 +74,7 @@ export class Results {
     const more = button(t('show'), () => this.open('report'), { class: 'link' });
     const banner = element('p', { class: 'banner' }, t('partial', { count }), ' ', more);
     this.state.replaceChildren(...(isOdd ? [banner] : []));
-    if (GROWING.includes(this.tab)) this.draw();
+    if (GROWING.includes(this.tab) || (this.tab === 'text' && !this.page)) this.draw();
   }
 
   async draw() {
@@ -88,7 +88,10 @@ export class Results {
   }
 
   drawText() {
-    if (!this.page) return [element('p', { class: 'quiet' }, t('no_page_yet'))];
+    if (!this.page) {
+      const { reading } = this;
+      return [element('p', { class: 'quiet' }, !reading || reading.isActive ? t('no_page_yet') : this.describe(reading))];
+    }
     const { blocks, warnings } = this.page;
     if (!blocks.length) return [element('p', { class: 'quiet' }, warnings.join('\n') || t('empty_page'))];
     return [...blocks].sort((a, b) => a.order - b.order).map((block) => this.drawBlock(block));

@@ -6,11 +6,14 @@ import { key, urlOf } from './api.js';
 export function snippet(language, reading) {
   const options = { ...reading.optionsFor(!reading.jobId), format: 'markdown' };
   delete options.password;
+  const source = reading.source.url ?? null;
+  // JSON has numbers and truth values, which are texts here: beside a URL, options stand in the query.
+  const query = source ? `?${new URLSearchParams(options)}` : '';
   const request = {
-    url: urlOf('ocr'),
+    url: urlOf('ocr') + query,
     name: reading.source.file ? reading.name : null,
-    source: reading.source.url ?? null,
-    options: Object.entries(options),
+    source,
+    options: source ? [] : Object.entries(options),
     hasKey: Boolean(key.get()),
   };
   return { curl, Python: python, JavaScript: javascript }[language](request);
@@ -23,10 +26,12 @@ function curl({ url, name, source, options, hasKey }) {
   const parts = ['curl', shell(url)];
   if (hasKey) parts.push('-H "X-API-Key: $API_KEY"');
   if (source) {
-    const body = JSON.stringify({ source: { url: source }, ...Object.fromEntries(options) });
+    const body = JSON.stringify({ source: { url: source } });
     parts.push("-H 'Content-Type: application/json'", '-d', shell(body));
   } else {
-    parts.push('-F', shell(`file=@${name}`), ...options.map(([option, value]) => `-F ${shell(`${option}=${value}`)}`));
+    // In quotes, because curl parts names at commas and semicolons.
+    parts.push('-F', shell(`file=@${quoted(name)}`),
+      ...options.map(([option, value]) => `-F ${shell(`${option}=${value}`)}`));
   }
   return parts.join(' ');
 }
@@ -34,7 +39,7 @@ function curl({ url, name, source, options, hasKey }) {
 function python({ url, name, source, options, hasKey }) {
   const given = options.map(([option, value]) => `${quoted(option)}: ${quoted(value)}`).join(', ');
   const sent = source
-    ? `json={"source": {"url": ${quoted(source)}}, ${given}}`
+    ? `json={"source": {"url": ${quoted(source)}}}`
     : `files={"file": open(${quoted(name)}, "rb")}, data={${given}}`;
   return [
     hasKey ? 'import os\n' : '',
@@ -51,7 +56,7 @@ function javascript({ url, name, source, options, hasKey }) {
     ...(source ? ["'Content-Type': 'application/json'"] : []),
   ].join(', ');
   const body = source
-    ? `const body = JSON.stringify(${JSON.stringify({ source: { url: source }, ...Object.fromEntries(options) })});`
+    ? `const body = JSON.stringify(${JSON.stringify({ source: { url: source } })});`
     : ["import { readFile } from 'node:fs/promises';", 'const body = new FormData();',
       ...options.map(([option, value]) => `body.append(${quoted(option)}, ${quoted(value)});`),
       `body.append('file', new Blob([await readFile(${quoted(name)})]), ${quoted(name)});`].join('\n');

@@ -9,9 +9,12 @@ const PLACE = /\((\d+), (\d+), (\d+), (\d+)\) of (\d+)x(\d+)/g;
 export const LAYERS = ['boxes', 'order', 'lines', 'words', 'unsure', 'unread'];
 
 export class Viewer {
-  /** `onSelect(blockId)` and `onPage(number)` are called for what the reader chooses here. */
-  constructor(root, { kinds, onSelect, onPage }) {
-    Object.assign(this, { root, kinds, onSelect, onPage });
+  /**
+   * `onSelect(blockId)` and `onPage(number)` are called for what the reader chooses here; `describe(reading)` says how far
+   * a document is of which there is no page to show.
+   */
+  constructor(root, { kinds, onSelect, onPage, describe }) {
+    Object.assign(this, { root, kinds, onSelect, onPage, describe });
     this.layers = new Set(['boxes']);
     this.zoom = null;
     this.turn = 0;
@@ -119,9 +122,9 @@ export class Viewer {
 
   draw() {
     const page = this.page;
-    this.note.hidden = Boolean(page?.width);
-    this.note.textContent = page ? page.warnings.join('\n') : '';
+    this.drawNote();
     this.room.hidden = !page?.width;
+    this.zoomText.textContent = '';
     this.boxes.replaceChildren();
     this.drawLegend();
     if (!page?.width) return;
@@ -131,6 +134,13 @@ export class Viewer {
     this.boxes.append(...this.drawLayers(page).filter(Boolean));
     this.place();
     this.mark();
+  }
+
+  /** What stands in a picture's place. */
+  drawNote() {
+    const { page, reading } = this;
+    this.note.hidden = Boolean(page?.width);
+    this.note.textContent = page ? page.warnings.join('\n') : reading ? this.describe(reading) : '';
   }
 
   /** The page's picture, once it is there and if the page is still wanted. */
@@ -201,6 +211,7 @@ export class Viewer {
   }
 
   zoomBy(steps) {
+    if (!this.page?.width) return;
     const now = this.scale();
     const next = steps > 0 ? ZOOMS.find((zoom) => zoom > now * 1.05) : ZOOMS.findLast((zoom) => zoom < now / 1.05);
     this.setZoom(next ?? ZOOMS.at(steps > 0 ? -1 : 0));

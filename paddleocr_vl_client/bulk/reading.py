@@ -23,7 +23,7 @@ from paddleocr_vl_client.bulk.results import (
 from paddleocr_vl_client.bulk.stores import Store, open_store
 from paddleocr_vl_client.client import Client
 from paddleocr_vl_client.commands.failures import CommandError, ExitStatus
-from paddleocr_vl_client.commands.reading import convert_by_job
+from paddleocr_vl_client.commands.reading import NO_JOBS, convert_by_job
 from paddleocr_vl_client.errors import (
     APIConnectionError,
     APIError,
@@ -105,7 +105,7 @@ class FileReader:
         try:
             with tempfile.NamedTemporaryFile(prefix="paddleocr-vl-") as file:
                 self._fetch(key, file)
-                body = self._convert(Path(file.name), PurePosixPath(key).name)
+                body = self._convert(Path(file.name), key)
             row, markdown = parse_answer(key, body)
         except SourceError as error:
             return self._set_aside(key, "source_unreadable", str(error))
@@ -142,9 +142,9 @@ class FileReader:
                 file.flush()
                 return
 
-    def _convert(self, file: Path, name: str) -> bytes:
+    def _convert(self, file: Path, key: str) -> bytes:
         """The JSON. APIError after some tries; CommandError where no file would fare better."""
-        retries = 0
+        name, retries = PurePosixPath(key).name, 0
         while True:
             with self._endpoints.borrow() as endpoint:
                 try:
@@ -158,7 +158,7 @@ class FileReader:
                 except APIError as error:
                     failure = error
                 if isinstance(failure, APIStatusError) and failure.code == "deadline_exceeded":
-                    return self._convert_by_job(endpoint.client.base_url, file, name, failure)
+                    return self._convert_by_job(endpoint.client.base_url, file, key, failure)
                 if is_passing(failure):
                     self._endpoints.suspect(endpoint)
             pause_s = self._policy.pause_s(retries, failure)
@@ -167,13 +167,14 @@ class FileReader:
             time.sleep(pause_s)
             retries += 1
 
-    def _convert_by_job(self, url: str, file: Path, name: str, deadline: APIStatusError) -> bytes:
+    def _convert_by_job(self, url: str, file: Path, key: str, deadline: APIStatusError) -> bytes:
         """A job has no deadline. Raises `deadline` where the service takes none."""
         with Client(url, api_key=self._plan.api_key) as client:
             try:
-                return _content(convert_by_job(client, file, "json", self._plan.options, name=name))
+                place, name = f"{self._plan.source}/{key}", PurePosixPath(key).name
+                return _content(convert_by_job(client, file, "json", self._plan.options, place=place, name=name))
             except APIStatusError as error:
-                if error.code == "jobs_unavailable":
+                if error.code in NO_JOBS:
                     raise deadline from error
                 raise
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 from pyarrow import fs
 
 from paddleocr_vl_client.downloads import replace_file
+from paddleocr_vl_client.sources import printable
 
 S3 = "s3://"
 _S3_TRIES = 5
@@ -30,9 +32,14 @@ class Store:
     def names(self, below: str = "", must_exist: bool = False) -> list[str]:
         """Of all files, those of folders below too, in order; FileNotFoundError where there `must_exist` something."""
         folder = self._path(below)
-        found = self.files.get_file_info(fs.FileSelector(folder, recursive=True, allow_not_found=not must_exist))
         start = len(folder.rstrip("/")) + 1
-        return sorted(one.path[start:] for one in found if one.type == fs.FileType.File)
+        selector = fs.FileSelector(folder, recursive=True, allow_not_found=not must_exist)
+        try:
+            found = self.files.get_file_info(selector)
+            return sorted(one.path[start:] for one in found if one.type == fs.FileType.File)
+        except UnicodeDecodeError as error:
+            # Of pyarrow, which has no such names.
+            raise OSError(errno.EILSEQ, "The name is no UTF-8", printable(os.fsdecode(error.object))) from error
 
     def open(self, name: str) -> Any:  # noqa: ANN401 - a file of pyarrow, which has no types
         """The bytes, from their beginning. FileNotFoundError where there is no such file."""

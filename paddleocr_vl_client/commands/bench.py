@@ -15,7 +15,7 @@ import msgspec
 
 from paddleocr_vl_client.client import Client
 from paddleocr_vl_client.commands.failures import CommandError, ExitStatus
-from paddleocr_vl_client.commands.inputs import add_read_arguments, expand_inputs, parse_read_options
+from paddleocr_vl_client.commands.inputs import add_option_arguments, expand_inputs, parse_read_options
 from paddleocr_vl_client.commands.progress import Progress
 from paddleocr_vl_client.commands.services import add_service_arguments, open_client
 from paddleocr_vl_client.errors import APIError, APIStatusError
@@ -46,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-j", "--parallel", default="1,4,16", metavar="N,…", help="documents at once, one load each; default: 1,4,16"
     )
-    add_read_arguments(parser)
+    add_option_arguments(parser)
     parser.add_argument("--json", action="store_true", help="a line of JSON for each load")
     add_service_arguments(parser)
 
@@ -55,6 +55,8 @@ def run(options: argparse.Namespace) -> int:
     """Prints a line for each load; FAILED where a document was not read."""
     places = [one.place for one in expand_inputs(options.input)]
     loads = _parse_loads(options.parallel)
+    if options.documents < 1:
+        raise CommandError("--documents is a whole number from 1.", ExitStatus.USAGE)
     has_errors = False
     with open_client(options) as client:
         if not options.json:

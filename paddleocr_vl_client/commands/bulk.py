@@ -9,7 +9,7 @@ from importlib.util import find_spec
 
 from paddleocr_vl_client.commands.failures import CommandError, ExitStatus, say
 from paddleocr_vl_client.commands.inputs import add_option_arguments, parse_read_options
-from paddleocr_vl_client.commands.services import add_service_arguments, open_service
+from paddleocr_vl_client.commands.services import add_service_arguments, check_url, open_service
 from paddleocr_vl_client.connections import KEY_VARIABLE, URL_VARIABLE
 from paddleocr_vl_client.options import ReadOptions
 
@@ -55,7 +55,7 @@ def run(options: argparse.Namespace) -> int:
     # Nobody waits for a single file of these.
     read_options: ReadOptions = {"priority": "batch", **parse_read_options(options)}
     with ExitStack() as stack:
-        urls = options.url
+        urls = [check_url(url) for url in options.url]
         if len(urls) < 2:
             urls = [stack.enter_context(open_service(next(iter(urls), None), options.wait))]
         plan = Plan(

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import sys
+import unicodedata
 from enum import IntEnum
 
 from paddleocr_vl_client.errors import APIConnectionError, APIError
+
+_UNSHOWN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+"""Categories of characters that terminals obey, or that stand for none. Spaces of any width are shown."""
 
 
 class ExitStatus(IntEnum):
@@ -39,14 +43,24 @@ def describe_failure(error: BaseException) -> tuple[ExitStatus, str] | None:
         case BrokenPipeError():
             return ExitStatus.FAILED, ""
         case OSError():
-            place = f"{error.filename}: " if error.filename else ""
-            return ExitStatus.FAILED, f"{place}{error.strerror or error}."
+            return ExitStatus.FAILED, describe_os_error(error)
         case KeyboardInterrupt():
             return ExitStatus.INTERRUPTED, "Interrupted."
     return None
 
 
+def describe_os_error(error: OSError, about: str = "") -> str:
+    """`about`: the file that the sentence is told of, which it need not name."""
+    place = f"{error.filename}: " if error.filename and str(error.filename) != about else ""
+    return f"{place}{error.strerror or error}."
+
+
 def say(sentence: str) -> None:
     """To the standard error, where progress and messages go; results alone go to the standard output."""
-    sys.stderr.write(f"{sentence}\n")
+    sys.stderr.write(f"{show_line(sentence)}\n")
     sys.stderr.flush()
+
+
+def show_line(text: str) -> str:
+    """As one line. Names of files and of jobs come from others, and terminals obey some characters."""
+    return "".join("\ufffd" if unicodedata.category(one) in _UNSHOWN else one for one in text)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 from urllib.parse import unquote, urlsplit
 
 import msgspec
@@ -32,6 +32,7 @@ ENDINGS: Mapping[Format, str] = {
     "xlsx": ".xlsx",
     "csv": ".csv",
 }
+BINARY: frozenset[Format] = frozenset({"pdf", "docx", "xlsx"})
 ZIP_ENDING = ".zip"
 """Of CSV where a document has several tables."""
 _TEXTS = frozenset({"pages", "password"})
@@ -55,44 +56,77 @@ def is_remote(place: str) -> bool:
     return place.startswith(("http://", "https://", "s3://"))
 
 
-def expand_inputs(places: Sequence[str], excluded: Path | None = None) -> list[Input]:
-    """Each file, folders with all their documents. What lies below `excluded` is left out.
+def expand_inputs(places: Sequence[str], folder: Path | None = None) -> list[Input]:
+    """Each file once, folders with all their documents. What was written to the output `folder` is left out.
 
-    CommandError where something does not exist, or two inputs would share an output.
+    CommandError where something does not exist, nothing is found, or two inputs would share a file in `folder`.
     """
-    found = [one for place in places for one in _expand(place, excluded)]
+    found = {one.place: one for place in places for one in _expand(place, folder)}
+    if not found:
+        raise CommandError("There is no document in these folders.", ExitStatus.USAGE)
     by_output: dict[PurePath, str] = {}
-    for one in found:
+    for one in found.values() if folder else ():
         other = by_output.setdefault(one.output, one.place)
         if other != one.place:
             raise CommandError(f"{other} and {one.place} would be written to the same file.", ExitStatus.USAGE)
-    return [Input(place, output) for output, place in by_output.items()]
+    return list(found.values())
 
 
 def _expand(place: str, excluded: Path | None) -> Iterator[Input]:
+    if not place:
+        # As a path it would be the working folder, and is a shell's variable without a value.
+        raise CommandError("An input has no name.", ExitStatus.USAGE)
     if place == STDIN:
         yield Input(place, PurePath("stdin"))
     elif is_remote(place):
         name = PurePath(unquote(urlsplit(place).path)).name
         yield Input(place, PurePath(name or "document"))
     elif (path := Path(place)).is_dir():
-        yield from (Input(str(file), file.relative_to(path)) for file in find_documents(path, excluded))
+        yield from (Input(str(file), file.relative_to(path)) for file in find_documents(path, excluded, _fail))
     elif path.exists():
         yield Input(place, PurePath(path.name))
     else:
         raise CommandError(f"{place} does not exist.", ExitStatus.USAGE)
 
 
-def find_documents(folder: Path, excluded: Path | None = None) -> Iterator[Path]:
-    """Files with the ending of a document, in order; hidden ones are left out."""
-    for parent, folders, files in os.walk(folder):
+def _fail(error: OSError) -> NoReturn:
+    raise error
+
+
+def find_documents(
+    folder: Path, excluded: Path | None = None, on_error: Callable[[OSError], None] | None = None
+) -> Iterator[Path]:
+    """Files with the ending of a document, in order; hidden ones are left out, and outputs in `excluded`, which may be
+    the folder itself. `on_error` is told of folders that can't be opened."""
+    has_outputs = _is_same(folder, excluded)
+    for parent, folders, files in os.walk(folder, onerror=on_error):
         here = Path(parent)
         folders[:] = sorted(
             name for name in folders if not name.startswith(".") and not _is_same(here / name, excluded)
         )
-        for name in sorted(files):
-            if not name.startswith(".") and PurePath(name).suffix.lower() in SUFFIXES:
+        names = {name for name in files if not name.startswith(".") and PurePath(name).suffix.lower() in SUFFIXES}
+        for name in sorted(names):
+            if not (has_outputs and PurePath(name).stem in names):
                 yield here / name
+
+
+def check_output(name: str) -> Path:
+    """The folder for results, which need not exist. CommandError where none can be written there: to find that out by
+    them, documents would be read in vain."""
+    if not name:
+        raise CommandError("The folder for the results has no name.", ExitStatus.USAGE)
+    folder = Path(name)
+    there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    if not there.is_dir():
+        raise CommandError(f"{there} is no folder for results: it is a file.", ExitStatus.USAGE)
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise CommandError(f"{there} can't be written to.", ExitStatus.USAGE)
+    return folder
+
+
+def check_parallel(count: int) -> None:
+    if count < 1:
+        raise CommandError("--parallel is a whole number from 1.", ExitStatus.USAGE)
 
 
 def _is_same(folder: Path, excluded: Path | None) -> bool:
@@ -120,14 +154,17 @@ def add_option_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def parse_read_options(options: argparse.Namespace) -> ReadOptions:
-    """Options of POST /ocr from those of `add_option_arguments`; CommandError where one has no value."""
+    """Options of POST /ocr from those of `add_option_arguments`; CommandError where one has no value, or none has its
+    name."""
     given: dict[str, Any] = {"pages": options.pages} if options.pages else {}
     for word in options.option:
         name, separator, value = word.partition("=")
         if not separator:
             raise CommandError(f"-O {word} has no value; it is NAME=VALUE.", ExitStatus.USAGE)
+        if name not in ReadOptions.__optional_keys__:
+            raise CommandError(f"There is no option {name}; docs/api.md lists them.", ExitStatus.USAGE)
         given[name] = _parse_value(name, value)
-    return cast(ReadOptions, given)  # the service knows which names and values there are
+    return cast(ReadOptions, given)  # the service knows which values there are
 
 
 def _parse_value(name: str, value: str) -> object:

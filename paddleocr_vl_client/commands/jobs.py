@@ -13,8 +13,8 @@ from typing import get_args
 import msgspec
 
 from paddleocr_vl_client.client import Client
-from paddleocr_vl_client.commands.failures import ExitStatus, say
-from paddleocr_vl_client.commands.inputs import ENDINGS
+from paddleocr_vl_client.commands.failures import CommandError, ExitStatus, say, show_line
+from paddleocr_vl_client.commands.inputs import BINARY, ENDINGS
 from paddleocr_vl_client.commands.progress import Progress
 from paddleocr_vl_client.commands.services import add_service_arguments, open_client
 from paddleocr_vl_client.models import Job, JobState
@@ -59,6 +59,8 @@ def _show(client: Client, options: argparse.Namespace) -> int:
 
 
 def _wait(client: Client, options: argparse.Namespace) -> int:
+    if options.output is None and options.format in BINARY and sys.stdout.isatty():
+        raise CommandError(f"{options.format} is not text: name a file for it with -o.", ExitStatus.USAGE)
     with Progress(1) as progress, progress.pages(options.job) as bar:
         for pause_s in poll_pauses(None):
             job = client.jobs.get(options.job)
@@ -95,4 +97,5 @@ def _print(job: Job, as_json: bool) -> None:
     created = datetime.fromtimestamp(job.created).astimezone().isoformat(" ", "seconds")
     total = "?" if job.progress.total is None else job.progress.total
     error = f"  {job.error.detail}" if job.error else ""
-    sys.stdout.write(f"{job.id}  {job.state:<9}  {job.progress.done}/{total}  {created}  {job.name}{error}\n")
+    line = f"{job.id}  {job.state:<9}  {job.progress.done}/{total}  {created}  {job.name}{error}"
+    sys.stdout.write(f"{show_line(line)}\n")

@@ -10,7 +10,7 @@ from typing import Self
 
 from tqdm import tqdm
 
-from paddleocr_vl_client.commands.failures import say
+from paddleocr_vl_client.commands.failures import say, show_line
 
 _MAX_NAME = 40
 
@@ -36,13 +36,13 @@ class Progress:
     def say(self, sentence: str) -> None:
         """A line above the bars."""
         if self.is_shown:
-            tqdm.write(sentence, file=sys.stderr)
+            tqdm.write(show_line(sentence), file=sys.stderr)
         else:
             say(sentence)
 
     @contextmanager
     def pages(self, name: str) -> Iterator[PageBar]:
-        bar = PageBar(name if len(name) <= _MAX_NAME else f"…{name[-_MAX_NAME:]}", self.is_shown)
+        bar = PageBar(show_line(name if len(name) <= _MAX_NAME else f"…{name[-_MAX_NAME:]}"), self.is_shown)
         try:
             yield bar
         finally:

@@ -6,30 +6,32 @@ import argparse
 import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import msgspec
 
 from paddleocr_vl_client.commands.failures import CommandError, ExitStatus, say
 from paddleocr_vl_client.commands.inputs import (
+    BINARY,
     STDIN,
     Input,
     add_read_arguments,
+    check_output,
+    check_parallel,
     expand_inputs,
     parse_read_options,
 )
 from paddleocr_vl_client.commands.progress import Progress
 from paddleocr_vl_client.commands.reading import Reader, Reading
 from paddleocr_vl_client.commands.services import add_service_arguments, open_client
+from paddleocr_vl_client.sources import printable
 
-_BINARY = frozenset({"pdf", "docx", "xlsx"})
 DEFAULT_PARALLEL = 4
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("input", nargs="+", help="files, folders, URLs, or - for the standard input")
     parser.add_argument(
-        "-o", "--output", type=Path, metavar="DIR", help="folder for the results; default: the standard output"
+        "-o", "--output", metavar="DIR", help="folder for the results; default, and with -: the standard output"
     )
     add_read_arguments(parser)
     add_work_arguments(parser)
@@ -47,13 +49,14 @@ def add_work_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """The exit status: `ExitStatus` says which."""
-    inputs = expand_inputs(options.input, options.output)
-    if not inputs:
-        raise CommandError("There is no document in these folders.", ExitStatus.USAGE)
-    if options.output is None and options.format in _BINARY and (options.json or sys.stdout.isatty()):
+    options.output = None if options.output in (None, STDIN) else check_output(options.output)
+    check_parallel(options.parallel)
+    inputs, read_options = expand_inputs(options.input, options.output), parse_read_options(options)
+    needs_text = options.output is None and (options.json or len(inputs) > 1 or sys.stdout.isatty())
+    if needs_text and options.format in BINARY:
         raise CommandError(f"{options.format} is not text: name a folder for it with -o.", ExitStatus.USAGE)
     with open_client(options) as client, Progress(len(inputs)) as progress:
-        reader = Reader(client, options.format, parse_read_options(options), options.output, options.force)
+        reader = Reader(client, options.format, read_options, options.output, options.force, needs_text)
         statuses = [reading.status for reading in read_inputs(reader, inputs, progress, options.parallel, options.json)]
     if skipped := statuses.count("skipped"):
         say(f"Documents that had been read before: {skipped}. --force reads them again.")
@@ -88,11 +91,19 @@ def _tell(reading: Reading, content: bytes | None, progress: Progress, as_json: 
         progress.say(f"{name}: {reading.error}")
     elif reading.status == "partial":
         progress.say(f"{name}: incomplete. {reading.warnings or 'Its warnings say what is missing.'}")
+    elif reading.warnings:
+        progress.say(f"{name}: {reading.warnings}")
     if as_json:
-        text = None if content is None else content.decode()
-        _write(msgspec.json.encode(msgspec.structs.replace(reading, content=text)) + b"\n")
+        _write(_encode(reading, content) + b"\n")
     elif content is not None:
         _write(content)
+
+
+def _encode(reading: Reading, content: bytes | None) -> bytes:
+    fields = msgspec.structs.asdict(reading)
+    texts = {name: printable(value) for name, value in fields.items() if isinstance(value, str)}
+    text = None if content is None else content.decode()
+    return msgspec.json.encode(Reading(**fields | texts | {"content": text}))
 
 
 def _write(data: bytes) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from paddleocr_vl_client.client import Client
 from paddleocr_vl_client.commands.failures import CommandError, ExitStatus, say
-from paddleocr_vl_client.connections import DEFAULT_URL, KEY_VARIABLE, URL_VARIABLE
+from paddleocr_vl_client.connections import DEFAULT_URL, KEY_VARIABLE, URL_VARIABLE, find_endpoint
 from paddleocr_vl_client.errors import APIConnectionError, APIError, APIStatusError, InvalidResponseError
 from paddleocr_vl_client.pauses import RetryPolicy
 
@@ -57,9 +57,7 @@ def open_service(url: str | None, wait_s: float, starts_service: bool = True) ->
     """The URL of a service that is ready, as `open_client` finds it; `url` None: of this machine, or started."""
     with ExitStack() as stack:
         named = url or os.environ.get(URL_VARIABLE)
-        url = named or _local_url()
-        if not url.startswith(("http://", "https://")):
-            raise CommandError(f"{url} is no URL of a service; it begins with http:// or https://.", ExitStatus.USAGE)
+        url = check_url(named or _local_url())
         if not named and starts_service and not _is_service(url):
             say("No service runs here: one is started, and stopped at the end.")
             url = stack.enter_context(_start_service(wait_s))
@@ -68,6 +66,14 @@ def open_service(url: str | None, wait_s: float, starts_service: bool = True) ->
         else:
             ask_health(url)
         yield url
+
+
+def check_url(url: str) -> str:
+    """The URL as clients use it. CommandError where it is none, or the environment's key can't be sent."""
+    try:
+        return find_endpoint(url, None, _PROBE_TIMEOUT_S).base_url
+    except ValueError as error:
+        raise CommandError(str(error), ExitStatus.USAGE) from error
 
 
 def _local_url() -> str:

@@ -132,13 +132,15 @@ class Library:
 
     async def _read_first_page(self, source: str | Path) -> Document:
         client = await self._connect()
-        read = await client.read(source, pages="1", images="none")
-        found = Document(document_id(read.document.sha256), read.document.name, read.document.pages_total, source)
-        document = self._documents.setdefault(found.id, found)
-        # The same document may have moved.
-        document.source = source
-        for page in read.pages:
-            self._keep(document, page)
+        # Not as a whole, which is refused where its only page can't be read: others may be.
+        async with client.stream(source, pages="1", images="none") as stream:
+            about = stream.start.document
+            found = Document(document_id(about.sha256), about.name, about.pages_total, source)
+            document = self._documents.setdefault(found.id, found)
+            # The same document may have moved.
+            document.source = source
+            async for page in stream:
+                self._keep(document, page)
         return document
 
     def _keep(self, document: Document, page: Page) -> None:

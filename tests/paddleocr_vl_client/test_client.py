@@ -5,21 +5,34 @@ from __future__ import annotations
 import io
 import itertools
 import os
+import ssl
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from ipaddress import IPv4Address
 from pathlib import Path
 
+import httpx2
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from paddleocr_vl_client import (
     APIConnectionError,
+    APIError,
+    APIStatusError,
     APITimeoutError,
     AuthenticationError,
     BadRequestError,
     Client,
     ConflictError,
+    InvalidResponseError,
     NotFoundError,
     RateLimitError,
     RetryPolicy,
@@ -31,11 +44,13 @@ from paddleocr_vl_client.connections import KEY_VARIABLE, URL_VARIABLE
 from tests.paddleocr_vl_client.conftest import KEY
 from tests.support.flaky_proxy import FlakyProxy, refusal
 from tests.support.origin import origin
+from tests.support.ports import free_port
 from tests.support.server import Gateway
-from tests.support.stub_engine import Reply, free_port
+from tests.support.stub_engine import Reply
 
 QUICK = RetryPolicy(first_pause_s=0.01)
 TEXT = "line one line two"
+DAY = timedelta(days=1)
 
 
 @pytest.fixture
@@ -49,6 +64,60 @@ def flaky(proxy: FlakyProxy) -> Iterator[Client]:
     """By way of the proxy."""
     with Client(proxy.url, api_key=KEY, retries=QUICK) as found:
         yield found
+
+
+SSE = {"Content-Type": "text/event-stream"}
+
+
+@pytest.mark.parametrize(
+    ("answer", "error", "message"),
+    [
+        (httpx2.Response(200, headers=SSE), APIConnectionError, "broke off"),
+        (httpx2.Response(200, headers=SSE, content=b"event: new\ndata: {}\n\n"), APIConnectionError, "broke off"),
+        (httpx2.Response(200, text="<html>"), InvalidResponseError, "not a stream"),
+        (httpx2.Response(301, headers={"Location": "https://x/ocr"}), APIStatusError, "https://x/ocr"),
+    ],
+    ids=["empty", "unknown event", "another server", "moved"],
+)
+def test_what_is_no_stream(answer: httpx2.Response, error: type[APIError], message: str) -> None:
+    transport = httpx2.MockTransport(lambda _request: answer)
+    with (
+        Client("http://x", transport=transport, retries=RetryPolicy(max_retries=0)) as client,
+        pytest.raises(error, match=message),
+        client.stream(b"document"),
+    ):
+        pass
+
+
+def test_the_page_of_another_server_is_no_document(tmp_path: Path) -> None:
+    transport = httpx2.MockTransport(lambda _request: httpx2.Response(200, text="<html>Please log in"))
+    with Client("http://x", transport=transport) as client, pytest.raises(InvalidResponseError):
+        client.convert(b"document", "markdown", tmp_path / "out.md")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_key_from_a_file_ends_with_a_line_break(served: Gateway, document: Path) -> None:
+    with Client(served.url, api_key=f"{KEY}\n") as client:
+        assert client.read(document).status == "ok"
+
+
+@pytest.mark.parametrize("place", ["here", "http://", "http://localhost:port", "ftp://x"])
+def test_what_is_no_url(place: str) -> None:
+    with pytest.raises(ValueError, match="no URL"):
+        Client(place)
+
+
+def test_a_policy_that_never_gives_up() -> None:
+    policy = RetryPolicy(max_retries=10_000, first_pause_s=0.5, max_pause_s=100)
+    pause_s = policy.pause_s(5_000, APIConnectionError("away"))
+    assert pause_s is not None
+    assert 50 < pause_s < 150
+
+
+def test_what_is_no_key() -> None:
+    with pytest.raises(ValueError, match="key") as told:
+        Client("http://x", api_key="ключ")
+    assert "ключ" not in str(told.value)
 
 
 def test_a_document_is_read_into_typed_values(client: Client, document: Path) -> None:
@@ -207,6 +276,8 @@ def test_conversion_in_memory_and_to_a_file(flaky: Client, proxy: FlakyProxy, do
     assert written.content is None
     assert target.read_bytes().startswith(b"PK")
     assert list(target.parent.iterdir()) == [target]
+    (tmp_path / "other").touch()
+    assert target.stat().st_mode == (tmp_path / "other").stat().st_mode
     with pytest.raises(UnprocessableError):
         flaky.convert(document, "pdf", tmp_path / "none.pdf", pages="7")
     assert not list(tmp_path.glob("*none*"))
@@ -263,6 +334,68 @@ def test_the_import_is_light() -> None:
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     loaded = {name.partition(".")[0] for name in done.stdout.split()}
     assert not loaded & {"numpy", "gateway", "pydantic", "PIL", "fastapi", "aiohttp", "common"}
+
+
+def test_certificates_are_for_https(
+    served: Gateway, certificate: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """http works without any, as in an image that has none; https asks for one that is trusted."""
+    trusted, server = certificate
+    with serve_https(server) as url:
+        monkeypatch.setenv("SSL_CERT_FILE", str(trusted))
+        with Client(url) as client:
+            assert client.health() == {"reasons": []}
+        monkeypatch.delenv("SSL_CERT_FILE")
+        with Client(url, retries=RetryPolicy(max_retries=0)) as client, pytest.raises(APIConnectionError):
+            client.health()
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "nowhere.pem"))
+    with Client(served.url, api_key=KEY) as client:
+        assert client.health()["reasons"] == []
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Of 127.0.0.1, signed by itself: the certificate, and it with its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name, now = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "test")]), datetime.now(UTC)
+    address = x509.SubjectAlternativeName([x509.IPAddress(IPv4Address("127.0.0.1"))])
+    builder = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), now - DAY, now + DAY)
+    signed = builder.add_extension(address, critical=False).sign(key, hashes.SHA256()).public_bytes(Encoding.PEM)
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    folder = tmp_path_factory.mktemp("certificate")
+    trusted, server = folder / "trusted.pem", folder / "server.pem"
+    trusted.write_bytes(signed)
+    server.write_bytes(signed + private)
+    return trusted, server
+
+
+class Healthy(BaseHTTPRequestHandler):
+    """A service that is ready."""
+
+    def do_GET(self) -> None:
+        body = b'{"reasons": []}'
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@contextmanager
+def serve_https(certificate: Path) -> Iterator[str]:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    with ThreadingHTTPServer(("127.0.0.1", 0), Healthy) as server:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"https://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 def test_a_large_file_is_never_whole_in_memory(served: Gateway, tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import stat
 import subprocess
 import sys
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import psutil
 
+from tests.support.ports import free_port
 from tests.support.waiting import WAIT_S
 from tests.support.waiting import wait_until as wait_until
 
@@ -34,15 +34,10 @@ FOREIGN = (
 
 
 def environment(**names: str) -> dict[str, str]:
-    """The test's own environment without what would change the outcome, and with `names`. Nothing is downloaded."""
+    """The test's own environment without what would change the outcome, and with `names`. Nothing is downloaded, and no
+    runtime of models is measured against another."""
     own = {name: value for name, value in os.environ.items() if name not in FOREIGN}
-    return own | {"EMBEDDED_DOWNLOAD": "false", "FONT_DOWNLOAD": "false"} | names
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    return own | {"EMBEDDED_DOWNLOAD": "false", "FONT_DOWNLOAD": "false", "INFERENCE_RUNTIME": "onnxruntime"} | names
 
 
 def program(path: Path, body: str) -> str:
@@ -60,6 +55,7 @@ def stand_ins(folder: Path, body: str) -> dict[str, str]:
         "TMPDIR": str(folder),
         "TEMP_DIR": str(folder / "temp"),
         "OUTPUT_DIR": str(folder / "output"),
+        "DATA_DIR": str(folder / "data"),
         "GATEWAY_PYTHON": program(folder / "a gateway", body),
         "VLM_PYTHON": program(folder / "a vlm", body),
         "VLM_STARTING_S": "1",

@@ -10,7 +10,8 @@ import pytest
 
 from gateway.settings import Settings as GatewaySettings
 from supervision.launch import leave_out_line_reader
-from tests.supervision.support import free_port, launch
+from tests.supervision.support import launch
+from tests.support.ports import free_port
 from vlm_backend.settings import Settings as VlmSettings
 
 

@@ -13,9 +13,10 @@ import httpx
 import psutil
 import pytest
 
-from tests.supervision.support import ROOT, family, free_port, is_running, launched, wait_until
+from tests.supervision.support import ROOT, family, is_running, launched, wait_until
 from tests.support import local_http
 from tests.support.missing import needs_russian
+from tests.support.ports import free_port
 from tests.support.waiting import WAIT_S
 
 pytestmark = pytest.mark.service
@@ -57,13 +58,14 @@ def settings(folder: Path) -> dict[str, str]:
         "TMPDIR": str(folder),
         "TEMP_DIR": str(folder / "temp"),
         "OUTPUT_DIR": str(folder / "output"),
+        "DATA_DIR": str(folder / "data"),
     }
 
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     folder = tmp_path_factory.mktemp("service")
-    names = settings(folder)
+    names = settings(folder) | {"INFERENCE_RUNTIME": "auto"}
     with launched(folder / "log", LAUNCH, **names) as process:
         running = Service(process, f"http://127.0.0.1:{names['PORT']}", folder / "log")
         running.wait_until_ready()

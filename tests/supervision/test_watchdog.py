@@ -18,7 +18,8 @@ from common.contracts import TierStatus
 from supervision.run_dir import VARIABLE, PrivateFolder
 from supervision.state import Supervision
 from supervision.watchdog import EngineFiles, Event, Watchdog
-from tests.supervision.support import ROOT, environment, free_port, is_running
+from tests.supervision.support import ROOT, environment, is_running
+from tests.support.ports import free_port
 from tests.support.waiting import WAIT_S, wait_until
 from vlm_backend.status import describe_process
 

@@ -16,7 +16,8 @@ import psutil
 import pytest
 
 from gateway import __version__
-from tests.supervision.support import ROOT, environment, free_port
+from tests.supervision.support import ROOT, environment
+from tests.support.ports import free_port
 
 PLACES = """
 import gateway.assets, paddleocr_vl_client, supervision, vlm_backend.model, vlm_backend.settings

@@ -16,7 +16,7 @@ from tests.support.server import Gateway, gateway
 
 @pytest.fixture(scope="module")
 def _service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
-    with gateway(tmp_path_factory.mktemp("gateway"), jobs=True) as running:
+    with gateway(tmp_path_factory.mktemp("gateway"), jobs=True, url_fetch="any") as running:
         yield running
 
 

@@ -43,7 +43,7 @@ def test_a_key_is_asked_for_and_kept_in_the_tab(locked_page: Playground, picture
     field = locked_page.find("#key-dialog[open] #key-value")
     locked_page.await_text("#key-reason", "wants a key")
     field.send_keys("another", Keys.ENTER)
-    locked_page.wait(lambda: locked_page.all("#key-dialog[open]"))
+    locked_page.await_text("#key-reason", "does not take this key")
     locked_page.find("#key-value").clear()
     locked_page.find("#key-value").send_keys(KEY, Keys.ENTER)
     locked_page.wait_for_state("done")

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import json
 import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 from docx import Document
 from selenium.webdriver.common.keys import Keys
 
+from gateway.jobs.service import JobService, NewJob
 from gateway.model import Region
 from tests.support.browser import Playground
+from tests.support.origin import origin
 from tests.support.pages import script_page
 from tests.support.server import Gateway
 from tests.support.stub_engine import Reply, StubRequest
@@ -109,7 +112,12 @@ def test_failures_are_told_in_words(page: Playground, tmp_path: Path) -> None:
     page.read(archive)
     assert page.states() == ["failed"]
     assert "This kind of file is not read" in page.text("#list .error")
-    page.find("#url").send_keys("http://127.0.0.1/secret.pdf", Keys.ENTER)
+    # A phone shows one of these at a time.
+    for place in ("#page .note", "#results .quiet"):
+        page.await_text(place, "This kind of file is not read")
+    page.click("#page [aria-label='Larger']")
+    assert page.text(".zoom") == ""
+    page.find("#url").send_keys("http://name:word@127.0.0.1/secret.pdf", Keys.ENTER)
     page.wait(lambda: page.states() == ["failed", "failed"])
     page.await_text("#list .error", "The URL is not fetched")
 
@@ -154,6 +162,41 @@ def test_chosen_options_are_sent(page: Playground, served: Gateway, three_pages:
     assert served.engine.prompts == ["Table Recognition:"]
 
 
+def test_only_what_there_is_to_choose_is_offered(page: Playground) -> None:
+    page.click("#options summary")
+    page.find("[name=pages]")
+    assert not page.all("[name=model], [name=recognition]")
+    models = [{"name": "small", "is_default": False}, {"name": "large", "is_default": True}]
+    names, chosen = page.driver.execute_async_script(
+        """const [models, done] = arguments;
+        (async () => {
+        const { optionsForm, chosenOptions } = await import('./playground/options.js');
+        const capabilities = await (await fetch('v1/capabilities')).json();
+        const form = document.createElement('form');
+        form.append(...optionsForm({ ...capabilities, models, line_reader: { kind: 'embedded' } }));
+        const { model, recognition } = form.elements;
+        const names = [...model.options].map((option) => option.value);
+        const before = chosenOptions(form);
+        model.value = 'small';
+        recognition.value = 'hybrid';
+        done([names, [before, chosenOptions(form)]]);
+        })();""",
+        models,
+    )
+    assert names == ["small", "large"]
+    assert chosen == [{}, {"model": "small", "recognition": "hybrid"}]
+
+
+def test_another_language_keeps_what_was_chosen(page: Playground) -> None:
+    page.click("#options summary")
+    page.find("[name=pages]").send_keys("2")
+    page.find("[name=seal]").click()
+    page.find("#language").send_keys("Русский")
+    page.await_text("#options-form", "Страницы")
+    page.wait(lambda: page.find("[name=pages]").get_attribute("value") == "2")
+    assert page.find("[name=seal]").is_selected()
+
+
 def test_a_long_document_becomes_a_job_and_is_found_again(page: Playground, served: Gateway, many_pages: Path) -> None:
     go_on = threading.Event()
     served.layout.regions = [Region("text", (10, 10, 200, 40), 1, 0.9)]
@@ -167,6 +210,101 @@ def test_a_long_document_becomes_a_job_and_is_found_again(page: Playground, serv
     page.await_text(".block", "background words")
     assert page.find(".where").text == "1 / 24"
     assert page.find(".picture[data-page]").get_attribute("width") == "220"
+    page.click("#list button.small")
+    wait_until(lambda: not served.client.get("/jobs").json()["jobs"], "the job to be removed")
+
+
+@pytest.fixture
+def job_answers(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[threading.Event, threading.Event]]:
+    """Set when a job is made, and to be set for the service to say so."""
+    is_made, may_answer = threading.Event(), threading.Event()
+    submit = JobService.submit
+
+    async def submit_and_wait(jobs: JobService, submissions: Sequence[NewJob], priority: str) -> bool:
+        is_new = await submit(jobs, submissions, priority)
+        is_made.set()
+        await asyncio.to_thread(may_answer.wait, WAIT_S)
+        return is_new
+
+    monkeypatch.setattr(JobService, "submit", submit_and_wait)
+    yield is_made, may_answer
+    may_answer.set()
+
+
+def test_a_job_is_cancelled_before_the_service_has_answered(
+    page: Playground, served: Gateway, many_pages: Path, job_answers: tuple[threading.Event, threading.Event]
+) -> None:
+    is_made, may_answer = job_answers
+    page.upload(many_pages)
+    assert is_made.wait(WAIT_S)
+    page.click("#list button.small")
+    page.wait_for_state("cancelled")
+    may_answer.set()
+    wait_until(lambda: not served.client.get("/jobs").json()["jobs"], "the job to be removed")
+    page.wait(lambda: page.run("return localStorage.getItem('jobs')") == "[]")
+
+
+def test_a_job_whose_answer_was_lost_is_found_by_the_next_try(
+    page: Playground, served: Gateway, many_pages: Path
+) -> None:
+    served.layout.regions = [Region("text", (10, 10, 200, 40), 1, 0.9)]
+    page.run("""
+        const { prototype } = XMLHttpRequest;
+        prototype.addEventListener = function (kind, listener) {
+          const heard = { error: 'load', load: 'never' }[kind] ?? kind;
+          EventTarget.prototype.addEventListener.call(this, heard, listener);
+          if (kind === 'load') delete prototype.addEventListener;
+        };
+    """)
+    page.upload(many_pages)
+    page.wait_for_state("failed")
+    page.await_text("#list .error", "The service does not answer")
+    page.click_button("#list", "Try again")
+    page.wait_for_state("done")
+    assert len(served.client.get("/jobs").json()["jobs"]) == 1
+    page.click("#list button.small")
+    wait_until(lambda: not served.client.get("/jobs").json()["jobs"], "the job to be removed")
+
+
+def test_a_job_that_a_proxy_gave_up_is_found_by_the_next_try(
+    page: Playground, served: Gateway, many_pages: Path
+) -> None:
+    served.layout.regions = [Region("text", (10, 10, 200, 40), 1, 0.9)]
+    page.run("""
+        const { prototype } = XMLHttpRequest;
+        for (const [name, value] of Object.entries({ status: 502, responseText: '<h1>Bad Gateway</h1>' })) {
+          const real = Object.getOwnPropertyDescriptor(prototype, name);
+          const get = () => Object.defineProperty(prototype, name, real) && value;
+          Object.defineProperty(prototype, name, { configurable: true, get });
+        }
+    """)
+    page.upload(many_pages)
+    page.wait_for_state("failed")
+    page.click_button("#list", "Try again")
+    page.wait_for_state("done")
+    assert len(served.client.get("/jobs").json()["jobs"]) == 1
+    page.click("#list button.small")
+    wait_until(lambda: not served.client.get("/jobs").json()["jobs"], "the job to be removed")
+
+
+def test_a_job_that_is_gone_is_read_anew_by_the_next_try(page: Playground, served: Gateway, many_pages: Path) -> None:
+    served.layout.regions = [Region("text", (10, 10, 200, 40), 1, 0.9)]
+    page.run("""
+        const { fetch } = window;
+        window.fetch = (url, init) => {
+          if (!url.includes('/events')) return fetch(url, init);
+          window.fetch = fetch;
+          return Promise.resolve(new Response('', { status: 502 }));
+        };
+    """)
+    page.upload(many_pages)
+    page.wait_for_state("failed")
+    (gone,) = served.client.get("/jobs").json()["jobs"]
+    served.client.delete(f"/jobs/{gone['id']}")
+    page.click_button("#list", "Try again")
+    page.wait_for_state("done")
+    (anew,) = served.client.get("/jobs").json()["jobs"]
+    assert anew["id"] != gone["id"]
     page.click("#list button.small")
     wait_until(lambda: not served.client.get("/jobs").json()["jobs"], "the job to be removed")
 
@@ -238,8 +376,11 @@ def test_files_are_written(page: Playground, served: Gateway, picture: Path) -> 
     assert (told["status"], told["pages"][0]["blocks"][1]["content"]) == ("ok", "line one\nline two")
 
 
+@pytest.mark.parametrize("is_named", [False, True], ids=["file", "URL"])
 @pytest.mark.parametrize("language", ["curl", "Python", "JavaScript"])
-def test_the_request_can_be_repeated_elsewhere(page: Playground, picture: Path, language: str) -> None:
+def test_the_request_can_be_repeated_elsewhere(
+    page: Playground, picture: Path, tmp_path: Path, language: str, *, is_named: bool
+) -> None:
     command = {
         "curl": ["sh", "-c"],
         "Python": [sys.executable, "-c"],
@@ -247,13 +388,25 @@ def test_the_request_can_be_repeated_elsewhere(page: Playground, picture: Path, 
     }
     if not shutil.which(command[language][0]):
         pytest.skip(f"no {command[language][0]}")
-    page.read(picture)
+    file = tmp_path / "that's a letter, scanned; twice.png"
+    file.write_bytes(picture.read_bytes())
+    page.click("#options summary")
+    page.find("[name=image_text]").click()
+    with origin() as elsewhere:
+        elsewhere.files["/letter.png"] = picture.read_bytes()
+        if is_named:
+            page.find("#url").send_keys(f"{elsewhere.url}/letter.png\n")
+            page.wait_for_state("done")
+        else:
+            page.read(file)
+        _repeat(page, tmp_path, command[language], language)
+
+
+def _repeat(page: Playground, folder: Path, command: Sequence[str], language: str) -> None:
     page.click("#tab-files")
     page.click(f"[data-snippet={language}]")
     page.await_text("#live", "Copied")
-    done = subprocess.run(
-        [*command[language], page.copied()], cwd=picture.parent, capture_output=True, text=True, timeout=WAIT_S
-    )
+    done = subprocess.run([*command, page.copied()], cwd=folder, capture_output=True, text=True, timeout=WAIT_S)
     assert done.stdout.split("\n\n")[0] == "line one line two", done.stderr
 
 

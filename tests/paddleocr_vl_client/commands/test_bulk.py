@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -24,10 +25,11 @@ from tests.gateway.intake.files import pdf
 from tests.paddleocr_vl_client.commands.command import run, running
 from tests.paddleocr_vl_client.conftest import KEY
 from tests.support.flaky_proxy import FlakyProxy, refusal
+from tests.support.ports import free_port
 from tests.support.s3_server import BUCKET, SECRET, S3Server, client_of, s3_server
 from tests.support.s3_server import KEY as ACCESS_KEY
 from tests.support.server import Gateway
-from tests.support.stub_engine import Reply, free_port
+from tests.support.stub_engine import Reply
 from tests.support.waiting import wait_until
 
 TEXT = "line one line two"
@@ -260,6 +262,12 @@ def test_several_services_share_the_files(bulk: Bulk, served: Gateway, proxy: Fl
 def test_what_can_not_be_done_is_said(bulk: Bulk, scans: Path, tmp_path: Path, words: tuple[str, ...]) -> None:
     (tmp_path / "empty").mkdir()
     assert bulk(*words) == 2
+
+
+def test_a_name_that_is_no_utf_8_is_told(bulk: Bulk, scans: Path) -> None:
+    Path(os.fsdecode(os.fsencode(scans) + b"/\xf1.pdf")).write_bytes(pdf(1))
+    with pytest.raises(OSError, match="no UTF-8"):
+        bulk("scans", "out")
 
 
 @pytest.mark.parametrize(("package", "address"), [("pyarrow", ()), ("ray", ("--ray-address", "auto"))])

@@ -11,21 +11,27 @@ import signal
 import termios
 import zipfile
 from collections.abc import Callable
-from pathlib import Path
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path, PurePath
 from subprocess import CompletedProcess
-from threading import Event
+from threading import Event, Thread
 
+import httpx2
 import pytest
 
-from paddleocr_vl_client.connections import URL_VARIABLE
+from paddleocr_vl_client import Client
+from paddleocr_vl_client.commands.inputs import Input, expand_inputs
+from paddleocr_vl_client.commands.reading import Reader
+from paddleocr_vl_client.connections import KEY_VARIABLE, URL_VARIABLE
 from tests.gateway.intake.files import pdf
 from tests.paddleocr_vl_client.commands.command import run, running
 from tests.paddleocr_vl_client.conftest import KEY
 from tests.supervision.support import ROOT
 from tests.support.fakes import text_regions
 from tests.support.origin import origin
+from tests.support.ports import free_port
 from tests.support.server import Gateway
-from tests.support.stub_engine import Reply, free_port
+from tests.support.stub_engine import Reply
 from tests.support.waiting import WAIT_S, wait_until
 
 TEXT = "line one line two"
@@ -79,10 +85,11 @@ def test_a_second_run_reads_only_what_is_new(read: Read, served: Gateway, scans:
 
 
 def test_results_on_the_standard_output_are_in_order(read: Read, served: Gateway, scans: Path) -> None:
+    """Of documents: a document's regions are asked for in any order."""
     numbers = itertools.count()
-    served.engine.answer = lambda _request: Reply(f"text {next(numbers)}")
+    served.engine.answer = lambda _request: Reply("first" if next(numbers) < 2 else "second")
     done = read("scans/more/B.PDF", "scans/a.pdf", "-f", "text", "-j", "1")
-    assert done.stdout.split() == [word for number in range(6) for word in (b"text", str(number).encode())]
+    assert done.stdout.split() == [b"first"] * 2 + [b"second"] * 4
 
 
 def test_standard_input(read: Read) -> None:
@@ -90,12 +97,19 @@ def test_standard_input(read: Read) -> None:
     assert done.stdout.decode().count(TEXT) == 4
 
 
+def test_another_document_at_the_standard_input_is_read(read: Read, tmp_path: Path) -> None:
+    for pages in (1, 2):
+        assert read("-", "-o", "out", data=pdf(pages)).returncode == 0
+        assert written(tmp_path / "out") == {"stdin.md": 2 * pages}
+
+
 def test_options_reach_the_service(read: Read, scans: Path) -> None:
     done = read("scans/a.pdf", "-f", "json", "-O", "include=lines,words", "-O", "dpi=72", "-O", "chart=true")
     pages = json.loads(done.stdout)["pages"]
     assert [page["dpi"] for page in pages] == [72, 72]
-    assert read("scans/a.pdf", "-O", "nonsense=1").returncode == 1
-    assert read("scans/a.pdf", "-O", "nonsense").returncode == 2
+    assert read("scans/a.pdf", "-O", "dpi=1").returncode == 1
+    for wrong in ("dpi", "nonsense=1", "format=html"):
+        assert read("scans/a.pdf", "-O", wrong).returncode == 2
 
 
 def test_a_url(read: Read, tmp_path: Path) -> None:
@@ -124,6 +138,78 @@ def test_tables_of_a_document_are_an_archive(read: Read, served: Gateway, scans:
     asked = len(served.engine.requests)
     read("scans/a.pdf", "-o", "out", "-f", "csv")
     assert len(served.engine.requests) == asked
+
+
+def test_another_format_is_written_beside_an_archive(read: Read, served: Gateway, scans: Path, tmp_path: Path) -> None:
+    served.layout.regions = text_regions(2, "table")
+    served.engine.answer = lambda _request: Reply("<table><tr><td>1</td><td>2</td></tr></table>")
+    for kind in ("csv", "markdown"):
+        assert read("scans/a.pdf", "-o", "out", "-f", kind).returncode == 0
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.pdf.md", "a.pdf.zip"]
+
+
+def test_a_document_without_tables_is_told(read: Read, scans: Path) -> None:
+    done = read("scans/a.pdf", "-f", "csv")
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"scans/a.pdf: the document holds no table\n")
+
+
+def test_an_archive_is_no_line_of_json(read: Read, served: Gateway, scans: Path) -> None:
+    served.layout.regions = text_regions(2, "table")
+    served.engine.answer = lambda _request: Reply("<table><tr><td>1</td><td>2</td></tr></table>")
+    done = read("scans/a.pdf", "-f", "csv", "--json")
+    line = json.loads(done.stdout)
+    assert (done.returncode, line["status"], "-o" in line["error"]) == (1, "failed", True)
+    assert read("scans/a.pdf", "-f", "csv").stdout.startswith(b"PK")
+
+
+def test_any_name_of_a_file(read: Read, tmp_path: Path) -> None:
+    """Bytes that are no UTF-8, as long as names can be, and too long for an output: each costs itself at most."""
+    folder = os.fsencode(tmp_path / "scans")
+    os.mkdir(folder)
+    long, too_long = "я" * 124 + ".pdf", "я" * 125 + ".pdf"
+    for name in (b"\xf1\xf7\xb8\xf2.pdf", long.encode(), too_long.encode()):
+        (Path(os.fsdecode(folder + b"/" + name))).write_bytes(pdf(1))
+    done = read("scans", "-o", "out", "--json")
+    lines = {Path(line["source"]).name: line for line in map(json.loads, done.stdout.splitlines())}
+    assert {name: line["status"] for name, line in lines.items()} == {
+        "\ufffd\ufffd\ufffd\ufffd.pdf": "ok", long: "ok", too_long: "failed"
+    }  # fmt: skip
+    assert lines[too_long]["error"].endswith("File name too long.")
+    outputs = os.listdir(os.fsencode(tmp_path / "out"))
+    assert sorted(outputs) == sorted([b"\xf1\xf7\xb8\xf2.pdf.md", f"{long}.md".encode()])
+    assert read("scans", "-o", "out").stderr.count(b"\n") == 2
+
+
+def test_outputs_beside_their_documents_are_no_documents(read: Read, scans: Path) -> None:
+    for _ in range(2):
+        assert read("scans", "-o", "scans", "-f", "pdf").returncode == 0
+    names = sorted(str(path.relative_to(scans)) for path in scans.rglob("*.[pP][dD][fF]"))
+    assert names == [".hidden.pdf", "a.pdf", "a.pdf.pdf", "more/B.PDF", "more/B.PDF.pdf"]
+
+
+def test_a_folder_that_cannot_be_opened_is_told(scans: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not left out as if it were empty."""
+    scandir = os.scandir
+
+    def refuse(path: str) -> object:
+        if Path(path).name == "more":
+            raise PermissionError(13, "Permission denied", path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(PermissionError):
+        expand_inputs([str(scans)])
+
+
+def test_files_of_one_name_to_the_standard_output(read: Read, scans: Path) -> None:
+    (scans / "more" / "a.pdf").write_bytes(pdf(1))
+    done = read("scans/a.pdf", "scans/more/a.pdf", "scans/a.pdf")
+    assert (done.returncode, done.stdout.decode().count(TEXT)) == (0, 6)
+
+
+def test_a_wrong_key_ends_the_run_at_once(served: Gateway, scans: Path, tmp_path: Path) -> None:
+    done = run(tmp_path, "read", "scans", "-j", "1", names={URL_VARIABLE: served.url, KEY_VARIABLE: "wrong"})
+    assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (1, b"", 1)
 
 
 def test_one_broken_document_costs_itself_alone(read: Read, scans: Path, tmp_path: Path) -> None:
@@ -156,9 +242,16 @@ def test_what_is_missing_is_told(read: Read, served: Gateway, scans: Path) -> No
         (("a.pdf", "-f", "docx", "--json"), 2, "docx is not text"),
         (("a.pdf", "./a.pdf", "x/a.pdf", "-o", "out"), 2, "same file"),
         (("empty",), 2, "no document"),
+        (("",), 2, "no name"),
+        (("a.pdf", "x", "-f", "docx"), 2, "docx is not text"),
         (("a.pdf", "--url", f"http://127.0.0.1:{free_port()}"), 3, "can't be reached"),
         (("a.pdf", "--url", "here"), 2, "no URL"),
-        (("a.pdf", "-o", "a.pdf"), 1, "a.pdf"),
+        (("a.pdf", "--url", "http://localhost:port"), 2, "no URL"),
+        (("a.pdf", "-o", "a.pdf"), 2, "a.pdf is no folder"),
+        (("a.pdf", "-o", "a.pdf/out"), 2, "a.pdf is no folder"),
+        (("a.pdf", "-o", ""), 2, "no name"),
+        (("a.pdf", "-o", "-", "-f", "docx", "--json"), 2, "docx is not text"),
+        (("a.pdf", "-j", "0"), 2, "whole number"),
     ],
 )
 def test_errors_are_one_sentence(
@@ -194,6 +287,89 @@ def test_a_long_document_is_a_job_that_the_next_run_finds(read: Read, served: Ga
     assert written(tmp_path / "out") == {"long.pdf.md": 2 * LONG}
     assert len(served.engine.requests) == 2 * LONG
     assert served.client.get("/jobs", headers={"x-api-key": KEY}).json()["jobs"] == []
+
+
+def test_a_key_without_the_scope_of_jobs_reads_a_long_document_by_a_request(tmp_path: Path) -> None:
+    """It ends no run, as a key does that reads nothing."""
+    (tmp_path / "long.pdf").write_bytes(pdf(LONG))
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        if request.url.path == "/jobs":
+            return httpx2.Response(403, json={"code": "scope_missing", "detail": "The key lacks the scope `jobs`."})
+        return httpx2.Response(200, headers={"X-OCR-Status": "ok"}, text="read")
+
+    with Client("http://gateway", transport=httpx2.MockTransport(answer)) as client:
+        reader = Reader(client, "markdown", {}, None)
+        reading, content = reader.read(Input(str(tmp_path / "long.pdf"), PurePath("long.pdf")), lambda *_: None)
+    assert (reading.status, content) == ("ok", b"read")
+
+
+def test_copies_of_a_long_document_are_jobs_of_their_own(read: Read, scans: Path, tmp_path: Path) -> None:
+    data = pdf(LONG)
+    for name in ("long.pdf", "copy.pdf", "more/long.pdf"):
+        (scans / name).write_bytes(data)
+    done = read("scans", "-o", "out", "--json")
+    assert done.returncode == 0, done.stdout
+    assert {name: count for name, count in written(tmp_path / "out").items() if count == 2 * LONG}.keys() == {
+        "long.pdf.md", "copy.pdf.md", "more/long.pdf.md"
+    }  # fmt: skip
+
+
+def test_results_go_to_the_standard_output_by_its_usual_name(read: Read, scans: Path, tmp_path: Path) -> None:
+    assert read("scans/a.pdf", "-o", "-").stdout == read("scans/a.pdf").stdout
+    assert os.listdir(tmp_path) == ["scans"]
+
+
+def test_names_of_files_send_nothing_to_the_terminal(read: Read, tmp_path: Path) -> None:
+    (tmp_path / "red\x1b[31m\n.pdf").write_bytes(b"no document")
+    done = read("red\x1b[31m\n.pdf")
+    (line,) = done.stderr.decode().splitlines()
+    assert line.startswith("red\ufffd[31m\ufffd.pdf: ")
+
+
+def test_spaces_in_names_of_files_are_shown(read: Read, tmp_path: Path) -> None:
+    """Those of macOS (a narrow one before PM), of Chinese and of French names."""
+    name = "Screenshot 9.41\u202fPM\u3000page\u00a02.pdf"
+    (tmp_path / name).write_bytes(b"no document")
+    (line,) = read(name).stderr.decode().splitlines()
+    assert line.startswith(f"{name}: ")
+
+
+class Stalling(BaseHTTPRequestHandler):
+    """A service that is ready, and sends an answer's beginning."""
+
+    def do_GET(self) -> None:
+        self._begin(b'{"reasons": []}', 15)
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self._begin(b"words", 1000)
+        self.rfile.read(1)  # until the client is gone
+
+    def _begin(self, body: bytes, length: int) -> None:
+        self.send_response(200)
+        self.send_header("X-OCR-Status", "ok")
+        self.send_header("Content-Length", str(length))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_leaves_nothing_half_written(tmp_path: Path, sent: signal.Signals) -> None:
+    (tmp_path / "a.pdf").write_bytes(pdf(1))
+    out = tmp_path / "out"
+    with ThreadingHTTPServer(("127.0.0.1", 0), Stalling) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        place = {URL_VARIABLE: f"http://127.0.0.1:{server.server_port}"}
+        with running(tmp_path, "read", "a.pdf", "-o", "out", names=place) as process:
+            wait_until(lambda: out.is_dir() and os.listdir(out), "the beginning of the result")
+            process.send_signal(sent)
+            assert process.wait(WAIT_S) == 130
+        server.shutdown()
+    assert os.listdir(out) == []
 
 
 def test_an_interrupt_waits_for_no_answer(served: Gateway, tmp_path: Path) -> None:

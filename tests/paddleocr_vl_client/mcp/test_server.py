@@ -150,6 +150,14 @@ async def _picture(client: Client, locator: str) -> Image.Image:
     return Image.open(BytesIO(base64.b64decode(content.data))).convert("RGB")
 
 
+async def test_a_first_page_that_cannot_be_read_hides_no_other(connect: Connect, pages: Gateway, folder: Path) -> None:
+    (folder / "six.pdf").write_bytes(pdf(6))
+    pages.layout.by_page = {1: ValueError("layout")}
+    async with connect() as client:
+        read = await call(client, "read_document", document="six.pdf", pages="1-2")
+    assert [(page["status"], bool(page["text"])) for page in read["pages"]] == [("failed", False), ("ok", True)]
+
+
 async def test_pages_are_resources(connect: Connect) -> None:
     async with connect() as client:
         (template,) = (await client.list_resource_templates()).resource_templates
