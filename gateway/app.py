@@ -13,7 +13,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Route
 
 from gateway import __version__
-from gateway.api import about, admin, capabilities, health
+from gateway.api import about, health
 from gateway.api.azure import errors as azure_errors
 from gateway.api.azure import routes as azure
 from gateway.api.browsers import EXPOSED_HEADERS, BrowserMiddleware
@@ -43,13 +43,14 @@ from gateway.api.openapi import add_key_limits, hide_keys, keep_schema
 from gateway.api.openwebui import routes as openwebui
 from gateway.api.paddleocr import errors as paddleocr_errors
 from gateway.api.paddleocr import routes as paddleocr
-from gateway.api.paddleocr.pages import PaddleOcrEncoder
+from gateway.api.paddleocr.page_results import PaddleOcrEncoder
 from gateway.api.paddleocr.request import DIALECT_NAME
 from gateway.api.paddlex import errors as paddlex_errors
 from gateway.api.paddlex import routes as paddlex
 from gateway.api.problems import install_errors
 from gateway.jobs.links import LinkSigner
 from gateway.jobs.service import JobService
+from gateway.metrics import Metrics
 from gateway.parts import Parts, create_parts
 from gateway.service import Service
 from gateway.settings import Settings
@@ -77,6 +78,24 @@ def create_app(settings: Settings, parts: Parts | None = None) -> FastAPI:
     app.state.links = links = LinkSigner(service.objects)
     app.state.jobs = JobService(service, links, {DIALECT_NAME: PaddleOcrEncoder()})
     app.state.answers = SharedAnswers(settings)
+    _add_middleware(app, settings, service.metrics)
+    if settings.mcp:
+        # Its library takes half a second to import.
+        from gateway.api.mcp import PATH, McpEndpoint
+
+        app.state.mcp = McpEndpoint(settings, __version__)
+        app.router.routes.append(Route(PATH, app.state.mcp))
+    if service.keyring.is_open:
+        hide_keys(app)
+    elif settings.api_keys_file:
+        add_key_limits(app)
+    _add_routes(app)
+    keep_schema(app)
+    return app
+
+
+def _add_middleware(app: FastAPI, settings: Settings, metrics: Metrics) -> None:
+    """The last one added sees a request first."""
     app.add_middleware(
         BodyLimitMiddleware,
         limit=int(settings.max_upload_mb * 1_000_000),
@@ -94,17 +113,11 @@ def create_app(settings: Settings, parts: Parts | None = None) -> FastAPI:
             expose_headers=EXPOSED_HEADERS,
         )
     app.add_middleware(ProxyMiddleware, trusted_hosts=settings.forwarded_allow_ips, root_path=settings.root_path)
-    app.add_middleware(RequestMiddleware, metrics=service.metrics)
-    if settings.mcp:
-        # Its library takes half a second to import.
-        from gateway.api.mcp import PATH, McpEndpoint
+    app.add_middleware(RequestMiddleware, metrics=metrics)
 
-        app.state.mcp = McpEndpoint(settings, __version__)
-        app.router.routes.append(Route(PATH, app.state.mcp))
-    if service.keyring.is_open:
-        hide_keys(app)
-    elif settings.api_keys_file:
-        add_key_limits(app)
+
+def _add_routes(app: FastAPI) -> None:
+    """Of all dialects, with the shapes of their errors."""
     dialects = (
         azure_errors,
         datalab_errors,
@@ -117,15 +130,13 @@ def create_app(settings: Settings, parts: Parts | None = None) -> FastAPI:
         paddleocr_errors,
     )
     install_errors(app, [errors.DIALECT for errors in dialects])
-    own = (about, capabilities, health, admin, ocr, jobs)
+    own = (about.router, health.router, health.admin_router, ocr.router, jobs.router)
     services = (azure, datalab, docling, fastgpt, mineru, mistral, openwebui, openai, paddlex, paddleocr)
-    for family in (*own, *services):
-        app.include_router(family.router)
+    for router in (*own, *(service.router for service in services)):
+        app.include_router(router)
     for family in (jobs, paddleocr, mistral):
         app.include_router(family.linked)
     app.mount(about.PLAYGROUND, about.PlaygroundFiles())
-    keep_schema(app)
-    return app
 
 
 def _describe_telemetry(tracing: Tracing) -> TelemetryConfig:

@@ -220,6 +220,8 @@ class Reading:
     noise: int = 0
     """Lines that the engine has found and read nothing in."""
     lines: tuple[TextLine, ...] | None = None
+    look_alikes: tuple[str | None, ...] = ()
+    """Of the first `lines`: what each is on a page of Cyrillic text, where its letters may be look-alikes."""
     cells: tuple[TableCell, ...] | None = None
     """Of a table, as its grid was seen on the page; None where nobody knows."""
 

@@ -11,7 +11,7 @@ from gateway.engine.concurrency import limit_range
 from gateway.engine.pool import EnginePool
 from gateway.errors import ServiceError
 from gateway.imaging.orientation import Orientation, detect_angle
-from gateway.intake.render.pool import RenderPool
+from gateway.intake.render.render_pool import RenderPool
 from gateway.layout.base import LayoutDetector
 from gateway.layout.factory import create_layout
 from gateway.layout.text_ink import TextInk

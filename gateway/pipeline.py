@@ -10,28 +10,22 @@ reads a hundred regions at once.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from time import monotonic
 from traceback import clear_frames
-from typing import TypeVar
 
 import structlog
 
-from gateway.assembly.alignment import LineInk, find_line_inks
 from gateway.assembly.page import image_key, page_image_key
+from gateway.assembly.running_heads import RunningHeads
 from gateway.errors import ServiceError
-from gateway.imaging.block_merging import merge_layout_blocks
 from gateway.imaging.crops import cut_picture
-from gateway.imaging.orientation import UNKNOWN, auto_rotate, warn_of_turn
-from gateway.imaging.table_images import assign_tags
 from gateway.labels import is_picture
-from gateway.layout.line_ink import find_region_lines, measure_lines
-from gateway.layout.picture_text import drop_printed
-from gateway.layout.tick_boxes import include_tick_boxes
-from gateway.model import Document, InkedLine, PageFailure, PageImage, PageLayout, Pixels, Reading, Region, TextPage
+from gateway.model import Document, PageFailure, PageImage, PageLayout, PageResult, Pixels, Reading, Region, TextPage
+from gateway.page_inspection import PageInspector
 from gateway.parts import Parts
 from gateway.reading_options import OcrOptions
 from gateway.recognition.dispatch import RegionDispatcher, completed_future, find_partners
@@ -46,13 +40,19 @@ from gateway.recognized_page import (
 )
 from gateway.scheduling.fair_semaphore import Flow, Slot
 from gateway.scheduling.page_slots import PageSlot
-from gateway.tasks import task_for, whole_page_region
-from gateway.text_layer.document import NOT_PROVED, DocumentText, Offer, PageText, SeenLayer, find_offer, look_at_layer
+from gateway.tasks import task_for
+from gateway.text_layer.document_text import (
+    NOT_PROVED,
+    DocumentText,
+    Offer,
+    PageText,
+    SeenLayer,
+    find_offer,
+)
 from gateway.text_layer.words import Word
 from gateway.tracing import Attributes, mark_status
 from textlines.glyphs import StrayInk
 
-T = TypeVar("T")
 log = structlog.get_logger(__name__)
 
 MAX_PAGE_IMAGE_SIDE = 2400
@@ -69,20 +69,24 @@ async def read_pages(
     *,
     flow: Flow | None = None,
     view: PageView | None = None,
+    before: Sequence[PageResult] = (),
 ) -> AsyncGenerator[RecognizedPage, None]:
-    """Reads the document's pages; gives each, in order, as soon as it and all before it are done.
+    """Reads the document's pages; gives each, in order, as soon as it and all before it are done. `before`: the last of
+    those that were read before.
 
     `deadline` is a time of the running loop; ServiceError 504 `deadline_exceeded` once it has passed. A page that fails
     is given with status `failed`. Closing the generator drops queued calls and closes running ones.
     """
     work = _DocumentWork(parts, document, options, deadline, flow or Flow(), view)
+    heads = RunningHeads(options, before)
     reading = asyncio.create_task(work.read_document())
     try:
         while (page := await work.pages.get()) is not None:
             await asyncio.wait([page])
             if page.cancelled():
                 break
-            yield page.result()
+            read = page.result()
+            yield await _mark_heads(heads, read)
             work.ahead.release()
         await reading
     except TimeoutError:
@@ -90,6 +94,14 @@ async def read_pages(
     finally:
         reading.cancel()
         await asyncio.gather(reading, return_exceptions=True)
+
+
+async def _mark_heads(heads: RunningHeads, page: RecognizedPage) -> RecognizedPage:
+    try:
+        return replace(page, result=await asyncio.to_thread(heads.mark, page.result))
+    except Exception:
+        log.exception("running_heads_failed", page=page.result.page)
+        return page
 
 
 class _DocumentWork:
@@ -114,6 +126,7 @@ class _DocumentWork:
         self._view = view
         self._flow = flow
         self._text = DocumentText()
+        self._inspector = PageInspector(parts, flow, options)
         refused = parts.refuse_recognition(options.recognition)
         self._warnings = (f"one engine has read all; {refused}",) if refused else ()
         self._dispatcher = RegionDispatcher(
@@ -211,23 +224,23 @@ class _DocumentWork:
         if isinstance(page, PageFailure | TextPage):
             return page
         if self._options.orientation:
-            page = await self._rotate(page)
-        seen = await self._look_at_layer(page)
+            page = await self._inspector.rotate(page)
+        seen = await self._inspector.look_at_layer(page)
         started = monotonic()
         try:
             stray = StrayInk(page.pixels)
             with self._parts.tracing.span("layout"):
-                layout = await self._layout(replace(page, lines=seen.lines), stray)
+                layout = await self._inspector.find_layout(replace(page, lines=seen.lines), stray)
         except Exception:
             log.exception("layout_failed", page=page.number)
             return PageFailure(page.number, "layout_failed", "the regions of the page could not be found")
         regions, size = layout.regions, (page.width, page.height)
-        lines = await self._text_lines(page, layout, stray)
+        lines = await self._inspector.find_text_lines(page, layout, stray)
         if not self._options.orientation:
-            page = await self._warn_of_turn(page, stray)
+            page = await self._inspector.check_turn(page, stray)
         del stray
         text = await self._examine_layer(page, layout, seen)
-        sample = await self._start_sample(page.number, slot, text, calls)
+        sample = self._start_sample(page.number, slot, text, calls)
         cut = PageInProgress(
             page.number,
             *size,
@@ -237,7 +250,7 @@ class _DocumentWork:
             lines,
             (*page.warnings, *seen.warnings, *self._warnings),
             page.is_partial,
-            line_inks=await self._line_inks(page, layout),
+            line_inks=await self._inspector.find_line_inks(page, layout),
             sample=sample,
             layout_ms=elapsed_ms(started),
         )
@@ -246,26 +259,21 @@ class _DocumentWork:
             cut.readings.append(first or await self._start_reading(page, slot, region, cut, text, calls))
         for region in regions:
             if self._options.images != "none" and is_picture(region.label, self._options):
-                picture = await self._run(page, partial(cut_picture, page.pixels, region.bbox))
+                picture = await self._inspector.run(page, partial(cut_picture, page.pixels, region.bbox))
                 cut.images[image_key(page.number, region)] = picture
         if self._options.images != "none" and self._options.page_image:
-            cut.images[page_image_key(page.number)] = await self._run(page, partial(_draw_page, page.pixels))
+            cut.images[page_image_key(page.number)] = await self._inspector.run(page, partial(_draw_page, page.pixels))
         if self._view:
-            cut.views.update(await self._run(page, partial(self._view, page, layout.detections)))
+            cut.views.update(await self._inspector.run(page, partial(self._view, page, layout.detections)))
         return cut
 
-    async def _start_sample(
+    def _start_sample(
         self, number: int, slot: PageSlot, text: PageText, calls: asyncio.TaskGroup
     ) -> asyncio.Future[Reading | None] | None:
         """The reading of lines that prove the fonts of the page's text layer, if it needs any."""
-        if text.sample is None:
+        if not text.rows:
             return None
-        try:
-            prove = partial(self._text.prove, text)
-            return await self._dispatcher.dispatch_sample(number, slot, text.sample, calls, prove)
-        except Exception:
-            log.exception("font_sample_failed", page=number)
-            return None
+        return self._dispatcher.dispatch_sample(number, slot, calls, partial(self._text.prove, text))
 
     async def _start_reading(
         self,
@@ -301,100 +309,17 @@ class _DocumentWork:
             log.exception("text_layer_failed")
             return read
 
-    async def _look_at_layer(self, page: PageImage) -> SeenLayer:
-        if page.layer is None or self._options.task != "document":
-            return SeenLayer()
-        try:
-            return await self._run(page, partial(look_at_layer, page))
-        except Exception:
-            log.exception("text_layer_failed", page=page.number)
-            return SeenLayer()
-
     async def _examine_layer(self, page: PageImage, layout: PageLayout, seen: SeenLayer) -> PageText:
         if not seen.words:
             return PageText()
         has_sample = self._options.text_layer == "auto"
         try:
-            return await self._run(page, partial(self._text.examine, page, layout, seen, has_sample=has_sample))
+            return await self._inspector.run(
+                page, partial(self._text.examine, page, layout, seen, has_sample=has_sample)
+            )
         except Exception:
             log.exception("text_layer_failed", page=page.number)
             return PageText()
-
-    async def _rotate(self, page: PageImage) -> PageImage:
-        """The page as people hold it."""
-        try:
-            return await self._run(page, partial(auto_rotate, page, self._parts.orientation))
-        except Exception:
-            log.exception("orientation_failed", page=page.number)
-            return replace(page, warnings=(*page.warnings, UNKNOWN))
-
-    async def _warn_of_turn(self, page: PageImage, stray: StrayInk) -> PageImage:
-        """The page as it stands, with a warning where it is turned."""
-        try:
-            return await self._run(page, lambda: warn_of_turn(page, stray.half))
-        except Exception:
-            log.exception("orientation_failed", page=page.number)
-            return page
-
-    async def _run(self, page: PageImage, work: Callable[[], T]) -> T:
-        return await self._parts.slots.run(self._flow, page.number, work)
-
-    async def _add_tick_boxes(self, page: PageImage, layout: PageLayout, stray: StrayInk) -> PageLayout:
-        try:
-            return await self._run(page, partial(include_tick_boxes, layout, page.pixels, stray))
-        except Exception:
-            log.exception("tick_boxes_failed", page=page.number)
-            return layout
-
-    async def _text_lines(self, page: PageImage, layout: PageLayout, stray: StrayInk) -> list[InkedLine] | None:
-        """The text lines that the page's result is held against; None where they can't be told."""
-        if self._options.task != "document":
-            return None
-        tasks = [task_for(region.label, self._options) for region in layout.regions]
-
-        def find() -> list[InkedLine]:
-            read = [region.bbox for region, task in zip(layout.regions, tasks, strict=True) if task]
-            lines = self._parts.ink.find_lines(page.pixels, layout, read, stray)
-            rows = find_region_lines(stray, layout, tasks)
-            return [*measure_lines(stray, lines), *measure_lines(stray, rows, are_rows=True)]
-
-        try:
-            return await self._run(page, find)
-        except Exception:
-            log.exception("text_ink_failed", page=page.number)
-            return None
-
-    async def _line_inks(self, page: PageImage, layout: PageLayout) -> list[LineInk]:
-        """The lines to which the text of an engine is aligned that tells no places; none where that is not needed."""
-        has_table = any(region.label == "table" for region in layout.regions)
-        is_needed = self._options.lines or (has_table and self._options.cells == "all")
-        if not is_needed or not self._parts.engine.is_scaling:
-            return []
-
-        def find() -> list[LineInk]:
-            return find_line_inks(page.pixels, self._parts.ink.detect_lines(page.pixels, layout))
-
-        try:
-            return await self._run(page, find)
-        except Exception:
-            log.exception("line_inks_failed", page=page.number)
-            return []
-
-    async def _layout(self, page: PageImage, stray: StrayInk) -> PageLayout:
-        if self._options.task == "lines":
-            return await self._run(page, partial(self._parts.ink.lay_out, page.pixels))
-        if self._options.task != "document":
-            return PageLayout([whole_page_region(page, self._options)], ())
-        detector = self._parts.layout
-        async with self._parts.slots.layout_turn(self._flow, page.number, detector.pages_at_once):
-            layout = await detector.detect(page, self._options.layout)
-        if self._options.image_text:
-            layout = replace(layout, regions=drop_printed(layout.regions))
-        layout = await self._add_tick_boxes(page, layout, stray)
-        if not self._parts.engine.is_scaling:
-            return layout
-        regions = merge_layout_blocks(layout.regions, self._options) if self._options.merge_blocks else layout.regions
-        return replace(layout, regions=assign_tags(regions))
 
 
 def _draw_page(pixels: Pixels) -> bytes:

@@ -10,6 +10,7 @@ from time import monotonic
 
 from gateway.assembly.alignment import LineInk, align_readings
 from gateway.assembly.clean import clean_reading
+from gateway.assembly.look_alikes import settle_look_alikes
 from gateway.assembly.page import assemble_failure, assemble_page, assemble_text, page_image_key
 from gateway.errors import ServiceError
 from gateway.labels import is_formula
@@ -96,10 +97,12 @@ def finish_page(
     an hour of the engine, 0 for none.
     """
     readings = [
-        _blank_group_member(reading.result())
+        _blank_group_member(reading)
         if region.group not in (None, region.order)
-        else clean_reading(reading.result(), region, is_vlm=is_vlm and _is_written_by_vlm(reading.result()))
-        for region, reading in zip(page.regions, page.readings, strict=True)
+        else clean_reading(reading, region, is_vlm=is_vlm and _is_written_by_vlm(reading))
+        for region, reading in zip(
+            page.regions, settle_look_alikes([reading.result() for reading in page.readings]), strict=True
+        )
     ]
     if page.line_inks:
         readings = align_readings(page.regions, readings, page.line_inks, options)

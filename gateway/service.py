@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from gateway import __version__
-from gateway.conversion.pool import ConversionPool
+from gateway.conversion.conversion_pool import ConversionPool
 from gateway.engine.endpoint import Endpoint
 from gateway.engine.pool import EnginePool
 from gateway.errors import ServiceError

@@ -220,12 +220,14 @@ async def open_session(
     flow: Flow | None = None,
     view: ViewFactory | None = None,
     is_accepted: bool = False,
+    before: Sequence[PageResult] = (),
 ) -> AsyncIterator[DocumentSession]:
     """Opens the document and begins to read it; leaving the context ends its work and closes it.
 
     `pages`: selection as in the option of that name. `dpi` None: as `PDF_DPI` and the engine suggest. `password` opens
     an encrypted PDF. `is_accepted`: the client was told that its document will be read, maybe by a gateway with other
-    engines; where one of two readers is missing here, the other one reads all. Raises what `open_document`, `fetch` and
+    engines; where one of two readers is missing here, the other one reads all. `before`: the last pages that were read
+    before these. Raises what `open_document`, `fetch` and
     `load_source` raise, and ServiceError 504 `deadline_exceeded`, 429 `key_limit_reached`, 422
     `too_many_pages_for_key`, `unknown_model`, `hybrid_unavailable`, 503 `vlm_unavailable`.
     """
@@ -241,7 +243,7 @@ async def open_session(
         drawn = view(document) if view else None
         held = flow.account.hold_pages(len(document.selected)) if flow.account else nullcontext(_count_nothing)
         with held as count:
-            reading = read_pages(parts, document, options, deadline, flow=flow, view=drawn)
+            reading = read_pages(parts, document, options, deadline, flow=flow, view=drawn, before=before)
             async with aclosing(reading):
                 yield DocumentSession(service, parts.engine, document, options, reading, deadline, content, flow, count)
     finally:

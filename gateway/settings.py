@@ -315,7 +315,9 @@ class Settings(TierSettings):
         128,
         ge=1,
         description="Request bodies on their way at once, of each caller; more answer 429. A caller is an API key, or "
-        "an address where there are no keys. A quarter more, here and below, is for callers that have few",
+        "an address where there are no keys. For callers that have few there are as many "
+        "again of these, of `MAX_DOCUMENTS` and of `MAX_CHATS`, a quarter more of `MAX_QUEUED_REGIONS`, of "
+        "`RENDER_WORKERS` and of `CONVERT_WORKERS`, and none beyond `MAX_CONCURRENT_REGIONS`",
     )
     max_documents: int = Field(
         64,

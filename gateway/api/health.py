@@ -1,4 +1,5 @@
-"""How the service is: `/health` for people and PaddleX's clients, probes for platforms, `/metrics` for Prometheus.
+"""How the service is: `/health` for people and PaddleX's clients, probes for platforms, `/metrics` for Prometheus, and
+what each key has used for whoever runs it.
 
 All is answered from memory.
 """
@@ -15,15 +16,24 @@ from starlette.responses import JSONResponse, Response
 from common.inference.models import describe_models
 from gateway.api.auth import is_key_holder, key_required
 from gateway.api.deps import JobsDep, ServiceDep
-from gateway.api.problems import request_id
+from gateway.api.problems import problem_responses, request_id
 from gateway.engine.endpoint import Endpoint
 from gateway.engine.pool import EnginePool
+from gateway.errors import ServiceError
 from gateway.jobs.service import JobService
+from gateway.keys.accounts import KeyUsage
 from gateway.layout.base import LayoutDetector
 from gateway.service import Service
 from gateway.storage.bucket import BucketState
 
 router = APIRouter(tags=["health"])
+admin_router = APIRouter(prefix="/admin", tags=["admin"], dependencies=[key_required("admin")])
+
+
+class UsageReport(BaseModel):
+    """Of this gateway since it started; the windows are those of all where they share a database."""
+
+    keys: list[KeyUsage]
 
 
 class FolderHealth(BaseModel):
@@ -223,6 +233,14 @@ async def ping(service: ServiceDep) -> Response:
 async def metrics(request: Request, service: ServiceDep) -> Response:
     body, media_type = service.metrics.render(request.headers.get("accept", ""))
     return Response(body, media_type=media_type)
+
+
+@admin_router.get("/usage", summary="What each key has used", responses=problem_responses(401, 403, 404, 429))
+async def usage(service: ServiceDep) -> UsageReport:
+    """Needs a key with the scope `admin`; where no keys are asked for there is nothing to tell (404)."""
+    if service.keyring.is_open:
+        raise ServiceError(404, "not_found", "There are no keys (API_KEYS_FILE), so there is nothing to tell of them.")
+    return UsageReport(keys=service.keyring.usage())
 
 
 def _warning(layout: LayoutDetector) -> str | None:

@@ -16,11 +16,11 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
 from pydantic_core import to_json
+from rapidfuzz import fuzz, process
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.types import Scope
 
-from gateway.api.suggestions import suggest_path
 from gateway.errors import ServiceError
 
 MEDIA_TYPE = "application/problem+json"
@@ -34,6 +34,9 @@ _TITLES = {499: "Client Closed Request"}
 _CODES = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large"}
 
 log = structlog.get_logger(__name__)
+MAX_PATH = 200
+"""Characters; none of our paths is nearly as long. What a path costs is so at most this times the paths there are."""
+_LEAST_LIKENESS, _ALMOST_ALIKE = 75, 90
 
 
 class Problem(BaseModel):
@@ -112,14 +115,18 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
     code = _CODES.get(error.status_code, "http_error")
     # Made once, which takes most of a second.
     paths: Mapping[str, Mapping[str, Any]] = (await asyncio.to_thread(request.app.openapi))["paths"]
-    detail = _describe_missing_path(request.scope, paths) if error.status_code == 404 else str(error.detail)
-    found = ServiceError(error.status_code, code, detail)
-    return error_response(request.scope, found, _allow_all_methods(request.scope, paths, error.headers))
+    headers = _allow_all_methods(request.scope, paths, error.headers)
+    detail = str(error.detail)
+    if error.status_code == 404:
+        detail = _describe_missing_path(request.scope, paths)
+    elif headers and "Allow" in headers:
+        detail = f"{detail}: this path takes {headers['Allow']}."
+    return error_response(request.scope, ServiceError(error.status_code, code, detail), headers)
 
 
 def _describe_missing_path(scope: Scope, paths: Iterable[str]) -> str:
     found = suggest_path(route_path(scope), (*paths, *_DOCUMENTS))
-    prefix = scope.get("root_path", "")
+    prefix = _prefix(scope)
     hint = f"Did you mean `{prefix}{found}`?" if found else f"`{prefix}/docs` lists all."
     return f"There is no such path. {hint}"
 
@@ -128,7 +135,7 @@ def _allow_all_methods(
     scope: Scope, paths: Mapping[str, Mapping[str, Any]], headers: Mapping[str, str] | None
 ) -> Mapping[str, str] | None:
     """`Allow` with the methods of all routes of the path: Starlette names those of the first one."""
-    operations = paths.get(getattr(scope.get("route"), "path", route_path(scope)), {})
+    operations = paths.get(getattr(scope.get("route"), "path_format", route_path(scope)), {})
     if not headers or "Allow" not in headers or not operations:
         return headers
     return {**headers, "Allow": ", ".join(sorted(name.upper() for name in operations))}
@@ -181,7 +188,12 @@ def _dialect_of(scope: Scope) -> ErrorDialect:
 def route_path(scope: Scope) -> str:
     """The path without the prefix that a proxy has put before it."""
     path: str = scope["path"]
-    return path.removeprefix(scope.get("root_path", ""))
+    return path.removeprefix(_prefix(scope))
+
+
+def _prefix(scope: Scope) -> str:
+    """Without that of an application that is mounted below ours."""
+    return str(scope.get("app_root_path", scope.get("root_path", "")))
 
 
 def request_id(scope: Scope) -> str:
@@ -190,3 +202,47 @@ def request_id(scope: Scope) -> str:
 
 def _title(status: int) -> str:
     return _TITLES.get(status) or HTTPStatus(status).phrase
+
+
+def suggest_path(path: str, known: Iterable[str]) -> str | None:
+    """The known path that is most like it, or None. `{}` in a known one stands for any part between two slashes.
+
+    One that is spelt almost alike goes before one that only begins otherwise, as after a wrong base URL.
+    """
+    if len(path) > MAX_PATH:
+        return None
+    asked = _split(path.lower())
+    candidates = {name: _split(name) for name in known if name != "/"}
+    filled = {name: _join(_fill(parts, asked)) for name, parts in candidates.items()}
+    found = process.extractOne(_join(asked), filled, scorer=fuzz.ratio, score_cutoff=_LEAST_LIKENESS)
+    if found and found[1] >= _ALMOST_ALIKE:
+        return str(found[2])
+    if tails := [name for name, parts in candidates.items() if _is_tail(parts, asked)]:
+        return max(tails, key=lambda name: len(candidates[name]))
+    if wholes := [name for name, parts in candidates.items() if _is_tail(asked, parts)]:
+        return min(wholes, key=lambda name: len(candidates[name]))
+    return str(found[2]) if found else None
+
+
+def _split(path: str) -> Sequence[str]:
+    return [part for part in path.split("/") if part]
+
+
+def _join(parts: Sequence[str]) -> str:
+    return "".join(f"/{part}" for part in parts)
+
+
+def _is_tail(parts: Sequence[str], whole: Sequence[str]) -> bool:
+    """Whether `whole` ends with `parts`, of which one at least is named."""
+    tail = whole[-len(parts) :] if 0 < len(parts) < len(whole) else ()
+    pairs = list(zip(parts, tail, strict=False))
+    return any(one == other for one, other in pairs) and all(
+        one == other or one.startswith("{") or other.startswith("{") for one, other in pairs
+    )
+
+
+def _fill(parts: Sequence[str], asked: Sequence[str]) -> Sequence[str]:
+    """The known path with what was asked for in its open places, so that only its names are compared."""
+    if len(parts) != len(asked):
+        return parts
+    return [other if part.startswith("{") else part for part, other in zip(parts, asked, strict=True)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, aclosing
+from contextlib import AbstractContextManager, aclosing, suppress
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 from uuid import uuid4
@@ -26,6 +26,8 @@ STREAM_INTERVAL = 32
 """Tokens in one event, where the engine is vLLM. At 32 a stream costs vLLM 0.32 no more CPU time than a whole answer
 (at 16 it is a quarter more in its API server); a loop is seen 32 tokens later at most. Streams of chat keep the
 engine's own interval."""
+END_S = 1.0
+"""How long the end of a stream is waited for after its last event."""
 
 ShouldStop = Callable[[str], bool]
 """Sees all the text of a stream so far; True: enough."""
@@ -159,8 +161,12 @@ async def _accumulate(response: UpstreamResponse, should_stop: ShouldStop, on_ev
             on_event()
             if completion.feed(some) and not completion.finish_reason and should_stop(completion.text):
                 return completion
-    async for _ in response.stream:  # a connection is used again only when it was read to its end
-        pass
+    # A connection is used again only when it was read to its end, which some engines keep open after the last event.
+    if not response.stream.is_at_end:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(END_S):
+                async for _ in response.stream:
+                    pass
     if not completion.finish_reason:
         raise unfinished_response()
     return completion

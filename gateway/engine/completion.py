@@ -26,13 +26,15 @@ class _Logprobs(msgspec.Struct, gc=False):
 
 class WordPlace(msgspec.Struct, gc=False):
     """A word, or a line with its words, as the embedded engine tells it; `bbox` in pixels of the crop.
-    `least_confidence`: of a letter of the line."""
+    `least_confidence`: of a letter of the line; `cyrillic`: what the line is on a page of Cyrillic text, where its
+    letters may be look-alikes."""
 
     text: str
     bbox: tuple[float, float, float, float]
     confidence: float | None = None
     least_confidence: float | None = None
     words: list[WordPlace] = []
+    cyrillic: str | None = None
 
 
 class CellPlace(msgspec.Struct, gc=False):

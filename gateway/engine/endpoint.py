@@ -52,7 +52,7 @@ class Endpoint:
         self._settings = settings
         self._on_ready = on_ready
         self._on_change = on_change
-        self._strikes = 0
+        self._rest_s = REST_S
         self._doubted_at: float | None = None
         self._rests_until = -math.inf
         self.client = EngineClient(settings, url, tracing)
@@ -111,7 +111,7 @@ class Endpoint:
     def record_success(self) -> None:
         """A call had its answer."""
         self.answered += 1
-        self._strikes, self._doubted_at, self._rests_until = 0, None, -math.inf
+        self._rest_s, self._doubted_at, self._rests_until = REST_S, None, -math.inf
         self.monitor.record_success()
 
     def record_failure(self) -> None:
@@ -120,8 +120,8 @@ class Endpoint:
         now = monotonic()
         self._doubted_at = now
         if now >= self._rests_until:
-            self._rests_until = now + min(REST_S * 2**self._strikes, MAX_REST_S)
-            self._strikes += 1
+            self._rests_until = now + self._rest_s
+            self._rest_s = min(2 * self._rest_s, MAX_REST_S)
         self.monitor.doubt()
         self._on_change()
 

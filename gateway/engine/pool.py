@@ -17,13 +17,12 @@ from time import monotonic
 
 import structlog
 
-from gateway.engine.discovery import EngineList
+from gateway.engine.discovery import EndpointList
 from gateway.engine.endpoint import Endpoint
 from gateway.engine.errors import EngineError
 from gateway.engine.monitor import DEFAULT_GRACE_S, EngineMonitor, EngineState, require_serving
 from gateway.engine.probes import ServedModel
 from gateway.model import EngineKind
-from gateway.runtime import repeat
 from gateway.scheduling.call_queue import CallQueue
 from gateway.settings import Settings
 from gateway.tracing import OFF, Tracing
@@ -68,16 +67,12 @@ class EnginePool:
     ) -> None:
         """`name`: a model of `VLM_MODELS`; None: the engines are those of all settings."""
         self.name = name
-        self.endpoints: list[Endpoint] = []
-        self.draining: list[Endpoint] = []
         self.moved = 0
         """Calls that were asked of another engine because theirs was lost."""
         self._settings = settings
         self._queue = queue
         self._tracing = tracing
         urls = settings.engine_urls if name is None else settings.model_urls[name]
-        self._listed = EngineList(urls)
-        self.is_single = len(urls) == 1 and not self._listed.names
         self.leader: EngineMonitor | None = None
         """What is known of the engine that stands for all; None where there has been none yet."""
         self._was_ready = self._is_ready = False
@@ -85,10 +80,9 @@ class EnginePool:
         self._turns = 0
         self._places: set[Place] = set()
         self._waiters: deque[_Waiter] = deque()
-        self._following: asyncio.Task[None] | None = None
-        self._closing: set[asyncio.Task[None]] = set()
-        for url in self._listed.urls:
-            self._create(url)
+        self._list = EndpointList(urls, settings.vlm_dns_refresh_s, self._create, self._handle_change)
+        self.endpoints, self.draining = self._list.listed, self._list.draining
+        self.is_single = len(urls) == 1 and not self._list.names
         self._handle_change()
 
     # What it is, as one engine.
@@ -113,7 +107,7 @@ class EnginePool:
         """Why the state is not `ready`, one sentence."""
         if self._is_ready:
             return None
-        return next((endpoint.monitor.reason for endpoint in self.endpoints), self._listed.reason)
+        return next((endpoint.monitor.reason for endpoint in self.endpoints), self._list.reason)
 
     @property
     def warning(self) -> str | None:
@@ -178,21 +172,11 @@ class EnginePool:
 
     async def start(self) -> None:
         """Begins to watch the engines; returns at once."""
-        for endpoint in self.endpoints:
-            await endpoint.monitor.start()
-        if self._listed.names:
-            self._following = asyncio.create_task(
-                repeat(self._follow_names, self._settings.vlm_dns_refresh_s), name="engine-names"
-            )
+        await self._list.start()
 
     async def close(self) -> None:
         """Ends the watch and the connections to the engines, which calls use too."""
-        if self._following is not None:
-            self._following.cancel()
-            await asyncio.gather(self._following, return_exceptions=True)
-            self._following = None
-        closing = (endpoint.monitor.close() for endpoint in (*self.endpoints, *self.draining))
-        await asyncio.gather(*closing, *self._closing)
+        await self._list.close()
 
     async def wait_ready(self, timeout_s: float) -> bool:
         """Waits for an engine that starts or restarts; False when all stay away, at once when they are down."""
@@ -297,7 +281,7 @@ class EnginePool:
                     waiter.given.set_result(endpoint)
                     break
         if endpoint.is_draining:
-            self._remove_drained()
+            self._list.remove_drained()
 
     async def _wait(self, waiter: _Waiter, timeout_s: float | None = None) -> Endpoint | None:
         self._waiters.append(waiter)
@@ -335,10 +319,8 @@ class EnginePool:
 
     # What changes.
 
-    def _create(self, url: str) -> Endpoint:
-        taken = {endpoint.number for endpoint in (*self.endpoints, *self.draining)}
-        number = next(number for number in range(len(taken) + 1) if number not in taken)
-        endpoint = Endpoint(
+    def _create(self, number: int, url: str) -> Endpoint:
+        return Endpoint(
             number,
             url,
             self._settings,
@@ -348,8 +330,6 @@ class EnginePool:
             on_ready=self._handle_ready,
             on_change=self._handle_change,
         )
-        self.endpoints.append(endpoint)
-        return endpoint
 
     def _handle_ready(self, endpoint: Endpoint) -> None:
         if not any(other.is_serving for other in self.endpoints if other is not endpoint):
@@ -393,36 +373,3 @@ class EnginePool:
             return math.inf
         leader = self.leader
         return (leader.grace_s if leader else DEFAULT_GRACE_S) - (monotonic() - self._since)
-
-    async def _follow_names(self) -> None:
-        await self._listed.resolve()
-        await self._list(self._listed.urls)
-
-    async def _list(self, urls: Sequence[str]) -> None:
-        """Has the engines at these URLs take calls, and no others."""
-        for endpoint in [endpoint for endpoint in self.endpoints if endpoint.url not in urls]:
-            log.info("engine_drains", engine=endpoint.number, url=endpoint.name, calls=endpoint.running)
-            endpoint.is_draining = True
-            self.endpoints.remove(endpoint)
-            self.draining.append(endpoint)
-        for url in urls:
-            if any(endpoint.url == url for endpoint in self.endpoints):
-                continue
-            back = next((endpoint for endpoint in self.draining if endpoint.url == url), None)
-            if back:
-                back.is_draining = False
-                self.draining.remove(back)
-                self.endpoints.append(back)
-            else:
-                endpoint = self._create(url)
-                log.info("engine_listed", engine=endpoint.number, url=endpoint.name)
-                await endpoint.monitor.start()
-        self._remove_drained()
-        self._handle_change()
-
-    def _remove_drained(self) -> None:
-        for endpoint in [endpoint for endpoint in self.draining if not endpoint.running]:
-            self.draining.remove(endpoint)
-            closing = asyncio.create_task(endpoint.monitor.close(), name="engine-closes")
-            self._closing.add(closing)
-            closing.add_done_callback(self._closing.discard)

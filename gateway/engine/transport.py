@@ -168,8 +168,8 @@ def _client_timeout(connect_s: float | None, read_s: float | None) -> aiohttp.Cl
 class AiohttpClient(httpx2.AsyncClient):
     """What `AsyncOpenAI` takes as its `http_client`: requests go straight to an aiohttp session.
 
-    Answers come decoded and bring only their media type and `Retry-After`: their other headers tell of encodings that
-    are undone by then, and a `charset` that Python has no text codec for would break httpx2's reading of an error.
+    Answers come decoded, bare; refusals bring their media type and `Retry-After`. The others tell of encodings
+    that are undone by then, and a `charset` that Python has no text codec for would break httpx2's reading of an error.
     """
 
     def __init__(self, connector: aiohttp.BaseConnector, headers: Mapping[str, str], proxy: str | None = None) -> None:
@@ -196,7 +196,7 @@ class AiohttpClient(httpx2.AsyncClient):
         answer = await self._request(request)
         response = httpx2.Response(
             answer.status,
-            headers={"Content-Type": answer.content_type, "Retry-After": _header(answer, "Retry-After")},
+            headers=None if answer.ok else _describe_refusal(answer),
             stream=ResponseStream(answer),
             request=request,
         )
@@ -233,9 +233,10 @@ class AiohttpClient(httpx2.AsyncClient):
         await super().aclose()
 
 
-def _header(answer: aiohttp.ClientResponse, name: str) -> str:
+def _describe_refusal(answer: aiohttp.ClientResponse) -> Mapping[str, str]:
     """ASCII only, which is all that a header holds."""
-    return answer.headers.get(name, "").encode("ascii", "replace").decode()
+    pause = answer.headers.get("Retry-After", "").encode("ascii", "replace").decode()
+    return {"Content-Type": answer.content_type, "Retry-After": pause}
 
 
 class ResponseStream(httpx2.AsyncByteStream):
@@ -246,36 +247,40 @@ class ResponseStream(httpx2.AsyncByteStream):
         self.content_type = response.content_type
         self.max_bytes = MAX_RESPONSE_BYTES
         self._response = response
-        self._decoder = _Decoder(response.headers.get("Content-Encoding", "identity").strip().lower())
+        coding = response.headers.get("Content-Encoding", "").strip().lower()
+        self._decoder = None if coding in ("", "identity") else _Decoder(coding)
         self._size = 0
+
+    @property
+    def is_at_end(self) -> bool:
+        """Whether nothing is left to wait for, so that the connection can be used again."""
+        return self._response.content.at_eof()
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> bytes:
         try:
-            piece = self._decoder.more()
+            piece = self._decoder.more() if self._decoder else b""
             while not piece:
-                chunk = await self._read()
-                if not chunk:
+                piece = await self._response.content.readany()
+                if not piece:
                     raise StopAsyncIteration
-                piece = self._decoder.feed(chunk)
+                if self._decoder:
+                    piece = self._decoder.feed(piece)
             self._size += len(piece)
             if self._size > self.max_bytes:
                 raise ResponseTooLarge(f"more than {self.max_bytes} bytes")
         except httpx2.RequestError:
             self._response.close()  # who reads an error's body leaves it as it is
             raise
-        return piece
-
-    async def _read(self) -> bytes:
-        """What has arrived; nothing at the end."""
-        try:
-            return await self._response.content.readany()
         except TimeoutError as error:
+            self._response.close()
             raise httpx2.ReadTimeout(str(error)) from error
         except (aiohttp.ClientError, OSError) as error:
+            self._response.close()
             raise httpx2.ReadError(str(error)) from error
+        return piece
 
     async def aclose(self) -> None:
         self._response.close()
@@ -285,15 +290,12 @@ class _Decoder:
     """Undoes a content coding in pieces of `_PIECE_BYTES` at most, however small what makes them is."""
 
     def __init__(self, coding: str) -> None:
-        self._is_known = coding in ("", "identity", *_CODINGS)
         self._inflater = zlib.decompressobj(_CODINGS[coding]) if coding in _CODINGS else None
 
     def feed(self, data: bytes) -> bytes:
         """What the data begins with, decoded; it may be nothing yet, and there may be more."""
-        if not self._is_known:
-            raise httpx2.DecodingError("a content coding that was not asked for")
         if self._inflater is None:
-            return data
+            raise httpx2.DecodingError("a content coding that was not asked for")
         try:
             return self._inflater.decompress(self._inflater.unconsumed_tail + data, _PIECE_BYTES)
         except zlib.error as error:

@@ -16,8 +16,9 @@ from openpyxl.worksheet.worksheet import Worksheet
 from gateway.assembly.tables.html import IMAGE, chart_to_html, table_cells, table_rows
 from gateway.model import PageResult
 
-_NUMBER = re.compile(r"-?(?:0|[1-9]\d{0,14})(?:\.\d{1,15})?")
-"""What is a number in every language and loses nothing as one: no leading zeros, no separators of thousands."""
+_NUMBER = re.compile(r"(?!-0(?:\.0+)?\Z)(?!(?:\D*\d){16})-?(?:0|[1-9]\d*)(?:\.\d+)?", re.ASCII)
+"""What is a number in every language and loses nothing as one: no leading zeros, no minus before zero, no separators
+of thousands, no more digits than Excel has."""
 _MAX_TEXT = 32_767
 """Characters of a cell, at most, in Excel; it opens no sheet of more rows and columns than these."""
 _MAX_ROWS, _MAX_COLUMNS = 1_048_576, 16_384
@@ -80,6 +81,9 @@ def _write_sheet(sheet: Worksheet, table: str) -> None:
         text = _INVALID.sub("", IMAGE.sub("", cell.text)).strip()[:_MAX_TEXT]
         if _NUMBER.fullmatch(text):
             place.value = float(text) if "." in text else int(text)
+            # As printed: 1.10 is no 1.1, and a long number no 1.2E+14.
+            decimals = len(text.partition(".")[2])
+            place.number_format = f"0.{'0' * decimals}" if decimals else "0"
         elif text:
             place.value = text
             place.data_type = "s"

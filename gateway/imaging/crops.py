@@ -1,4 +1,7 @@
-"""A region's pixels as the engine gets them. Nothing here raises for any box or outline that a detector may give."""
+"""A region's pixels as the engine gets them, and which of the page's text lines stand in them.
+
+Nothing here raises for any box or outline that a detector may give.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ from cv2.typing import MatLike
 from numpy.typing import NDArray
 from PIL import Image
 
-from common.geometry import clip_nonempty
+from common.geometry import clip_nonempty, intersection_area
 from gateway.imaging.block_merging import stack_crops
 from gateway.imaging.capacity import TextCapacity, text_capacity
 from gateway.imaging.png import encode_png
@@ -22,6 +25,7 @@ from gateway.imaging.table_images import mask_figures
 from gateway.labels import is_formula
 from gateway.model import BBox, Box, Pixels, Polygon, Region
 from gateway.tasks import SPOTTING_ENLARGED_BELOW, RegionTask
+from textlines.detection import TextLine as DetectedLine
 
 PAPER = 200
 """Grey from which a pixel counts as paper once the crop's darkest is 0 and its lightest 255. PaddleOCR-VL's number."""
@@ -44,6 +48,8 @@ ENLARGED = 2
 """Times the pixels of a crop that is read a second time, for want of confidence."""
 MIN_ENLARGED = 1.2
 DATA_URL = "data:image/png;base64,"
+BETTER = 1.2
+"""Times of a line's area that another region holds, from which on the line is that one's."""
 
 
 def crop_margin(pixels: Pixels) -> Pixels:
@@ -329,3 +335,40 @@ def _compress(suffix: str, pixels: MatLike, parameters: tuple[int, ...]) -> byte
 
 def _as_pixels(image: object) -> Pixels:
     return np.asarray(image, dtype=np.uint8)
+
+
+def place_lines(
+    crop: Crop, region: Region, lines: Sequence[DetectedLine] | None, others: Sequence[Region] = ()
+) -> Crop:
+    """The crop with those of the page's lines whose middle lies in its region, but for those of which one of the
+    `others` holds more: regions are drawn with a margin, and a line is read once.
+
+    Without lines, or for a picture that is put together or scaled for a VLM, the engine looks for them itself.
+    """
+    if lines is None or crop.placement is None:
+        return crop
+    own = [line for line in lines if is_inside(line.middle, region) and not _is_held_better(line, region, others)]
+    return replace(crop, lines=[_place_line(line, crop.placement) for line in own]) if own else crop
+
+
+def is_inside(point: tuple[float, float], region: Region) -> bool:
+    x1, y1, x2, y2 = region.bbox
+    if not (x1 <= point[0] < x2 and y1 <= point[1] < y2):
+        return False
+    if region.polygon is None or len(region.polygon) < 3:
+        return True
+    return cv2.pointPolygonTest(np.array(region.polygon, dtype=np.float32), point, measureDist=False) >= 0
+
+
+def _is_held_better(line: DetectedLine, region: Region, others: Sequence[Region]) -> bool:
+    share = BETTER * intersection_area(line.box, region.bbox)
+    return any(
+        intersection_area(line.box, other.bbox) > share and is_inside(line.middle, other)
+        for other in others
+        if other is not region
+    )
+
+
+def _place_line(line: DetectedLine, placement: Placement) -> CropLine:
+    corners = [value for x, y in line.quad.tolist() for value in placement.place(x, y)]
+    return CropLine(corners=corners, leader=line.leader)

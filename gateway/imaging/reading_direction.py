@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 
@@ -9,7 +10,8 @@ import numpy as np
 
 from gateway.model import BBox, Pixels
 from textlines.detection import LineDetector
-from textlines.recognition import load_bundled_model
+from textlines.recognition import CtcReading, load_bundled_model
+from textlines.vertical_text import set_as_row
 
 MIN_ELONGATION = 1.5
 """Of a line's box: squarer ones tell nothing of its direction."""
@@ -26,8 +28,11 @@ MIN_LEAD = 0.08
 _MARGIN = 2
 """Pixels around a line that its recogniser sees, too."""
 
-Read = Callable[[Pixels], float]
-"""Confidence, 0 to 1, with which a picture is read as an upright line."""
+MIN_SIGNS = 0.5
+"""Signs of Chinese and Japanese that are read in a column, for each of its widths."""
+
+Read = Callable[[Pixels], CtcReading]
+"""What a picture is read as, taken for an upright line."""
 
 
 class UnclearDirection(Exception):
@@ -46,11 +51,27 @@ def read_direction(pixels: Pixels, turn: Callable[[Pixels, int], Pixels]) -> int
     boxes, angles = (along, (90, 270)) if is_sideways else (across, (0, 180))
     lines = [_cut(pixels, box) for box in sorted(boxes, key=_long_side, reverse=True)[:MAX_LINES]]
     read = _reader()
-    scores = {angle: float(np.mean([read(turn(line, angle)) for line in lines])) for angle in angles}
+    scores = {angle: float(np.mean([read(turn(line, angle)).confidence for line in lines])) for angle in angles}
+    if is_sideways and _are_columns(lines, read):
+        return 0
     best, other = sorted(angles, key=scores.__getitem__, reverse=True)
     if scores[best] < MIN_READING or scores[best] - scores[other] < MIN_LEAD:
         raise UnclearDirection
     return best
+
+
+def _are_columns(lines: Sequence[Pixels], read: Read) -> bool:
+    """Whether the signs in lines along the page stand upright: Chinese and Japanese in columns is not turned."""
+    return float(np.mean([_score_column(line, read) for line in lines])) >= MIN_READING
+
+
+def _score_column(line: Pixels, read: Read) -> float:
+    row = set_as_row(line)
+    if row is None:
+        return 0.0
+    reading = read(row)
+    signs = sum(unicodedata.east_asian_width(sign) in ("W", "F") for sign in reading.text)
+    return reading.confidence if signs >= MIN_SIGNS * line.shape[0] / line.shape[1] else 0.0
 
 
 def _split(boxes: Iterable[BBox]) -> tuple[list[BBox], list[BBox]]:
@@ -90,8 +111,8 @@ def _detector() -> LineDetector:
 def _reader() -> Read:
     model = load_bundled_model()
 
-    def read(line: Pixels) -> float:
-        with model.run(line) as probabilities:
-            return model.decode(probabilities).confidence
+    def read(line: Pixels) -> CtcReading:
+        with model.run([line]) as (scores,):
+            return model.decode(scores)
 
     return read

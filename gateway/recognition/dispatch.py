@@ -11,8 +11,7 @@ from typing import NamedTuple
 import structlog
 
 from gateway.engine.pool import EnginePool
-from gateway.imaging.crop_lines import is_inside, place_lines
-from gateway.imaging.crops import Crop, cut_crop
+from gateway.imaging.crops import Crop, cut_crop, is_inside, place_lines
 from gateway.model import InkedLine, PageImage, PageLayout, Pixels, Reading, Region
 from gateway.reading_options import OcrOptions
 from gateway.recognition.easy_text import may_be_easy
@@ -26,8 +25,8 @@ from gateway.tracing import OFF, Tracing, mark_status
 
 Proof = Callable[[], Awaitable[Reading | None]]
 """Waits until it is known whether the engine is needed; the reading, where it is not."""
-Prove = Callable[[Callable[[], Awaitable[Reading]]], Awaitable[Reading | None]]
-"""Takes what reads a sample, and calls it or not."""
+Prove = Callable[[Callable[[Pixels], Awaitable[Reading]]], Awaitable[Reading | None]]
+"""Takes what reads a picture of lines, and calls it or not."""
 
 log = structlog.get_logger(__name__)
 
@@ -85,14 +84,12 @@ class RegionDispatcher:
         slot.add_call()
         return tasks.create_task(self._read(page.number, slot, region.label, question, proof))
 
-    async def dispatch_sample(
-        self, number: int, slot: PageSlot, sample: Pixels, tasks: asyncio.TaskGroup, prove: Prove
+    def dispatch_sample(
+        self, number: int, slot: PageSlot, tasks: asyncio.TaskGroup, prove: Prove
     ) -> asyncio.Future[Reading | None]:
-        """Has `prove` decide whether lines of page `number` are read for their own sake."""
-        region = Region("text", (0, 0, sample.shape[1], sample.shape[0]), order=1)
-        question = await self._cut(number, sample, region, RegionTask(), ())
+        """Has `prove` decide whether lines of page `number` are read for their own sake, and which."""
         slot.add_call()
-        return tasks.create_task(self._prove(number, slot, question, prove))
+        return tasks.create_task(self._prove(number, slot, prove))
 
     async def _cut(
         self, number: int, pixels: Pixels, region: Region, task: RegionTask, partners: Sequence[Region]
@@ -122,11 +119,21 @@ class RegionDispatcher:
         read = [other for other in layout.regions if task_for(other.label, self.options)]
         return place_lines(crop, region, layout.detected, read)
 
-    async def _prove(self, number: int, slot: PageSlot, question: _Question, prove: Prove) -> Reading | None:
-        reading = await prove(partial(self._read, number, slot, "font sample", question))
+    async def _prove(self, number: int, slot: PageSlot, prove: Prove) -> Reading | None:
+        reading = await prove(partial(self._read_sample, number, slot))
         if reading is None:
             slot.advance()
         return reading
+
+    async def _read_sample(self, number: int, slot: PageSlot, sample: Pixels) -> Reading:
+        region = Region("text", (0, 0, sample.shape[1], sample.shape[0]), order=1)
+        try:
+            question = await self._cut(number, sample, region, RegionTask(), ())
+        except Exception:
+            log.exception("font_sample_failed", page=number)
+            slot.advance()
+            return Reading(status="skipped")
+        return await self._read(number, slot, "font sample", question)
 
     async def _read(
         self, page: int, slot: PageSlot, label: str, question: _Question, proof: Proof | None = None

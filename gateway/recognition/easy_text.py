@@ -14,7 +14,7 @@ from common.geometry import area, intersection_area
 from gateway.labels import is_formula
 from gateway.model import BBox, Box, PageLayout, Reading, Region, TextLine
 from gateway.tasks import RegionTask
-from gateway.text_layer.regions import TEXT_LABELS
+from gateway.text_layer.region_text import TEXT_LABELS
 
 LEAST_LETTER = 0.85
 """Confidence of the letter of a line that the recogniser is least sure of; a line with less is in doubt. A letter that

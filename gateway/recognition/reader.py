@@ -86,6 +86,7 @@ def make_reading(result: CompletionResult) -> Reading:
         least_confidences=_least_confidences(answer),
         noise=answer.noise,
         lines=_place_lines(result),
+        look_alikes=tuple(line.cyrillic for line in answer.lines or ()),
         cells=_place_cells(result),
     )
 

@@ -14,8 +14,8 @@ import uvicorn
 
 from gateway.server.serving import Server
 from tests.support import local_http
+from tests.support.ports import free_port
 from tests.support.server import gateway
-from tests.support.stub_engine import free_port
 from tests.support.waiting import WAIT_S, wait_until
 
 
@@ -34,8 +34,11 @@ def test_it_answers_without_an_engine_and_stops_on_sigterm(tmp_path: Path) -> No
         "HOST": "127.0.0.1",
         "VLM_PORT": str(free_port()),
         "OUTPUT_DIR": str(tmp_path / "output"),
+        "DATA_DIR": str(tmp_path / "data"),
         "TEMP_DIR": str(tmp_path / "temp"),
         "LOG_FORMAT": "json",
+        "FONT_DOWNLOAD": "false",
+        "INFERENCE_RUNTIME": "onnxruntime",
     }
     log = tmp_path / "log"
     with log.open("wb") as stdout:

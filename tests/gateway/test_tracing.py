@@ -18,8 +18,9 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 from starlette.responses import Response
 
 from tests.support.asgi import serving
+from tests.support.ports import free_port
 from tests.support.server import Gateway, gateway
-from tests.support.stub_engine import Reply, free_port
+from tests.support.stub_engine import Reply
 from tests.support.waiting import wait_until
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"

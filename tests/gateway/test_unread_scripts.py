@@ -16,8 +16,8 @@ from gateway.app import create_app
 from gateway.settings import Settings
 from tests.support import local_http
 from tests.support.asgi import serving
+from tests.support.ports import free_port
 from tests.support.script_pages import script_page
-from tests.support.stub_engine import free_port
 from tests.support.waiting import LONG_WAIT_S, wait_until
 from vlm_backend.embedded import languages
 from vlm_backend.embedded.server import create_app as create_engine

@@ -94,9 +94,12 @@ class Segment:
         """The place of the next text, whose words may be apart here; of no length where it does not stand here."""
         shown = escape(text, quote=False) if self._is_table else text
         places = [self._find_word(word) for word in shown.split()] or [(self._at, self._at)]
-        found = [place for place in places if place[1] > place[0]] or places[:1]
-        start, end = (self.start + self._offsets[at] for at in (min(found)[0], max(place[1] for place in found)))
-        return {"offset": start, "length": end - start}
+        first, last = places[0]
+        if len(places) > 1:
+            found = [place for place in places if place[1] > place[0]] or places[:1]
+            first, last = min(found)[0], max(place[1] for place in found)
+        start = self._offsets[first]
+        return {"offset": self.start + start, "length": self._offsets[last] - start}
 
     def _find_word(self, word: str) -> tuple[int, int]:
         start = self._text.find(word, self._at, self._at + len(word) + _REACH)
@@ -198,5 +201,7 @@ def cover(spans: Sequence[Span]) -> Span:
 
 def word_confidence(word: Word, line_confidence: float | None, block: Block) -> float:
     """What is known of the word, its line or its block; what a text layer says is certain."""
-    known = (word.confidence, line_confidence, block.confidence)
-    return round(next((value for value in known if value is not None), 1.0), 3)
+    for value in (word.confidence, line_confidence, block.confidence):
+        if value is not None:
+            return round(value, 3)
+    return 1.0

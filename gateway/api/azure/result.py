@@ -77,7 +77,8 @@ class PageScale:
         return round(length * self.scale, 4)
 
     def polygon(self, box: Box) -> list[float]:
-        x1, y1, x2, y2 = map(self.measure, box)
+        scale = self.scale
+        x1, y1, x2, y2 = [round(side * scale, 4) for side in box]
         return [x1, y1, x2, y1, x2, y2, x1, y2]
 
     def regions(self, box: Box) -> list[dict[str, Any]]:

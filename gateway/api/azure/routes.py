@@ -7,27 +7,34 @@ from typing import Annotated
 
 import cv2
 import numpy as np
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Query, Request, Security
+from fastapi.security import APIKeyHeader
 from starlette.responses import Response
 
-from gateway.api.admission import begin_submission, cancel_on_disconnect
+from gateway.api.admission import Admission, begin_submission, cancel_on_disconnect, require_json
+from gateway.api.auth import authorization_header, key_header, require_key
 from gateway.api.azure.errors import MODELS, azure_responses
-from gateway.api.azure.request import check_model, read_source, require_subscription_key
 from gateway.api.azure.result import ResultWriter, find_figures
 from gateway.api.azure.schema import LAYOUT, READ, AnalyzeOperation, AnalyzeOptions, AnalyzeRequest, describe_operation
 from gateway.api.chunked_response import ChunkedResponse
 from gateway.api.deps import JobsDep, RequestScope, ServiceDep
+from gateway.api.fastapi_errors import parse_fields
+from gateway.api.forms import content_type_of
+from gateway.api.jobs.dialect_tasks import find_task, load_pages, submit_task
 from gateway.api.jobs.results import build_result, require_result
-from gateway.api.jobs.tasks import find_task, load_pages, submit_task
-from gateway.api.links import LinksDep, base_url_of
 from gateway.api.ocr.options import RequestOptions
 from gateway.api.openapi import inlined_schema
+from gateway.api.signed_links import LinksDep, base_url_of
+from gateway.conversion.json_bodies import DocumentPlace
 from gateway.errors import ServiceError
 from gateway.imaging.png import encode_png
+from gateway.intake.fetch import parse_url_filename
+from gateway.intake.sniff import HEAD_BYTES, PDF, media_type
+from gateway.intake.spool import SpooledFile
 from gateway.jobs.service import Job, JobService
 from gateway.jobs.store import JobStore
-
-router = APIRouter(prefix=MODELS, tags=["azure"], dependencies=[Depends(require_subscription_key)])
+from gateway.service import Service
+from gateway.session import DocumentSource
 
 DIALECT_NAME = "azure"
 _RESULT = "/{model_id}/analyzeResults/{result_id}"
@@ -36,6 +43,24 @@ _POLL = {"Retry-After": "1"}
 _BYTES = {"schema": {"type": "string", "format": "binary"}}
 _CONTENT = {"application/json": {"schema": inlined_schema(AnalyzeRequest)}, "application/octet-stream": _BYTES}
 _MISSING = azure_responses(401, 404)
+_DOCUMENT_PLACES = [DocumentPlace(("base64Source",), "base64")]
+_OCTETS = "application/octet-stream"
+subscription_header = APIKeyHeader(
+    name="Ocp-Apim-Subscription-Key", auto_error=False, description="One of `API_KEYS`, as Azure's clients send it"
+)
+
+
+async def require_subscription_key(
+    request: Request,
+    subscription: Annotated[str | None, Security(subscription_header)] = None,
+    key: Annotated[str | None, Security(key_header)] = None,
+    authorization: Annotated[str | None, Security(authorization_header)] = None,
+) -> None:
+    """As `require_key`, with Azure's header besides."""
+    await require_key(request, "ocr", subscription or key, authorization)
+
+
+router = APIRouter(prefix=MODELS, tags=["azure"], dependencies=[Depends(require_subscription_key)])
 
 
 @router.post(
@@ -55,9 +80,9 @@ async def analyze(
     model_id: str,
     options: Annotated[AnalyzeOptions, Query()],
 ) -> Response:
-    check_model(model_id, options)
+    _check_model(model_id, options)
     admission = begin_submission(request, service, scope)
-    source = await read_source(request, service, admission)
+    source = await _read_source(request, service, admission)
     job = await submit_task(
         request,
         service.settings,
@@ -171,3 +196,44 @@ def _convert_to_png(picture: bytes) -> bytes:
 
 def _dump(operation: AnalyzeOperation) -> bytes:
     return operation.model_dump_json(by_alias=True, exclude_none=True).encode()
+
+
+def _check_model(model_id: str, options: AnalyzeOptions) -> None:
+    """ServiceError 404 `model_not_found`, 422 `invalid_option`."""
+    if model_id not in (READ, LAYOUT):
+        raise ServiceError(404, "model_not_found", f"Models are `{READ}` and `{LAYOUT}`.", param="modelId")
+    if model_id == READ and "figures" in options.output:
+        raise ServiceError(422, "invalid_option", f"`{READ}` finds no figures; `{LAYOUT}` does.", param="output")
+
+
+async def _read_source(request: Request, service: Service, admission: Admission) -> DocumentSource:
+    """Raises as `ConversionPool.split` and `media_type`, and ServiceError 415 `unsupported_content_type`, 422
+    `no_source`, `invalid_option`."""
+    body = await admission.read_body(_read_body(request))
+    if _is_document_type(request):
+        return _check_document(body)
+    work = service.conversion.split(_DOCUMENT_PLACES, body, admission.flow, admission.deadline)
+    sent = await cancel_on_disconnect(request.receive, work)
+    asked = parse_fields(AnalyzeRequest, sent.rest)
+    if (asked.url_source is None) == (asked.base64_source is None):
+        raise ServiceError(422, "no_source", "Send one of `urlSource` and `base64Source`.")
+    if asked.url_source is not None:
+        return DocumentSource(None, parse_url_filename(asked.url_source), url=asked.url_source)
+    return _check_document(sent.document)
+
+
+async def _read_body(request: Request) -> SpooledFile:
+    if not _is_document_type(request):
+        require_json(request)
+    return await SpooledFile.from_stream(request.stream())
+
+
+def _is_document_type(request: Request) -> bool:
+    kind = content_type_of(request)
+    return kind in (_OCTETS, PDF) or kind.startswith("image/")
+
+
+def _check_document(content: SpooledFile | None) -> DocumentSource:
+    """Azure tells at once of what is no document."""
+    media_type(content.read(HEAD_BYTES) if content else b"")
+    return DocumentSource(content, "")

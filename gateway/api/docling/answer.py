@@ -12,7 +12,7 @@ from typing import Literal
 from pydantic_core import to_json
 
 from gateway.api.chunked_response import ChunkedResponse, splice_json
-from gateway.api.docling.document import DoclingDocument, page_doctags
+from gateway.api.docling.docling_document import DoclingDocument, page_doctags
 from gateway.api.docling.schema import ConvertAnswer, ConvertedDocument, ConvertOptions, ErrorItem, Target
 from gateway.api.ocr.responses import status_headers
 from gateway.assembly.items import body_blocks, make_items

@@ -4,53 +4,68 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
+from starlette.datastructures import FormData
 from starlette.responses import JSONResponse, Response
 
-from gateway.api.admission import Admission, begin_document, begin_submission, cancel_on_disconnect
+from gateway.api.admission import Admission, begin_document, begin_submission, cancel_on_disconnect, require_json
 from gateway.api.auth import key_required
 from gateway.api.chunked_response import ChunkedResponse
 from gateway.api.deps import JobsDep, RequestScope, ServiceDep
 from gateway.api.docling.answer import AnswerWriter, answer_failure
 from gateway.api.docling.errors import CONVERT, RESULT, STATUS
-from gateway.api.docling.request import (
-    DIALECT_NAME,
-    Conversion,
-    read_file_request,
-    read_source_request,
-    split_source_request,
-)
 from gateway.api.docling.schema import (
     ConvertAnswer,
     ConvertOptions,
     ConvertRequest,
     FailedTask,
+    FileSource,
+    Target,
     Task,
     describe_failure,
     describe_task,
 )
-from gateway.api.fastapi_errors import fastapi_responses
+from gateway.api.fastapi_errors import fastapi_responses, find_only_file, parse_fields, require_form
+from gateway.api.forms import keep_document, read_form, text_fields
+from gateway.api.jobs.dialect_tasks import find_task, load_pages, submit_task
 from gateway.api.jobs.results import require_result
-from gateway.api.jobs.tasks import find_task, load_pages, submit_task
 from gateway.api.openapi import inlined_schema, written_schemas
 from gateway.api.problems import ABOUT_DOCUMENT
 from gateway.assembly.restructure import describe_document
+from gateway.conversion.json_bodies import DocumentPlace
 from gateway.errors import ServiceError
-from gateway.jobs.service import Job, JobService
+from gateway.intake.fetch import parse_url_filename
+from gateway.intake.spool import SpooledFile
+from gateway.jobs.service import Job, JobService, await_change
 from gateway.jobs.store import JobStore
 from gateway.service import Service
-from gateway.session import open_session
+from gateway.session import DocumentSource, open_session
 
 router = APIRouter(tags=["docling"], dependencies=[key_required("ocr")])
 
+_DIALECT_NAME = "docling"
+_DOCUMENT_PLACES = [DocumentPlace(("sources", "*", "base64_string"), "base64")]
+_LISTS = ("to_formats", "page_range")
+_PRESIGNED = "presigned_url"
 _MAX_WAIT_S = 60.0
 _LOOK_S = 1.0
 """How often a task is looked at where nothing is announced: another process may convert it."""
 _CONVERT_FAILURES = fastapi_responses(401, 408, 413, 422, 429, 500, 502, 503, 504)
 _SUBMIT_FAILURES = fastapi_responses(401, 408, 413, 422, 429, 500, 503, 507)
 _ANSWERS: dict[int | str, dict[str, Any]] = {200: {"content": {"application/zip": {}}}}
+
+
+@dataclass(frozen=True, slots=True)
+class Conversion:
+    """What is to be converted, and to what."""
+
+    source: DocumentSource
+    options: ConvertOptions
+    target: Target
 
 
 def _form_body() -> dict[str, Any]:
@@ -74,7 +89,7 @@ _JSON = {"requestBody": {"required": True, "content": {"application/json": {"sch
 )
 async def convert_file(request: Request, service: ServiceDep, scope: RequestScope) -> Response:
     admission = begin_document(request, service, scope)
-    asked = await admission.read_body(read_file_request(request))
+    asked = await admission.read_body(_read_file_request(request))
     admission.take_document_place()
     return await admission.finish(_convert(service, asked, admission))
 
@@ -88,9 +103,9 @@ async def convert_file(request: Request, service: ServiceDep, scope: RequestScop
 )
 async def convert_source(request: Request, service: ServiceDep, scope: RequestScope) -> Response:
     admission = begin_document(request, service, scope)
-    body = await admission.read_body(read_source_request(request))
+    body = await admission.read_body(_read_source_request(request))
     admission.take_document_place()
-    asked = await split_source_request(request, service, admission, body)
+    asked = await _split_source_request(request, service, admission, body)
     return await admission.finish(_convert(service, asked, admission))
 
 
@@ -99,7 +114,7 @@ async def convert_source(request: Request, service: ServiceDep, scope: RequestSc
 )
 async def submit_file(request: Request, service: ServiceDep, jobs: JobsDep, scope: RequestScope) -> Task:
     admission = begin_submission(request, service, scope)
-    return await _submit(request, service, jobs, await admission.read_body(read_file_request(request)))
+    return await _submit(request, service, jobs, await admission.read_body(_read_file_request(request)))
 
 
 @router.post(
@@ -107,8 +122,8 @@ async def submit_file(request: Request, service: ServiceDep, jobs: JobsDep, scop
 )
 async def submit_source(request: Request, service: ServiceDep, jobs: JobsDep, scope: RequestScope) -> Task:
     admission = begin_submission(request, service, scope)
-    body = await admission.read_body(read_source_request(request))
-    return await _submit(request, service, jobs, await split_source_request(request, service, admission, body))
+    body = await admission.read_body(_read_source_request(request))
+    return await _submit(request, service, jobs, await _split_source_request(request, service, admission, body))
 
 
 @router.get(f"{STATUS}/{{task_id}}", summary="How far a task is", responses=fastapi_responses(401, 404, 422))
@@ -130,7 +145,7 @@ async def poll(
     responses={**_ANSWERS, **fastapi_responses(401, 404, 422)},
 )
 async def result(request: Request, jobs: JobsDep, task_id: str) -> Response:
-    job = await find_task(request, jobs, task_id, DIALECT_NAME)
+    job = await find_task(request, jobs, task_id, _DIALECT_NAME)
     if job.state in ("failed", "cancelled"):
         return JSONResponse(FailedTask(failure=describe_failure(job)).model_dump(mode="json"))
     if job.state != "done":
@@ -167,7 +182,7 @@ async def _submit(request: Request, service: Service, jobs: JobService, asked: C
         service.settings,
         jobs,
         asked.source,
-        dialect=DIALECT_NAME,
+        dialect=_DIALECT_NAME,
         options=asked.options.for_pipeline(),
         submission={"options": asked.options.model_dump(mode="json"), "target": asked.target},
     )
@@ -176,11 +191,12 @@ async def _submit(request: Request, service: Service, jobs: JobService, asked: C
 
 async def _wait_for_end(request: Request, jobs: JobService, task_id: str, deadline: float) -> Job:
     while True:
-        job = await find_task(request, jobs, task_id, DIALECT_NAME)
+        change = jobs.next_change(task_id)
+        job = await find_task(request, jobs, task_id, _DIALECT_NAME)
         left_s = deadline - asyncio.get_running_loop().time()
         if job.state not in ("queued", "running") or left_s <= 0:
             return job
-        await jobs.wait_for_change(min(left_s, _LOOK_S))
+        await await_change(change, min(left_s, _LOOK_S))
 
 
 def _build_result(store: JobStore, job: Job) -> ChunkedResponse:
@@ -191,3 +207,53 @@ def _build_result(store: JobStore, job: Job) -> ChunkedResponse:
     for page, pictures in load_pages(store, job):
         writer.add(page, pictures)
     return writer.response((end.ended if end else time.time()) - plan.started)
+
+
+async def _read_file_request(request: Request) -> Conversion:
+    """A multipart form. ServiceError as `read_form`; 422 `invalid_option`, `target_not_supported`."""
+    require_form(request, "files")
+    async with read_form(request) as form:
+        options = parse_fields(ConvertOptions, _fields(form))
+        target = _check_target(form.get("target_type") or "inbody")
+        if form.get("callbacks") not in (None, "", "[]"):
+            raise ServiceError(422, "invalid_option", "No callbacks are called; poll the task.", param="callbacks")
+        return Conversion(await keep_document(find_only_file(form, "files")), options, target)
+
+
+async def _split_source_request(
+    request: Request, service: Service, admission: Admission, body: SpooledFile
+) -> Conversion:
+    """JSON. Raises as `ConversionPool.split`, and ServiceError 422 `invalid_option`, `target_not_supported`."""
+    work = service.conversion.split(_DOCUMENT_PLACES, body, admission.flow, admission.deadline)
+    sent = await cancel_on_disconnect(request.receive, work)
+    asked = parse_fields(ConvertRequest, sent.rest)
+    target = _check_target(asked.target.kind)
+    (source,) = asked.sources
+    if not isinstance(source, FileSource):
+        named = DocumentSource(None, parse_url_filename(source.url), url=source.url)
+        return Conversion(named, asked.options, target)
+    if sent.document is None or not sent.document.size:
+        raise ServiceError(422, "invalid_option", "The document is empty.", param="sources.0.base64_string")
+    return Conversion(DocumentSource(sent.document, source.filename), asked.options, target)
+
+
+async def _read_source_request(request: Request) -> SpooledFile:
+    require_json(request)
+    return await SpooledFile.from_stream(request.stream())
+
+
+def _fields(form: FormData) -> Mapping[str, Any]:
+    """Values by name; of those that are lists, all that were given."""
+    given = text_fields(form)
+    lists = {name: [value for key, value in given if key == name] for name in _LISTS}
+    return {**dict(given), **{name: values for name, values in lists.items() if values}}
+
+
+def _check_target(kind: object) -> Target:
+    if kind == "inbody" or kind == "zip":
+        return kind
+    if kind == _PRESIGNED:
+        # Clients that ask for it first know this sentence, and go on with `inbody`.
+        detail = "The target presigned_url requires artifact storage to be configured; ask for inbody or zip."
+        raise ServiceError(422, "target_not_supported", detail)
+    raise ServiceError(422, "invalid_option", "Targets are `inbody` and `zip`.", param="target")

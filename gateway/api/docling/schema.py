@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, Field
 
 from gateway.api.forms import parse_json_field
-from gateway.api.jobs.tasks import failure_message
+from gateway.api.jobs.dialect_tasks import failure_message
 from gateway.jobs.service import Job
 from gateway.reading_options import OcrOptions
 

@@ -16,12 +16,12 @@ from fastapi import Request
 from gateway.api.admission import Admission, cancel_on_disconnect
 from gateway.api.auth import owner_of
 from gateway.api.idempotency import HEADER, validate_key
-from gateway.api.links import base_url_of
-from gateway.api.ocr.openapi import OCR_REQUEST
+from gateway.api.ocr.descriptions import OCR_REQUEST
 from gateway.api.ocr.options import Pair, RequestOptions, check_types, parse_options
 from gateway.api.ocr.request import Upload, parse_source, parse_upload, read_upload
+from gateway.api.signed_links import base_url_of
+from gateway.conversion.conversion_pool import SplitBody
 from gateway.conversion.json_bodies import DocumentPlace
-from gateway.conversion.pool import SplitBody
 from gateway.errors import ServiceError
 from gateway.jobs.service import create_id
 from gateway.jobs.store import JobRecord, Webhook

@@ -1,15 +1,13 @@
-"""A job's pages as the answer that `POST /ocr` would have given, and as events that a client may take up again."""
+"""A job's pages as the answer that `POST /ocr` would have given."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
 from gateway.api.admission import Admission
 from gateway.api.chunked_response import ChunkedResponse
-from gateway.api.jobs.schema import describe_job
-from gateway.api.links import Links
 from gateway.api.ocr.options import PLACED_FORMATS, RequestOptions
 from gateway.api.ocr.responses import (
     Body,
@@ -19,25 +17,19 @@ from gateway.api.ocr.responses import (
     create_body,
     finish_response,
 )
-from gateway.api.ocr.stream import PageEvent
-from gateway.assembly.block_html import add_html
+from gateway.api.signed_links import Links
 from gateway.conversion.page_files import pack_pages, read_pages
 from gateway.errors import ServiceError
 from gateway.formats.conversion import CONVERTED_FORMATS
 from gateway.intake.spool import SpooledFile
 from gateway.jobs.links import PATH
 from gateway.jobs.reading import job_source
-from gateway.jobs.service import Job, JobService
+from gateway.jobs.service import Job
 from gateway.jobs.store import JobPlan, JobStore, StoredPage
 from gateway.model import DocumentResult, PageResult
 from gateway.recognized_page import RecognizedPage, encode_pictures
 from gateway.service import Service
 from gateway.session import ReadingStats, fetch_content
-
-_PING = b": still reading\n\n"
-_PING_S = 10.0
-_LOOK_S = 1.0
-"""How often the job is looked at where nothing is announced: another process may read it."""
 
 
 def require_result(job: Job) -> JobPlan:
@@ -140,11 +132,6 @@ class _JobResult:
             yield page
 
 
-def page_event(store: JobStore, job: Job, page: StoredPage, params: RequestOptions, links: Links) -> PageEvent:
-    result = add_html(page.result, job.record.options)
-    return PageEvent(**dict(result), images=deliver_pictures(store, job, page, params, links))
-
-
 def deliver_pictures(
     store: JobStore, job: Job, page: StoredPage, params: RequestOptions, links: Links
 ) -> Mapping[str, str]:
@@ -183,31 +170,3 @@ def _summarize(job: Job, plan: JobPlan, stats: ReadingStats) -> DocumentResult:
         timings=stats.timings.model_copy(update={"total_ms": round(1000 * (ended - plan.started))}),
         warnings=stats.warnings,
     )
-
-
-async def stream_job(
-    jobs: JobService, find: Callable[[], Awaitable[Job]], params: RequestOptions, links: Links, after: int
-) -> AsyncGenerator[bytes, None]:
-    """`page` events of all pages beyond number `after`, in order, each when it and those before it are read; then
-    `end`. `find` gives the job as it is now; raises where it was deleted, which ends the stream."""
-    last, quiet_s = after, 0.0
-    while True:
-        job = await find()
-        for number in job.plan.pages if job.plan else ():
-            if number <= last:
-                continue
-            page = await asyncio.to_thread(jobs.store.page, job.record.id, number)
-            if page is None:
-                break
-            event = await asyncio.to_thread(page_event, jobs.store, job, page, params, links)
-            yield f"event: page\nid: {number}\ndata: {event.model_dump_json()}\n\n".encode()
-            last, quiet_s = number, 0.0
-        if job.state not in ("queued", "running"):
-            info = await asyncio.to_thread(describe_job, job, links)
-            yield f"event: end\ndata: {info.model_dump_json()}\n\n".encode()
-            return
-        await jobs.wait_for_change(_LOOK_S)
-        quiet_s += _LOOK_S
-        if quiet_s >= _PING_S:
-            quiet_s = 0.0
-            yield _PING

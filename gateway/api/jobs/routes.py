@@ -14,6 +14,7 @@ from gateway.api.admission import begin_submission, cancel_on_disconnect
 from gateway.api.auth import key_required, owner_of
 from gateway.api.deps import JobsDep, RequestScope, ServiceDep
 from gateway.api.idempotency import REPLAYED
+from gateway.api.jobs.events import page_event, stream_job
 from gateway.api.jobs.request import (
     SUBMIT_DESCRIPTION,
     SUBMIT_REQUEST,
@@ -21,12 +22,12 @@ from gateway.api.jobs.request import (
     make_records,
     read_submission,
 )
-from gateway.api.jobs.results import build_result, page_event, stream_job
+from gateway.api.jobs.results import build_result
 from gateway.api.jobs.schema import BatchInfo, JobInfo, JobList, describe_job
-from gateway.api.links import KeyOrSignatureRequired, Links, LinksDep
 from gateway.api.ocr.options import Format, RequestOptions
 from gateway.api.ocr.stream import PageEvent
 from gateway.api.problems import problem_responses
+from gateway.api.signed_links import KeyOrSignatureRequired, Links, LinksDep
 from gateway.errors import ServiceError
 from gateway.jobs.links import PATH
 from gateway.jobs.queue import Cursor
@@ -38,7 +39,7 @@ router = APIRouter(prefix=PATH, tags=["jobs"], dependencies=[key_required("jobs"
 linked = APIRouter(prefix=PATH, tags=["jobs"], dependencies=[KeyOrSignatureRequired])
 """Routes that signed links lead to, because browsers and other clients follow them without a key."""
 
-_CURSOR = r"^\d{1,15}-\d{1,9}-[0-9a-f]{32}$"
+_CURSOR = r"^\d{1,14}-\d{1,9}-[0-9a-f]{32}$"
 _MISSING = problem_responses(401, 404, 422)
 Images = Annotated[str | None, Query(pattern="^(inline|stored|none)$")]
 
@@ -128,7 +129,8 @@ async def job_page(
     request: Request, jobs: JobsDep, links: LinksDep, job_id: str, number: int, images: Images = None
 ) -> PageEvent:
     job = await jobs.find(job_id, owner_of(request))
-    page = await asyncio.to_thread(jobs.store.page, job_id, number)
+    is_planned = job.plan is not None and number in job.plan.pages
+    page = await asyncio.to_thread(jobs.store.page, job_id, number) if is_planned else None
     if page is None:
         raise ServiceError(404, "not_found", "This page was not read, or not yet.")
     return await asyncio.to_thread(page_event, jobs.store, job, page, _result_params(job, None, images), links)
@@ -155,7 +157,7 @@ async def job_events(
     after = 0
     with suppress(TypeError, ValueError):
         after = int(last_event_id or 0)
-    events = stream_job(jobs, lambda: jobs.find(job_id, owner), _result_params(job, None, images), links, after)
+    events = stream_job(jobs, job_id, lambda: jobs.find(job_id, owner), _result_params(job, None, images), links, after)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     return StreamingResponse(events, headers=headers, media_type="text/event-stream")
 

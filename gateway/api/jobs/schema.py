@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel, Field
 
-from gateway.api.links import Links
+from gateway.api.signed_links import Links
 from gateway.jobs.service import Job, JobState
 from gateway.model import DocumentInfo
 

@@ -13,12 +13,12 @@ from gateway.api.auth import key_required
 from gateway.api.chunked_response import ChunkedResponse
 from gateway.api.deps import JobsDep, RequestScope, ServiceDep
 from gateway.api.fastapi_errors import fastapi_responses, read_document_form
-from gateway.api.jobs.tasks import failure_message, find_task, load_pages, submit_task
-from gateway.api.links import base_url_of
+from gateway.api.jobs.dialect_tasks import failure_message, find_task, load_pages, submit_task
 from gateway.api.mineru.answer import AnswerWriter
 from gateway.api.mineru.errors import PARSE, TASKS
 from gateway.api.mineru.schema import ParseAnswer, ParseOptions, Task, describe_task, parse_schema
 from gateway.api.openapi import written_schemas
+from gateway.api.signed_links import base_url_of
 from gateway.jobs.service import Job
 from gateway.jobs.store import JobStore
 from gateway.service import Service

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-from gateway.api.jobs.tasks import failure_message
+from gateway.api.jobs.dialect_tasks import failure_message
 from gateway.jobs.service import Job
 from gateway.reading_options import OcrOptions
 
@@ -24,11 +24,12 @@ class ParseOptions(BaseModel):
     return_images: bool = Field(False, description="Pictures, as `data:` URLs, or as files of the zip")
     response_format_zip: bool = Field(False, description="A zip instead of JSON")
     start_page_id: int = Field(0, ge=0, description="First page, from 0")
-    end_page_id: int = Field(_LAST_PAGE, ge=0, description="Last page, from 0")
+    end_page_id: int = Field(_LAST_PAGE, description="Last page, from 0; below 0: the document's last one")
 
     def for_pipeline(self) -> OcrOptions:
-        whole = self.start_page_id == 0 and self.end_page_id >= _LAST_PAGE
-        pages = None if whole else f"{self.start_page_id + 1}-{min(self.end_page_id, _LAST_PAGE) + 1}"
+        has_end = 0 <= self.end_page_id < _LAST_PAGE
+        last = self.end_page_id + 1 if has_end else ""
+        pages = f"{self.start_page_id + 1}-{last}" if self.start_page_id or has_end else None
         return OcrOptions(images="inline" if self.return_images else "none", pages=pages, text_files=True)
 
 

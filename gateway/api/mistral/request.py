@@ -14,11 +14,11 @@ from starlette.datastructures import UploadFile
 from gateway.api.auth import owner_of
 from gateway.api.fastapi_errors import missing_field, parse_fields, require_form
 from gateway.api.forms import keep_file, read_form, text_fields
-from gateway.api.links import Links
 from gateway.api.mistral.errors import FILES
 from gateway.api.mistral.schema import OcrRequest
+from gateway.api.signed_links import Links
+from gateway.conversion.conversion_pool import SplitBody
 from gateway.conversion.json_bodies import DocumentPlace
-from gateway.conversion.pool import SplitBody
 from gateway.errors import ServiceError
 from gateway.intake.document import clean_name
 from gateway.intake.sniff import HEAD_BYTES, media_type

@@ -14,7 +14,6 @@ from gateway.api.admission import Admission, begin_document, begin_submission, c
 from gateway.api.auth import account_of, key_required, owner_of
 from gateway.api.chunked_response import ChunkedResponse, SpooledResponse, append, splice_json
 from gateway.api.deps import RequestScope, ServiceDep
-from gateway.api.links import LinksDep, SignatureRequired
 from gateway.api.mistral.errors import FILES, OCR, mistral_responses
 from gateway.api.mistral.pages import PageWriter
 from gateway.api.mistral.request import (
@@ -39,6 +38,7 @@ from gateway.api.mistral.schema import (
 )
 from gateway.api.ocr.responses import status_headers
 from gateway.api.openapi import inlined_schema, written_schemas
+from gateway.api.signed_links import LinksDep, SignatureRequired
 from gateway.intake.spool import SpooledFile
 from gateway.service import Service
 from gateway.session import DocumentSource, open_session

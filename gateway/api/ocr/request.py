@@ -12,8 +12,8 @@ from starlette.datastructures import FormData, UploadFile
 
 from gateway.api.forms import content_type_of, keep_document, read_form
 from gateway.api.ocr.options import Pair, check_types
+from gateway.conversion.conversion_pool import SplitBody
 from gateway.conversion.json_bodies import DocumentPlace
-from gateway.conversion.pool import SplitBody
 from gateway.errors import ServiceError
 from gateway.intake.sniff import HEAD_BYTES, media_type
 from gateway.intake.spool import SpooledFile

@@ -16,7 +16,7 @@ from gateway.api.ocr.options import Format, RequestOptions
 from gateway.assembly.block_html import add_html
 from gateway.assembly.render import POLICY, html_frame, render_html, render_markdown, render_text
 from gateway.assembly.restructure import restructure_pages
-from gateway.conversion.pool import ConversionPool
+from gateway.conversion.conversion_pool import ConversionPool
 from gateway.formats.alto import alto_frame, render_alto
 from gateway.formats.conversion import CONVERTED_FORMATS, ConvertedFormat, encode_page, make_input
 from gateway.formats.hocr import hocr_frame, render_hocr

@@ -13,7 +13,7 @@ from gateway.api.auth import key_required
 from gateway.api.chunked_response import ChunkedResponse
 from gateway.api.deps import RequestScope, ServiceDep
 from gateway.api.idempotency import idempotent, refuse_key
-from gateway.api.ocr.openapi import OCR_DESCRIPTION, OCR_REQUEST, OCR_RESPONSES
+from gateway.api.ocr.descriptions import OCR_DESCRIPTION, OCR_REQUEST, OCR_RESPONSES
 from gateway.api.ocr.options import RequestOptions, parse_options
 from gateway.api.ocr.request import DOCUMENT_PLACES, Upload, parse_upload, read_upload
 from gateway.api.ocr.responses import read_document

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack, aclosing
-from typing import Literal
+from http import HTTPStatus
+from typing import Any, Literal
 
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
@@ -13,16 +14,83 @@ from starlette.responses import Response, StreamingResponse
 from gateway.api.admission import Admission, begin_chat, cancel_on_disconnect, require_json
 from gateway.api.auth import key_required
 from gateway.api.deps import RequestScope, ServiceDep
-from gateway.api.openai.openapi import CHAT_DESCRIPTION, CHAT_REQUEST, CHAT_RESPONSES, error_responses
-from gateway.api.openai.schema import ChatCompletion, ChatRequest
-from gateway.api.openai.stream import engine_events, event_stream, next_event, whole_answer
+from gateway.api.example import EXAMPLE_PICTURE
+from gateway.api.openai.chat_stream import engine_events, event_stream, next_event, whole_answer
+from gateway.api.openai.errors import OpenAIError
+from gateway.api.openai.schema import ChatCompletion, ChatCompletionChunk, ChatRequest
 from gateway.api.openai.upstream import engine_body, picture_for_engine
 from gateway.api.openai.validation import DOCUMENT_PLACES, image_of, parse_chat
+from gateway.api.openapi import inlined_schema
 from gateway.engine.probes import ServedModel
 from gateway.errors import ServiceError
 from gateway.intake.spool import SpooledFile
 from gateway.parts import Parts
 from gateway.scheduling.fair_semaphore import INTERACTIVE, engine_priority
+
+_CHAT_DESCRIPTION = """OpenAI's chat completions, for OpenAI's clients: one question about at most one picture, which
+the VLM itself answers, without layout detection. Pictures come as `data:image/…;base64,` URLs, or as http(s) URLs that
+the service fetches; PNG, JPEG, WebP, BMP, GIF, TIFF (first frame), JPEG 2000, HEIC and AVIF are read. Fields that are
+not listed are refused.
+
+With `stream`, the answer is server-sent events, the last one `data: [DONE]`.
+"""
+
+_CHAT_EXAMPLE = {
+    "messages": [
+        {
+            "role": "user",
+            "content": [
+                {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{EXAMPLE_PICTURE}"}},
+                {"type": "text", "text": "OCR:"},
+            ],
+        }
+    ],
+    "max_completion_tokens": 4096,
+}
+_CHAT_ANSWER = {
+    "id": "chatcmpl-5f0c",
+    "object": "chat.completion",
+    "created": 1790000000,
+    "model": "PaddlePaddle/PaddleOCR-VL-1.6",
+    "choices": [
+        {
+            "index": 0,
+            "message": {"role": "assistant", "content": "Invoice No. 17"},
+            "logprobs": None,
+            "finish_reason": "stop",
+        }
+    ],
+    "usage": {"prompt_tokens": 120, "completion_tokens": 6, "total_tokens": 126},
+}
+
+
+def _error_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """OpenAPI descriptions of failures in OpenAI's shape."""
+    content = {"application/json": {"schema": inlined_schema(OpenAIError)}}
+    return {status: {"description": HTTPStatus(status).phrase, "content": content} for status in statuses}
+
+
+_CHAT_REQUEST: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {"application/json": {"schema": inlined_schema(ChatRequest), "example": _CHAT_EXAMPLE}},
+    }
+}
+
+_CHAT_RESPONSES: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "The answer, or its events.",
+        "content": {
+            "application/json": {"example": _CHAT_ANSWER},
+            "text/event-stream": {
+                "schema": inlined_schema(ChatCompletionChunk),
+                "example": 'data: {"id": "chatcmpl-5f0c", "object": "chat.completion.chunk", …}\n\ndata: [DONE]\n\n',
+            },
+        },
+    },
+    **_error_responses(400, 401, 404, 408, 413, 429, 500, 502, 503, 504),
+}
+
 
 router = APIRouter(tags=["chat"], dependencies=[key_required("chat")])
 
@@ -30,10 +98,10 @@ router = APIRouter(tags=["chat"], dependencies=[key_required("chat")])
 @router.post(
     "/v1/chat/completions",
     summary="Ask the VLM",
-    description=CHAT_DESCRIPTION,
+    description=_CHAT_DESCRIPTION,
     response_model=ChatCompletion,
-    responses=CHAT_RESPONSES,
-    openapi_extra=CHAT_REQUEST,
+    responses=_CHAT_RESPONSES,
+    openapi_extra=_CHAT_REQUEST,
 )
 async def chat_completions(request: Request, service: ServiceDep, scope: RequestScope) -> Response:
     admission = begin_chat(request, service, scope)
@@ -102,13 +170,15 @@ class ModelList(BaseModel):
     data: list[Model]
 
 
-@router.get("/v1/models", summary="Models", response_model=ModelList, responses=error_responses(401, 503))
+@router.get("/v1/models", summary="Models", response_model=ModelList, responses=_error_responses(401, 503))
 async def models(service: ServiceDep) -> ModelList:
     """All models, the default one first, from memory: the names of `VLM_MODELS`, or those of the engine's model."""
     return ModelList(data=[_describe(name, model) for name, model in _served_models(service.parts)])
 
 
-@router.get("/v1/models/{id:path}", summary="One model", response_model=Model, responses=error_responses(401, 404, 503))
+@router.get(
+    "/v1/models/{id:path}", summary="One model", response_model=Model, responses=_error_responses(401, 404, 503)
+)
 async def model(service: ServiceDep, id: str) -> Model:
     """Its name may hold slashes."""
     _served_models(service.parts)

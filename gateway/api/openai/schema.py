@@ -73,6 +73,7 @@ def _without_empty(message: Any) -> Any:  # noqa: ANN401 - whatever JSON can hol
 
 class _Message(_Strict):
     role: Literal["system", "developer", "user", "assistant"]
+    name: str | None = Field(None, max_length=1000, description=_NO_EFFECT)
     content: Annotated[list[Part], BeforeValidator(_as_parts, json_schema_input_type=str | list[Part])] = Field(
         min_length=1,
         max_length=64,
@@ -86,6 +87,7 @@ Message: TypeAlias = Annotated[_Message, BeforeValidator(_without_empty, json_sc
 
 class StreamOptions(_Strict):
     include_usage: bool | None = Field(None, description="One more event before the end tells the usage")
+    include_obfuscation: bool | None = Field(None, description=_NO_EFFECT)
 
 
 class PixelLimits(_Strict):
@@ -142,6 +144,8 @@ class ChatRequest(_Strict):
     user: str | None = Field(None, max_length=1000, description=_NO_EFFECT)
     safety_identifier: str | None = Field(None, max_length=1000, description=_NO_EFFECT)
     prompt_cache_key: str | None = Field(None, max_length=1000, description=_NO_EFFECT)
+    prompt_cache_options: dict[str, Any] | None = Field(None, description=_NO_EFFECT)
+    prompt_cache_retention: str | None = Field(None, max_length=40, description=_NO_EFFECT)
     metadata: dict[str, str] | None = Field(None, max_length=16, description=_NO_EFFECT)
     store: bool | None = Field(None, description="Accepted; nothing is stored")
     service_tier: str | None = Field(None, max_length=40, description=_NO_EFFECT)

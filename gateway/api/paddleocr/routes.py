@@ -10,26 +10,26 @@ from starlette.responses import Response
 from gateway.api.admission import Admission, begin_submission, cancel_on_disconnect
 from gateway.api.auth import key_required, owner_of
 from gateway.api.deps import JobsDep, RequestScope, ServiceDep
+from gateway.api.jobs.dialect_tasks import submit_task
 from gateway.api.jobs.results import require_result
-from gateway.api.jobs.tasks import submit_task
-from gateway.api.links import Expires, Links, LinksDep, SignatureRequired
 from gateway.api.openapi import inlined_schema
 from gateway.api.paddleocr.errors import PATH, ErrorEnvelope
-from gateway.api.paddleocr.pages import JobLines
+from gateway.api.paddleocr.page_results import JobLines
 from gateway.api.paddleocr.request import DIALECT_NAME, read_submission
 from gateway.api.paddleocr.schema import BatchData, JobData, Submission, SubmittedJob, Success, describe_job
 from gateway.api.problems import request_id
-from gateway.conversion.pool import raise_error
+from gateway.api.signed_links import Expires, Links, LinksDep, SignatureRequired
+from gateway.conversion.conversion_pool import raise_error
 from gateway.errors import ServiceError
 from gateway.intake.spool import SpooledFile
-from gateway.jobs.service import Job
+from gateway.jobs.service import Job, JobService
 from gateway.service import Service
 
 router = APIRouter(prefix=PATH, tags=["paddleocr"], dependencies=[key_required("jobs")])
 linked = APIRouter(prefix=PATH, tags=["paddleocr"], dependencies=[SignatureRequired])
 """Routes that signed links lead to, because clients follow them without a key."""
 
-_MAX_BATCH = 500
+_LISTED_AT_ONCE = 500
 _FAILURES: dict[int | str, dict[str, object]] = {
     status: {"model": ErrorEnvelope} for status in (400, 401, 403, 404, 408, 410, 429, 503, 507)
 }
@@ -66,7 +66,7 @@ async def show(request: Request, jobs: JobsDep, links: LinksDep, job_id: str) ->
 
 @router.get("/batch/{batch_id}", summary="Jobs of a batch", responses=_FAILURES, response_model_exclude_none=True)
 async def show_batch(request: Request, jobs: JobsDep, links: LinksDep, batch_id: str) -> Success:
-    found, _ = await jobs.list_jobs(owner_of(request), state=None, batch=batch_id, limit=_MAX_BATCH)
+    found = await _list_batch(jobs, owner_of(request), batch_id)
     if not found:
         raise ServiceError(404, "not_found", "There is no such batch.")
     described = [await _describe(links, job) for job in reversed(found)]
@@ -109,6 +109,16 @@ async def picture(jobs: JobsDep, job_id: str, key: str) -> Response:
     if found is None:
         raise ServiceError(404, "not_found", "There is no such picture; its job may have been removed.")
     return Response(found, media_type="image/jpeg")
+
+
+async def _list_batch(jobs: JobService, owner: str, batch: str) -> list[Job]:
+    """All of it, newest first."""
+    found, cursor = await jobs.list_jobs(owner, state=None, batch=batch, limit=_LISTED_AT_ONCE)
+    listed = list(found)
+    while cursor:
+        found, cursor = await jobs.list_jobs(owner, state=None, batch=batch, limit=_LISTED_AT_ONCE, cursor=cursor)
+        listed += found
+    return listed
 
 
 async def _describe(links: Links, job: Job) -> JobData:

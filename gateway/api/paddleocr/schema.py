@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from pydantic.alias_generators import to_camel
 
 from gateway.api.forms import parse_json_field
-from gateway.api.paddlex.options import ocr_options
+from gateway.api.paddlex.pipeline_options import ocr_options
 from gateway.api.paddlex.schema import LayoutParsingRequest
 from gateway.jobs.service import Job
 from gateway.reading_options import OcrOptions

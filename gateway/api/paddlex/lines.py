@@ -21,7 +21,7 @@ from gateway.api.paddlex.schema import Camel, parse_request, read_log_id
 from gateway.api.paddlex.to_paddlex import in_paddlex_units, told_dpi
 from gateway.api.paddlex.visualize import INPUT_IMAGE, page_pictures
 from gateway.api.problems import ERROR_DIALECT, request_id
-from gateway.conversion.pool import SplitBody
+from gateway.conversion.conversion_pool import SplitBody
 from gateway.errors import ServiceError
 from gateway.model import Block, Document, PageResult
 from gateway.reading_options import OcrOptions

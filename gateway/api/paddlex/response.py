@@ -10,7 +10,7 @@ from pydantic import Field
 
 from gateway.api.chunked_response import Bytes, append, splice_json
 from gateway.api.paddlex.answer import DocumentExports, LayoutParsingResult, Markdown, word_export
-from gateway.api.paddlex.options import model_settings
+from gateway.api.paddlex.pipeline_options import model_settings
 from gateway.api.paddlex.schema import Camel, LayoutParsingRequest
 from gateway.api.paddlex.to_paddlex import in_paddlex_units, pruned_result, told_dpi
 from gateway.api.paddlex.visualize import INPUT_IMAGE, SPOTTING_IMAGE, draw_spotting

@@ -23,13 +23,13 @@ from gateway.api.chunked_response import ChunkedResponse, SpooledResponse
 from gateway.api.deps import RequestScope, ServiceDep
 from gateway.api.example import EXAMPLE_PICTURE
 from gateway.api.idempotency import idempotent
-from gateway.api.ocr.openapi import IDEMPOTENCY_KEY
+from gateway.api.ocr.descriptions import IDEMPOTENCY_KEY
 from gateway.api.openapi import inlined_schema
 from gateway.api.paddlex.errors import LAYOUT_PARSING, QIANFAN, RESTRUCTURE_PAGES, Envelope
 from gateway.api.paddlex.export import pickle_pages
-from gateway.api.paddlex.options import layout_warnings, ocr_options
+from gateway.api.paddlex.pipeline_options import layout_warnings, ocr_options
 from gateway.api.paddlex.response import LayoutParsingAnswer, LayoutParsingBody
-from gateway.api.paddlex.restructure import RestructurePagesAnswer
+from gateway.api.paddlex.restructure_pages import RestructurePagesAnswer
 from gateway.api.paddlex.schema import (
     DOCUMENT_PLACES,
     LayoutParsingRequest,
@@ -41,7 +41,7 @@ from gateway.api.paddlex.schema import (
 from gateway.api.paddlex.to_paddlex import told_dpi
 from gateway.api.paddlex.visualize import page_picture, page_pictures
 from gateway.api.problems import request_id
-from gateway.conversion.pool import SplitBody, raise_error
+from gateway.conversion.conversion_pool import SplitBody, raise_error
 from gateway.errors import ServiceError
 from gateway.intake.spool import SpooledFile
 from gateway.model import Document

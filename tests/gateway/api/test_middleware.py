@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import re
 from collections.abc import AsyncIterator
 from io import StringIO
 
@@ -46,6 +47,16 @@ def test_unknown_paths_and_methods_are_problems(served: Gateway) -> None:
     answer = served.client.get("/ocr")
     assert_problem(answer, 405, "method_not_allowed")
     assert answer.headers["allow"] == "POST"
+    assert "takes POST." in answer.json()["detail"]
+
+
+def test_another_method_is_told_which_ones_there_are(served: Gateway) -> None:
+    """On each path, in whatever shape its failures come."""
+    for path, operations in served.client.get("/openapi.json").json()["paths"].items():
+        answer = served.client.patch(re.sub(r"\{\w+\}", "a", path))
+        methods = ", ".join(sorted(name.upper() for name in operations))
+        assert (answer.status_code, answer.headers.get("allow")) == (405, methods), path
+        assert methods in answer.text, path
 
 
 @pytest.fixture

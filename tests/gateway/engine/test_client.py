@@ -11,7 +11,8 @@ from gateway.engine.errors import EngineError
 from gateway.engine.transport import proxy_for
 from gateway.settings import Settings
 from tests.support.parts import settings_for
-from tests.support.stub_engine import Reply, StubEngine, free_port
+from tests.support.ports import free_port
+from tests.support.stub_engine import Reply, StubEngine
 from tests.support.waiting import WAIT_S, eventually
 
 
@@ -248,3 +249,28 @@ async def test_a_stream_that_falls_silent_is_late(stub: StubEngine) -> None:
         await client.complete(ChatCompletionRequest("m", None, "data:,", "OCR:", 9, stream=True), 0.5)
     assert caught.value.kind == "timeout"
     await client.close()
+
+
+async def test_a_stream_ends_with_its_last_event() -> None:
+    """Though the engine keeps the connection open, and the body without an end."""
+    left = asyncio.Event()
+
+    async def keep_open(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        choice = b'{"index": 0, "delta": {"content": "word"}, "finish_reason": "stop"}'
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n")
+        writer.write(b'data: {"id": "1", "model": "m", "choices": [' + choice + b"]}\n\ndata: [DONE]\n\n")
+        await writer.drain()
+        while await reader.read(1024):
+            pass
+        writer.close()
+        left.set()
+
+    server = await asyncio.start_server(keep_open, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
+    client = EngineClient(Settings(_env_file=None, vlm_engine="external", vlm_base_url=url))
+    answer = await client.complete(ChatCompletionRequest("m", None, "data:,", "OCR:", 9, stream=True), WAIT_S)
+    assert answer.text == "word"
+    await left.wait()
+    await client.close()
+    server.close()

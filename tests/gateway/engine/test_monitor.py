@@ -25,7 +25,8 @@ from gateway.settings import Settings
 from gateway.tasks import RegionTask
 from tests.support.fakes import blank
 from tests.support.parts import settings_for, start_parts
-from tests.support.stub_engine import Reply, StubEngine, free_port
+from tests.support.ports import free_port
+from tests.support.stub_engine import Reply, StubEngine
 from tests.support.waiting import WAIT_S, eventually
 from vlm_backend.settings import Settings as TierSettings
 from vlm_backend.status import describe_process, write_status

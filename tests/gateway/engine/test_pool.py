@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import socket
 import threading
 from collections import Counter
@@ -212,6 +213,19 @@ async def test_an_engine_that_fails_at_once_does_not_get_all_calls(pair: tuple[S
     async with sharing(*pair, max_concurrent_regions=8) as parts:
         assert statuses(await read_many(parts, 200)) == {"ok": 200}
         assert len(first.requests) < 100
+
+
+async def test_an_engine_may_fail_for_days(
+    pair: tuple[StubEngine, StubEngine], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hours = itertools.count(1)
+    async with sharing(*pair) as parts:
+        with monkeypatch.context() as patch:
+            patch.setattr("gateway.engine.endpoint.monotonic", lambda: 3600.0 * next(hours))
+            for _ in range(2000):
+                endpoint_of(parts, pair[0]).record_failure()
+        assert not endpoint_of(parts, pair[0]).is_trusted
+        assert (await read(parts)).status == "ok"
 
 
 @pytest.mark.usefixtures("_quick_to_doubt")

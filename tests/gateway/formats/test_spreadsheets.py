@@ -44,6 +44,17 @@ def test_what_looks_like_a_formula_stays_text() -> None:
     assert load_workbook(data)["p1-b1"]["A3"].data_type == "s"
 
 
+def test_numbers_look_as_they_are_printed() -> None:
+    printed = ["1.10", "3.4", "0.000", "-0", "123456789012345", "12345678901234.56", "1,000", "1e5", "٣", "-0.00"]
+    data = io.BytesIO()
+    write_workbook(pages("<table><tr><td>" + "</td><td>".join(printed) + "</td></tr></table>"), data)
+    (row,) = load_workbook(data)["p1-b1"].iter_rows()
+    shown = [(cell.value, cell.number_format) for cell in row]
+    assert shown[:3] == [(1.1, "0.00"), (3.4, "0.0"), (0, "0.000")]
+    assert shown[4] == (123456789012345, "0")
+    assert [cell.value for cell in row[3:4] + row[5:]] == ["-0", *printed[5:]]
+
+
 def test_one_table_is_one_csv_file() -> None:
     data = io.BytesIO()
     assert write_csv(pages(TABLE), data) == 1

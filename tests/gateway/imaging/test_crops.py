@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from gateway.imaging.capacity import text_capacity
-from gateway.imaging.crops import Crop, crop_margin, cut_crop, cut_picture, encode, enlarge, shrink
+from gateway.imaging.crops import Crop, crop_margin, cut_crop, cut_picture, encode, enlarge, place_lines, shrink
 from gateway.model import Pixels, Region
 from gateway.tasks import RegionTask
 from tests.support.fakes import blank
+from textlines.detection import upright_line
 
 SPOTTING = RegionTask(prompt="Spotting:", max_pixels=1_605_632)
 COORDINATE = st.integers(-50, 500) | st.integers(-(2**40), 2**40)
@@ -288,3 +289,52 @@ def test_a_crop_knows_where_it_stands(size: tuple[int, int], bbox: tuple[int, in
 def test_crops_that_are_put_together_stand_nowhere() -> None:
     one, other = Region("text", (0, 0, 90, 40), 1, group=1), Region("text", (100, 0, 190, 40), 2, group=1)
     assert cut_crop(red_page(), one, RegionTask(), fit=True, partners=[other]).placement is None
+
+
+PAGE = np.full((400, 600, 3), 255, dtype=np.uint8)
+FIRST, SECOND, BELOW = (upright_line((60, y, 260, y + 20)) for y in (50, 90, 300))
+
+
+def test_lines_of_the_region_stand_in_pixels_of_its_crop() -> None:
+    region = Region("text", (50, 40, 300, 130), 1)
+    crop = place_lines(cut_crop(PAGE, region, RegionTask(), fit=False), region, [FIRST, SECOND, BELOW])
+    assert [line["corners"] for line in crop.lines or ()] == [
+        [10, 10, 210, 10, 210, 30, 10, 30],
+        [10, 50, 210, 50, 210, 70, 10, 70],
+    ]
+
+
+def test_lines_of_a_thin_crop_are_moved_with_its_margins() -> None:
+    region = Region("text", (60, 50, 260, 60), 1)
+    crop = place_lines(cut_crop(PAGE, region, RegionTask(), fit=False), region, [upright_line((60, 50, 260, 60))])
+    assert crop.height > 10
+    ((left, top, *_, bottom),) = (line["corners"] for line in crop.lines or ())
+    assert (left, top, bottom) == (0, (crop.height - 10) // 2, (crop.height - 10) // 2 + 10)
+
+
+def test_a_line_outside_of_the_outline_is_its_neighbours() -> None:
+    outline = ((50, 40), (300, 40), (300, 80), (50, 80))
+    region = Region("text", (50, 40, 300, 130), 1, polygon=outline)
+    crop = place_lines(cut_crop(PAGE, region, RegionTask(), fit=False), region, [FIRST, SECOND])
+    assert len(crop.lines or ()) == 1
+
+
+def test_a_line_goes_with_the_region_that_holds_most_of_it() -> None:
+    text, formula = Region("text", (50, 40, 300, 130), 1), Region("display_formula", (120, 85, 210, 200), 2)
+    in_formula = upright_line((130, 150, 200, 170))
+    lines = [
+        place_lines(
+            cut_crop(PAGE, region, RegionTask(), fit=False), region, [FIRST, SECOND, in_formula], (text, formula)
+        )
+        for region in (text, formula)
+    ]
+    assert [len(crop.lines or ()) for crop in lines] == [2, 1]
+
+
+def test_the_engine_looks_itself_where_no_lines_are_known() -> None:
+    region = Region("text", (50, 40, 300, 130), 1)
+    plain = cut_crop(PAGE, region, RegionTask(), fit=False)
+    assert place_lines(plain, region, None).lines is None
+    assert place_lines(plain, region, [BELOW]).lines is None
+    scaled = cut_crop(PAGE, region, RegionTask(), fit=True)
+    assert place_lines(scaled, region, [FIRST]).lines is None

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
-from gateway.imaging.orientation import UNKNOWN, auto_rotate, detect_angle, warn_of_turn
+from gateway.imaging.orientation import UNKNOWN, auto_rotate, detect_angle, rotate, warn_of_turn
+from gateway.imaging.reading_direction import read_direction
 from gateway.model import PageImage, Pixels
 from tests.support.fakes import blank
 from textlines.glyphs import StrayInk
@@ -115,3 +116,14 @@ def test_a_page_whose_direction_is_unclear_is_read_as_it_stands_and_says_so() ->
     told = auto_rotate(page, lambda _pixels: None)
     assert np.array_equal(told.pixels, page.pixels)
     assert told.warnings == (UNKNOWN,)
+
+
+def test_columns_of_chinese_are_not_turned() -> None:
+    """Five columns of a title's signs, which stand upright."""
+    with Image.open(EXAMPLES / "article-zh.png") as image:
+        title = image.convert("RGB").crop((200, 130, 1040, 172))
+    page = Image.new("RGB", (700, 1100), "white")
+    for column in range(5):
+        for place in range(20):
+            page.paste(title.crop((42 * place, 0, 42 * place + 42, 42)), (560 - 70 * column, 80 + 44 * place))
+    assert read_direction(np.asarray(page), rotate) == 0

@@ -21,8 +21,9 @@ from gateway.pipeline import read_pages
 from gateway.reading_options import OcrOptions
 from tests.support.fakes import FakeDocument, FakeLayout
 from tests.support.parts import parts_for
+from tests.support.ports import free_port
 from tests.support.script_pages import FONT
-from tests.support.stub_engine import Reply, StubEngine, free_port
+from tests.support.stub_engine import Reply, StubEngine
 from tests.support.waiting import WAIT_S, eventually
 
 HYBRID = OcrOptions(recognition="hybrid", merge_blocks=False)

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import base64
+import itertools
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
 import httpx
 import pytest
 
+from gateway.errors import ServiceError
+from gateway.jobs.queue import JobQueue
+from gateway.jobs.store import JobStore
 from tests.gateway.api.jobs.test_routes import end_of
 from tests.support.answers import assert_problem
 from tests.support.server import Gateway, gateway
+from tests.support.stub_engine import Reply
+from tests.support.waiting import WAIT_S
 
 MAX_QUEUED = 5
 
@@ -116,3 +125,63 @@ def test_ocr_still_takes_one_document(served: Gateway, png: bytes) -> None:
     parts = [("file", png), ("file", png)]
     assert_problem(served.client.post("/ocr", files=parts), 400, "ambiguous_source")
     assert_problem(served.client.post("/ocr", json={"sources": [inline(png)]}), 400, "no_source")
+
+
+def test_what_was_withdrawn_is_read_when_it_comes_again(
+    served: Gateway, png: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The database goes away between the two jobs of a batch: nothing is kept, and a retry begins anew."""
+    enqueue, begun = JobQueue.enqueue, itertools.count()
+
+    async def fail_second(queue: JobQueue, *job: str, **options: str) -> None:
+        if next(begun) == 1:
+            raise ServiceError(503, "jobs_unavailable", "The jobs' database does not answer.")
+        await enqueue(queue, *job, **options)
+
+    monkeypatch.setattr(JobQueue, "enqueue", fail_second)
+    assert_problem(post_files(served, png, png, key="again"), 503, "jobs_unavailable")
+    assert jobs_of(served) == []
+    batch = post_files(served, png, png, key="again").json()
+    assert [end_of(served, job)["state"] for job in batch["jobs"]] == ["done", "done"]
+
+
+def test_a_request_that_fails_takes_nothing_from_its_twin(
+    served: Gateway, png: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A client that gave up waiting sends its request again, and the database goes away in the second one."""
+    enqueue, free_bytes, begun = JobQueue.enqueue, JobStore.free_bytes, itertools.count()
+    both = threading.Barrier(2)
+
+    async def fail_second(queue: JobQueue, *job: str, **options: str) -> None:
+        if next(begun) == 1:
+            raise ServiceError(503, "jobs_unavailable", "The jobs' database does not answer.")
+        await enqueue(queue, *job, **options)
+
+    def wait_for_both(store: JobStore) -> int | None:
+        with suppress(threading.BrokenBarrierError):
+            both.wait(1)
+        return free_bytes(store)
+
+    monkeypatch.setattr(JobQueue, "enqueue", fail_second)
+    monkeypatch.setattr(JobStore, "free_bytes", wait_for_both)
+    with ThreadPoolExecutor(2) as threads:
+        answers = list(threads.map(lambda _: post_files(served, png, key="twin"), range(2)))
+    assert sorted(answer.status_code for answer in answers) == [202, 503]
+    accepted = next(answer.json() for answer in answers if answer.status_code == 202)
+    assert end_of(served, accepted)["state"] == "done"
+
+
+def test_requests_at_once_take_no_more_places_than_there_are(
+    served: Gateway, png: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    free_bytes, both = JobStore.free_bytes, threading.Barrier(2)
+
+    def wait_for_both(store: JobStore) -> int | None:
+        both.wait(WAIT_S)
+        return free_bytes(store)
+
+    monkeypatch.setattr(JobStore, "free_bytes", wait_for_both)
+    served.engine.answer = lambda _request: Reply("never", delay_s=3600)
+    with ThreadPoolExecutor(2) as threads:
+        answers = list(threads.map(lambda _: post_files(served, *[png] * (MAX_QUEUED - 1)), range(2)))
+    assert sorted(answer.status_code for answer in answers) == [202, 429]

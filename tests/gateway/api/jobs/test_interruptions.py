@@ -23,3 +23,11 @@ def test_an_engine_that_goes_away_costs_no_page(tmp_path: Path, tiff: bytes) -> 
         result = served.client.get(f"/jobs/{job['id']}/result").json()
     assert (ended["state"], result["status"]) == ("done", "ok")
     assert [block["content"] for page in result["pages"] for block in page["blocks"]] == ["line one"] * 6
+
+
+def test_an_engine_that_stays_away_ends_a_job_when_its_time_is_over(tmp_path: Path, png: bytes) -> None:
+    with gateway(tmp_path, jobs=True, job_timeout_s=1, vlm_restart_grace_s=0.2, vlm_canary_interval_s=0.2) as served:
+        served.engine.kill()
+        wait_until(lambda: served.client.get("/readyz").status_code == 503, "the gateway to see it")
+        ended = end_of(served, submit(served, png).json())
+    assert (ended["state"], ended["error"]["code"]) == ("failed", "vlm_unavailable")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,6 +11,7 @@ import httpx
 import pypdfium2 as pdfium
 import pytest
 
+from gateway.jobs.store import JobStore
 from gateway.model import Region
 from tests.support import local_http
 from tests.support.answers import assert_problem, events_of
@@ -149,6 +151,23 @@ def test_deleting_a_job_ends_its_work_and_leaves_nothing(served: Gateway, tiff: 
     assert_problem(served.client.get(f"/jobs/{job['id']}"), 404, "not_found")
 
 
+def test_a_job_that_is_deleted_is_not_begun_anew_while_its_files_go(
+    served: Gateway, tiff: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served.engine.answer = lambda _request: Reply("never", delay_s=3600)
+    job = submit(served, tiff).json()
+    wait_until(lambda: len(served.layout.asked) == 3, "all its pages")
+    delete = JobStore.delete
+
+    def be_slow(store: JobStore, job_id: str) -> None:
+        time.sleep(0.5)
+        delete(store, job_id)
+
+    monkeypatch.setattr(JobStore, "delete", be_slow)
+    assert served.client.delete(f"/jobs/{job['id']}").status_code == 204
+    assert len(served.layout.asked) == 3
+
+
 def test_what_cannot_be_read_fails_with_the_code_of_ocr(served: Gateway) -> None:
     job = end_of(served, submit(served, b"%PDF-1.4 nothing", name="a.pdf").json())
     refused = served.read(b"%PDF-1.4 nothing")
@@ -235,6 +254,14 @@ def test_a_filtered_list_can_be_followed_to_its_end(served: Gateway, png: bytes)
     assert found == [made[0]["id"]]
 
 
+def test_a_cursor_that_no_list_gave(served: Gateway, png: bytes) -> None:
+    made = submit(served, png).json()["id"]
+    no_job = "f" * 32
+    assert_problem(served.client.get(f"/jobs?cursor={10**14}-0-{no_job}"), 422, "invalid_option")
+    late = served.client.get(f"/jobs?cursor={10**14 - 1}-0-{no_job}").json()
+    assert [job["id"] for job in late["jobs"]] == [made]
+
+
 def test_a_job_that_waits_says_how_many_go_before_it(served: Gateway, png: bytes) -> None:
     served.engine.answer = lambda _request: Reply("late", delay_s=3600)
     jobs = [submit(served, png).json()["id"] for _ in range(MAX_JOBS)]
@@ -304,3 +331,9 @@ def test_a_job_without_places_says_that_it_has_none(served: Gateway, tiff: bytes
     answer = served.client.get(f"/jobs/{job['id']}/result", params={"format": "pdf"})
     assert_problem(answer, 422, "conflicting_option")
     assert served.client.get(f"/jobs/{job['id']}/result", params={"format": "docx"}).content[:2] == b"PK"
+
+
+@pytest.mark.parametrize("part", ["pages/0", "pages/-1", f"pages/{'9' * 400}", f"imgs/{'a' * 400}.jpg"])
+def test_what_a_job_cannot_have_is_not_found(served: Gateway, png: bytes, part: str) -> None:
+    job = end_of(served, submit(served, png).json())
+    assert_problem(served.client.get(f"/jobs/{job['id']}/{part}"), 404, "not_found")

@@ -72,6 +72,14 @@ def test_pages_count_from_zero_and_only_what_is_asked_for_comes(served: Gateway)
     assert (set(result), result["md_content"].count("# A title")) == ({"md_content"}, 1)
 
 
+@pytest.mark.parametrize(("start", "count"), [(0, 3), (1, 2)])
+def test_an_end_below_zero_is_the_last_page(served: Gateway, start: int, count: int) -> None:
+    """As MinerU's own server has it."""
+    answer = post(served, PARSE, pdf(3), start_page_id=str(start), end_page_id="-1")
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["results"]["report"]["md_content"].count("# A title") == count
+
+
 def test_a_task(served: Gateway) -> None:
     submitted = post(served, TASKS, pdf(2), **ALL)
     assert submitted.status_code == 202, submitted.text

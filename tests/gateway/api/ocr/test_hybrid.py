@@ -15,9 +15,10 @@ from gateway.model import Region
 from tests.gateway.api.jobs.test_routes import end_of
 from tests.support.answers import assert_problem
 from tests.support.asgi import serving
+from tests.support.ports import free_port
 from tests.support.script_pages import FONT
 from tests.support.server import Gateway, gateway
-from tests.support.stub_engine import Reply, StubEngine, free_port
+from tests.support.stub_engine import Reply, StubEngine
 from tests.support.waiting import wait_until
 from vlm_backend.embedded.server import create_app
 from vlm_backend.settings import Settings

@@ -50,7 +50,9 @@ def test_vllm_s_own_sampling_reaches_a_vllm(served: Gateway) -> None:
 
 HARMLESS: dict[str, Any] = {
     "user": "me", "metadata": {"a": "b"}, "store": True, "service_tier": "auto", "parallel_tool_calls": True,
-    "safety_identifier": "a", "prompt_cache_key": "b", "reasoning_effort": "low", "verbosity": "low",
+    "safety_identifier": "a", "prompt_cache_key": "b",
+    "prompt_cache_options": {"mode": "auto"}, "prompt_cache_retention": "24h",
+    "reasoning_effort": "low", "verbosity": "low",
     "response_format": {"type": "text"}, "modalities": ["text"], "tool_choice": "auto", "tools": [],
 }  # fmt: skip
 
@@ -61,6 +63,16 @@ def test_fields_without_effect_go_no_further(client: OpenAI, served: Gateway) ->
     assert answer.choices[0].message.content
     sent = {name: value for name, value in served.engine.requests[-1].body.items() if name != "messages"}
     assert sent == {"model": "stub-model", "temperature": 0}
+
+
+def test_what_messages_and_streams_carry_goes_no_further(served: Gateway) -> None:
+    messages = [{**MESSAGES[0], "name": "somebody"}]
+    options = {"include_obfuscation": False, "include_usage": True}
+    fields = {"messages": messages, "stream": True, "stream_options": options}
+    assert served.client.post("/v1/chat/completions", json=fields).status_code == 200
+    body = served.engine.requests[-1].body
+    assert body["stream_options"] == {"include_usage": True}
+    assert "name" not in body["messages"][0]
 
 
 def test_a_developer_s_message_is_the_system_s(served: Gateway) -> None:
@@ -172,7 +184,7 @@ def test_a_value_that_can_not_be_is_refused_by_name(served: Gateway, fields: dic
             {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "x", "y": 1}}]}]},
             "messages[0].content[0].image_url.y",
         ),
-        ({"messages": [{"role": "user", "content": "x", "name": "me"}]}, "messages[0].name"),
+        ({"messages": [{"role": "user", "content": "x", "tool_call_id": "a"}]}, "messages[0].tool_call_id"),
         ({"messages": [{"role": "assistant", "content": "x", "tool_calls": [{}]}]}, "messages[0].tool_calls"),
         ({"mm_processor_kwargs": {"size": 7}}, "mm_processor_kwargs.size"),
         ({"response_format": {"type": "json_schema", "json_schema": {}}}, "response_format.json_schema"),

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
+from gateway.api.paddleocr import routes
 from gateway.model import Region
 from tests.gateway.intake.files import pdf
 from tests.support import local_http
@@ -128,6 +129,13 @@ def test_restructured_pages_come_as_one_document(served: Gateway) -> None:
     ]
     assert len(ids) == 6
     assert all("inputImage" in line["result"]["layoutParsingResults"][0] for line in lines)
+
+
+def test_a_batch_of_any_size_is_shown(served: Gateway, png: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(routes, "_LISTED_AT_ONCE", 2)
+    made = [submit(served, png, batchId="large").json()["data"]["jobId"] for _ in range(5)]
+    shown = served.client.get(f"{PATH}/batch/large").json()["data"]["extractResult"]
+    assert [job["jobId"] for job in shown] == made
 
 
 def test_a_batch_shows_its_jobs(served: Gateway, png: bytes) -> None:

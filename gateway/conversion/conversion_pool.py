@@ -236,7 +236,7 @@ class _Worker(ChildProcess):
     def __init__(self, memory_mb: int, file_mb: int) -> None:
         self.has_grown = False
         self._is_killed = False
-        command = worker_command("gateway.conversion.worker", str(memory_mb), str(file_mb))
+        command = worker_command("gateway.conversion.conversion_worker", str(memory_mb), str(file_mb))
         super().__init__(command, worker_environment())
 
     @property

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 import pytest
 
-from gateway.api.suggestions import MAX_PATH, suggest_path
+from gateway.api.problems import MAX_PATH, suggest_path
 from tests.support.answers import assert_problem
 from tests.support.server import Gateway, gateway
 
@@ -39,7 +39,8 @@ def test_the_path_that_was_meant(served: Gateway, path: str, meant: str) -> None
 
 
 @pytest.mark.parametrize(
-    "path", ["/nowhere", "/favicon.ico", "/wp-login.php", "/x/y", "/" + "ocr/" * 60, "/" + "a" * 2000]
+    "path",
+    ["/nowhere", "/playground/x.js", "/favicon.ico", "/wp-login.php", "/x/y", "/" + "ocr/" * 60, "/" + "a" * 2000],
 )
 def test_what_is_like_none_is_told_where_all_are(served: Gateway, path: str) -> None:
     answer = served.client.get(path, follow_redirects=True)

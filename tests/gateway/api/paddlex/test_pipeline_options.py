@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gateway.api.paddlex.options import ocr_options
+from gateway.api.paddlex.pipeline_options import ocr_options
 from gateway.api.paddlex.schema import LayoutParsingRequest
 from gateway.tasks import RegionTask, task_for
 

@@ -24,7 +24,6 @@ from gateway.assembly.page import visible_blocks
 from gateway.assembly.restructure import assign_unique_keys, rename_images, restructure_blocks
 from gateway.conversion.json_bodies import NOT_AN_OBJECT, parse_json
 from gateway.errors import ServiceError
-from gateway.labels import is_shown
 from gateway.model import Block, PageResult
 from gateway.reading_options import OcrOptions
 from gateway.workers.messages import Header, pack_error
@@ -252,5 +251,4 @@ def _format_contents(page: RestructuredPage) -> dict[str, str]:
     """Block id to its Markdown, of the blocks that the Markdown shows, where that was asked for."""
     if page.given.model_settings.get("format_block_content") is not True:
         return {}
-    shown = [block for block in page.result.blocks if is_shown(block.label, page.options)]
-    return format_blocks(shown, page.keys, page.result.width)
+    return format_blocks(visible_blocks(page.result.blocks, page.options), page.keys, page.result.width)

@@ -1,4 +1,4 @@
-"""A conversion worker process: `python -m gateway.conversion.worker <memory_mb> <file_mb>`.
+"""A conversion worker process: `python -m gateway.conversion.conversion_worker <memory_mb> <file_mb>`.
 
 Each request on stdin, a socket, brings two descriptors: of the body and of the file for what becomes of it. The answer
 on stdout says the rest. A request gets a multiple of its body's size in memory, so that no body costs more; the gateway
@@ -106,7 +106,7 @@ def _load_operation(name: str) -> Operation:
     import gateway.assembly.docx.writer  # noqa: F401
 
     if name == "restructure":
-        from gateway.api.paddlex.restructure import write_restructured
+        from gateway.api.paddlex.restructure_pages import write_restructured
 
         return write_restructured
     from gateway.api.paddlex.export import write_results

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from gateway.api.paddlex.schema import DOCUMENT_PLACES
-from gateway.conversion.pool import ConversionPool
+from gateway.conversion.conversion_pool import ConversionPool
 from gateway.errors import ServiceError
 from gateway.intake.spool import SpooledFile
 from gateway.scheduling.fair_semaphore import Flow

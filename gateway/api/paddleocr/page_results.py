@@ -11,7 +11,7 @@ import pydantic_core
 from gateway.api.paddleocr.schema import Submission
 from gateway.api.paddlex.answer import LayoutParsingResult
 from gateway.api.paddlex.lines import prune_lines
-from gateway.api.paddlex.options import model_settings
+from gateway.api.paddlex.pipeline_options import model_settings
 from gateway.api.paddlex.response import layout_parsing_result
 from gateway.api.paddlex.schema import LayoutParsingRequest, RestructurePagesRequest
 from gateway.api.paddlex.to_paddlex import in_paddlex_units, pruned_result, told_dpi
