@@ -80,8 +80,8 @@ docs: env-test ## write docs/settings.md anew from the settings tables, and the 
 	$(PY_TEST) -m tools.settings_doc
 	$(PY_TEST) -m tools.figures
 
-dashboard: env-test ## write the Grafana dashboard and the alert rules anew from tools/dashboard.py
-	$(PY_TEST) -m tools.dashboard
+dashboard: env-test ## write the Grafana dashboard and the alert rules anew from tools/monitoring
+	$(PY_TEST) -m tools.monitoring
 
 audit: ## look for known vulnerabilities in what the locks pin (needs the network): SERVICE=osv asks OSV in PyPI's place
 	@sh scripts/venv.sh -s "10 MB" .venv-audit tools/audit.txt
@@ -100,11 +100,17 @@ bench-overload: env-test ## load the gateway with twice what it can read: FULL=1
 bench-dialects: env-test ## compare the CPU time of a page through each dialect with /ocr
 	$(PY_TEST) -m benchmarks.load.dialects
 
+bench-cli: env-test ## compare `paddleocr-vl read` on 100 files with curl
+	$(PY_TEST) -m benchmarks.load.cli
+
 bench-faults: env-test ## run the gateway on an engine with faults
 	$(PY_TEST) -m benchmarks.load.faults --documents $(if $(FULL),320,64)
 
 bench-engines: env-test ## compare two engines with one, and kill one of two under load
 	$(PY_TEST) -m benchmarks.load.engines $(if $(FULL),--documents 256 --repetitions 5)
+
+bench-keys: env-test ## run 1,000 keys, 50 at work, one flooding; compare latency, and limits with what passes
+	$(PY_TEST) -m benchmarks.load.keys
 
 bench-memory: env-test ## measure the memory of long documents, many documents and a soak: FULL=1 for 1,000 pages, an hour
 	$(PY_TEST) -m benchmarks.load.memory $(if $(FULL),--pages 1000 --minutes 60,--pages 200 --minutes 2)
@@ -139,6 +145,9 @@ bench-hybrid: env-test ## read scans by a scripted VLM alone, and with the embed
 
 bench-ink: env-test ## take text from the engine's readings and count how often a page's result says so
 	$(PY_TEST) -m benchmarks.ink.bench
+
+bench-hostile: env-test ## measure what hostile requests of each kind cost another caller, the probes and the memory
+	$(PY_TEST) -m benchmarks.hostile.bench
 
 bench-runaway: env-test ## count what the guard against endless readings finds, and what it takes for one
 	$(PY_TEST) -m benchmarks.repetition

@@ -1,7 +1,8 @@
 """`make bench-client`: CPU time of one call to the engine, by the gateway's OpenAI client and by others.
 
 All ways send the same body, read the same stream from the same stub engine and parse it alike; only the client differs,
-except for OpenAI's own `create()`, which builds and parses everything itself. Ways take turns in each repetition, so
+except for OpenAI's own `create()`, which builds and parses everything itself. `AiohttpClient` is `EngineClient` without
+the OpenAI client in it: the rest of the cost is that library's. Ways take turns in each repetition, so
 that a busy hour of the machine falls on all of them, and are compared within a repetition.
 """
 
@@ -30,7 +31,7 @@ from benchmarks.report import command, table, verdict, write_report
 from gateway.engine.client import ChatCompletionRequest, EngineClient
 from gateway.engine.completion import CompletionAccumulator
 from gateway.engine.sse import split_events
-from gateway.engine.transport import CONNECT_TIMEOUT_S, KEEPALIVE_S
+from gateway.engine.transport import CONNECT_TIMEOUT_S, KEEPALIVE_S, AiohttpClient, UpstreamResponse
 from gateway.model import EngineKind
 from gateway.settings import Settings
 
@@ -41,7 +42,8 @@ PACE = 0.2
 DATA_URL = "data:image/png;base64," + "iVBORw0K" * 12_500
 """100 kB, as the larger half of a page's crops."""
 TIMEOUT_S = 60.0
-BARE, OURS, DEFAULT, CREATE = "bare aiohttp", "EngineClient", "`post()` over httpx2", "`create()` over httpx2"
+BARE, TRANSPORT, OURS = "bare aiohttp", "AiohttpClient", "EngineClient"
+DEFAULT, CREATE = "`post()` over httpx2", "`create()` over httpx2"
 SHAPES: Mapping[EngineKind, str] = {"vllm": "32 tokens an event", "external": "8 tokens an event"}
 
 Call = Callable[[ChatCompletionRequest], Awaitable[str]]
@@ -66,6 +68,28 @@ async def bare_aiohttp(base_url: str) -> AsyncIterator[Call]:
                 return await _read(got.content.iter_any())
 
         yield call
+
+
+@asynccontextmanager
+async def transport_alone(base_url: str) -> AsyncIterator[Call]:
+    """The gateway's HTTP to the engine without the OpenAI client before it."""
+    url, timeout = f"{base_url}/chat/completions", httpx2.Timeout(None, connect=CONNECT_TIMEOUT_S)
+    connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEPALIVE_S)
+    client = AiohttpClient(connector, {"Authorization": "Bearer none"})
+
+    async def call(request: ChatCompletionRequest) -> str:
+        async with asyncio.timeout(TIMEOUT_S):
+            sent = client.build_request("POST", url, headers=[], timeout=timeout, content=request.body)
+            response = UpstreamResponse(await client.send(sent, stream=True))
+            try:
+                return await _read(response.stream)
+            finally:
+                await response.close()
+
+    try:
+        yield call
+    finally:
+        await client.aclose()
 
 
 @asynccontextmanager
@@ -133,6 +157,7 @@ async def create_over_httpx2(base_url: str) -> AsyncIterator[Call]:
 
 WAYS: dict[str, Open] = {
     BARE: bare_aiohttp,
+    TRANSPORT: transport_alone,
     OURS: engine_client,
     DEFAULT: post_over_httpx2,
     CREATE: create_over_httpx2,
@@ -228,7 +253,8 @@ def main() -> None:
         f"picture of {len(DATA_URL) // 1000} kB, an answer 12 to 240 tokens with their log probabilities, for which "
         f"the stub engine takes {PACE:.0%} of its usual time. CPU is of the client's process, user and system. Ratios "
         "are against bare aiohttp: of the least figures, and the median and quartiles of those of the same repetition. "
-        "A busy machine adds to every figure, most to the longest code, so the least figures tell most."
+        "A busy machine adds to every figure, most to the longest code, so the least figures tell most. "
+        f"{TRANSPORT} is {OURS} without the OpenAI client: what lies between both is that library's."
     )
     goals = [
         [

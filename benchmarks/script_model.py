@@ -22,8 +22,9 @@ from numpy.typing import NDArray
 from onnxruntime import InferenceSession
 from PIL import Image, ImageDraw, ImageFont
 
+from common.inference.models import TINY
 from textlines.detection import Pixels
-from vlm_backend.embedded.unread import OTHER, TINY, Floats
+from vlm_backend.embedded.unread import OTHER, Floats
 
 MODEL = Path(rapidocr.__file__).parent / "models" / "PP-OCRv6_rec_small.onnx"
 TARGET = Path(__file__).resolve().parents[1] / "vlm_backend" / "embedded" / "scripts.npz"

@@ -54,7 +54,7 @@ def start_service(start_s: float = START_S, **environment: str) -> Iterator[Serv
     with tempfile.TemporaryDirectory() as folder:
         settings = {
             "HOST": "127.0.0.1", "PORT": str(port), "VLM_PORT": str(vlm_port), "LOG_LEVEL": "WARNING",
-            "OUTPUT_DIR": f"{folder}/output", "TEMP_DIR": f"{folder}/temp", **environment,
+            "OUTPUT_DIR": f"{folder}/output", "TEMP_DIR": f"{folder}/temp", "DATA_DIR": f"{folder}/data", **environment,
         }  # fmt: skip
         command = [sys.executable, "-m", "supervision.launch"]
         with start_program("the service", command, port, "/readyz", settings, start_s) as program:

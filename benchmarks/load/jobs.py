@@ -63,7 +63,7 @@ async def read_as_job(session: aiohttp.ClientSession, url: str, document: Docume
     """Submitted, waited for by its events, fetched, and deleted."""
     job = await submit_job(session, url, document)
     async with session.get(f"{url}/jobs/{job}/events") as events:
-        async for _ in events.content:
+        async for _ in events.content.iter_any():  # an event tells of all pages: no line has a bound
             pass
     async with session.get(f"{url}/jobs/{job}/result") as response:
         body = await response.read()

@@ -60,10 +60,6 @@ class Run:
         return 1000 * self.cpu_s[SERVER] / max(self.pages, 1)
 
     @property
-    def engine_ms_a_page(self) -> float:
-        return 1000 * self.cpu_s[ENGINE] / max(self.pages, 1)
-
-    @property
     def foreign_cores(self) -> float:
         """Cores that others on the machine kept busy."""
         return self.cpu_s[OTHERS] / self.wall_s

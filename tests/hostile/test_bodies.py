@@ -208,5 +208,6 @@ def test_who_leaves_frees_what_the_request_held(service: Service, call_politely:
 
 def _busy_workers(service: Service) -> int:
     """Processes of the service that convert, and use the processor."""
-    converting = [one for one in psutil.Process(service.pid).children() if "gateway.conversion.worker" in one.cmdline()]
+    children = psutil.Process(service.pid).children()
+    converting = [one for one in children if "gateway.conversion.conversion_worker" in one.cmdline()]
     return sum(one.cpu_percent(0.2) > 10 for one in converting)

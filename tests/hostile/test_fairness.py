@@ -13,7 +13,7 @@ from contextlib import ExitStack, contextmanager
 import httpx
 import pytest
 
-from benchmarks.fairness import scan_bomb, shading_bomb
+from benchmarks.hostile.attacks import scan_bomb, shading_bomb
 from tests.hostile.conftest import StartService
 from tests.hostile.polite_caller import PoliteCaller
 from tests.support import local_http

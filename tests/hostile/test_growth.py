@@ -28,7 +28,7 @@ from common.geometry import Box
 from gateway.api.ocr.options import parse_options
 from gateway.api.ocr.request import DOCUMENT_PLACES
 from gateway.api.openai.validation import parse_chat
-from gateway.api.paddlex.restructure import restructuring_pieces
+from gateway.api.paddlex.restructure_pages import restructuring_pieces
 from gateway.api.paddlex.schema import RestructurePagesRequest
 from gateway.assembly.clean import clean_reading
 from gateway.assembly.docx.equations import convert_latex

@@ -22,7 +22,7 @@ import onnxruntime
 
 from common.cores import available_cores
 from gateway import __version__
-from gateway.layout.pp_doclayout.model import CUDA, choose_batch
+from gateway.layout.pp_doclayout.onnx_model import CUDA, choose_batch
 from gateway.settings import Settings as GatewaySettings
 from tools.tune.search import Knob, Measure, Search, Trial, Values
 from tools.tune.trials import Bench
@@ -43,6 +43,10 @@ RENDERERS = "--renderer-num-workers"
 AT_ONCE_MIN, AT_ONCE_MAX = 8, 48
 """Documents at once; of more than 64 the gateway would turn some away (MAX_DOCUMENTS)."""
 REGIONS_A_PAGE = 8
+ELSEWHERE = (
+    "the engine runs elsewhere, and `make tune` starts one on this machine. Leave VLM_ENGINE, VLM_BASE_URL and "
+    "VLM_MODELS out meanwhile, of .env too."
+)
 
 
 def parse_options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -127,6 +131,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     wanted = parse_options(arguments)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))  # so that what was started is ended too
     gateway, vlm = GatewaySettings(), VlmSettings()
+    if gateway.vlm_engine == "external":
+        sys.exit(f"VLM_ENGINE=external: {ELSEWHERE}")
     installation = find_installation(vlm)
     if installation is None:
         sys.exit("There is no vLLM: `make vllm` installs it, VLLM_PYTHON names another's interpreter.")

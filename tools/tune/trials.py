@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import secrets
 import socket
 import subprocess
 import sys
@@ -76,6 +77,8 @@ class Bench:
         self._open = ExitStack()
         self._engine = ExitStack()
         self._engine_values: Values | None = None
+        # An empty setting would leave those of `.env` in force.
+        self._key = secrets.token_hex()
         self._expected: list[Outcome] | None = None
         self._ports = {"PORT": str(_free_port()), "VLM_PORT": str(_free_port())}
 
@@ -126,8 +129,9 @@ class Bench:
     def _environment(self, values: Values) -> Mapping[str, str]:
         own = {
             "HOST": "127.0.0.1", "VLM_ENGINE": "vllm", "VLM_MODELS": "", "LINE_READER_PORT": "0",
-            "JOBS": "false", "API_KEYS": "", "API_KEYS_FILE": "",
-            "OUTPUT_DIR": str(self._folder / "output"), "TEMP_DIR": str(self._folder / "temp"), **self._ports,
+            "JOBS": "false", "API_KEYS": self._key, "API_KEYS_FILE": "",
+            "OUTPUT_DIR": str(self._folder / "output"), "TEMP_DIR": str(self._folder / "temp"),
+            "DATA_DIR": str(self._folder / "data"), **self._ports,
         }  # fmt: skip
         return {**os.environ, **own, **{name: value for name, value in values.items() if value}}
 
@@ -152,7 +156,8 @@ class Bench:
         """Once to warm up, then for the measure. What fails is fast: of trials that read less, or more, than the first
         one did, none can be compared with it."""
         timeout, connector = aiohttp.ClientTimeout(None), aiohttp.TCPConnector(limit=0)
-        async with aiohttp.ClientSession(timeout=timeout, connector=connector) as session:
+        headers = {"X-API-Key": self._key}
+        async with aiohttp.ClientSession(timeout=timeout, connector=connector, headers=headers) as session:
             warm_s, _ = await self._send_all(session, 1)
             self.rounds = self.rounds or max(1, round(self._seconds / warm_s))
             took_s, answers = await self._send_all(session, self.rounds)

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 from benchmarks.load.engine import Fault, serve
-from tests.support.stub_engine import free_port
+from tests.support.ports import free_port
 
 
 @asynccontextmanager

@@ -9,8 +9,9 @@ import pytest
 from PIL import Image
 from reportlab.pdfgen.canvas import Canvas
 
+from tests.support.ports import free_port
 from tests.support.server import Gateway, gateway
-from tests.support.stub_engine import Reply, free_port
+from tests.support.stub_engine import Reply
 from tools.sweep.__main__ import main
 from tools.sweep.record import Journal
 from tools.sweep.watch import find_root

@@ -20,6 +20,8 @@ async def ready(request):
 
 async def read(request):
     await request.read()
+    if request.headers.get("X-API-Key") not in os.environ["API_KEYS"].split(","):
+        return web.Response(status=401)
     reply = json.loads(os.environ["REPLY"])
     if reply is None:
         request.transport.abort()

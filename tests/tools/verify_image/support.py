@@ -69,7 +69,7 @@ class ProcessEngine:
 
 def image(folder: Path, entry_point: Sequence[str] = STAND_IN, **names: str) -> Image:
     """One that runs from this checkout; `folder` gets what it writes."""
-    places = {"OUTPUT_DIR": "output", "TEMP_DIR": "temp", "CACHE_DIR": "cache", "HOME": "home"}
+    places = {"OUTPUT_DIR": "output", "TEMP_DIR": "temp", "CACHE_DIR": "cache", "DATA_DIR": "data", "HOME": "home"}
     for place in places.values():
         (folder / place).mkdir(exist_ok=True)
     variables = {name: str(folder / place) for name, place in places.items()}

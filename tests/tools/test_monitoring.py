@@ -14,7 +14,9 @@ from tests.gateway.conftest import encoded
 from tests.support.prometheus import Prometheus, prometheus, run_promtool
 from tests.support.server import Gateway, gateway
 from tests.support.waiting import wait_until
-from tools.dashboard import COLUMNS, FOLDERS, RULES, make_dashboard, make_files, make_rules
+from tools.monitoring.__main__ import FOLDERS
+from tools.monitoring.files import RULES, make_dashboard, make_files, make_rules
+from tools.monitoring.panels import COLUMNS
 
 KEY = "key-of-the-tests"
 METRIC = re.compile(r"\bocr_[a-z_]+")
