@@ -20,7 +20,7 @@ from gateway.settings import Settings
 from supervision.settings import Settings as StartSettings
 from tests.deploy.test_kubernetes import KUBERNETES_VERSIONS, container, rendered
 from tests.support.missing import skip_without
-from tools.dashboard import DASHBOARD, make_dashboard, make_rules
+from tools.monitoring.files import DASHBOARD, make_dashboard, make_rules
 from vlm_backend.settings import Settings as VlmSettings
 
 ROOT = Path(__file__).parents[2]
@@ -73,6 +73,14 @@ VALUES: Mapping[str, Mapping[str, Any]] = {
     "gpu, weights in the image": {"engine": "vllm", "model": {"weights": "image"}},
     "two deployments": {"engine": "vllm", "separateEngine": True},
     "external": {"engine": "external", "externalUrl": "http://engines:8000/v1", "existingSecret": "ocr-secret"},
+    "several models": {
+        "engine": "external",
+        "externalModels": [
+            {"name": "VL-1.6", "url": "http://gpu-1:8000/v1"},
+            {"name": "VL-1.6", "url": "http://gpu-2:8000/v1"},
+            {"name": "VL-1.0", "url": "dns+http://vl-1-0:8000/v1"},
+        ],
+    },
     "jobs kept": {"jobs": {"claim": {"enabled": True}}},
     "replicas": SHARED_JOBS,
     "replicas on a bucket": JOBS_IN_A_BUCKET,
@@ -244,6 +252,14 @@ def test_two_deployments_find_each_other() -> None:
     assert not allowed.items() <= engine["spec"]["template"]["metadata"]["labels"].items()
 
 
+def test_several_models_are_named_to_the_gateway() -> None:
+    given = variables(render(VALUES["several models"])[GATEWAY])
+    assert given["VLM_MODELS"] == (
+        "VL-1.6=http://gpu-1:8000/v1,VL-1.6=http://gpu-2:8000/v1,VL-1.0=dns+http://vl-1-0:8000/v1"
+    )
+    assert "VLM_BASE_URL" not in given
+
+
 def test_replicas_share_database_and_volume_and_are_replaced_one_by_one() -> None:
     resources = render(SHARED_JOBS)
     assert resources[GATEWAY]["spec"]["replicas"] == 3
@@ -296,7 +312,10 @@ def test_the_autoscaler_is_that_of_the_manifests() -> None:
         ({**SHARED_JOBS, "jobs": {"database": True, "claim": {"enabled": True}}}, "ReadWriteMany"),
         ({**SHARED_JOBS, "existingSecret": ""}, "jobs.database needs existingSecret"),
         ({"autoscaling": {"kind": "hpa"}}, "Several replicas share their jobs"),
-        ({"engine": "external"}, "needs externalUrl"),
+        ({"engine": "external"}, "needs externalUrl or externalModels"),
+        ({**VALUES["several models"], "externalUrl": "http://engines:8000/v1"}, "in the place of externalUrl"),
+        ({**VALUES["several models"], "engine": "vllm"}, "externalModels needs engine: external"),
+        ({"engine": "external", "externalModels": [{"name": "a=b", "url": "http://a/v1"}]}, "externalModels"),
         ({"separateEngine": True}, "separateEngine needs engine: vllm"),
         ({"engine": "vllm", "separateEngine": True, "autoscaling": {"kind": "hpa"}}, "keda"),
         ({"jobs": {"enabled": False}, "autoscaling": {"kind": "keda"}}, "prometheusUrl"),

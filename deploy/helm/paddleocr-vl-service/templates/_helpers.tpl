@@ -23,6 +23,10 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- if eq .Values.engine "external" }}{{ .Values.externalUrl }}{{ else }}dns+http://{{ include "ocr.name" . }}-engine:8118/v1{{ end }}
 {{- end }}
 
+{{- define "ocr.engineModels" -}}
+{{- range $index, $model := .Values.externalModels }}{{ if $index }},{{ end }}{{ $model.name }}={{ $model.url }}{{ end }}
+{{- end }}
+
 {{/* Whether two pods of the gateway may be there at once. */}}
 {{- define "ocr.updatesRolling" -}}
 {{- $onePodGpu := and (eq (include "ocr.podEngine" .) "vllm") }}
@@ -35,7 +39,9 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- define "ocr.check" -}}
 {{- $several := or (gt (int .Values.replicas) 1) (and (ne .Values.autoscaling.kind "none") (not .Values.separateEngine)) }}
 {{- $claim := .Values.jobs.claim }}
-{{- if and (eq .Values.engine "external") (not .Values.externalUrl) }}{{ fail "engine: external needs externalUrl." }}{{ end }}
+{{- if and (eq .Values.engine "external") (not (or .Values.externalUrl .Values.externalModels)) }}{{ fail "engine: external needs externalUrl or externalModels." }}{{ end }}
+{{- if and .Values.externalUrl .Values.externalModels }}{{ fail "externalModels stands in the place of externalUrl; set one of them." }}{{ end }}
+{{- if and .Values.externalModels (ne .Values.engine "external") }}{{ fail "externalModels needs engine: external." }}{{ end }}
 {{- if and .Values.separateEngine (ne .Values.engine "vllm") }}{{ fail "separateEngine needs engine: vllm." }}{{ end }}
 {{- $inBucket := eq .Values.jobs.store "bucket" }}
 {{- if and $inBucket (not .Values.s3.bucket) }}{{ fail "jobs.store: bucket needs s3.bucket." }}{{ end }}
@@ -125,7 +131,9 @@ ALLOWED_HOSTS: "*"
 {{- else }}
 VLM_ENGINE: {{ $engine }}
 {{- end }}
-{{- if eq $engine "external" }}
+{{- if and (eq .Values.engine "external") .Values.externalModels }}
+VLM_MODELS: {{ include "ocr.engineModels" . | quote }}
+{{- else if eq $engine "external" }}
 VLM_BASE_URL: {{ include "ocr.engineUrl" . | quote }}
 {{- end }}
 {{- if not .Values.jobs.enabled }}
