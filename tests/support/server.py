@@ -20,7 +20,8 @@ from gateway.service import Service
 from gateway.settings import Settings
 from tests.support.asgi import running
 from tests.support.fakes import FakeLayout, text_regions
-from tests.support.stub_engine import Reply, StubEngine, free_port
+from tests.support.ports import free_port
+from tests.support.stub_engine import Reply, StubEngine
 from tests.support.waiting import WAIT_S, eventually, wait_until
 
 _SCHEMAS: dict[tuple[bool, bool], dict[str, Any]] = {}

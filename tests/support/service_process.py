@@ -14,7 +14,8 @@ import httpx
 import psutil
 
 from tests.support import local_http
-from tests.support.stub_engine import StubEngine, free_port
+from tests.support.ports import free_port
+from tests.support.stub_engine import StubEngine
 from tests.support.waiting import WAIT_S, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -64,6 +65,7 @@ def service_process(
 ) -> Iterator[Service]:
     """The gateway with `settings` (names in small letters) once it is ready; stopped at the end.
 
+    Its layout model is loaded with the first page that needs one: to load it is half of a start, and few do.
     `wrapper`: a command that becomes the command that follows it.
     """
     engine.start()
@@ -72,8 +74,8 @@ def service_process(
         **_own_environment(), "HOST": "127.0.0.1", "PORT": str(port), "VLM_ENGINE": "external",
         "VLM_BASE_URL": engine.base_url, "OUTPUT_DIR": str(folder / "output"), "TEMP_DIR": str(folder / "temp"),
         "DATA_DIR": str(folder / "data"),
-        "LAYOUT_MODEL": "bundled", "LOG_FORMAT": "json", "RENDER_WORKERS": "1",
-        "INFERENCE_RUNTIME": "onnxruntime",  # nothing is measured at each start
+        "LAYOUT_MODEL": "bundled", "LAYOUT_LOADING": "lazy", "LOG_FORMAT": "json", "RENDER_WORKERS": "1",
+        "INFERENCE_RUNTIME": "onnxruntime", "FONT_DOWNLOAD": "false",  # nothing is measured or fetched at each start
         **{name.upper(): value for name, value in settings.items()},
     }  # fmt: skip
     with log.open("wb") as output:

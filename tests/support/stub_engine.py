@@ -30,6 +30,7 @@ from typing import Any, Literal, Self
 from aiohttp import web
 from PIL import Image
 
+from tests.support.ports import free_port
 from tests.support.waiting import WAIT_S
 
 OWNERS = {"vllm": "vllm", "embedded": "paddleocr-vl-service", "external": "someone-else"}
@@ -295,12 +296,6 @@ def _chunks(model: str, request: StubRequest, reply: Reply) -> Iterator[dict[str
     yield chunk({}, len(words), reply.finish_reason)
     if wanted.get("include_usage"):
         yield head | {"choices": [], "usage": _usage(len(words))}
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 async def _until_set(event: threading.Event | None) -> None:

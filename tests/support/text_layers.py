@@ -437,6 +437,7 @@ def sound_layers() -> list[LayerPage]:
         pages.append(write_page(f"reportlab, {font}", parts, partial(draw_lines, font=font)))
     for name, draw in _SOUND.items():
         pages.append(write_page(f"reportlab, {name}", latin, draw))
+    pages.append(write_page("reportlab, page number", [*usual_paragraphs(), paragraph(["4"], 800, 9.5, WIDTH / 2)]))
     return [*pages, *map(_write_by_fpdf, (None, SANS))]
 
 

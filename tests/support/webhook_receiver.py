@@ -14,7 +14,7 @@ from standardwebhooks.webhooks import Webhook
 from starlette.responses import Response
 
 from tests.support.asgi import serving
-from tests.support.stub_engine import free_port
+from tests.support.ports import free_port
 
 SECRET = f"whsec_{base64.b64encode(bytes(range(32))).decode()}"
 
