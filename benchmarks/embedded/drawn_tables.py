@@ -175,4 +175,4 @@ def _font() -> ImageFont.FreeTypeFont:
     spec = find_spec("fontpkg_arimo")
     folders = list(spec.submodule_search_locations or ()) if spec else []
     file = next(path for folder in folders for path in sorted(Path(folder).rglob("*.ttf")) if "Italic" not in path.name)
-    return ImageFont.truetype(str(file), SIZE)
+    return ImageFont.truetype(str(file), SIZE, layout_engine=ImageFont.Layout.BASIC)
