@@ -242,9 +242,6 @@ class JobStore:
             self._write(job_id, f"warnings/{number:05d}.json", json.dumps(page.result.warnings).encode())
         self._write(job_id, _page_name(number), _dump(page))
 
-    def has_page(self, job_id: str, number: int) -> bool:
-        return self._objects.exists(_key(job_id, _page_name(number)))
-
     def page(self, job_id: str, number: int) -> StoredPage | None:
         return self._read(job_id, _page_name(number), StoredPage)
 
