@@ -273,7 +273,7 @@ class JobStore:
         """How many processes have worked on the job."""
         return len(self._objects.list_names(_key(job_id, "attempts")))
 
-    def lost_attempts(self, job_id: str, process: str) -> int:
+    def count_losses(self, job_id: str, process: str) -> int:
         """How many processes beside this one have worked on the job and never let go of it, since its last page was
         kept."""
         kept = str(len(self.page_numbers(job_id))).encode()
