@@ -125,7 +125,7 @@ class Watchdog:
             return  # told again, because the watchdog before this one was killed over it
         self.supervision.serial = event.serial
         if event.name == WORDS:
-            self.supervision.program(event.fields.get("processname", "")).hear(event.data, now)
+            self.supervision.program(event.fields.get("processname", "")).add_stderr(event.data, now)
             return
         if event.name == RUNNING:
             self._begin_anew()
