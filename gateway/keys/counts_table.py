@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import sqlalchemy as sa
 
-from gateway.jobs.database import SCHEMA, complete_url, create_tables
+from gateway.database import SCHEMA, complete_url, create_tables
 
 if TYPE_CHECKING:
     import psycopg

@@ -160,7 +160,7 @@ class SharedCounts:
         self._see(counts.gateways)
         self._set_documents(counts.documents, self._elsewhere | counts.documents.keys())
         for account in filter(None, map(self.keyring.find_owner, {one.owner for one in counts.windows})):
-            for window in account.limited_windows():
+            for window in account.list_limited_windows():
                 _take_over(counts, account, window)
 
     def _set_documents(self, elsewhere: Mapping[str, int], owners: Iterable[str]) -> None:
@@ -179,7 +179,7 @@ class SharedCounts:
         sent = {
             _id_of(account, window): (window, window.unshared)
             for account in changed.values()
-            for window in account.limited_windows()
+            for window in account.list_limited_windows()
             if window.unshared
         }
         documents = {owner: one.documents for owner, one in changed.items() if one.limits.documents is not None}
