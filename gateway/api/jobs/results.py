@@ -27,9 +27,10 @@ from gateway.jobs.links import PATH
 from gateway.jobs.reading import job_source
 from gateway.jobs.store import JobPlan, JobStore, StoredPage
 from gateway.model import DocumentResult, PageResult
+from gateway.reading_stats import ReadingStats
 from gateway.recognized_page import RecognizedPage, encode_pictures
 from gateway.service import Service
-from gateway.session import ReadingStats, fetch_content
+from gateway.session import fetch_content
 
 
 def require_result(job: Job) -> JobPlan:
