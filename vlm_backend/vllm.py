@@ -13,8 +13,8 @@ from pathlib import Path
 from common.cores import available_cores
 from vlm_backend.driver import Driver, Gpu
 from vlm_backend.installation import Build, Installation
-from vlm_backend.model import chat_template, list_served_names, source
 from vlm_backend.model_config import find_model_config
+from vlm_backend.served_model import chat_template, list_served_names, source
 from vlm_backend.settings import Settings
 from vlm_backend.sizes import GIB, MIN_PIXELS, cache_mib, choose_sizes, memory_share, picture_pixels
 from vlm_backend.status import status_file
