@@ -293,7 +293,7 @@ class Service:
         # What the first page needs goes before: the database's library takes seconds of CPU.
         while self.is_loading():  # noqa: ASYNC110 - several parts tell how they are, each its own way
             await asyncio.sleep(_WATCH_S)
-        from gateway.jobs.database import is_shared
+        from gateway.database import is_shared
         from gateway.keys.shared_counts import SharedCounts
 
         if is_shared(url):

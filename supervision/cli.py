@@ -40,7 +40,7 @@ COMMANDS: Mapping[str, Command] = {
     "doctor": Command("vlm_backend.doctor.command", "say what keeps the engine from starting"),
     "fetch-models": Command("supervision.fetch_models", "download the layout model and the weights"),
     "create-key": Command("gateway.keys.create", "make an API key, and its entry for API_KEYS_FILE"),
-    "completion": Command("supervision.completion", "print what completes this command in a shell"),
+    "completion": Command("supervision.shell_completion", "print what completes this command in a shell"),
 }
 
 

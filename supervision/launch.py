@@ -51,7 +51,7 @@ def start_command(name: str, value: object) -> str:
     return f"{name}={value} paddleocr-vl serve" if IS_INSTALLED else f"make run {name}={value}"
 
 
-def setting_problems(*tables: type[BaseSettings]) -> list[str]:
+def find_setting_problems(*tables: type[BaseSettings]) -> list[str]:
     """One sentence for each setting that a table does not accept, and for settings that do not go together; what both
     tables have is named once."""
     sentences: dict[str, None] = {}
@@ -217,7 +217,7 @@ def supervisor_command(folder: Path) -> list[str]:
 def check_settings() -> tuple[GatewaySettings, StartSettings]:
     """The settings, once nothing that would keep the service from starting is left; else says what is and exits."""
     problems = [f"{problem} {OPENCV_REMEDY}"] if (problem := opencv_problem()) else []
-    problems += setting_problems(GatewaySettings, VlmSettings, StartSettings)
+    problems += find_setting_problems(GatewaySettings, VlmSettings, StartSettings)
     if not problems:
         gateway = GatewaySettings()
         problems = [*engine_problems(gateway), *port_problems(gateway)]

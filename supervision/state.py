@@ -52,8 +52,8 @@ class Program(ProgramStatus):
             self.last_words = find_reason(self._stderr(now))
             self._end(now)
 
-    def hear(self, text: str, now: float) -> None:
-        """text: what the program wrote to its standard error."""
+    def add_stderr(self, text: str, now: float) -> None:
+        """What the program wrote to its standard error."""
         self._written.append((now, text))
         while sum(len(written) for _, written in self._written) > MAX_WORDS:
             self._written.pop(0)

@@ -24,6 +24,7 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import TextIO
 
+from common.atomic import replace_file
 from common.contracts import FrozenReport, TierStatus, frozen_file, supervision_file, tier_file
 from common.logs import LineFormatter
 from gateway.settings import Settings as GatewaySettings
@@ -79,13 +80,10 @@ def events(source: TextIO, answers: TextIO) -> Iterator[Event]:
         answers.flush()
 
 
-def replace_file(target: Path, text: str) -> None:
-    """In one step. A folder that can't be written costs the file, nothing else."""
-    draft = target.with_name(f".{target.name}.new")
+def publish(target: Path, text: str) -> None:
+    """A folder that can't be written costs the file, nothing else."""
     with contextlib.suppress(OSError):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        draft.write_text(text, encoding="utf-8")
-        draft.replace(target)
+        replace_file(target, text)
 
 
 def is_listening(address: Address) -> bool:
@@ -127,7 +125,7 @@ class Watchdog:
             return  # told again, because the watchdog before this one was killed over it
         self.supervision.serial = event.serial
         if event.name == WORDS:
-            self.supervision.program(event.fields.get("processname", "")).hear(event.data, now)
+            self.supervision.program(event.fields.get("processname", "")).add_stderr(event.data, now)
             return
         if event.name == RUNNING:
             self._begin_anew()
@@ -182,7 +180,7 @@ class Watchdog:
         if stays:
             self._keep_down(name)
         else:
-            replace_file(self.folder.exit_code, str(int(code)))
+            publish(self.folder.exit_code, str(int(code)))
             self.has_ended_service = True
             self.end_service()
 
@@ -214,8 +212,8 @@ class Watchdog:
 
     def _publish(self) -> None:
         text = self.supervision.model_dump_json()
-        replace_file(self.folder.supervision, text)
-        replace_file(self.published, text)
+        publish(self.folder.supervision, text)
+        publish(self.published, text)
 
 
 def listen(watchdog: Watchdog, source: TextIO, answers: TextIO) -> None:

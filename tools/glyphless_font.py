@@ -11,7 +11,7 @@ from fontTools.fontBuilder import FontBuilder
 from fontTools.pens.ttGlyphPen import TTGlyphPen
 from fontTools.ttLib.tables._g_l_y_f import Glyph
 
-from gateway.formats.text_layer import ASCENT, DESCENT, FONT_FILE, FONT_NAME, GLYPH_WIDTH, UNITS
+from gateway.formats.invisible_text import ASCENT, DESCENT, FONT_FILE, FONT_NAME, GLYPH_WIDTH, UNITS
 
 GLYPHS = [".notdef", "blank"]
 

@@ -20,11 +20,11 @@ from gateway.settings import Settings as GatewaySettings
 from supervision.launch import CONFIGURATION, environment, folder_problem
 from supervision.run_dir import VARIABLE
 from supervision.settings import Settings as StartSettings
-from vlm_backend.child import ask
 from vlm_backend.doctor import examine
 from vlm_backend.doctor.examination import Engine
 from vlm_backend.install_check import IMPORT_S, last_words
 from vlm_backend.installation import find_installation, normal_name
+from vlm_backend.probe import run_probe
 from vlm_backend.settings import Settings as VlmSettings
 
 MODULES = ("gateway.app", "vlm_backend.embedded.server", "supervision.watchdog", "supervision.supervisor")
@@ -76,7 +76,7 @@ def import_problems() -> Iterator[str]:
     installation = find_installation(VlmSettings())
     if installation is None:
         return  # the doctor has said so
-    imported = ask([str(installation.python), "-c", "import torch, vllm"], IMPORT_S)
+    imported = run_probe([str(installation.python), "-c", "import torch, vllm"], IMPORT_S)
     if imported.code != 0:
         yield f"vLLM cannot be imported: {last_words(imported)}."
 

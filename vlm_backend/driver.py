@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vlm_backend.child import Outcome, ask
 from vlm_backend.last_words import find_reason
+from vlm_backend.probe import ProbeResult, run_probe
 
 PROBE = Path(__file__).with_name("driver_probe.py")
 MIB = 1024 * 1024
@@ -99,11 +99,11 @@ NVML_ERRORS: Mapping[int, str] = {
 def probe_driver(timeout_s: float = 20, environment: Mapping[str, str] | None = None) -> Driver:
     """Asks the driver in a child process, which `environment` is given (default: ours). Never raises."""
     try:
-        outcome = ask([sys.executable, "-I", "-S", str(PROBE)], timeout_s, environment)
+        result = run_probe([sys.executable, "-I", "-S", str(PROBE)], timeout_s, environment)
     except OSError as error:
         return Driver(None, (), f"The driver could not be asked: {error}.", "Make room for one more process.")
-    facts = _facts(outcome.output)
-    broken = _report_broken_child(outcome, facts, timeout_s)
+    facts = _facts(result.output)
+    broken = _report_broken_child(result, facts, timeout_s)
     reason, remedy = broken or _refusal(facts) or _nvml_refusal(facts) or (None, None)
     return Driver(_version(facts), _gpus(facts), reason, remedy)
 
@@ -131,15 +131,15 @@ def _gpus(facts: Mapping[str, Any]) -> tuple[Gpu, ...]:
     )
 
 
-def _report_broken_child(outcome: Outcome, facts: Mapping[str, Any], timeout_s: float) -> tuple[str, str] | None:
+def _report_broken_child(result: ProbeResult, facts: Mapping[str, Any], timeout_s: float) -> tuple[str, str] | None:
     """The child that asked did not come back whole."""
     step = facts.get("step", "its start")
-    if outcome.code is None:
+    if result.code is None:
         return f"The NVIDIA driver hangs: {step} did not return within {timeout_s:g} s.", LOOK_AT_HOST
-    if outcome.signal_name:
-        return f"The NVIDIA driver crashed with {outcome.signal_name} in {step}.", LOOK_AT_HOST
-    if outcome.code:
-        last = find_reason(outcome.errors) or "no word why"
+    if result.signal_name:
+        return f"The NVIDIA driver crashed with {result.signal_name} in {step}.", LOOK_AT_HOST
+    if result.code:
+        last = find_reason(result.errors) or "no word why"
         return f"The NVIDIA driver could not be asked, {step} failed: {last}.", LOOK_AT_HOST
     return None
 

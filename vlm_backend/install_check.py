@@ -16,10 +16,10 @@ from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
-from vlm_backend.child import Outcome, ask, python
 from vlm_backend.doctor.nccl import LIBRARY, PROBE, format_version, list_missing_functions
 from vlm_backend.installation import normal_name
 from vlm_backend.last_words import find_reason
+from vlm_backend.probe import ProbeResult, python_command, run_probe
 
 DRIVER = "libcuda.so.1"
 NCCL_PACKAGES = "nvidia-nccl-"
@@ -49,13 +49,13 @@ def main(requirements: Sequence[str]) -> int:
 def problems(requirements: Iterable[Path]) -> Iterator[str]:
     """One sentence each."""
     yield from version_problems("\n".join(file.read_text(encoding="utf-8") for file in requirements), list_installed())
-    loaded = ask(python(Path(sys.executable), PROBE), IMPORT_S)
+    loaded = run_probe(python_command(Path(sys.executable), PROBE), IMPORT_S)
     said = json.loads(loaded.output.splitlines()[-1]) if loaded.code == 0 else {"error": last_words(loaded)}
     if said["error"]:
         yield f"torch cannot be imported: {said['error']}."
         return
     yield from nccl_problems(said)
-    vllm = ask([sys.executable, "-c", IMPORT_VLLM], IMPORT_S)
+    vllm = run_probe([sys.executable, "-c", IMPORT_VLLM], IMPORT_S)
     if vllm.code != 0 and DRIVER in last_words(vllm):
         sys.stderr.write(f"Not checked: vLLM's GPU code, because this machine has no NVIDIA driver ({DRIVER}).\n")
     elif vllm.code != 0:
@@ -97,12 +97,12 @@ def nccl_problems(loaded: Mapping[str, Any]) -> Iterator[str]:
         yield f"{nccl} is NCCL {version}; installed is {named or 'no package of it'}."
 
 
-def last_words(outcome: Outcome) -> str:
+def last_words(result: ProbeResult) -> str:
     """Why a child ended, in its own words."""
-    if outcome.code is None:
+    if result.code is None:
         return f"it did not end within {IMPORT_S} s"
-    reason = (find_reason(outcome.errors) or f"exit status {outcome.code}").rstrip(".")
-    return outcome.signal_name or reason
+    reason = (find_reason(result.errors) or f"exit status {result.code}").rstrip(".")
+    return result.signal_name or reason
 
 
 if __name__ == "__main__":

@@ -13,8 +13,8 @@ from importlib.metadata import Distribution, distributions
 from pathlib import Path
 from typing import Literal
 
-from vlm_backend.child import ask
 from vlm_backend.last_words import find_reason
+from vlm_backend.probe import run_probe
 from vlm_backend.settings import Settings
 
 Build = Literal["cuda", "cpu", "other"]
@@ -90,16 +90,16 @@ def inspect_interpreter(interpreter: Path, origin: str = "") -> Installation | N
 
 def _search_path(interpreter: Path, named: str) -> tuple[Path, ...] | NotInstalled:
     try:
-        outcome = ask([str(interpreter), "-I", "-c", PATHS], ANSWER_S)
+        result = run_probe([str(interpreter), "-I", "-c", PATHS], ANSWER_S)
     except FileNotFoundError:
         return NotInstalled(f"{named} does not exist.")
     except OSError as error:
         return NotInstalled(f"{named} cannot be run: {error.strerror or error}.")
-    if outcome.code != 0:
-        reason = (find_reason(outcome.errors) or "no answer").rstrip(".")
+    if result.code != 0:
+        reason = (find_reason(result.errors) or "no answer").rstrip(".")
         return NotInstalled(f"{named} is no Python interpreter that works: {reason}.")
     try:
-        return tuple(Path(entry) for entry in json.loads(outcome.output.splitlines()[-1]))
+        return tuple(Path(entry) for entry in json.loads(result.output.splitlines()[-1]))
     except (IndexError, ValueError, TypeError):
         return NotInstalled(f"{named} is no Python interpreter.")
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from common.atomic import replace_file
 from common.contracts import Failure, TierState, TierStatus, tier_file
+from common.processes import start_ticks
 from vlm_backend.settings import Settings
 
 
@@ -44,17 +45,5 @@ def status_file(settings: Settings) -> Path:
 
 def write_status(settings: Settings, status: TierStatus) -> None:
     """Puts the file in place in one step. A folder that can't be written costs the gateway the reason, nothing else."""
-    target = status_file(settings)
     with contextlib.suppress(OSError):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=target.parent, delete=False, encoding="utf-8") as file:
-            file.write(status.model_dump_json())
-        os.replace(file.name, target)
-
-
-def start_ticks(pid: int) -> int | None:
-    """When the process began, in clock ticks since boot: tells it from a later one with the same number."""
-    with contextlib.suppress(OSError, ValueError, IndexError):
-        # The second field, the program's name in parentheses, may hold spaces and parentheses itself.
-        return int(Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[19])
-    return None
+        replace_file(status_file(settings), status.model_dump_json())

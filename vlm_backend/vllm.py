@@ -13,8 +13,8 @@ from pathlib import Path
 from common.cores import available_cores
 from vlm_backend.driver import Driver, Gpu
 from vlm_backend.installation import Build, Installation
-from vlm_backend.model import chat_template, list_served_names, source
 from vlm_backend.model_config import find_model_config
+from vlm_backend.served_model import chat_template, list_served_names, source
 from vlm_backend.settings import Settings
 from vlm_backend.sizes import GIB, MIN_PIXELS, cache_mib, choose_sizes, memory_share, picture_pixels
 from vlm_backend.status import status_file
@@ -26,7 +26,7 @@ FOREIGN_LOGGERS = ("vllm", "uvicorn", "uvicorn.error")
 NOWHERE = "nowhere.invalid"
 """The one host that pictures may be fetched from: a name that cannot exist (RFC 2606), so vLLM fetches nothing."""
 CORES_OF_API_SERVER, MAX_API_SERVERS = 4, 4
-LEAST_CAPABILITY_OF_BFLOAT16 = (8, 0)
+MIN_CAPABILITY_OF_BFLOAT16 = (8, 0)
 BYTES_OF_FLOAT32 = 4
 
 
@@ -213,7 +213,7 @@ def _dtype(settings: Settings, gpu: Gpu | None) -> str:
         return settings.vlm_dtype
     if gpu is None:
         return "float32"
-    return "bfloat16" if gpu.capability >= LEAST_CAPABILITY_OF_BFLOAT16 else "float16"
+    return "bfloat16" if gpu.capability >= MIN_CAPABILITY_OF_BFLOAT16 else "float16"
 
 
 def _is_writable(folder: Path) -> bool:

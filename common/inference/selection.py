@@ -12,14 +12,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import platform
-import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from common.atomic import replace_file
 from common.inference.measurement import measure_in_subprocess
 from common.inference.sessions import (
     RUNTIMES,
@@ -103,10 +102,7 @@ def _remember(folder: Path | None, key: str, times: Mapping[Runtime, float]) -> 
     if folder is None or not times:
         return
     with suppress(OSError):
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=folder, delete=False, encoding="utf-8") as file:
-            json.dump({**_read(folder), key: times}, file)
-        os.replace(file.name, folder / MEMORY_FILE)
+        replace_file(folder / MEMORY_FILE, json.dumps({**_read(folder), key: times}))
 
 
 def _read(folder: Path | None) -> dict[str, object]:

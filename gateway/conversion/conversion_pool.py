@@ -142,8 +142,8 @@ class ConversionPool:
     async def _convert(
         self, request: Header, body: SpooledFile, flow: Flow, deadline: float, memory: tuple[int, int]
     ) -> tuple[Header, SpooledFile]:
-        least, factor = memory
-        request = {**request, "memory": least + factor * body.size}
+        base, factor = memory
+        request = {**request, "memory": base + factor * body.size}
         turns = self._short_turns if request["op"] == "split" else self._long_turns
         output = await asyncio.to_thread(SpooledFile.create, in_memory=body.size <= IN_MEMORY_BYTES)
         try:

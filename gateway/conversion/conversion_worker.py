@@ -7,12 +7,10 @@ replaces a worker that has grown.
 
 from __future__ import annotations
 
-import logging
 import os
 import resource
 import sys
 import traceback
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import IO
@@ -29,12 +27,7 @@ _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 def main() -> None:
-    sandbox.ignore_interrupts()
-    sandbox.lower_priority()
-    requests, answers = sandbox.take_private_ends()
-    sandbox.exit_with_parent(requests.fileno())
-    warnings.simplefilter("ignore")
-    logging.disable()
+    requests, answers = sandbox.start_worker()
     memory_mb, file_mb = map(int, sys.argv[1:])
     sandbox.confine(memory_mb, file_mb)
     messages.send(answers, {"ready": True})

@@ -44,7 +44,7 @@ class EndpointList:
         self._on_change = on_change
         self._following: asyncio.Task[None] | None = None
         self._closing: set[asyncio.Task[None]] = set()
-        for url in self._known_urls():
+        for url in self._list_urls():
             self._add(url)
 
     async def start(self) -> None:
@@ -71,7 +71,7 @@ class EndpointList:
             self._closing.add(closing)
             closing.add_done_callback(self._closing.discard)
 
-    def _known_urls(self) -> list[str]:
+    def _list_urls(self) -> list[str]:
         return [url for found in self._resolved.values() for url in found]
 
     def _add(self, url: str) -> Endpoint:
@@ -83,7 +83,7 @@ class EndpointList:
 
     async def _follow_names(self) -> None:
         await self._resolve()
-        await self._list(self._known_urls())
+        await self._list(self._list_urls())
 
     async def _resolve(self) -> None:
         """Looks the names up again. What one stood for stays where it resolves to nothing: an outage of the resolver is

@@ -200,7 +200,7 @@ class EnginePool:
                 raise EngineError("unavailable", self.reason or "The recognition engine was not there in time.")
             if self.is_single:
                 return self._take(self.endpoints[0])
-            wanted = self._wanted(model, avoid)
+            wanted = self._find_candidates(model, avoid)
             free = [endpoint for endpoint in wanted if endpoint.has_place]
             if free:
                 return self._take(min(free, key=lambda endpoint: endpoint.load))
@@ -216,12 +216,12 @@ class EnginePool:
 
     def has_other(self, endpoint: Endpoint) -> bool:
         """Whether another engine could take the same call now."""
-        return self._other(endpoint) is not None
+        return self._find_other(endpoint) is not None
 
     @contextmanager
     def hold_other(self, endpoint: Endpoint) -> Iterator[Endpoint]:
         """A place at another engine than this one, which may have become the same one."""
-        place = self._take(self._other(endpoint) or endpoint)
+        place = self._take(self._find_other(endpoint) or endpoint)
         try:
             yield place.endpoint
         finally:
@@ -229,15 +229,15 @@ class EnginePool:
 
     def can_move(self, endpoint: Endpoint, model: str | None, failed_at: Collection[Endpoint]) -> bool:
         """Whether a call that failed at `endpoint` can be asked of an engine at which it has not failed."""
-        return any(other is not endpoint and other not in failed_at for other in self._serving(model))
+        return any(other is not endpoint and other not in failed_at for other in self._find_serving(model))
 
     def why_left_out(self, endpoint: Endpoint) -> str | None:
         """Why an engine that is ready gets no calls, one sentence; None where it gets some, or is not ready."""
         if self.is_single or not endpoint.is_serving:
             return None
-        if endpoint not in self._serving(None):
+        if endpoint not in self._find_serving(None):
             return f"It does not serve the other engines' model, {self.model}."
-        if not endpoint.is_trusted and endpoint not in self._wanted(None, ()):
+        if not endpoint.is_trusted and endpoint not in self._find_candidates(None, ()):
             return "A call failed at it; it is tried again soon."
         return None
 
@@ -297,7 +297,7 @@ class EnginePool:
         finally:
             self._waiters.remove(waiter)
 
-    def _serving(self, model: str | None) -> list[Endpoint]:
+    def _find_serving(self, model: str | None) -> list[Endpoint]:
         leader = self.leader
         if leader is None:
             return []
@@ -306,14 +306,16 @@ class EnginePool:
         ]
         return [endpoint for endpoint in alike if endpoint.serves(model or leader.model)] or alike
 
-    def _wanted(self, model: str | None, avoid: Collection[Endpoint]) -> list[Endpoint]:
-        serving = self._serving(model)
+    def _find_candidates(self, model: str | None, avoid: Collection[Endpoint]) -> list[Endpoint]:
+        serving = self._find_serving(model)
         others = [endpoint for endpoint in serving if endpoint not in avoid] or serving
         return [endpoint for endpoint in others if endpoint.is_trusted] or others
 
-    def _other(self, endpoint: Endpoint) -> Endpoint | None:
+    def _find_other(self, endpoint: Endpoint) -> Endpoint | None:
         others = [
-            other for other in self._serving(None) if other is not endpoint and other.is_trusted and other.has_place
+            other
+            for other in self._find_serving(None)
+            if other is not endpoint and other.is_trusted and other.has_place
         ]
         return min(others, key=lambda other: other.load, default=None)
 

@@ -12,12 +12,8 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from common.contracts import (
-    SupervisionStatus,
-    TierStatus,
-    supervision_file,
-    tier_file,
-)
+from common.contracts import SupervisionStatus, TierStatus, supervision_file, tier_file
+from common.processes import read_stat
 from gateway.settings import Settings
 
 
@@ -71,14 +67,6 @@ def read_live_tier(settings: Settings) -> TierStatus | None:
         return None
     status = _read(tier_file(settings.temp_dir, settings.vlm_port), TierStatus)
     return status if status and _is_alive(status) else None
-
-
-def read_stat(pid: int) -> list[str] | None:
-    """The fields of `/proc/PID/stat` from the process's state on, the third in proc(5); None without such a process."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
-    except OSError:
-        return None
 
 
 def _is_alive(status: TierStatus) -> bool:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Mapping
-from pathlib import Path
 from time import monotonic
 
 import structlog
 
+from common.atomic import replace_file
 from common.contracts import FrozenReport, frozen_file
-from gateway.engine.process_status import read_live_tier, read_stat
+from common.processes import read_stat
+from gateway.engine.process_status import read_live_tier
 from gateway.model import EngineKind
 from gateway.settings import Settings
 
@@ -90,11 +90,8 @@ def report_frozen(settings: Settings, idle_s: float) -> bool:
     if status is None:
         return False
     report = FrozenReport(pid=status.pid, started=status.started, idle_s=idle_s)
-    target = frozen_file(settings.temp_dir, settings.vlm_port)
     try:
-        with tempfile.NamedTemporaryFile("w", dir=target.parent, delete=False, encoding="utf-8") as file:
-            file.write(report.model_dump_json())
-        Path(file.name).replace(target)
+        replace_file(frozen_file(settings.temp_dir, settings.vlm_port), report.model_dump_json())
     except OSError as error:
         log.warning("engine_not_reported_frozen", reason=error.strerror)
         return False

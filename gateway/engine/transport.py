@@ -114,7 +114,7 @@ async def post(
         cast_to=httpx2.Response,
         stream=True,
         stream_cls=_STREAM_CLS,
-        options=_traced(_options(None)),
+        options=_add_trace(_options(None)),
     )
     # The client gives a response that is asked for by `cast_to` as it is, whatever `stream_cls` says.
     answer = UpstreamResponse(cast("httpx2.Response", response))
@@ -153,7 +153,7 @@ def _options(read_timeout_s: float | None) -> RequestOptions:
     }
 
 
-def _traced(options: RequestOptions) -> RequestOptions:
+def _add_trace(options: RequestOptions) -> RequestOptions:
     """The options, and W3C's headers where the request is part of a trace."""
     if not (headers := trace_headers()):
         return options

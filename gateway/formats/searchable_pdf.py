@@ -21,8 +21,8 @@ from pikepdf import Array, Dictionary, Name, Object, Pdf, Stream
 from PIL import ExifTags, Image
 
 from gateway.errors import ServiceError
+from gateway.formats.invisible_text import GlyphlessFont, write_text_layer
 from gateway.formats.placed_text import plain_lines
-from gateway.formats.text_layer import GlyphlessFont, write_text_layer
 from gateway.intake.render.images import ImageSource
 from gateway.intake.render.page_source import FileView, Raster
 from gateway.intake.sniff import PDF
@@ -139,12 +139,12 @@ def _turn_back(across: float, down: float, angle: int) -> tuple[float, float]:
 
 def _visible_box(page: pikepdf.Page) -> Box:
     """The crop box as far as it lies in the media box, which is what PDFium shows."""
-    media, crop = (_sorted_box(box) for box in (page.mediabox, page.cropbox))
+    media, crop = (_sort_corners(box) for box in (page.mediabox, page.cropbox))
     x0, y0, x1, y1 = max(media[0], crop[0]), max(media[1], crop[1]), min(media[2], crop[2]), min(media[3], crop[3])
     return (x0, y0, x1, y1) if x0 < x1 and y0 < y1 else media
 
 
-def _sorted_box(box: Iterable[Object]) -> Box:
+def _sort_corners(box: Iterable[Object]) -> Box:
     x0, y0, x1, y1 = (float(side) for side in box)
     return min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1)
 

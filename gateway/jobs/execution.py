@@ -44,7 +44,7 @@ from gateway.storage.objects import ObjectStore, load_or_create
 if TYPE_CHECKING:
     from dbos import DBOS, WorkflowStatus
 
-    from gateway.jobs.database import Replicas
+    from gateway.jobs.replicas import Replicas
 
 T = TypeVar("T")
 
@@ -154,7 +154,7 @@ class JobExecutor:
     def _launch(self, steps: JobSteps, loop: asyncio.AbstractEventLoop) -> None:
         from dbos import DBOS
 
-        from gateway.jobs.database import complete_url, is_shared
+        from gateway.database import complete_url, is_shared
 
         url = complete_url(self._url)
         store = load_or_create(self._objects, "instance", uuid.uuid4().hex.encode()).decode()
@@ -213,7 +213,7 @@ class JobExecutor:
 
     def _join(self, store: str, shared_url: str | None) -> None:
         """On SQLite a store has one gateway, and what its last process had in work is its own."""
-        from gateway.jobs.database import Replicas, lock_store
+        from gateway.jobs.replicas import Replicas, lock_store
 
         if shared_url is None:
             self._data_dir.mkdir(parents=True, exist_ok=True)

@@ -135,9 +135,9 @@ class JobRunner:
         """Waits for its turn where the job may be one that ends the process. ServiceError 500 `job_given_up`."""
         if job_id in self._begun:
             return
-        losses = await self._ask(job_id, self._store.lost_attempts, self._process)
+        losses = await self._ask(job_id, self._store.count_losses, self._process)
         if losses >= MAX_LOSSES:
-            raise _given_up(losses)
+            raise _loss_error(losses)
         if losses >= SUSPECT_LOSSES and self._suspect != job_id:
             log.warning("job_read_alone", id=job_id, lost_attempts=losses)
             await self._alone.acquire()
@@ -219,7 +219,7 @@ class JobRunner:
             await asyncio.sleep(RETRY_S)
 
 
-def _given_up(losses: int) -> ServiceError:
+def _loss_error(losses: int) -> ServiceError:
     return ServiceError(
         500,
         "job_given_up",

@@ -242,9 +242,6 @@ class JobStore:
             self._write(job_id, f"warnings/{number:05d}.json", json.dumps(page.result.warnings).encode())
         self._write(job_id, _page_name(number), _dump(page))
 
-    def has_page(self, job_id: str, number: int) -> bool:
-        return self._objects.exists(_key(job_id, _page_name(number)))
-
     def page(self, job_id: str, number: int) -> StoredPage | None:
         return self._read(job_id, _page_name(number), StoredPage)
 
@@ -276,7 +273,7 @@ class JobStore:
         """How many processes have worked on the job."""
         return len(self._objects.list_names(_key(job_id, "attempts")))
 
-    def lost_attempts(self, job_id: str, process: str) -> int:
+    def count_losses(self, job_id: str, process: str) -> int:
         """How many processes beside this one have worked on the job and never let go of it, since its last page was
         kept."""
         kept = str(len(self.page_numbers(job_id))).encode()

@@ -239,7 +239,7 @@ class Account:
                 window.ends = now - now % MINUTE_S + MINUTE_S
         self.on_change = on_change
 
-    def limited_windows(self) -> list[Window]:
+    def list_limited_windows(self) -> list[Window]:
         """Those of now that have a limit."""
         self._renew()
         windows = [(self._requests_minute, self.limits.requests_per_minute), *self._page_windows()]

@@ -16,7 +16,7 @@ from gateway.model import BBox, Box, PageLayout, Reading, Region, TextLine
 from gateway.tasks import RegionTask
 from gateway.text_layer.region_text import TEXT_LABELS
 
-LEAST_LETTER = 0.85
+MIN_LETTER_CONFIDENCE = 0.85
 """Confidence of the letter of a line that the recogniser is least sure of; a line with less is in doubt. A letter that
 it does not know, or can't see, is told by it better than by the mean of a line, which a hundred good letters hide."""
 WRONG_LETTER = 0.5
@@ -24,7 +24,7 @@ WRONG_LETTER = 0.5
 LETTERS_A_DOUBT = 400
 """Of a text, for each of its lines that is in doubt. If each of those has one letter wrong, it is one in 400, where the
 edit distance may grow by one in 200."""
-LEAST_LINE = 0.95
+MIN_LINE_CONFIDENCE = 0.95
 MIN_LETTERS = 2
 """Letters and digits of a text: one alone may as well be a stroke ..."""
 CLEAR_DIGITS = frozenset("23456789")
@@ -70,7 +70,7 @@ def is_easy(reading: Reading, task: RegionTask, rows: Sequence[BBox] = ()) -> bo
         return False
     if not _has_letters(reading.text) or _DOUBTFUL.search(reading.text) or any(map(_is_stacked, reading.lines)):
         return False
-    if min(line.confidence or 0 for line in reading.lines) < LEAST_LINE:
+    if min(line.confidence or 0 for line in reading.lines) < MIN_LINE_CONFIDENCE:
         return False
     if task.min_confidence is not None and (reading.confidence or 0) < task.min_confidence:
         return False
@@ -93,7 +93,7 @@ def _is_in_order(boxes: Sequence[Box]) -> bool:
 def _is_read_for_sure(reading: Reading) -> bool:
     if reading.least_confidences is None or min(reading.least_confidences) < WRONG_LETTER:
         return False
-    in_doubt = sum(confidence < LEAST_LETTER for confidence in reading.least_confidences)
+    in_doubt = sum(confidence < MIN_LETTER_CONFIDENCE for confidence in reading.least_confidences)
     return in_doubt * LETTERS_A_DOUBT <= sum(map(str.isalnum, reading.text))
 
 

@@ -13,11 +13,11 @@ from gateway.engine.retries import RetryBudget
 WINDOW = 256
 """Answers of which the waits are remembered."""
 MIN_KNOWN = 32
-"""Answers that tell what is usual; until then a call is given UNKNOWN_S."""
+"""Answers that tell what is usual; until then a call is given DEFAULT_STALL_S."""
 DEFAULT_STALL_S = 30.0
 MIN_STALL_S = 1.0
 STALL_FACTOR = 3.0
-"""A silence is so many times as long as what is usual, and LEAST_S at least."""
+"""A silence is so many times as long as what is usual, and MIN_STALL_S at least."""
 USUAL_SHARE = 0.9
 """So many of the recent waits were no longer than the usual one: a few lost calls do not make it longer."""
 WHOLE_SHARE = 1.0

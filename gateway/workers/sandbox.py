@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ctypes
+import logging
 import os
 import resource
 import select
 import signal
 import socket
 import threading
+import warnings
 from typing import IO
 
 NICENESS = 5
@@ -18,13 +20,17 @@ _PR_SET_DUMPABLE = 4  # linux/prctl.h
 _PR_SET_NO_NEW_PRIVS = 38
 
 
-def lower_priority() -> None:
-    os.nice(NICENESS)
-
-
-def ignore_interrupts() -> None:
-    """A terminal's Ctrl-C is the gateway's business."""
+def start_worker(silenced: int = logging.CRITICAL) -> tuple[socket.socket, IO[bytes]]:
+    """What every worker does first: it leaves a terminal's Ctrl-C to the gateway, takes a lower priority, and ends with
+    it. Warnings, and log lines up to the level `silenced`, are dropped. Returns where requests come and answers go.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.nice(NICENESS)
+    requests, answers = take_private_ends()
+    exit_with_parent(requests.fileno())
+    warnings.simplefilter("ignore")
+    logging.disable(silenced)
+    return requests, answers
 
 
 def take_private_ends() -> tuple[socket.socket, IO[bytes]]:

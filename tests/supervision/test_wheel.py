@@ -20,10 +20,10 @@ from tests.supervision.support import ROOT, environment
 from tests.support.ports import free_port
 
 PLACES = """
-import gateway.assets, paddleocr_vl_client, supervision, vlm_backend.model, vlm_backend.settings
+import gateway.assets, paddleocr_vl_client, supervision, vlm_backend.served_model, vlm_backend.settings
 print(supervision.__file__)
 print(paddleocr_vl_client.__file__)
-print(vlm_backend.model.chat_template(vlm_backend.settings.Settings()).read_text()[:0])
+print(vlm_backend.served_model.chat_template(vlm_backend.settings.Settings()).read_text()[:0])
 """
 PAGE = ROOT / "examples" / "article-en.png"
 TITLE = "Reading the River"

@@ -8,6 +8,11 @@ ASKED = 'route!~"/livez|/readyz|/startupz|/ping|/v1/health/.*|/health|/metrics"'
 """Requests of clients: not those that platforms send every few seconds."""
 
 
+def now(metric: str, over_all: str = "sum") -> str:
+    """The figure as it is now, of all series together."""
+    return f"{over_all}({metric}{{{WHERE}}})"
+
+
 def rate(metric: str, labels: str = "") -> str:
     """Per second, of each series."""
     return f"rate({metric}{{{labels}{',' if labels else ''}{WHERE}}}[{WINDOW}])"
@@ -28,7 +33,7 @@ REFUSED_SHARE = total("ocr_requests_total", f'status="429",{ASKED}') + f" / {REQ
 ERROR_SHARE = total("ocr_requests_total", f'status=~"5..",{ASKED}') + f" / {REQUESTS}"
 FAILED_PAGES = total("ocr_pages_total", 'status="failed"') + f" / {PAGES}"
 GPU_SECONDS_A_PAGE = total("ocr_engine_busy_seconds_total") + f" / {PAGES}"
-PRICE_A_SECOND = f"max(ocr_price_per_gpu_hour{{{WHERE}}}) / 3600"
+PRICE_A_SECOND = now("ocr_price_per_gpu_hour", "max") + " / 3600"
 LAG = quantile(0.99, "ocr_event_loop_lag_seconds")
 RECOGNITION = quantile(0.95, "ocr_stage_duration_seconds", 'stage="recognition"')
 

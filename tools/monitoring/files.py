@@ -100,11 +100,11 @@ def _describe_panel(panel: Panel) -> dict[str, Any]:
         {
             "refId": chr(ord("A") + index),
             "datasource": _SOURCE,
-            "expr": fill(query.expression, 'instance=~"$instance"', "$__rate_interval"),
-            "legendFormat": query.legend,
+            "expr": fill(expression, 'instance=~"$instance"', "$__rate_interval"),
+            "legendFormat": legend,
             "exemplar": panel.exemplars,
         }
-        for index, query in enumerate(panel.queries)
+        for index, (legend, expression) in enumerate(panel.lines.items())
     ]
     return {
         "type": "stat" if panel.is_figure else "timeseries",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -15,7 +15,7 @@ from tools.monitoring.expressions import (
     PRICE_A_SECOND,
     READY,
     REFUSED_SHARE,
-    WHERE,
+    now,
     quantile,
     rate,
     total,
@@ -27,20 +27,13 @@ Unit = Literal["short", "percentunit", "s", "bytes", "reqps", "none", "h"]
 
 
 @dataclass(frozen=True, slots=True)
-class Query:
-    """`legend` names its lines, by labels in double braces."""
-
-    expression: str
-    legend: str
-
-
-@dataclass(frozen=True, slots=True)
 class Panel:
-    """`width` in columns of `COLUMNS`; `exemplars`: whether traces of examples are shown."""
+    """`lines`: expressions by their legends, which may name labels in double braces. `width`: columns of `COLUMNS`.
+    `exemplars`: whether traces of examples are shown."""
 
     title: str
     unit: Unit
-    queries: Sequence[Query]
+    lines: Mapping[str, str]
     description: str
     width: int = 8
     is_figure: bool = False
@@ -53,62 +46,55 @@ class Section:
     panels: Sequence[Panel] = field(default_factory=tuple)
 
 
+def _figure(title: str, unit: Unit, lines: Mapping[str, str], description: str) -> Panel:
+    """A narrow panel that shows what holds now."""
+    return Panel(title, unit, lines, description, width=4, is_figure=True)
+
+
 SECTIONS = (
     Section(
         "Objectives",
         (
-            Panel(
+            _figure(
                 "Ready",
                 "none",
-                [Query(f"sum({READY})", "ready"), Query(f"count({READY})", "gateways")],
+                {"ready": f"sum({READY})", "gateways": f"count({READY})"},
                 "Gateways that can serve a document now, as /readyz says, and all of them.",
-                width=4,
-                is_figure=True,
             ),
-            Panel(
+            _figure(
                 "Pages a second",
                 "short",
-                [Query(PAGES, "pages")],
+                {"pages": PAGES},
                 "Pages that were read, whatever their status.",
-                width=4,
-                is_figure=True,
             ),
-            Panel(
+            _figure(
                 "Refused",
                 "percentunit",
-                [Query(f"({REFUSED_SHARE}) or vector(0)", "429")],
+                {"429": f"({REFUSED_SHARE}) or vector(0)"},
                 "Share of requests that were answered 429: the service, or a key's limits, took no more.",
-                width=4,
-                is_figure=True,
             ),
-            Panel(
+            _figure(
                 "Errors",
                 "percentunit",
-                [Query(f"({ERROR_SHARE}) or vector(0)", "5xx")],
+                {"5xx": f"({ERROR_SHARE}) or vector(0)"},
                 "Share of requests that were answered 5xx.",
-                width=4,
-                is_figure=True,
             ),
-            Panel(
+            _figure(
                 "GPU-hours a million pages",
                 "h",
-                [Query(f"{GPU_SECONDS_A_PAGE} * 1e6 / 3600", "GPU-hours")],
+                {"GPU-hours": f"{GPU_SECONDS_A_PAGE} * 1e6 / 3600"},
                 "By the seconds in which the engine had calls; idle time is not in it. For one GPU: where a gateway "
                 "has several, multiply.",
-                width=4,
-                is_figure=True,
             ),
-            Panel(
+            _figure(
                 "Cost of 1,000 pages",
                 "short",
-                [
-                    Query(f"{PRICE_A_SECOND} * {GPU_SECONDS_A_PAGE} * 1000", "busy"),
-                    Query(f"{PRICE_A_SECOND} * count({READY}) / {PAGES} * 1000", "rented"),
-                ],
+                {
+                    "busy": f"{PRICE_A_SECOND} * {GPU_SECONDS_A_PAGE} * 1000",
+                    "rented": f"{PRICE_A_SECOND} * count({READY}) / {PAGES} * 1000",
+                },
                 "In the currency of PRICE_PER_GPU_HOUR, 0 without it. `busy`: of the seconds in which the engine had "
                 "calls; `rented`: of all seconds, where each gateway has an engine of its own.",
-                width=4,
-                is_figure=True,
             ),
         ),
     ),
@@ -118,19 +104,19 @@ SECTIONS = (
             Panel(
                 "Requests",
                 "reqps",
-                [Query(f"sum by (route, status) ({rate('ocr_requests_total', ASKED)})", "{{route}} {{status}}")],
+                {"{{route}} {{status}}": f"sum by (route, status) ({rate('ocr_requests_total', ASKED)})"},
                 "Answered requests; `refused` were turned away before the application saw them.",
             ),
             Panel(
                 "Pages",
                 "short",
-                [Query(f"sum by (status) ({rate('ocr_pages_total')})", "{{status}}")],
+                {"{{status}}": f"sum by (status) ({rate('ocr_pages_total')})"},
                 "Pages a second.",
             ),
             Panel(
                 "Blocks",
                 "short",
-                [Query(f"sum by (status) ({rate('ocr_blocks_total')})", "{{status}}")],
+                {"{{status}}": f"sum by (status) ({rate('ocr_blocks_total')})"},
                 "Blocks a second; `failed` and `truncated` ones are named in the answers' warnings.",
             ),
         ),
@@ -141,24 +127,21 @@ SECTIONS = (
             Panel(
                 "Documents",
                 "s",
-                [
-                    Query(quantile(share, "ocr_document_duration_seconds"), f"p{share * 100:.0f}")
-                    for share in (0.5, 0.95)
-                ],
+                {f"p{share * 100:.0f}": quantile(share, "ocr_document_duration_seconds") for share in (0.5, 0.95)},
                 "From the opening of a request's document to its last page.",
                 exemplars=True,
             ),
             Panel(
                 "Stages of a page, p95",
                 "s",
-                [Query(quantile(0.95, "ocr_stage_duration_seconds", by="le, stage"), "{{stage}}")],
+                {"{{stage}}": quantile(0.95, "ocr_stage_duration_seconds", by="le, stage")},
                 "Waiting for the engine is a part of recognition.",
                 exemplars=True,
             ),
             Panel(
                 "Event loop, p99",
                 "s",
-                [Query(LAG, "lag")],
+                {"lag": LAG},
                 "How much later than asked the gateway's loop woke; it answers probes.",
             ),
         ),
@@ -169,27 +152,27 @@ SECTIONS = (
             Panel(
                 "Calls",
                 "short",
-                [
-                    Query(f"sum(ocr_regions_running{{{WHERE}}})", "running"),
-                    Query(f"sum(ocr_regions_waiting{{{WHERE}}})", "waiting"),
-                    Query(f"sum(ocr_regions_limit{{{WHERE}}})", "limit"),
-                ],
+                {
+                    "running": now("ocr_regions_running"),
+                    "waiting": now("ocr_regions_waiting"),
+                    "limit": now("ocr_regions_limit"),
+                },
                 "Region calls at the engine, those that wait, and how many may run.",
             ),
             Panel(
                 "Busy",
                 "percentunit",
-                [Query(rate("ocr_engine_busy_seconds_total"), "{{instance}}")],
+                {"{{instance}}": rate("ocr_engine_busy_seconds_total")},
                 "Share of the time in which the engine had a call of this gateway.",
             ),
             Panel(
                 "Calls asked twice and readings stopped",
                 "short",
-                [
-                    Query(total("ocr_hedges_total"), "asked twice"),
-                    Query(total("ocr_hedges_won_total"), "second answer first"),
-                    Query(total("ocr_runaways_total"), "stopped in a loop"),
-                ],
+                {
+                    "asked twice": total("ocr_hedges_total"),
+                    "second answer first": total("ocr_hedges_won_total"),
+                    "stopped in a loop": total("ocr_runaways_total"),
+                },
                 "A second: calls that fell silent, and readings that repeated themselves.",
             ),
         ),
@@ -200,31 +183,28 @@ SECTIONS = (
             Panel(
                 "In work",
                 "short",
-                [
-                    Query(f"sum(ocr_documents_in_work{{{WHERE}}})", "documents"),
-                    Query(f"sum(ocr_pages_in_work{{{WHERE}}})", "pages"),
-                    Query(f"sum(ocr_chats_in_work{{{WHERE}}})", "chats"),
-                    Query(f"sum(ocr_uploads{{{WHERE}}})", "uploads"),
-                ],
+                {
+                    "documents": now("ocr_documents_in_work"),
+                    "pages": now("ocr_pages_in_work"),
+                    "chats": now("ocr_chats_in_work"),
+                    "uploads": now("ocr_uploads"),
+                },
                 "Now.",
             ),
             Panel(
                 "Connections",
                 "short",
-                [
-                    Query(f"sum(ocr_connections{{{WHERE}}})", "open"),
-                    Query(total("ocr_connections_evicted_total"), "closed for others, a second"),
-                ],
+                {"open": now("ocr_connections"), "closed for others, a second": total("ocr_connections_evicted_total")},
                 "Connections of clients.",
             ),
             Panel(
                 "Keys",
                 "short",
-                [
-                    Query(f"topk(10, sum by (key) ({rate('ocr_key_pages_total')}))", "{{key}} pages"),
-                    Query(f"topk(10, sum by (key) ({rate('ocr_key_refused_total')}))", "{{key}} refused"),
-                    Query(f"topk(10, sum by (key) ({rate('ocr_key_requests_total')}))", "{{key}} requests"),
-                ],
+                {
+                    "{{key}} pages": f"topk(10, sum by (key) ({rate('ocr_key_pages_total')}))",
+                    "{{key}} refused": f"topk(10, sum by (key) ({rate('ocr_key_refused_total')}))",
+                    "{{key}} requests": f"topk(10, sum by (key) ({rate('ocr_key_requests_total')}))",
+                },
                 "The busiest API keys, a second; nothing without keys.",
             ),
         ),
@@ -235,25 +215,19 @@ SECTIONS = (
             Panel(
                 "Jobs",
                 "short",
-                [
-                    Query(f"max(ocr_jobs_unfinished{{{WHERE}}})", "unfinished"),
-                    Query(f"sum(ocr_jobs_reading{{{WHERE}}})", "read"),
-                ],
+                {"unfinished": now("ocr_jobs_unfinished", "max"), "read": now("ocr_jobs_reading")},
                 "Jobs that wait or are read, of all gateways on one store, and those that are read.",
             ),
             Panel(
                 "Store",
                 "bytes",
-                [Query(f"max(ocr_jobs_stored_bytes{{{WHERE}}})", "stored")],
+                {"stored": now("ocr_jobs_stored_bytes", "max")},
                 "What all jobs take; STORE_MAX_GB bounds it.",
             ),
             Panel(
                 "Gateways on the store",
                 "short",
-                [
-                    Query(f"max(ocr_jobs_gateways{{{WHERE}}})", "gateways"),
-                    Query(f"sum(ocr_jobs_available{{{WHERE}}})", "that take jobs"),
-                ],
+                {"gateways": now("ocr_jobs_gateways", "max"), "that take jobs": now("ocr_jobs_available")},
                 "Gateways that were seen lately, and those whose database answers.",
             ),
         ),

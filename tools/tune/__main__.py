@@ -36,7 +36,7 @@ from vlm_backend.vllm import choose_api_servers, find_working_gpu
 EXAMPLES = Path("examples")
 TUNED = Path("var/tuned.env")
 SECONDS, MAX_TRIALS = 180.0, 16
-LEAST_TOKENS = 2048
+MIN_TOKENS = 2048
 """Of one step: vLLM refuses fewer than it takes for the largest picture."""
 RENDERERS = "--renderer-num-workers"
 """vLLM's threads that decode and prepare pictures, in each API server."""
@@ -65,7 +65,7 @@ def list_knobs(
 ) -> Iterator[Knob]:
     """What is tried, in the order in which it usually matters."""
     yield Knob("VLM_MAX_SEQUENCES", _scale(sizes.max_sequences, 1), restarts_engine=True)
-    tokens = _scale(sizes.max_batched_tokens, LEAST_TOKENS)
+    tokens = _scale(sizes.max_batched_tokens, MIN_TOKENS)
     yield Knob("VLM_MAX_BATCHED_TOKENS", tokens, restarts_engine=True)
     most = max(1, cores if has_gpu else cores // 2)
     yield Knob("VLM_API_SERVERS", _powers(min(most, 8)), restarts_engine=True)

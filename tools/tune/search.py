@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-LEAST_GAIN = 0.03
+MIN_GAIN = 0.03
 """What is less may be chance: the rates of two equal trials differ by as much."""
 Values = Mapping[str, str]
 """Settings by the names of their environment variables."""
@@ -62,7 +62,7 @@ class Search:
                 if len(self.trials) >= self._max_trials:
                     return best
                 trial = self._try({**best.values, knob.name: value})
-                if trial.measure.pages_s <= best.measure.pages_s * (1 + LEAST_GAIN):
+                if trial.measure.pages_s <= best.measure.pages_s * (1 + MIN_GAIN):
                     break
                 best = trial
                 self._keep(best)

@@ -8,8 +8,8 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
+from vlm_backend.doctor.checkpoint import DOWNLOAD_GB
 from vlm_backend.doctor.facts import Facts
-from vlm_backend.doctor.model import DOWNLOAD_GB
 from vlm_backend.doctor.report import Finding, fail, ok, warn
 from vlm_backend.weights import hub_cache
 

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from typing import Literal
 
-from vlm_backend.doctor import disk, gpu, machine, model, nccl, packages
+from vlm_backend.doctor import checkpoint, disk, gpu, machine, nccl, packages
 from vlm_backend.doctor.facts import Facts
 from vlm_backend.doctor.report import Check, Finding, Report, warn
 from vlm_backend.settings import Settings
@@ -25,10 +25,10 @@ CHECKS: Mapping[Engine, Mapping[str, Examine]] = {
         "torch": packages.check_torch,
         "nccl-files": nccl.check_files,
         "nccl": nccl.check_loaded,
-        "weights": model.check_weights,
-        "architecture": model.check_architecture,
-        "context": model.check_context,
-        "chat-template": model.check_chat_template,
+        "weights": checkpoint.check_weights,
+        "architecture": checkpoint.check_architecture,
+        "context": checkpoint.check_context,
+        "chat-template": checkpoint.check_chat_template,
         "arguments": packages.check_arguments,
         "shm": machine.check_shm,
         "port": machine.check_port,

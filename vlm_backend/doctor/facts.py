@@ -8,12 +8,13 @@ from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 
+from common.processes import start_ticks
 from vlm_backend.doctor.compatibility import driver_environment
 from vlm_backend.driver import Driver, probe_driver
 from vlm_backend.installation import Installation, NotInstalled, Torch, search
 from vlm_backend.model_config import ModelConfig, find_model_config
 from vlm_backend.settings import Settings
-from vlm_backend.status import start_ticks, status_file
+from vlm_backend.status import status_file
 from vlm_backend.vllm import environment
 from vlm_backend.weights import locate
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 
+from vlm_backend.doctor.checkpoint import weights_mib
 from vlm_backend.doctor.facts import Facts
-from vlm_backend.doctor.model import weights_mib
 from vlm_backend.doctor.report import Finding, fail, ok, warn
 from vlm_backend.driver import Gpu
 from vlm_backend.sizes import MAX_SHARE, cache_mib, choose_sizes, memory_share

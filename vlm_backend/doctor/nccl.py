@@ -9,12 +9,12 @@ from importlib.metadata import Distribution, distributions
 from pathlib import Path
 from typing import Any
 
-from vlm_backend.child import Outcome, ask, python
 from vlm_backend.doctor.facts import Facts
 from vlm_backend.doctor.report import Finding, fail, ok, warn
 from vlm_backend.elf import read_symbols
 from vlm_backend.installation import Torch, normal_name
 from vlm_backend.last_words import find_reason
+from vlm_backend.probe import ProbeResult, python_command, run_probe
 
 LIBRARY = "libnccl.so.2"
 SYMBOL = "ncclCommWindowRegister"
@@ -88,31 +88,31 @@ def check_loaded(facts: Facts) -> Finding | None:
         return None
     if not facts.needs_gpu:
         return ok(NOT_NEEDED)
-    outcome = ask(python(installation.python, PROBE), IMPORT_S, facts.environment)
-    said = _answer(outcome)
+    result = run_probe(python_command(installation.python, PROBE), IMPORT_S, facts.environment)
+    said = _answer(result)
     if said is None:
-        return _no_answer(outcome)
+        return _no_answer(result)
     if not said["nccl"]:
         return _report_no_nccl(said)
     return _judge(said, torch, facts.environment)
 
 
-def _answer(outcome: Outcome) -> dict[str, Any] | None:
+def _answer(result: ProbeResult) -> dict[str, Any] | None:
     try:
-        answer: dict[str, Any] = json.loads(outcome.output.strip().splitlines()[-1])
+        answer: dict[str, Any] = json.loads(result.output.strip().splitlines()[-1])
     except (IndexError, ValueError):
         return None
-    return answer if outcome.code == 0 else None
+    return answer if result.code == 0 else None
 
 
-def _no_answer(outcome: Outcome) -> Finding:
-    if outcome.code is None:
+def _no_answer(result: ProbeResult) -> Finding:
+    if result.code is None:
         return warn(
             f"`import torch` was not done after {IMPORT_S} s.", "Look at the disk that vLLM's environment is on."
         )
-    if outcome.signal_name:
-        return fail(f"`import torch` crashes with {outcome.signal_name} in vLLM's environment.", APART)
-    last = find_reason(outcome.errors) or "no word why"
+    if result.signal_name:
+        return fail(f"`import torch` crashes with {result.signal_name} in vLLM's environment.", APART)
+    last = find_reason(result.errors) or "no word why"
     return fail(f"vLLM's interpreter cannot import torch: {last}.", APART)
 
 

@@ -31,7 +31,8 @@ from gateway.imaging.png import encode_png
 from gateway.intake.fetch import parse_url_filename
 from gateway.intake.sniff import HEAD_BYTES, PDF, media_type
 from gateway.intake.spool import SpooledFile
-from gateway.jobs.service import Job, JobService
+from gateway.jobs.catalog import Job
+from gateway.jobs.service import JobService
 from gateway.jobs.store import JobStore
 from gateway.service import Service
 from gateway.session import DocumentSource

@@ -11,7 +11,7 @@ from pydantic.alias_generators import to_camel
 
 from gateway.api.azure.errors import AzureError, make_error
 from gateway.errors import ServiceError
-from gateway.jobs.service import Job
+from gateway.jobs.catalog import Job
 from gateway.reading_options import OcrOptions
 
 API_VERSION = "2024-11-30"

@@ -20,7 +20,7 @@ from gateway.api.openapi import written_schemas
 from gateway.api.problems import ABOUT_DOCUMENT
 from gateway.api.signed_links import base_url_of
 from gateway.errors import ServiceError
-from gateway.jobs.service import Job
+from gateway.jobs.catalog import Job
 from gateway.jobs.store import JobStore
 from gateway.service import Service
 from gateway.session import DocumentSource, open_session

@@ -40,7 +40,8 @@ from gateway.conversion.json_bodies import DocumentPlace
 from gateway.errors import ServiceError
 from gateway.intake.fetch import parse_url_filename
 from gateway.intake.spool import SpooledFile
-from gateway.jobs.service import Job, JobService, await_change
+from gateway.jobs.catalog import Job, await_change
+from gateway.jobs.service import JobService
 from gateway.jobs.store import JobStore
 from gateway.service import Service
 from gateway.session import DocumentSource, open_session

@@ -8,7 +8,7 @@ from pydantic import BaseModel, BeforeValidator, Field
 
 from gateway.api.forms import parse_json_field
 from gateway.api.jobs.dialect_tasks import failure_message
-from gateway.jobs.service import Job
+from gateway.jobs.catalog import Job
 from gateway.reading_options import OcrOptions
 
 OutputFormat = Literal["md", "json", "html", "text", "doctags"]

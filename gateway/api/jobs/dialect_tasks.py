@@ -12,7 +12,9 @@ from fastapi import Request
 from gateway.api.auth import owner_of
 from gateway.api.jobs.results import require_result
 from gateway.errors import ServiceError
-from gateway.jobs.service import Job, JobService, NewJob, create_id
+from gateway.jobs.acceptance import NewJob
+from gateway.jobs.catalog import Job, create_id
+from gateway.jobs.service import JobService
 from gateway.jobs.store import JobRecord, JobStore
 from gateway.model import PageResult
 from gateway.reading_options import OcrOptions

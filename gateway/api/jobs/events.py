@@ -13,7 +13,8 @@ from gateway.api.ocr.options import RequestOptions
 from gateway.api.ocr.stream import PageEvent
 from gateway.api.signed_links import Links
 from gateway.assembly.block_html import add_html
-from gateway.jobs.service import Job, JobService, await_change
+from gateway.jobs.catalog import Job, await_change
+from gateway.jobs.service import JobService
 from gateway.jobs.store import JobStore, StoredPage
 
 _PING = b": still reading\n\n"

@@ -23,7 +23,7 @@ from gateway.api.signed_links import base_url_of
 from gateway.conversion.conversion_pool import SplitBody
 from gateway.conversion.json_bodies import DocumentPlace
 from gateway.errors import ServiceError
-from gateway.jobs.service import create_id
+from gateway.jobs.catalog import create_id
 from gateway.jobs.store import JobRecord, Webhook
 from gateway.jobs.webhooks import MAX_URL
 from gateway.service import Service

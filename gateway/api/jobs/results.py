@@ -22,14 +22,15 @@ from gateway.conversion.page_files import pack_pages, read_pages
 from gateway.errors import ServiceError
 from gateway.formats.conversion import CONVERTED_FORMATS
 from gateway.intake.spool import SpooledFile
+from gateway.jobs.catalog import Job
 from gateway.jobs.links import PATH
 from gateway.jobs.reading import job_source
-from gateway.jobs.service import Job
 from gateway.jobs.store import JobPlan, JobStore, StoredPage
 from gateway.model import DocumentResult, PageResult
+from gateway.reading_stats import ReadingStats
 from gateway.recognized_page import RecognizedPage, encode_pictures
 from gateway.service import Service
-from gateway.session import ReadingStats, fetch_content
+from gateway.session import fetch_content
 
 
 def require_result(job: Job) -> JobPlan:

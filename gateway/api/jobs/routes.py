@@ -29,9 +29,11 @@ from gateway.api.ocr.stream import PageEvent
 from gateway.api.problems import problem_responses
 from gateway.api.signed_links import KeyOrSignatureRequired, Links, LinksDep
 from gateway.errors import ServiceError
+from gateway.jobs.acceptance import NewJob
+from gateway.jobs.catalog import Job, JobState
 from gateway.jobs.links import PATH
 from gateway.jobs.queue import Cursor
-from gateway.jobs.service import Job, JobService, JobState, NewJob
+from gateway.jobs.service import JobService
 from gateway.jobs.store import JobRecord
 from gateway.storage.keys import is_picture_name
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import BaseModel, Field
 
 from gateway.api.signed_links import Links
-from gateway.jobs.service import Job, JobState
+from gateway.jobs.catalog import Job, JobState
 from gateway.model import DocumentInfo
 
 

@@ -19,7 +19,7 @@ from gateway.api.mineru.errors import PARSE, TASKS
 from gateway.api.mineru.schema import ParseAnswer, ParseOptions, Task, describe_task, parse_schema
 from gateway.api.openapi import written_schemas
 from gateway.api.signed_links import base_url_of
-from gateway.jobs.service import Job
+from gateway.jobs.catalog import Job
 from gateway.jobs.store import JobStore
 from gateway.service import Service
 from gateway.session import DocumentSource, open_session

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field
 
 from gateway.api.jobs.dialect_tasks import failure_message
-from gateway.jobs.service import Job
+from gateway.jobs.catalog import Job
 from gateway.reading_options import OcrOptions
 
 BACKEND = "vlm"

@@ -18,7 +18,7 @@ from gateway.api.paddlex.to_paddlex import in_paddlex_units, pruned_result, told
 from gateway.api.paddlex.visualize import INPUT_IMAGE, page_picture, page_pictures
 from gateway.errors import ServiceError
 from gateway.intake.sniff import PDF
-from gateway.jobs.service import Job
+from gateway.jobs.catalog import Job
 from gateway.jobs.store import JobPlan, JobRecord, JobStore
 from gateway.model import Document
 from gateway.recognized_page import PageView, RecognizedPage

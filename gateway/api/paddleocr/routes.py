@@ -22,7 +22,8 @@ from gateway.api.signed_links import Expires, Links, LinksDep, SignatureRequired
 from gateway.conversion.conversion_pool import raise_error
 from gateway.errors import ServiceError
 from gateway.intake.spool import SpooledFile
-from gateway.jobs.service import Job, JobService
+from gateway.jobs.catalog import Job
+from gateway.jobs.service import JobService
 from gateway.service import Service
 
 router = APIRouter(prefix=PATH, tags=["paddleocr"], dependencies=[key_required("jobs")])

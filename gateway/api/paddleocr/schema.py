@@ -15,7 +15,7 @@ from pydantic.alias_generators import to_camel
 from gateway.api.forms import parse_json_field
 from gateway.api.paddlex.pipeline_options import ocr_options
 from gateway.api.paddlex.schema import LayoutParsingRequest
-from gateway.jobs.service import Job
+from gateway.jobs.catalog import Job
 from gateway.reading_options import OcrOptions
 
 LAYOUT_MODELS = frozenset({"PaddleOCR-VL", "PaddleOCR-VL-1.5", "PaddleOCR-VL-1.6", "PP-StructureV3"})

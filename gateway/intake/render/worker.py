@@ -7,12 +7,10 @@ that it used last open. It trusts its limits and its parent's clock to end what 
 
 from __future__ import annotations
 
-import logging
 import os
 import socket
 import sys
 import time
-import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -69,12 +67,7 @@ class OpenFileCache:
 
 
 def main() -> None:
-    sandbox.ignore_interrupts()
-    sandbox.lower_priority()
-    requests, answers = sandbox.take_private_ends()
-    sandbox.exit_with_parent(requests.fileno())
-    warnings.simplefilter("ignore")
-    logging.disable()
+    requests, answers = sandbox.start_worker()
     sandbox.confine(memory_mb=int(sys.argv[1]))
     install_fonts(font_folders(Path(sys.argv[2])))
     messages.send(answers, {"ready": True})

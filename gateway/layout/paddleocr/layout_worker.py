@@ -14,7 +14,6 @@ import logging
 import mmap
 import os
 import sys
-import warnings
 from collections.abc import Iterator, Sequence
 from importlib.metadata import Distribution, DistributionFinder, distributions
 from pathlib import Path
@@ -61,12 +60,7 @@ def main(arguments: Sequence[str]) -> None:
     if arguments == ["--check"]:
         import_detection()
         return
-    sandbox.ignore_interrupts()
-    sandbox.lower_priority()
-    requests, answers = sandbox.take_private_ends()
-    sandbox.exit_with_parent(requests.fileno())
-    warnings.simplefilter("ignore")
-    logging.disable(logging.WARNING)
+    requests, answers = sandbox.start_worker(silenced=logging.WARNING)
     try:
         detector = Detector(*arguments)
     except Exception as error:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import fcntl
 import json
 import os
-from collections.abc import AsyncIterator
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -29,9 +32,9 @@ async def pool() -> AsyncIterator[ConversionPool]:
     await pool.close()
 
 
-async def _split(pool: ConversionPool, body: bytes, caller: str = "a") -> tuple[dict[str, object], bytes]:
+async def _split(pool: ConversionPool, body: SpooledFile, caller: str = "a") -> tuple[dict[str, object], bytes]:
     deadline = asyncio.get_running_loop().time() + WAIT_S
-    split = await pool.split(DOCUMENT_PLACES, SpooledFile.from_bytes(body), Flow(caller=caller), deadline)
+    split = await pool.split(DOCUMENT_PLACES, body, Flow(caller=caller), deadline)
     assert split.document is not None
     return split.rest, split.document.read()
 
@@ -44,21 +47,46 @@ def _write_json(encoding: str) -> bytes:
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-be", "utf-32"])
 async def test_encodings_of_large_bodies(pool: ConversionPool, encoding: str) -> None:
-    assert await _split(pool, _write_json(encoding)) == ({"file": "", "logId": "é 文"}, DOCUMENT)
+    assert await _split(pool, SpooledFile.from_bytes(_write_json(encoding))) == (
+        {"file": "", "logId": "é 文"},
+        DOCUMENT,
+    )
 
 
 async def test_what_no_encoding_holds_is_refused(pool: ConversionPool) -> None:
     with pytest.raises(ServiceError) as refused:
-        await _split(pool, _write_json("utf-16") + b"\x00\xd8")
+        await _split(pool, SpooledFile.from_bytes(_write_json("utf-16") + b"\x00\xd8"))
     assert refused.value.code == "invalid_json"
 
 
-async def test_callers_take_turns(pool: ConversionPool) -> None:
-    """However many bodies one caller has sent before."""
-    body = _write_json("utf-8")
-    await asyncio.gather(_split(pool, body, "a"), _split(pool, body, "b"))
-    many = [asyncio.create_task(_split(pool, body, "a")) for _ in range(20)]
-    await asyncio.sleep(0)
-    await _split(pool, body, "b")
-    assert not all(task.done() for task in many)
-    await asyncio.gather(*many)
+class _UnfinishedBody(SpooledFile):
+    """A body whose end its worker waits for, until `finish`. `on_read` is called in a thread once it is at a worker."""
+
+    def __init__(self, body: bytes, on_read: Callable[[], None]) -> None:
+        reader, self._writer = os.pipe()
+        fcntl.fcntl(self._writer, fcntl.F_SETPIPE_SZ, len(body))
+        super().__init__(reader, os.close)
+        self.size = os.write(self._writer, body)
+        self._on_read = on_read
+
+    @contextmanager
+    def open_fd(self, mode: int = os.O_RDONLY) -> Iterator[int]:
+        with super().open_fd(mode) as descriptor:
+            self._on_read()
+            yield descriptor
+
+    def finish(self) -> None:
+        os.close(self._writer)
+
+
+async def test_a_callers_bodies_keep_no_other_waiting(pool: ConversionPool) -> None:
+    """However many it has sent before, and however long they take."""
+    body, is_busy = _write_json("utf-8"), threading.Event()
+    bodies = [_UnfinishedBody(body, is_busy.set) for _ in range(8)]
+    many = [asyncio.create_task(_split(pool, one, "a")) for one in bodies]
+    assert await asyncio.to_thread(is_busy.wait, WAIT_S)
+    assert await _split(pool, SpooledFile.from_bytes(body), "b") == ({"file": "", "logId": "é 文"}, DOCUMENT)
+    assert not any(task.done() for task in many)
+    for one in bodies:
+        one.finish()
+    assert [document for _, document in await asyncio.gather(*many)] == [DOCUMENT] * len(many)

@@ -401,6 +401,25 @@ async def resolving(port: int) -> AsyncIterator[Parts]:
         parts.slots.close()
 
 
+@asynccontextmanager
+async def draining(
+    names: Names, replicas: tuple[StubEngine, StubEngine]
+) -> AsyncIterator[tuple[Parts, asyncio.Task[Sequence[Reading]], threading.Event]]:
+    """Eight calls at two engines, the second of which has left the name; the event lets both answer."""
+    first, second = replicas
+    names.addresses = ["127.0.0.1", "127.0.0.2"]
+    release = threading.Event()
+    for stub in replicas:
+        stub.answer = lambda _request: Reply("read", after=release)
+    async with resolving(first.port) as parts:
+        await eventually(lambda: [endpoint.is_serving for endpoint in parts.engine.endpoints] == [True, True])
+        calls = asyncio.create_task(read_many(parts, 8))
+        await eventually(lambda: first.running == second.running == 4)
+        names.addresses = ["127.0.0.1"]
+        await eventually(lambda: parts.engine.draining)
+        yield parts, calls, release
+
+
 async def test_a_name_stands_for_the_engines_at_its_addresses(
     names: Names, replicas: tuple[StubEngine, StubEngine]
 ) -> None:
@@ -421,16 +440,7 @@ async def test_an_engine_that_leaves_the_name_finishes_what_it_has(
     names: Names, replicas: tuple[StubEngine, StubEngine]
 ) -> None:
     first, second = replicas
-    names.addresses = ["127.0.0.1", "127.0.0.2"]
-    release = threading.Event()
-    for stub in replicas:
-        stub.answer = lambda _request: Reply("read", after=release)
-    async with resolving(first.port) as parts:
-        await eventually(lambda: [endpoint.is_serving for endpoint in parts.engine.endpoints] == [True, True])
-        calls = asyncio.create_task(read_many(parts, 8))
-        await eventually(lambda: first.running == second.running == 4)
-        names.addresses = ["127.0.0.1"]
-        await eventually(lambda: parts.engine.draining)
+    async with draining(names, replicas) as (parts, calls, release):
         assert [endpoint.url for endpoint in parts.engine.draining] == [second.base_url]
         later = asyncio.create_task(read_many(parts, 6))
         await eventually(lambda: first.running == 10)
@@ -445,17 +455,8 @@ async def test_an_engine_that_leaves_the_name_finishes_what_it_has(
 async def test_an_engine_that_comes_back_while_it_drains_gets_calls_again(
     names: Names, replicas: tuple[StubEngine, StubEngine]
 ) -> None:
-    first, second = replicas
-    names.addresses = ["127.0.0.1", "127.0.0.2"]
-    release = threading.Event()
-    for stub in replicas:
-        stub.answer = lambda _request: Reply("read", after=release)
-    async with resolving(first.port) as parts:
-        await eventually(lambda: [endpoint.is_serving for endpoint in parts.engine.endpoints] == [True, True])
-        calls = asyncio.create_task(read_many(parts, 8))
-        await eventually(lambda: second.running == 4)
-        names.addresses = ["127.0.0.1"]
-        await eventually(lambda: parts.engine.draining)
+    second = replicas[1]
+    async with draining(names, replicas) as (parts, calls, release):
         names.addresses = ["127.0.0.1", "127.0.0.2"]
         await eventually(lambda: not parts.engine.draining)
         later = asyncio.create_task(read_many(parts, 8))

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import threading
+import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
-from gateway.jobs.store import JobStore, StoredJob
+from gateway.jobs.queue import Execution, JobQueue
+from gateway.jobs.service import JobService
+from gateway.jobs.steps import JobRunner
+from gateway.jobs.store import JobEnd, JobRecord, JobStore, StoredJob
+from gateway.storage.objects import FolderObjects
 from tests.gateway.api.jobs.test_routes import end_of, submit
+from tests.gateway.jobs.idle import add_jobs
 from tests.support.server import gateway
 from tests.support.stub_engine import Reply
 from tests.support.waiting import WAIT_S, wait_until
@@ -48,3 +55,62 @@ def test_a_listing_forgets_no_job_that_came_after_it_began(
         assert submit(served, png).status_code == 429
         monkeypatch.undo()
         goes_on.release()
+
+
+@pytest.fixture
+def _abandoned(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.jobs.sweep.ABANDONED_S", -1)
+    monkeypatch.setattr(JobQueue, "is_open", True)
+
+
+@pytest.mark.usefixtures("_abandoned")
+@pytest.mark.parametrize("ends_meanwhile", [True, False])
+async def test_a_job_that_ends_while_all_are_listed_is_not_called_lost(
+    jobs: JobService, monkeypatch: pytest.MonkeyPatch, ends_meanwhile: bool
+) -> None:
+    """A listing takes minutes where there are many; a job whose execution is over without an end is lost indeed."""
+    [job] = add_jobs(jobs, 1)
+    told: list[JobEnd | None] = []
+
+    async def find_all(_queue: JobQueue, _ids: Sequence[str]) -> Mapping[str, Execution]:
+        if ends_meanwhile:
+            jobs.store.write_end(job, JobEnd(state="done", ended=time.time()))
+        return {job: Execution(job, "ended", 0)}
+
+    async def notify(_runner: JobRunner, _record: JobRecord, end: JobEnd | None) -> None:
+        told.append(end)
+
+    monkeypatch.setattr(JobQueue, "find_all", find_all)
+    monkeypatch.setattr(JobRunner, "notify", notify)
+    await jobs.sweeper.settle_all()
+    kept = jobs.store.end(job)
+    assert kept is not None
+    assert (kept.state, len(told)) == (("done", 0) if ends_meanwhile else ("failed", 1))
+
+
+@pytest.mark.usefixtures("_abandoned")
+async def test_all_jobs_that_a_lost_database_has_forgotten_are_put_back_at_once(
+    jobs: JobService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids, put_back = add_jobs(jobs, 600), set[str]()
+
+    async def enqueue(_queue: JobQueue, job_id: str, *_rest: object) -> None:
+        put_back.add(job_id)
+
+    monkeypatch.setattr(JobQueue, "list_workflows", lambda _queue, **_conditions: [])
+    monkeypatch.setattr(JobQueue, "enqueue", enqueue)
+    await jobs.sweeper.settle_all()
+    assert put_back == set(ids)
+
+
+async def test_a_job_that_has_ended_is_read_for_its_password_once(
+    jobs: JobService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each reading is a request where jobs lie in a bucket."""
+    [job] = add_jobs(jobs, 1)
+    jobs.store.write_end(job, JobEnd(state="done", ended=time.time()))
+    await jobs.sweeper.settle_all()
+    read = list[str]()
+    monkeypatch.setattr(FolderObjects, "read", lambda _objects, key: read.append(key))
+    await jobs.sweeper.settle_all()
+    assert read == []

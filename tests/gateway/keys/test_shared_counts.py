@@ -17,8 +17,9 @@ import pytest
 
 from gateway.errors import ServiceError
 from gateway.keys.accounts import Account, Window
+from gateway.keys.counts_table import TIMEOUT_S, Counts, CountsTable, WindowId
 from gateway.keys.keyring import Keyring
-from gateway.keys.shared_counts import TIMEOUT_S, Counts, CountsTable, SharedCounts, WindowId
+from gateway.keys.shared_counts import SharedCounts
 from tests.support.postgres_server import PostgresServer
 from tests.support.waiting import eventually
 

@@ -16,7 +16,8 @@ import pytest
 from docx import Document
 from selenium.webdriver.common.keys import Keys
 
-from gateway.jobs.service import JobService, NewJob
+from gateway.jobs.acceptance import NewJob
+from gateway.jobs.service import JobService
 from gateway.model import Region
 from tests.support.browser import Playground
 from tests.support.origin import origin

@@ -236,7 +236,7 @@ async def test_a_crop_that_kills_the_engine_each_time_is_given_up(stub: StubEngi
 
 async def test_a_call_that_hangs_is_ended_and_tried_once_more(stub: StubEngine) -> None:
     stub.script.append(Reply(hang=True))
-    async with start_parts(stub, vlm_call_timeout_s=0.3) as parts:
+    async with start_parts(stub, vlm_call_timeout_s=1) as parts:
         reading = await read(parts)
         await eventually(lambda: stub.running == 0)
     assert (reading.status, len(stub.requests)) == ("ok", 2)
@@ -398,7 +398,7 @@ async def test_a_stream_that_ends_without_its_last_event_is_asked_for_again(stre
 
 async def test_a_stream_that_stands_still_is_ended(streaming: StubEngine) -> None:
     streaming.script.append(Reply("a b c d", events=2, then="hang"))
-    async with start_parts(streaming, vlm_call_timeout_s=0.3) as parts:
+    async with start_parts(streaming, vlm_call_timeout_s=1) as parts:
         reading = await read(parts)
         await eventually(lambda: streaming.running == 0)
     assert (reading.text, len(streaming.requests)) == ("OCR:", 2)

@@ -10,7 +10,7 @@ import pytest
 
 from gateway.api.jobs import events
 from gateway.api.ocr.options import RequestOptions
-from gateway.jobs.service import Job
+from gateway.jobs.catalog import Job
 from gateway.jobs.store import JobRecord
 
 

@@ -1,4 +1,4 @@
-"""The jobs' database as gateways share it: how it is reached, who has the jobs of a store, and which gateways live.
+"""Gateways that share jobs: who has the jobs of a store, and which gateways live.
 
 On SQLite a store has one gateway. On Postgres the heartbeat of each is a count in a row of its own, which grows for as
 long as the gateway lives. No clock is compared with another's: a gateway is dead when its count has stood still for
@@ -16,58 +16,20 @@ from pathlib import Path
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
+from gateway.database import SCHEMA, create_tables
 from gateway.errors import ServiceError
 
-SCHEMA = "paddleocr_vl"
 DEAD_S = 12.0
 """With the look and the queue's own it is some 15 s until a dead gateway's jobs go on elsewhere. One that was only
 slow loses no more than the pages in its work."""
 _GAP_S = DEAD_S / 2
 """A looker that was itself away for longer starts to count anew: the others may have been cut off as it was."""
-_SETUP_LOCK = 0x70766A6F
-"""Advisory lock: gateways that start together make the table one after the other."""
-_PARAMETERS: Mapping[str, str] = {
-    "connect_timeout": "5",
-    "keepalives_idle": "5",
-    "keepalives_interval": "2",
-    "keepalives_count": "3",
-    "tcp_user_timeout": "10000",
-}
-"""Where the URL does not set them: a database that vanished without a word is noticed within some 10 s.
-
-https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS
-"""
-
 _GATEWAYS = sa.Table(
     "gateways",
     sa.MetaData(schema=SCHEMA),
     sa.Column("id", sa.Text, primary_key=True),
     sa.Column("beats", sa.BigInteger, nullable=False),
 )
-
-
-def complete_url(database_url: str) -> str:
-    """With the driver that is installed, and what notices a broken connection. Raises ValueError."""
-    try:
-        url = sa.make_url(database_url)
-    except sa.exc.ArgumentError as error:
-        raise ValueError("DATABASE_URL is no SQLAlchemy URL") from error
-    if url.get_backend_name() == "postgresql":
-        missing = {name: value for name, value in _PARAMETERS.items() if name not in url.query}
-        url = url.set(drivername="postgresql+psycopg").update_query_dict(missing)
-    return url.render_as_string(hide_password=False)
-
-
-def create_tables(engine: sa.Engine, tables: sa.MetaData) -> None:
-    """Where they are not there yet; on Postgres only."""
-    with engine.begin() as connection:
-        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_SETUP_LOCK)))
-        connection.execute(sa.schema.CreateSchema(SCHEMA, if_not_exists=True))
-        tables.create_all(connection)
-
-
-def is_shared(url: str) -> bool:
-    return not url.startswith("sqlite")
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""A question put to a child process, so that nothing that crashes or hangs there takes us along."""
+"""Programs that find something out in a process of their own: nothing that crashes or hangs there takes us along."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LAST_WORDS_S = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class ProbeResult:
     """What the child wrote. `code`: as in subprocess; None: it did not end in its time and was killed."""
 
     output: str
@@ -32,7 +32,7 @@ class Outcome:
         return f"signal {-self.code}"
 
 
-def ask(command: Sequence[str], timeout_s: float, environment: Mapping[str, str] | None = None) -> Outcome:
+def run_probe(command: Sequence[str], timeout_s: float, environment: Mapping[str, str] | None = None) -> ProbeResult:
     """Runs `command` for at most `timeout_s`; raises OSError where it cannot be started."""
     child = subprocess.Popen(
         command,
@@ -43,10 +43,10 @@ def ask(command: Sequence[str], timeout_s: float, environment: Mapping[str, str]
         start_new_session=True,
     )
     output, errors, code = _wait(child, timeout_s)
-    return Outcome(output.decode(errors="replace"), errors.decode(errors="replace"), code)
+    return ProbeResult(output.decode(errors="replace"), errors.decode(errors="replace"), code)
 
 
-def python(interpreter: Path, program: Path, *arguments: str) -> list[str]:
+def python_command(interpreter: Path, program: Path, *arguments: str) -> list[str]:
     """The command that runs the file `program` in another interpreter. Its text travels, not its path: the file's
     folder would otherwise lie before the interpreter's own packages."""
     text = f"import sys; sys.path.pop(0)\n{program.read_text(encoding='utf-8')}"

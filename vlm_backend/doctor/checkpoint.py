@@ -13,7 +13,7 @@ from pathlib import Path
 from common.remedies import command_of
 from vlm_backend.doctor.facts import Facts
 from vlm_backend.doctor.report import Finding, fail, ok, warn
-from vlm_backend.model import chat_template, is_known
+from vlm_backend.served_model import chat_template, is_known
 from vlm_backend.settings import Settings
 from vlm_backend.sizes import choose_sizes
 from vlm_backend.vllm import find_working_gpu

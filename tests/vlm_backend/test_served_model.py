@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from vlm_backend.model import chat_template, list_served_names, source
+from vlm_backend.served_model import chat_template, list_served_names, source
 from vlm_backend.settings import Settings
 
 
