@@ -83,15 +83,19 @@ class PageInspector:
         regions = merge_layout_blocks(layout.regions, self._options) if self._options.merge_blocks else layout.regions
         return replace(layout, regions=assign_tags(regions))
 
-    async def find_text_lines(self, page: PageImage, layout: PageLayout, stray: StrayInk) -> list[InkedLine] | None:
-        """The text lines that the page's result is held against; None where they can't be told."""
+    async def find_text_lines(
+        self, page: PageImage, layout: PageLayout, stray: StrayInk, *, are_known: bool
+    ) -> list[InkedLine] | None:
+        """The text lines that the page's result is held against; None where they can't be told. `are_known`: the file
+        has told the layout's lines, and nobody has to look whether they are text."""
         if self._options.task != "document":
             return None
         tasks = [task_for(region.label, self._options) for region in layout.regions]
 
         def find() -> list[InkedLine]:
             read = [region.bbox for region, task in zip(layout.regions, tasks, strict=True) if task]
-            lines = self._parts.ink.find_lines(page.pixels, layout, read, stray)
+            known = layout.lines if are_known else None
+            lines = self._parts.ink.find_lines(page.pixels, layout, read, stray) if known is None else known
             rows = find_region_lines(stray, layout, tasks)
             return [*measure_lines(stray, lines), *measure_lines(stray, rows, are_rows=True)]
 
