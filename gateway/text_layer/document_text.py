@@ -16,11 +16,12 @@ from gateway.text_layer.font_evidence import FontEvidence
 from gateway.text_layer.region_text import (
     RegionText,
     Row,
+    find_other_print,
     find_page_lines,
-    find_print,
     find_region_texts,
     join_readings,
     make_reading,
+    mark_words,
 )
 from gateway.text_layer.tables import CellText, correct_cells, find_cell_texts, find_table_words
 from gateway.text_layer.words import Glyph, Visibility, Word, find_visible, find_words
@@ -38,8 +39,8 @@ ReadCrop = Callable[[Pixels], Awaitable[Reading]]
 
 @dataclass(frozen=True, slots=True)
 class SeenLayer:
-    """What people see of a page's layer. `glyphs`: boxes of all print on the page, of the layer or not. `lines`: as in
-    `PageImage`. `warnings`: clauses on what nobody sees."""
+    """What people see of a page's layer. `glyphs`: boxes of print, among them all that is none of the words'.
+    `lines`: as in `PageImage`. `warnings`: clauses on what nobody sees."""
 
     words: Sequence[Word] = ()
     glyphs: Sequence[Rectangle] = ()
@@ -132,11 +133,15 @@ def look_at_layer(page: PageImage) -> SeenLayer:
     """Blocks, some 0.1 s of CPU."""
     if page.layer is None:
         return SeenLayer()
-    visibility = find_visible(page.layer)
-    words = find_words(page.layer, visibility.is_seen)
-    glyphs = find_print(page.pixels, words) if words else []
-    lines = find_page_lines(page.pixels, words, glyphs)
-    return SeenLayer(words, glyphs, lines, _explain_hidden(page.layer, visibility))
+    layer, visibility = page.layer, find_visible(page.layer)
+    warnings = _explain_hidden(layer, visibility)
+    words = find_words(layer, visibility.is_seen)
+    if not words:
+        return SeenLayer(warnings=warnings)
+    held = mark_words(words, (0, 0, page.width, page.height))
+    glyphs = find_other_print(page.pixels, layer, words, held)
+    lines = find_page_lines(page.pixels, layer, words, glyphs, held)
+    return SeenLayer(words, glyphs, lines, warnings)
 
 
 def find_offer(text: PageText, region: Region, partners: Sequence[Region]) -> Offer | None:

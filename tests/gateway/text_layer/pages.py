@@ -6,9 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from gateway.intake.render.page_source import LayerData
 from gateway.intake.render.pdf import PdfSource
-from gateway.model import PageImage, PageLayout, Region
-from gateway.text_layer.characters import unpack_layer
+from gateway.model import PageImage, PageLayout, Pixels, Region
+from gateway.text_layer.characters import TextLayer, unpack_characters
+from gateway.text_layer.ink import InkFinder
 from gateway.text_layer.region_text import Row
 from tests.gateway.intake.files import view
 from tests.support.text_layers import HEIGHT, LayerPage, Line
@@ -20,9 +22,16 @@ SCALE = DPI / 72
 def open_page(page: LayerPage, number: int = 1) -> PageImage:
     raster = PdfSource(view(page.data), DPI, 10_000_000, has_layer=True).page(1)
     pixels = np.frombuffer(b"".join(raster.strips), np.uint8).reshape(raster.height, raster.width, 3)
-    data = raster.layer
-    layer = unpack_layer(data.fonts, data.characters, data.ink, raster.width, raster.height) if data else None
+    layer = unpack_layer(raster.layer, pixels) if raster.layer else None
     return PageImage(number, pixels, DPI, warnings=raster.warnings, is_partial=raster.is_partial, layer=layer)
+
+
+def unpack_layer(data: LayerData, pixels: Pixels) -> TextLayer:
+    finder = InkFinder(pixels)
+    for strip in data.background:
+        finder.add_strip(bytes(strip))
+    characters = unpack_characters(data.fonts, data.characters)
+    return TextLayer(data.fonts, characters, finder.ink, *finder.find_background())
 
 
 def layout_of(page: LayerPage) -> PageLayout:
