@@ -207,7 +207,7 @@ def make_reading(text: RegionText, label: str) -> Reading:
         return Reading(text=_set_listing(text.rows, text.grid), source="text_layer", lines=lines)
     if label in ROW_LABELS:
         return Reading(text="\n".join(row.text for row in text.rows), source="text_layer", lines=lines)
-    parts = split_paragraphs([_round_box(_line_box(row.words)) for row in text.rows])
+    parts = split_paragraphs([_round_box(line_box(row.words)) for row in text.rows])
     joined = "\n\n".join("\n".join(text.rows[at].text for at in part) for part in parts)
     return Reading(text=joined, source="text_layer", lines=lines)
 
@@ -298,7 +298,7 @@ def _find_flaw(
 
 def make_rows(words: Sequence[Word]) -> list[Row]:
     """The printed rows of words, from top to bottom."""
-    places = [_round_box(_line_box([word])) for word in words]
+    places = [_round_box(line_box([word])) for word in words]
     return [_make_row([words[at] for at in row]) for row in rows(places)]
 
 
@@ -370,7 +370,7 @@ def _find_outside(glyphs: Sequence[Rectangle], held: Pixels, corner: tuple[int, 
 
 def _has_other_lines(region: Region, words: Sequence[Word], lines: Sequence[BBox]) -> bool:
     """Whether a text line of the page stands in the region and hardly in its words."""
-    boxes = [_line_box([word]) for word in words]
+    boxes = [line_box([word]) for word in words]
     own = [line for line in lines if intersection_area(line, region.bbox) > INSIDE * area(line)]
     return any(sum(intersection_area(line, box) for box in boxes) < UNHELD * area(line) for line in map(_trim, own))
 
@@ -382,7 +382,7 @@ def _trim(line: BBox) -> Rectangle:
     return x1 + margin, y1 + margin, x2 - margin, y2 - margin
 
 
-def _line_box(words: Sequence[Word]) -> Rectangle:
+def line_box(words: Sequence[Word]) -> Rectangle:
     """The place of words in their line, whatever letters they have."""
     return union(
         [
@@ -394,7 +394,7 @@ def _line_box(words: Sequence[Word]) -> Rectangle:
 
 def _detector_box(words: Sequence[Word]) -> BBox:
     """As the detector of text lines would have it, whose lines layout is used to."""
-    x1, y1, x2, y2 = _line_box(words)
+    x1, y1, x2, y2 = line_box(words)
     margin = DETECTOR_MARGIN * max(word.size for word in words)
     return _round_box((x1 - margin, y1 - margin, x2 + margin, y2 + margin))
 
