@@ -227,9 +227,11 @@ def _part_around(detection: Detection, listings: Sequence[BBox]) -> list[Detecti
 
 def _model_input(pixels: Pixels) -> Floats:
     """Shape (1, 3, height, width)."""
-    values = np.asarray(cv2.dnn.blobFromImage(pixels, 1 / 255, SIZE, swapRB=True), dtype=np.float32)
-    values -= MEAN[:, np.newaxis, np.newaxis]
-    values /= DEVIATION[:, np.newaxis, np.newaxis]
+    small = cv2.resize(pixels, SIZE, interpolation=cv2.INTER_LINEAR)
+    values = np.empty((1, 3, *reversed(SIZE)), dtype=np.float32)
+    for channel, mean, deviation in zip(range(3), MEAN, DEVIATION, strict=True):
+        np.multiply(small[:, :, 2 - channel], 1 / (255 * deviation), out=values[0, channel], dtype=np.float32)
+        values[0, channel] -= mean / deviation
     return values
 
 
