@@ -152,7 +152,7 @@ def look_at_layer(page: PageImage) -> SeenLayer:
     if not words:
         return SeenLayer(warnings=warnings)
     held = mark_words(words, (0, 0, page.width, page.height))
-    glyphs = find_other_print(page.pixels, layer, words, held)
+    glyphs = find_other_print(page.pixels, layer, words, held, has_hidden=bool(visibility.is_hidden.any()))
     lines = find_page_lines(page.pixels, layer, words, glyphs, held)
     return SeenLayer(words, glyphs, lines, warnings)
 
