@@ -235,7 +235,7 @@ class _DocumentWork:
             log.exception("layout_failed", page=page.number)
             return PageFailure(page.number, "layout_failed", "the regions of the page could not be found")
         regions, size = layout.regions, (page.width, page.height)
-        lines = await self._inspector.find_text_lines(page, layout, stray, are_known=seen.lines is not None)
+        lines = await self._inspector.find_text_lines(page, layout, stray, seen.texts)
         if not self._options.orientation:
             page = await self._inspector.check_turn(page, stray)
         del stray

@@ -9,15 +9,15 @@ from dataclasses import dataclass, field
 import numpy as np
 import structlog
 
-from common.geometry import Rectangle, clip_nonempty, union
+from common.geometry import Boxes, clip_nonempty, union
 from gateway.model import BBox, PageImage, PageLayout, Pixels, Reading, Region
 from gateway.text_layer.characters import TextLayer
 from gateway.text_layer.font_evidence import FontEvidence
 from gateway.text_layer.region_text import (
     RegionText,
     Row,
-    find_other_print,
     find_page_lines,
+    find_page_print,
     find_region_texts,
     join_readings,
     line_box,
@@ -43,12 +43,13 @@ ReadLines = Callable[[Pixels, Sequence[BBox]], Awaitable[Reading]]
 
 @dataclass(frozen=True, slots=True)
 class SeenLayer:
-    """What people see of a page's layer. `glyphs`: boxes of print, among them all that is none of the words'.
-    `lines`: as in `PageImage`. `warnings`: clauses on what nobody sees."""
+    """What people see of a page's layer. `glyphs`: boxes of all print on the page, of the layer or not.
+    `lines`: as in `PageImage`; `texts`: those of them that are text. `warnings`: clauses on what nobody sees."""
 
     words: Sequence[Word] = ()
-    glyphs: Sequence[Rectangle] = ()
+    glyphs: Boxes = field(default_factory=lambda: np.empty((0, 4)))
     lines: Sequence[BBox] | None = None
+    texts: Sequence[BBox] | None = None
     warnings: tuple[str, ...] = ()
 
 
@@ -152,9 +153,13 @@ def look_at_layer(page: PageImage) -> SeenLayer:
     if not words:
         return SeenLayer(warnings=warnings)
     held = mark_words(words, (0, 0, page.width, page.height))
-    glyphs = find_other_print(page.pixels, layer, words, held, has_hidden=bool(visibility.is_hidden.any()))
+    glyphs = find_page_print(page.pixels, layer, words, held, has_hidden=bool(visibility.is_hidden.any()))
     lines = find_page_lines(page.pixels, layer, words, glyphs, held)
-    return SeenLayer(words, glyphs, lines, warnings)
+    if lines is None:
+        return SeenLayer(words, glyphs, warnings=warnings)
+    return SeenLayer(
+        words, glyphs, [line.box for line in lines], [line.box for line in lines if line.is_text], warnings
+    )
 
 
 def find_offer(text: PageText, region: Region, partners: Sequence[Region]) -> Offer | None:

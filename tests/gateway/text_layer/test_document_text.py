@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from gateway.layout.base import Detection
 from gateway.layout.bundled.plausibility import correct_label
-from gateway.model import BBox, PageImage, Pixels, Reading, Region
+from gateway.model import BBox, PageImage, PageLayout, Pixels, Reading, Region
 from gateway.pipeline import read_pages
 from gateway.reading_options import OcrOptions
 from gateway.recognized_page import RecognizedPage
@@ -193,6 +193,16 @@ def test_rows_stand_where_the_page_shows_them() -> None:
     assert x2 < REGIONS[1].bbox[2]
 
 
+def test_region_with_words_of_another_one_is_read_by_the_engine() -> None:
+    """It reaches over the first line of the next one, whose words are none of its own, though people see them in it."""
+    upper, lower = REGIONS[1], REGIONS[2]
+    reaching = replace(upper, bbox=(0, upper.bbox[1], IMAGE.width, lower.bbox[1] + round(1.2 * SCALE * 11)))
+    regions = [REGIONS[0], reaching, *REGIONS[2:]]
+    layout = PageLayout(regions, regions, lines=())
+    text = DocumentText().examine(IMAGE, layout, look_at_layer(IMAGE), has_sample=True)
+    assert [region.order in text.texts for region in regions] == [True, False, *[True] * (len(REGIONS) - 2)]
+
+
 async def test_hidden_text_is_named_and_left_out(stub: StubEngine) -> None:
     page = next(page for page in hidden_layers() if "white on white" in page.name)
     [read_page] = await read(stub, document=LayerDocument(page=page), regions=layout_of(page).regions)
@@ -208,6 +218,16 @@ def test_a_title_on_top_of_the_page_is_told_from_a_running_head_by_its_size(size
     assert lines is not None
     top = min(lines, key=lambda line: line[1])
     assert correct_label(Detection("header", 0.9, top), lines).label == label
+
+
+def test_row_of_dots_is_a_line_without_text() -> None:
+    """Nobody is told that it was not read."""
+    page = write_page("dots", [paragraph(ENGLISH, 130), paragraph([". " * 40], 230), paragraph(SECOND, 260)])
+    seen = look_at_layer(open_page(page))
+    assert seen.lines is not None
+    assert seen.texts is not None
+    [dots] = set(seen.lines) - set(seen.texts)
+    assert dots[1] < SCALE * 230 < dots[3] + 2 * SCALE
 
 
 def test_text_that_the_layer_lacks_is_print_between_large_frames() -> None:
