@@ -5,7 +5,7 @@ A step that fails costs what it would have found, and no page; only without its 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TypeVar
@@ -18,7 +18,7 @@ from gateway.imaging.orientation import UNKNOWN, auto_rotate, warn_of_turn
 from gateway.imaging.table_images import assign_tags
 from gateway.layout.additions import drop_printed, include_tick_boxes
 from gateway.layout.line_ink import find_region_lines, measure_lines
-from gateway.model import InkedLine, PageImage, PageLayout
+from gateway.model import BBox, InkedLine, PageImage, PageLayout
 from gateway.parts import Parts
 from gateway.reading_options import OcrOptions
 from gateway.scheduling.fair_semaphore import Flow
@@ -83,15 +83,20 @@ class PageInspector:
         regions = merge_layout_blocks(layout.regions, self._options) if self._options.merge_blocks else layout.regions
         return replace(layout, regions=assign_tags(regions))
 
-    async def find_text_lines(self, page: PageImage, layout: PageLayout, stray: StrayInk) -> list[InkedLine] | None:
-        """The text lines that the page's result is held against; None where they can't be told."""
+    async def find_text_lines(
+        self, page: PageImage, layout: PageLayout, stray: StrayInk, known: Sequence[BBox] | None
+    ) -> list[InkedLine] | None:
+        """The text lines that the page's result is held against; None where they can't be told. `known`: all
+        lines of text that the page has, if the file has told the layout's lines."""
         if self._options.task != "document":
             return None
         tasks = [task_for(region.label, self._options) for region in layout.regions]
 
         def find() -> list[InkedLine]:
             read = [region.bbox for region, task in zip(layout.regions, tasks, strict=True) if task]
-            lines = self._parts.ink.find_lines(page.pixels, layout, read, stray)
+            lines = None if layout.lines is None else known
+            if lines is None:
+                lines = self._parts.ink.find_lines(page.pixels, layout, read, stray)
             rows = find_region_lines(stray, layout, tasks)
             return [*measure_lines(stray, lines), *measure_lines(stray, rows, are_rows=True)]
 

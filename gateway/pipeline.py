@@ -235,7 +235,7 @@ class _DocumentWork:
             log.exception("layout_failed", page=page.number)
             return PageFailure(page.number, "layout_failed", "the regions of the page could not be found")
         regions, size = layout.regions, (page.width, page.height)
-        lines = await self._inspector.find_text_lines(page, layout, stray)
+        lines = await self._inspector.find_text_lines(page, layout, stray, seen.texts)
         if not self._options.orientation:
             page = await self._inspector.check_turn(page, stray)
         del stray
@@ -269,8 +269,8 @@ class _DocumentWork:
 
     def _start_sample(
         self, number: int, slot: PageSlot, text: PageText, calls: asyncio.TaskGroup
-    ) -> asyncio.Future[Reading | None] | None:
-        """The reading of lines that prove the fonts of the page's text layer, if it needs any."""
+    ) -> asyncio.Future[Sequence[Reading]] | None:
+        """The readings of lines that prove the fonts of the page's text layer, if it needs any."""
         if not text.rows:
             return None
         return self._dispatcher.dispatch_sample(number, slot, calls, partial(self._text.prove, text))
@@ -297,7 +297,7 @@ class _DocumentWork:
         words = text.tables.get(region.order)
         return calls.create_task(self._correct_table(reading, words)) if words else reading
 
-    async def _wait_for_proof(self, offer: Offer, sample: asyncio.Future[Reading | None]) -> Reading | None:
+    async def _wait_for_proof(self, offer: Offer, sample: asyncio.Future[Sequence[Reading]]) -> Reading | None:
         await asyncio.wait([sample])
         return offer.reading if self._text.is_proved(offer) else None
 

@@ -55,8 +55,8 @@ class PageInProgress:
     """A page without its pixels: its regions, each with the reading that is on its way, and its pictures.
 
     `lines`: the text lines that were seen on it, None where nobody looked. `line_inks`: those
-    to which text is aligned whose engine tells no places. `sample`: the reading of some of its lines for their own
-    sake, None if it was not needed.
+    to which text is aligned whose engine tells no places. `sample`: the readings of some of its lines for their
+    own sake, None if nobody asked.
     """
 
     number: int
@@ -70,7 +70,7 @@ class PageInProgress:
     is_partial: bool = False
     line_inks: Sequence[LineInk] = ()
     readings: list[asyncio.Future[Reading]] = field(default_factory=list)
-    sample: asyncio.Future[Reading | None] | None = None
+    sample: asyncio.Future[Sequence[Reading]] | None = None
     images: dict[str, bytes] = field(default_factory=dict)
     views: dict[str, bytes] = field(default_factory=dict)
     layout_ms: int = 0
@@ -186,9 +186,8 @@ def _add_picture_notes(result: PageResult, page: PageInProgress) -> PageResult:
     return result.model_copy(update={"angle": page.angle, "warnings": warnings, "status": status, "image": image})
 
 
-def _list_samples(page: PageInProgress) -> list[Reading]:
-    sample = page.sample.result() if page.sample else None
-    return [sample] if sample else []
+def _list_samples(page: PageInProgress) -> Sequence[Reading]:
+    return page.sample.result() if page.sample else ()
 
 
 def _is_written_by_vlm(reading: Reading) -> bool:

@@ -24,6 +24,7 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings
 
 from common.contracts import supervision_file, tier_file
+from common.memory import HUGE_PAGES
 from common.remedies import IS_INSTALLED, OPENCV_REMEDY, opencv_problem
 from gateway.settings import Settings as GatewaySettings
 from supervision.cli import import_environment
@@ -200,6 +201,7 @@ def environment(gateway: GatewaySettings, start: StartSettings, console: bool) -
     named["LINE_READER_PORT"] = str(gateway.line_reader_port)
     named["VLM_STARTING_S"] = str(start.vlm_starting_s)
     named["START_TRIES"] = str(start.start_tries)
+    named["GATEWAY_TUNABLES"] = named.get("GLIBC_TUNABLES", HUGE_PAGES["GLIBC_TUNABLES"])
     named["PYTHONUNBUFFERED"] = "1"
     named["LOG_FORMAT"] = "console" if console and "log_format" not in gateway.model_fields_set else gateway.log_format
     return named

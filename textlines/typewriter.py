@@ -138,13 +138,24 @@ def _measure_width(middles: NDArray[np.float64], line: Box) -> float | None:
     widths = np.linspace(NARROWEST, WIDEST, STEPS) * height
     # A long line tells small differences: around the best width others are tried.
     for _ in range(2):
-        fits = np.abs(np.exp(2j * math.pi * middles[:, np.newaxis] / widths).mean(axis=0))
+        fits = _measure_fits(middles, widths)
         best = float(widths[int(fits.argmax())])
         step = float(widths[1] - widths[0])
         widths = np.linspace(best - step, best + step, STEPS)
     steps = np.diff(middles) / best
     has_letters = float(np.mean(np.abs(steps - 1) < SAME_PHASE)) >= LETTERS
     return best if float(fits.max()) >= SURE and has_letters else None
+
+
+def _measure_fits(middles: NDArray[np.float64], widths: NDArray[np.float64]) -> NDArray[np.float32]:
+    """How well the middles stand on grids of these widths, 0 to 1.
+
+    Numpy takes a tenth of the time for sines of 32 bits, which parts of a turn are small enough for.
+    """
+    turns = middles[:, np.newaxis] / widths
+    angles = (2 * math.pi * (turns - np.floor(turns))).astype(np.float32)
+    result: NDArray[np.float32] = np.hypot(np.cos(angles).mean(axis=0), np.sin(angles).mean(axis=0))
+    return result
 
 
 def _find_phase(middles: NDArray[np.float64], width: float) -> tuple[float, float]:

@@ -91,8 +91,9 @@ class OnnxRuntimeSession:
 
 
 LARGE_INPUT = 2_000_000
-"""Bytes of an input, that of a page and not of a line, after which a model gives back what OpenVINO keeps between its
-layers: 180 MB for a page's text lines."""
+"""Bytes of an input, that of a page and not of a line, after which a model with free shapes gives back what OpenVINO
+keeps between its layers: 180 MB for a page's text lines. The bundled layout model, of one shape, keeps 12 MB, which
+would be taken anew for each page."""
 KEPT_SHAPES = 8
 """Of each kind of layer, those whose prepared work is kept by models of whole pages, which come in many sizes: 60
 random ones took 1,284 MB without a bound and 562 with this one, and eight by turns no more time. Lines come in few
@@ -120,7 +121,7 @@ class OpenVinoSession:
         model = core.read_model(file)
         self.runtime = runtime
         self.metadata: Mapping[str, str] = _read_metadata(model)
-        has_free_height = model.inputs[0].partial_shape[2].is_dynamic
+        self._has_free_height = has_free_height = model.inputs[0].partial_shape[2].is_dynamic
         self.gives_logits = _drop_softmax(model)
         self._compiled: Any = core.compile_model(
             model,
@@ -146,7 +147,7 @@ class OpenVinoSession:
             with _RUNNING:
                 request.infer([values], share_inputs=True, share_outputs=True)
                 outputs = [request.get_output_tensor(index).data for index in range(len(self._compiled.outputs))]
-                if values.nbytes >= LARGE_INPUT:
+                if self._has_free_height and values.nbytes >= LARGE_INPUT:
                     outputs = [output.copy() for output in outputs]
                     self._compiled.release_memory()
             yield outputs

@@ -12,7 +12,7 @@ import structlog
 
 from gateway.engine.pool import EnginePool
 from gateway.imaging.crops import Crop, cut_crop, is_inside, place_lines
-from gateway.model import InkedLine, PageImage, PageLayout, Pixels, Reading, Region
+from gateway.model import BBox, InkedLine, PageImage, PageLayout, Pixels, Reading, Region
 from gateway.reading_options import OcrOptions
 from gateway.recognition.easy_text import may_be_easy
 from gateway.recognition.line_reader import NOT_TRIED, Attempt, LineReader, TextPart
@@ -22,11 +22,12 @@ from gateway.scheduling.fair_semaphore import Flow, engine_priority
 from gateway.scheduling.page_slots import PageSlot, PageSlots
 from gateway.tasks import RegionTask, fit_context, task_for
 from gateway.tracing import OFF, Tracing, mark_status
+from textlines.detection import upright_line
 
 Proof = Callable[[], Awaitable[Reading | None]]
 """Waits until it is known whether the engine is needed; the reading, where it is not."""
-Prove = Callable[[Callable[[Pixels], Awaitable[Reading]]], Awaitable[Reading | None]]
-"""Takes what reads a picture of lines, and calls it or not."""
+Prove = Callable[[Callable[[Pixels, Sequence[BBox]], Awaitable[Reading]]], Awaitable[Sequence[Reading]]]
+"""Takes what reads a picture of lines whose boxes are told, and calls it as often as it needs to; the readings."""
 
 log = structlog.get_logger(__name__)
 
@@ -86,7 +87,7 @@ class RegionDispatcher:
 
     def dispatch_sample(
         self, number: int, slot: PageSlot, tasks: asyncio.TaskGroup, prove: Prove
-    ) -> asyncio.Future[Reading | None]:
+    ) -> asyncio.Future[Sequence[Reading]]:
         """Has `prove` decide whether lines of page `number` are read for their own sake, and which."""
         slot.add_call()
         return tasks.create_task(self._prove(number, slot, prove))
@@ -119,21 +120,22 @@ class RegionDispatcher:
         read = [other for other in layout.regions if task_for(other.label, self.options)]
         return place_lines(crop, region, layout.detected, read)
 
-    async def _prove(self, number: int, slot: PageSlot, prove: Prove) -> Reading | None:
-        reading = await prove(partial(self._read_sample, number, slot))
-        if reading is None:
+    async def _prove(self, number: int, slot: PageSlot, prove: Prove) -> Sequence[Reading]:
+        try:
+            return await prove(partial(self._read_sample, number))
+        finally:
             slot.advance()
-        return reading
 
-    async def _read_sample(self, number: int, slot: PageSlot, sample: Pixels) -> Reading:
+    async def _read_sample(self, number: int, sample: Pixels, lines: Sequence[BBox]) -> Reading:
         region = Region("text", (0, 0, sample.shape[1], sample.shape[0]), order=1)
         try:
             question = await self._cut(number, sample, region, RegionTask(), ())
+            if self.engine.kind == "embedded":
+                question = question._replace(crop=place_lines(question.crop, region, list(map(upright_line, lines))))
         except Exception:
             log.exception("font_sample_failed", page=number)
-            slot.advance()
             return Reading(status="skipped")
-        return await self._read(number, slot, "font sample", question)
+        return await self._ask(number, "font sample", question)
 
     async def _read(
         self, page: int, slot: PageSlot, label: str, question: _Question, proof: Proof | None = None
@@ -146,15 +148,20 @@ class RegionDispatcher:
             slot.advance()
             return attempt.reading
         question = question._replace(easy=())  # which would lie in memory for as long as the VLM is waited for
+        return replace(await self._ask(page, label, question, slot.advance), line_reader_calls=attempt.calls)
+
+    async def _ask(
+        self, page: int, label: str, question: _Question, on_turn: Callable[[], None] = lambda: None
+    ) -> Reading:
         crop, task, _ = question
         with self.tracing.span("region", {"ocr.region.label": label}) as span:
             async with self.queue.run_slot(self.flow, page) as taken_s:
                 span.add_event("turn")
-                slot.advance()
+                on_turn()
                 reading = await self.reader.read(
                     crop, replace(task, engine_priority=engine_priority(self.flow.priority, page))
                 )
-                reading = replace(reading, engine_s=taken_s(), line_reader_calls=attempt.calls)
+                reading = replace(reading, engine_s=taken_s())
             mark_status(span, reading.status)
             return reading
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from common.geometry import Box
 from gateway.intake.render.page_source import CHARACTER, QUARTERS_SHIFT
 
 RECORD = np.dtype(
@@ -23,26 +25,31 @@ _FLAGS = (1 << QUARTERS_SHIFT) - 1
 
 Characters = NDArray[np.void]
 Mask = NDArray[np.bool_]
+Color = tuple[int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
 class TextLayer:
     """`characters`: records of `RECORD` in the file's order, shape (n,). `fonts`: what tells them apart in the
-    document. `ink`: shape (height, width), set where the page's picture would be another one without the characters."""
+    document. `ink`: shape (height, width), set where the page's picture would be another one without the characters.
+
+    Without them the page has the one color `paper`, but in the boxes `drawn`; None: in no part of it is that known.
+    """
 
     fonts: tuple[str, ...]
     characters: Characters
     ink: Mask
+    paper: Color | None = None
+    drawn: tuple[Box, ...] = ()
 
 
-def unpack_layer(fonts: tuple[str, ...], characters: bytes, ink: bytes, width: int, height: int) -> TextLayer:
+def unpack_characters(fonts: tuple[str, ...], characters: bytes) -> Characters:
     """Of what a worker has sent: what is no number there stands nowhere."""
     records = np.frombuffer(characters, RECORD).copy()
     for name in ("x1", "y1", "x2", "y2", "x", "y", "size"):
         records[name] = np.clip(np.nan_to_num(records[name], nan=-1.0, posinf=1e6, neginf=-1e6), -1e6, 1e6)
     records["font"] = np.minimum(records["font"], max(len(fonts) - 1, 0))
-    rows = np.frombuffer(ink, np.uint8).reshape(height, -1)
-    return TextLayer(fonts or ("none",), records, np.unpackbits(rows, axis=1, count=width).astype(np.bool_))
+    return records
 
 
 def turn_layer(layer: TextLayer, angle: int) -> TextLayer:
@@ -52,14 +59,20 @@ def turn_layer(layer: TextLayer, angle: int) -> TextLayer:
     turned = layer.characters.copy()
     x1, y1, x2, y2, x, y = (layer.characters[name] for name in ("x1", "y1", "x2", "y2", "x", "y"))
     height, width = layer.ink.shape
-    names = ("x1", "y1", "x2", "y2", "x", "y")
-    corners = {
-        90: (y1, width - x2, y2, width - x1, y, width - x),
-        180: (width - x2, height - y2, width - x1, height - y1, width - x, height - y),
-        270: (height - y2, x1, height - y1, x2, height - y, x),
-    }[angle]
-    for name, values in zip(names, corners, strict=True):
-        turned[name] = values
+    for names, values in ((("x1", "y1", "x2", "y2"), (x1, y1, x2, y2)), (("x", "y"), (x, y, x, y))):
+        for name, side in zip(names, _turn_box(*values, width, height, angle), strict=False):
+            turned[name] = side
     quarters = (layer.characters["flags"] >> QUARTERS_SHIFT).astype(np.int64) - angle // 90
     turned["flags"] = (layer.characters["flags"] & _FLAGS) | (quarters % 4 << QUARTERS_SHIFT)
-    return replace(layer, characters=turned, ink=np.ascontiguousarray(np.rot90(layer.ink, angle // 90)))
+    drawn = tuple(_turn_box(*box, width, height, angle) for box in layer.drawn)
+    ink = np.ascontiguousarray(np.rot90(layer.ink, angle // 90))
+    return replace(layer, characters=turned, ink=ink, drawn=drawn)
+
+
+def _turn_box(x1: Any, y1: Any, x2: Any, y2: Any, width: int, height: int, angle: int) -> Any:  # noqa: ANN401
+    """Sides of boxes on a page of that size, numbers or arrays, after the turn."""
+    return {
+        90: (y1, width - x2, y2, width - x1),
+        180: (width - x2, height - y2, width - x1, height - y1),
+        270: (height - y2, x1, height - y1, x2),
+    }[angle]

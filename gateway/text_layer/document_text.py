@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import structlog
 
-from common.geometry import Rectangle, clip_nonempty
+from common.geometry import Boxes, clip_nonempty, union
 from gateway.model import BBox, PageImage, PageLayout, Pixels, Reading, Region
 from gateway.text_layer.characters import TextLayer
 from gateway.text_layer.font_evidence import FontEvidence
@@ -17,33 +17,39 @@ from gateway.text_layer.region_text import (
     RegionText,
     Row,
     find_page_lines,
-    find_print,
+    find_page_print,
     find_region_texts,
     join_readings,
+    line_box,
     make_reading,
+    mark_words,
 )
 from gateway.text_layer.tables import CellText, correct_cells, find_cell_texts, find_table_words
 from gateway.text_layer.words import Glyph, Visibility, Word, find_visible, find_words
 
-ROW_MARGIN, ROW_SPACE = 2, 0.5
-"""White space around a line that is read for its fonts: pixels of the page; ems between two of them."""
+ROW_MARGIN, ROW_SPACE = 2, 0.35
+"""Around a line that is read for its fonts: pixels of the page that stay; white space, in ems."""
+LOOKS = 2
+"""So often a page's lines are read for their fonts, at most: beside a letter that is misread others prove nothing."""
 SCAN = 0.9
 """Share of a layer's characters from which hidden ones are the layer of a scan."""
 NOT_PROVED = "The page's text layer has no text for it that can be trusted, and `text_layer=only` asks for no other."
 
 log = structlog.get_logger(__name__)
 
-ReadCrop = Callable[[Pixels], Awaitable[Reading]]
+ReadLines = Callable[[Pixels, Sequence[BBox]], Awaitable[Reading]]
+"""Reads a picture of lines whose boxes are told."""
 
 
 @dataclass(frozen=True, slots=True)
 class SeenLayer:
-    """What people see of a page's layer. `glyphs`: boxes of all print on the page, of the layer or not. `lines`: as in
-    `PageImage`. `warnings`: clauses on what nobody sees."""
+    """What people see of a page's layer. `glyphs`: boxes of all print on the page, of the layer or not.
+    `lines`: as in `PageImage`; `texts`: those of them that are text. `warnings`: clauses on what nobody sees."""
 
     words: Sequence[Word] = ()
-    glyphs: Sequence[Rectangle] = ()
+    glyphs: Boxes = field(default_factory=lambda: np.empty((0, 4)))
     lines: Sequence[BBox] | None = None
+    texts: Sequence[BBox] | None = None
     warnings: tuple[str, ...] = ()
 
 
@@ -83,27 +89,36 @@ class DocumentText:
         found = find_region_texts(layout, seen.words, seen.glyphs)
         pairs = zip(layout.regions, found, strict=True)
         texts = {region.order: text for region, text in pairs if text.flaw is None}
-        rows = self._evidence.choose_rows(texts.values()) if has_sample else []
+        rows = self._evidence.choose_rows(texts.values(), looks=LOOKS) if has_sample else []
         tables = find_table_words(layout, seen.words)
         return PageText(texts, tables, rows, [_cut_row(page.pixels, row) for row in rows])
 
-    async def prove(self, text: PageText, read: ReadCrop) -> Reading | None:
-        """Reads those of the page's lines that others' have not proved meanwhile; their reading, if any is left."""
+    async def prove(self, text: PageText, read: ReadLines) -> list[Reading]:
+        """Reads those of the page's lines that others' have not proved meanwhile; their readings, if any are left."""
+        readings: list[Reading] = []
+        seen: list[Row] = []
         async with self._turn:
-            rows, sample = await asyncio.to_thread(self._choose_sample, text)
-            if sample is None:
-                return None
-            reading = await read(sample)
-            if reading.status == "ok" or reading.is_refused:  # what it could not read proves nothing
+            for _ in range(LOOKS):
+                rows, sample = await asyncio.to_thread(self._choose_sample, text, seen)
+                if sample is None:
+                    break
+                reading = await read(*sample)
+                readings.append(reading)
+                if reading.status != "ok" and not reading.is_refused:  # what it could not read proves nothing
+                    break
                 await self._add(rows, reading.text)
-            return reading
+                seen += rows
+        return readings
 
-    def _choose_sample(self, text: PageText) -> tuple[Sequence[Row], Pixels | None]:
-        """Of the page's lines those that are still needed, and their picture; None where there are none."""
+    def _choose_sample(
+        self, text: PageText, seen: Sequence[Row]
+    ) -> tuple[Sequence[Row], tuple[Pixels, Sequence[BBox]] | None]:
+        """Of the page's lines those that are still needed, none of those `seen`, and their picture with their boxes;
+        None where there are none."""
         try:
-            rows = self._evidence.choose_rows(text.texts.values(), text.rows)
+            rows = self._evidence.choose_rows(text.texts.values(), [row for row in text.rows if row not in seen])
             cuts = [cut for row, cut in zip(text.rows, text.cuts, strict=True) if row in rows]
-            return rows, _stack(cuts, float(np.median([row.size for row in rows]))) if rows else None
+            return rows, _stack(cuts, [row.size for row in rows]) if rows else None
         except Exception:
             log.exception("font_sample_failed")
             return (), None
@@ -132,11 +147,19 @@ def look_at_layer(page: PageImage) -> SeenLayer:
     """Blocks, some 0.1 s of CPU."""
     if page.layer is None:
         return SeenLayer()
-    visibility = find_visible(page.layer)
-    words = find_words(page.layer, visibility.is_seen)
-    glyphs = find_print(page.pixels, words) if words else []
-    lines = find_page_lines(page.pixels, words, glyphs)
-    return SeenLayer(words, glyphs, lines, _explain_hidden(page.layer, visibility))
+    layer, visibility = page.layer, find_visible(page.layer)
+    warnings = _explain_hidden(layer, visibility)
+    words = find_words(layer, visibility.is_seen)
+    if not words:
+        return SeenLayer(warnings=warnings)
+    held = mark_words(words, (0, 0, page.width, page.height))
+    glyphs = find_page_print(page.pixels, layer, words, held, has_hidden=bool(visibility.is_hidden.any()))
+    lines = find_page_lines(page.pixels, layer, words, glyphs, held)
+    if lines is None:
+        return SeenLayer(words, glyphs, warnings=warnings)
+    return SeenLayer(
+        words, glyphs, [line.box for line in lines], [line.box for line in lines if line.is_text], warnings
+    )
 
 
 def find_offer(text: PageText, region: Region, partners: Sequence[Region]) -> Offer | None:
@@ -150,7 +173,7 @@ def find_offer(text: PageText, region: Region, partners: Sequence[Region]) -> Of
 def _cut_row(pixels: Pixels, row: Row) -> Pixels:
     """A copy: the page's pixels are not kept for it."""
     height, width = pixels.shape[:2]
-    x1, y1, x2, y2 = row.box
+    x1, y1, x2, y2 = union([row.box, line_box(row.words)])
     left, top, right, bottom = clip_nonempty(
         (int(x1) - ROW_MARGIN, int(y1) - ROW_MARGIN, int(x2) + 1 + ROW_MARGIN, int(y2) + 1 + ROW_MARGIN),
         width,
@@ -159,16 +182,19 @@ def _cut_row(pixels: Pixels, row: Row) -> Pixels:
     return pixels[top:bottom, left:right].copy()
 
 
-def _stack(cuts: Sequence[Pixels], size: float) -> Pixels:
-    """Lines below each other on white. `size`: their em in pixels."""
-    space = max(ROW_MARGIN, round(ROW_SPACE * size))
-    shape = (sum(cut.shape[0] + space for cut in cuts) + space, max(cut.shape[1] for cut in cuts) + 2 * space, 3)
-    canvas = np.full(shape, 255, np.uint8)
-    top = space
-    for cut in cuts:
-        canvas[top : top + cut.shape[0], space : space + cut.shape[1]] = cut
-        top += cut.shape[0] + space
-    return canvas
+def _stack(cuts: Sequence[Pixels], sizes: Sequence[float]) -> tuple[Pixels, list[BBox]]:
+    """Lines below each other on white, and the boxes that hold them with the white space around. `sizes`: their ems in
+    pixels."""
+    spaces = [max(ROW_MARGIN, round(ROW_SPACE * size)) for size in sizes]
+    boxes: list[BBox] = []
+    top = 0
+    for cut, space in zip(cuts, spaces, strict=True):
+        boxes.append((0, top, cut.shape[1] + 2 * space, top + cut.shape[0] + 2 * space))
+        top = boxes[-1][3]
+    canvas = np.full((top, max(box[2] for box in boxes), 3), 255, np.uint8)
+    for cut, space, (left, upper, right, lower) in zip(cuts, spaces, boxes, strict=True):
+        canvas[upper + space : lower - space, left + space : right - space] = cut
+    return canvas, boxes
 
 
 def _explain_hidden(layer: TextLayer, visibility: Visibility) -> tuple[str, ...]:

@@ -7,15 +7,17 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
+from statistics import median
 from typing import NamedTuple
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from common.geometry import Rectangle
+from common.geometry import Rectangle, union
 from gateway.intake.render.page_source import QUARTERS_SHIFT, CharacterFlag
-from gateway.text_layer.characters import Mask, TextLayer
+from gateway.text_layer.characters import Characters, Mask, TextLayer
 
 MIN_EM = 5.0
 """Pixels; nobody reads smaller print, and what is printed so is there for machines."""
@@ -43,6 +45,7 @@ _MATH = (range(0x2200, 0x2300), range(0x2A00, 0x2B00), range(0x1D400, 0x1D800))
 _MATH_IN_TEXT = (0x2212, 0x2215, 0x2219)
 _MIXED_SCRIPTS = re.compile(r"[A-Za-z][\u0370-\u052f]|[\u0370-\u052f][A-Za-z]")
 """A Latin letter beside a Greek or Cyrillic one: a reading can't tell which of two that look alike a font means."""
+_UNMAPPED = "characters without a meaning that the file tells"
 _LIGATURES = {code: unicodedata.normalize("NFKC", chr(code)) for code in range(0xFB00, 0xFB07)}
 
 Edges = NDArray[np.float64]
@@ -135,7 +138,7 @@ def _is_blank(code: int) -> bool:
 def _find_code_flaw(code: int) -> str | None:
     """Why a character that is seen can't be taken, by its Unicode alone."""
     if code > _LAST_CODE or code in (0, 0xFFFD) or unicodedata.category(chr(code)) in ("Co", "Cn", "Cs"):
-        return "characters without a meaning that the file tells"
+        return _UNMAPPED
     if any(code in block for block in _REORDERED):
         return "a script whose letters the file may hold in another order"
     return "formulas" if any(code in block for block in _MATH) and code not in _MATH_IN_TEXT else None
@@ -143,66 +146,68 @@ def _find_code_flaw(code: int) -> str | None:
 
 def find_words(layer: TextLayer, is_seen: Mask) -> list[Word]:
     """The words of what is seen, in the file's order."""
-    words: list[Word] = []
-    run: list[int] = []
-    is_spaced = next_is_spaced = True
-    rows = layer.characters.tolist()
-    for index, record in enumerate(rows):
-        if not is_seen[index]:
-            next_is_spaced = True
-            continue
-        if run and (next_is_spaced or not _goes_on(rows[run[-1]], record)):
-            words.append(_make_word(layer, rows, run, is_spaced=is_spaced))
-            run = []
-        if not run:
-            is_spaced = next_is_spaced
-        run.append(index)
-        next_is_spaced = False
-    if run:
-        words.append(_make_word(layer, rows, run, is_spaced=is_spaced))
-    return words
+    places = np.flatnonzero(is_seen)
+    if not len(places):
+        return []
+    characters = layer.characters[places]
+    is_spaced = np.append(True, np.diff(places) > 1)
+    starts = np.flatnonzero(is_spaced | ~_goes_on(characters)).tolist()
+    glyphs = _make_glyphs(layer.fonts, characters)
+    boxes = list(zip(*(characters[name].tolist() for name in ("x1", "y1", "x2", "y2")), strict=True))
+    baselines, sizes = characters["y"].tolist(), characters["size"].tolist()
+    flaws = _find_flaws(characters)
+    first, spaced = places.tolist(), is_spaced.tolist()
+    return [
+        Word(
+            glyphs=tuple(glyphs[start:end]),
+            box=union(boxes[start:end]),
+            boxes=tuple(boxes[start:end]),
+            baseline=median(baselines[start:end]),
+            size=max(sizes[start:end]),
+            first=first[start],
+            last=first[end - 1],
+            is_spaced=spaced[start],
+            flaw=next(filter(None, flaws[start:end]), None) or _find_word_flaw(glyphs[start:end]),
+        )
+        for start, end in pairwise([*starts, len(places)])
+    ]
 
 
-Record = tuple[int, int, int, float, float, float, float, float, float, float]
+def _goes_on(characters: Characters) -> Mask:
+    """Whether each character stands where the word of the one before it goes on; the first does not."""
+    size, baseline, left, right = (characters[name].astype(np.float64) for name in ("size", "y", "x1", "x2"))
+    larger, smaller = np.maximum(size[1:], size[:-1]), np.minimum(size[1:], size[:-1])
+    gap = left[1:] - right[:-1]
+    is_level = (np.abs(np.diff(baseline)) <= SHIFT * larger) & (smaller >= RESIZED * larger)
+    return np.append(False, is_level & (gap >= -OVERLAP * size[1:]) & (gap <= GAP * size[1:]))
 
 
-def _goes_on(before: Record, record: Record) -> bool:
-    size, other = record[9], before[9]
-    if abs(record[8] - before[8]) > SHIFT * max(size, other) or min(size, other) < RESIZED * max(size, other):
-        return False
-    return -OVERLAP * size <= record[3] - before[5] <= GAP * size
-
-
-def _make_word(layer: TextLayer, rows: Sequence[Record], run: Sequence[int], *, is_spaced: bool) -> Word:
-    records = [rows[index] for index in run]
-    boxes = tuple((record[3], record[4], record[5], record[6]) for record in records)
-    x1, y1, x2, y2 = zip(*boxes, strict=True)
-    glyphs = tuple(_make_glyph(layer.fonts, record) for record in records)
-    is_mixed = _MIXED_SCRIPTS.search("".join(glyph.text for glyph in glyphs)) is not None
-    return Word(
-        glyphs=glyphs,
-        box=(min(x1), min(y1), max(x2), max(y2)),
-        boxes=boxes,
-        baseline=float(np.median([record[8] for record in records])),
-        size=max(record[9] for record in records),
-        first=run[0],
-        last=run[-1],
-        is_spaced=is_spaced,
-        flaw=next(filter(None, map(_find_flaw, records)), "letters of two scripts in a word" if is_mixed else None),
+def _make_glyphs(fonts: Sequence[str], characters: Characters) -> list[Glyph]:
+    x1, y1, x2, y2, baseline, size = (
+        characters[name].astype(np.float64) for name in ("x1", "y1", "x2", "y2", "y", "size")
     )
+    shapes = np.rint(32 * np.stack([x2 - x1, y2 - y1, y2 - baseline]) / size).astype(np.int64)
+    names = (fonts[at] for at in characters["font"].tolist())
+    texts = map(_find_text, characters["code"].tolist())
+    return list(map(Glyph, names, texts, zip(*shapes.tolist(), strict=True)))
 
 
-def _find_flaw(record: Record) -> str | None:
-    code, flags = record[:2]
-    if flags & CharacterFlag.UNMAPPED:
-        return "characters without a meaning that the file tells"
-    if flags & CharacterFlag.SLANTED or flags >> QUARTERS_SHIFT:
-        return "characters that do not stand upright"
-    return _find_code_flaw(code)
+@cache
+def _find_text(code: int) -> str:
+    return "-" if code == _HYPHEN_AT_LINE_END else _LIGATURES.get(code) or chr(min(code, _LAST_CODE))
 
 
-def _make_glyph(fonts: Sequence[str], record: Record) -> Glyph:
-    code, _, font, x1, y1, x2, y2, _, baseline, size = record
-    text = "-" if code == _HYPHEN_AT_LINE_END else _LIGATURES.get(code) or chr(min(code, _LAST_CODE))
-    shape = (round(32 * (x2 - x1) / size), round(32 * (y2 - y1) / size), round(32 * (y2 - baseline) / size))
-    return Glyph(fonts[font], text, shape)
+def _find_word_flaw(glyphs: Sequence[Glyph]) -> str | None:
+    is_mixed = _MIXED_SCRIPTS.search("".join(glyph.text for glyph in glyphs))
+    return "letters of two scripts in a word" if is_mixed else None
+
+
+def _find_flaws(characters: Characters) -> list[str | None]:
+    """Why each character that is seen can't be taken; None: it can."""
+    flaws = list(map(_find_code_flaw, characters["code"].tolist()))
+    flags = characters["flags"].astype(np.int64)
+    is_odd = (flags & (CharacterFlag.UNMAPPED | CharacterFlag.SLANTED) > 0) | (flags >> QUARTERS_SHIFT > 0)
+    for at in np.flatnonzero(is_odd).tolist():
+        is_unmapped = flags[at] & CharacterFlag.UNMAPPED
+        flaws[at] = _UNMAPPED if is_unmapped else "characters that do not stand upright"
+    return flaws

@@ -12,6 +12,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, cast
 
+from common.memory import HUGE_PAGES
+
 ANSWER_PIPE = 2**20
 """Bytes that an answer's pipe holds: what Linux grants any process. A page has 11 MB at 200 dpi, and each time the pipe
 is full or empty its two sides change places on a core."""
@@ -78,4 +80,4 @@ def worker_environment() -> dict[str, str]:
     # One heap: each further one reserves 64 MB of the address space that is limited. No threads of OpenBLAS, which
     # NumPy and OpenCV bring: one that has its first turn only when the limit is set finds no room for its buffer, and
     # calls a null pointer then.
-    return {**passed, "PYTHONPATH": path, "MALLOC_ARENA_MAX": "1", "OPENBLAS_NUM_THREADS": "1"}
+    return {**HUGE_PAGES, **passed, "PYTHONPATH": path, "MALLOC_ARENA_MAX": "1", "OPENBLAS_NUM_THREADS": "1"}

@@ -57,6 +57,24 @@ def test_configuration_starts_the_vlm_first_and_stops_within_the_grace(monkeypat
     assert not options.server_configs
 
 
+@pytest.mark.parametrize("chosen", [None, "glibc.malloc.check=0"])
+def test_gateway_takes_large_memory_in_large_pieces(monkeypatch: pytest.MonkeyPatch, chosen: str | None) -> None:
+    """Unless whoever runs the service has set glibc otherwise; the VLM tier is left as it is."""
+    monkeypatch.delenv("GLIBC_TUNABLES", raising=False)
+    if chosen:
+        monkeypatch.setenv("GLIBC_TUNABLES", chosen)
+    for name, value in launch.environment(GatewaySettings(), StartSettings(), console=False).items():
+        monkeypatch.setenv(name, value)
+    options = ServerOptions()
+    options.realize(["-c", str(ROOT / "supervisord.conf")])
+    tunables = {
+        group.process_configs[0].name: group.process_configs[0].environment.get("GLIBC_TUNABLES")
+        for group in options.process_group_configs
+    }
+    assert tunables["gateway"] == (chosen or "glibc.malloc.hugetlb=1")
+    assert tunables["vlm"] is None
+
+
 def test_both_tiers_start_and_share_one_log(tmp_path: Path, tiers: dict[str, str]) -> None:
     log = tmp_path / "log"
     with launched(log, LAUNCH, **tiers) as service:

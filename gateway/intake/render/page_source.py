@@ -32,6 +32,8 @@ class CharacterFlag(IntFlag):
     """It stands in no multiple of 90 degrees."""
 
 
+BACKGROUND_ROWS = 64
+"""Of a page, in one strip of its background."""
 QUARTERS_SHIFT = 8
 """Above the flags: by how many quarters a character is turned clockwise in the page image."""
 
@@ -39,12 +41,12 @@ QUARTERS_SHIFT = 8
 @dataclass(frozen=True, slots=True)
 class LayerData:
     """The text layer of a page. `fonts`: what tells them apart, in this document. `characters`: records of
-    `CHARACTER`, in the file's order. `ink`: rows of a bit for each pixel, filled up to bytes, set where the picture
-    would be another one without the characters."""
+    `CHARACTER`, in the file's order. `background`: the page without its characters, in strips of `BACKGROUND_ROWS` rows
+    of RGB pixels; of a strip in one colour only a pixel, which spares most pages the way of a second picture."""
 
     fonts: tuple[str, ...]
     characters: bytes
-    ink: bytes
+    background: tuple[bytes | memoryview, ...]
 
 
 @dataclass(frozen=True, slots=True)

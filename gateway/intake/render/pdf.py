@@ -7,15 +7,13 @@ import time
 from collections.abc import Collection
 from contextlib import suppress
 from functools import partial
-from typing import Any
 
 import pypdfium2 as pdfium
-import pypdfium2.raw as pdfium_c
 
 from gateway.errors import ServiceError
 from gateway.intake.render.page_source import MAX_SIDE, FileView, Raster
 from gateway.intake.render.pdf_file import UserUnits, document_error, open_pdf
-from gateway.intake.render.pdf_layer import MAX_CHARACTERS, read_layer
+from gateway.intake.render.pdf_layer import MAX_CHARACTERS, PageCharacters, read_layer
 from gateway.intake.render.pdf_text import explain_losses, find_text_angle, open_text
 
 _POINTS_PER_INCH = 72
@@ -108,10 +106,11 @@ class PdfSource:
             raise ValueError(f"rows of {bitmap.stride} bytes for {bitmap.width} RGB pixels")
         dpi = max(1, round(scale * _POINTS_PER_INCH))
         with open_text(page) as text:
-            losses = explain_losses(page, text, bitmap)
-            angle = find_text_angle(page, text)
-            obstacle = _find_obstacle(text, time.process_time() - began) if self._has_layer else None
-            layer = read_layer(page, text, bitmap, draw) if self._has_layer and not obstacle else None
+            found = PageCharacters(text)
+            losses = explain_losses(page, found, bitmap)
+            angle = find_text_angle(page, found)
+            obstacle = _find_obstacle(found, time.process_time() - began) if self._has_layer else None
+            layer = read_layer(page, found, bitmap, draw) if self._has_layer and not obstacle else None
         notes = (f"its text layer was not used: {obstacle}",) if obstacle else ()
         return Raster(
             bitmap.width,
@@ -131,12 +130,11 @@ class PdfSource:
         return (f"the page measures {size} and was drawn at {dpi} dpi, to stay within MAX_PIXELS; small print is lost",)
 
 
-def _find_obstacle(text: Any, spent_s: float) -> str | None:  # noqa: ANN401 - ctypes
+def _find_obstacle(found: PageCharacters, spent_s: float) -> str | None:
     """What makes the page's text layer too much work: its length, or the time that the page has taken so far."""
-    count = pdfium_c.FPDFText_CountChars(text)
-    if count > MAX_CHARACTERS:
-        return f"it has {count} characters, the limit is {MAX_CHARACTERS}"
-    return "the page takes too long to draw" if count > 0 and spent_s > _MAX_DRAWING_S else None
+    if found.count > MAX_CHARACTERS:
+        return f"it has {found.count} characters, the limit is {MAX_CHARACTERS}"
+    return "the page takes too long to draw" if found.count > 0 and spent_s > _MAX_DRAWING_S else None
 
 
 def _check_size(number: int, width: float, height: float) -> None:

@@ -6,13 +6,14 @@ import math
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import takewhile
 from typing import Any
 
 import pypdfium2 as pdfium
 import pypdfium2.raw as pdfium_c
 from PIL import Image
 
-from gateway.intake.render.pdf_layer import address_of, base_name, map_page
+from gateway.intake.render.pdf_layer import PageCharacters, address_of, base_name, map_page
 
 _MAX_CHARACTERS = 20_000
 """Of a page, looked at for either question: a tenth of a second."""
@@ -28,9 +29,9 @@ _MIN_SHARE = 0.9
 """Of a page's letters that have to stand in one direction for it to be the page's."""
 
 
-def explain_losses(page: pdfium.PdfPage, text: Any, drawn: pdfium.PdfBitmap) -> tuple[str, ...]:  # noqa: ANN401
+def explain_losses(page: pdfium.PdfPage, found: PageCharacters, drawn: pdfium.PdfBitmap) -> tuple[str, ...]:
     """Clauses that say which letters the page's picture lacks, or shows as others perhaps; none where all is well."""
-    missing, guessed, blank = _count_losses(text, map_page(page, drawn.width, drawn.height), drawn)
+    missing, guessed, blank = _count_losses(found, map_page(page, drawn.width, drawn.height), drawn)
     clauses = []
     if blank:
         what = f"{_describe(blank)} could not be drawn: their fonts ({_list_names(blank)}) have no outlines for them"
@@ -54,12 +55,15 @@ def _list_names(counts: Counter[str]) -> str:
     return ", ".join(name or "without a name" for name, _ in counts.most_common(_MAX_NAMES))
 
 
-def find_text_angle(page: pdfium.PdfPage, text: Any) -> int | None:  # noqa: ANN401 - ctypes
+def find_text_angle(page: pdfium.PdfPage, found: PageCharacters) -> int | None:
     """Degrees clockwise, a multiple of 90, by which nearly all letters of the page's picture are turned; None where
     they are few, slanted or stand in several directions, or where a picture may hold most of the page's text."""
     if _has_large_picture(page):
         return None
-    angles = Counter(_round_angle(pdfium_c.FPDFText_GetCharAngle(text, index)) for index in _letters(text))
+    radians = Counter(pdfium_c.FPDFText_GetCharAngle(found.text, index) for index in _letters(found))
+    angles: Counter[int | None] = Counter()
+    for value, count in radians.items():
+        angles[_round_angle(value)] += count
     if angles.total() < _MIN_LETTERS:
         return None
     (angle, count), *_ = angles.most_common(1)
@@ -95,15 +99,13 @@ def open_text(page: pdfium.PdfPage) -> Iterator[Any]:
         pdfium_c.FPDFText_ClosePage(text)
 
 
-def _letters(text: Any) -> Iterator[int]:  # noqa: ANN401 - ctypes
+def _letters(found: PageCharacters) -> Iterator[int]:
     """Indexes of characters that have ink."""
-    for index in range(min(pdfium_c.FPDFText_CountChars(text), _MAX_CHARACTERS)):
-        if not chr(min(pdfium_c.FPDFText_GetUnicode(text, index), 0x10FFFF)).isspace():
-            yield index
+    return takewhile(lambda index: index < _MAX_CHARACTERS, found.letters)
 
 
 def _count_losses(
-    text: Any,  # noqa: ANN401 - ctypes
+    found: PageCharacters,
     matrix: pdfium.PdfMatrix,
     drawn: pdfium.PdfBitmap,
 ) -> tuple[Counter[str], Counter[str], Counter[str]]:
@@ -113,7 +115,8 @@ def _count_losses(
     guessed: Counter[str] = Counter()
     blank: Counter[str] = Counter()
     picture: Image.Image | None = None
-    for index, font in _find_undrawn(text):
+    text = found.text
+    for index, font in _find_undrawn(found):
         is_embedded = pdfium_c.FPDFFont_GetIsEmbedded(font)
         if is_embedded == 1:
             picture = picture or drawn.to_pil()
@@ -124,15 +127,18 @@ def _count_losses(
     return missing, guessed, +blank
 
 
-def _find_undrawn(text: Any) -> Iterator[tuple[int, Any]]:  # noqa: ANN401 - ctypes
+def _find_undrawn(found: PageCharacters) -> Iterator[tuple[int, Any]]:
     """Index and font of each character that is to be seen and for which its font has no outline."""
-    fonts: dict[int, Any] = {}
+    fonts: dict[int, tuple[int, Any]] = {}
     has_outline: dict[tuple[int, int], bool] = {}
-    for index in _letters(text):
-        font = _find_font(pdfium_c.FPDFText_GetTextObject(text, index), fonts)
-        if font is None:
+    for index in _letters(found):
+        address, text_object = found.objects[index]
+        if address not in fonts:
+            fonts[address] = _find_font(text_object)
+        font_address, font = fonts[address]
+        if not font_address:
             continue
-        key = (address_of(font), pdfium_c.FPDFText_GetUnicode(text, index))
+        key = (font_address, found.codes[index])
         if key not in has_outline:
             has_outline[key] = _has_outline(font, key[1])
         if not has_outline[key]:
@@ -151,15 +157,13 @@ def _is_blank(picture: Image.Image, matrix: pdfium.PdfMatrix, text: Any, index: 
     return bool(float(extrema[1]) - float(extrema[0]) < _MIN_CONTRAST)  # type: ignore[arg-type]  # one channel
 
 
-def _find_font(text_object: Any, fonts: dict[int, Any]) -> Any:  # noqa: ANN401 - ctypes
-    """The font of a text object that is seen; `fonts` keeps what is known of objects."""
+def _find_font(text_object: Any) -> tuple[int, Any]:  # noqa: ANN401 - ctypes
+    """The font of a text object that is seen, and its address; 0 for none."""
     if not text_object:
-        return None
-    key = address_of(text_object)
-    if key not in fonts:
-        is_hidden = pdfium_c.FPDFTextObj_GetTextRenderMode(text_object) == pdfium_c.FPDF_TEXTRENDERMODE_INVISIBLE
-        fonts[key] = None if is_hidden else pdfium_c.FPDFTextObj_GetFont(text_object) or None
-    return fonts[key]
+        return 0, None
+    is_hidden = pdfium_c.FPDFTextObj_GetTextRenderMode(text_object) == pdfium_c.FPDF_TEXTRENDERMODE_INVISIBLE
+    font = None if is_hidden else pdfium_c.FPDFTextObj_GetFont(text_object)
+    return (address_of(font), font) if font else (0, None)
 
 
 def _has_outline(font: Any, character: int) -> bool:  # noqa: ANN401 - ctypes

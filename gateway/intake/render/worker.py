@@ -20,7 +20,7 @@ from gateway.errors import ServiceError
 from gateway.intake.page_ranges import select_pages
 from gateway.intake.render.fonts import font_folders
 from gateway.intake.render.images import ImageSource
-from gateway.intake.render.page_source import FileView, PageSource, Raster
+from gateway.intake.render.page_source import FileView, LayerData, PageSource, Raster
 from gateway.intake.render.pdf import PdfSource
 from gateway.intake.render.pdf_fonts import install_fonts
 from gateway.intake.sniff import PDF
@@ -89,7 +89,7 @@ def serve(requests: socket.socket, answers: IO[bytes], cache: OpenFileCache) -> 
 def _list_chunks(raster: Raster) -> Iterator[bytes | memoryview]:
     yield from raster.strips
     if raster.layer:
-        yield raster.layer.ink
+        yield from raster.layer.background
         yield raster.layer.characters
 
 
@@ -121,8 +121,16 @@ def _render_page(request: Header, descriptor: int, cache: OpenFileCache) -> Answ
     raster = cache.get(request, descriptor).page(request["number"])
     told: Header = {"warnings": raster.warnings, "is_partial": raster.is_partial, "text_angle": raster.text_angle}
     layer = raster.layer
-    told["layer"] = {"fonts": layer.fonts, "bytes": len(layer.characters)} if layer else None
+    told["layer"] = _describe_layer(layer) if layer else None
     return {"width": raster.width, "height": raster.height, "dpi": raster.dpi, **told}, raster
+
+
+def _describe_layer(layer: LayerData) -> Header:
+    return {
+        "fonts": layer.fonts,
+        "bytes": len(layer.characters),
+        "strips": [len(strip) for strip in layer.background],
+    }
 
 
 _OPERATIONS: dict[str, Callable[[Header, int, OpenFileCache], Answer]] = {"open": _open, "page": _render_page}

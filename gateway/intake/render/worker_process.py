@@ -9,10 +9,11 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from gateway.errors import ServiceError
-from gateway.intake.render.page_source import CHARACTER
+from gateway.intake.render.page_source import BACKGROUND_ROWS, CHARACTER
 from gateway.intake.spool import SpooledFile
 from gateway.model import PageImage, Pixels
-from gateway.text_layer.characters import TextLayer, unpack_layer
+from gateway.text_layer.characters import TextLayer, unpack_characters
+from gateway.text_layer.ink import InkFinder
 from gateway.workers import messages
 from gateway.workers.messages import Header, ProtocolError
 from gateway.workers.process import ChildProcess, worker_command, worker_environment
@@ -93,7 +94,7 @@ class WorkerProcess(ChildProcess):
             warnings=tuple(map(str, answer["warnings"])),
             is_partial=bool(answer["is_partial"]),
             text_angle=answer["text_angle"],
-            layer=self._read_layer(answer["layer"], *pixels.shape[:2]) if answer["layer"] else None,
+            layer=self._read_layer(answer["layer"], pixels) if answer["layer"] else None,
         )
 
     def _request(self, file: SourceFile, operation: Header) -> Header:
@@ -129,16 +130,24 @@ class WorkerProcess(ChildProcess):
             raise self._give_up()
         return pixels
 
-    def _read_layer(self, header: Header, height: int, width: int) -> TextLayer:
-        size = int(header["bytes"])
-        if not 0 < size <= _MAX_LAYER or size % CHARACTER.size:
+    def _read_layer(self, header: Header, pixels: Pixels) -> TextLayer:
+        size, strips = int(header["bytes"]), list(map(int, header["strips"]))
+        height, width = pixels.shape[:2]
+        if not 0 < size <= _MAX_LAYER or size % CHARACTER.size or len(strips) != -(-height // BACKGROUND_ROWS):
             raise self._give_up()
+        finder = InkFinder(pixels)
         try:
-            ink = messages.read_bytes(self._stdout, height * ((width + 7) // 8))
+            for top, count in zip(range(0, height, BACKGROUND_ROWS), strips, strict=True):
+                if count not in (3, min(BACKGROUND_ROWS, height - top) * width * 3):
+                    raise self._give_up()
+                finder.add_strip(messages.read_bytes(self._stdout, count))
             characters = messages.read_bytes(self._stdout, size)
         except ProtocolError as error:
             raise self._give_up() from error
-        return unpack_layer(tuple(map(str, header["fonts"])), characters, ink, width, height)
+        fonts = tuple(map(str, header["fonts"]))
+        return TextLayer(
+            fonts or ("none",), unpack_characters(fonts, characters), finder.ink, *finder.find_background()
+        )
 
     def _give_up(self) -> WorkerLost:
         """After a broken exchange nothing more that the worker says can be matched to a question."""

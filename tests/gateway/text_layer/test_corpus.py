@@ -8,9 +8,9 @@ from dataclasses import replace
 
 import pytest
 
-from gateway.model import Pixels, Reading
+from gateway.model import BBox, Pixels, Reading
 from gateway.text_layer.document_text import DocumentText, find_offer, look_at_layer
-from tests.gateway.text_layer.pages import layout_of, open_page, read_rows, truth_of
+from tests.gateway.text_layer.pages import layout_of, open_page, read_sample, truth_of
 from tests.support.text_layers import LayerPage, broken_layers, sound_layers
 
 
@@ -21,8 +21,8 @@ def take(page: LayerPage) -> tuple[list[str | None], Sequence[str]]:
     layout = replace(layout_of(page), lines=seen.lines or ())
     text = document.examine(image, layout, seen, has_sample=True)
 
-    async def read(_sample: Pixels) -> Reading:
-        return Reading(text=read_rows(text.rows, page.lines))
+    async def read(sample: Pixels, boxes: Sequence[BBox]) -> Reading:
+        return Reading(text=read_sample(text, sample, boxes, page.lines))
 
     if text.rows:
         asyncio.run(document.prove(text, read))

@@ -13,13 +13,14 @@ from PIL import Image, ImageDraw, ImageFont
 
 from gateway.layout.base import Detection
 from gateway.layout.bundled.plausibility import correct_label
-from gateway.model import PageImage, Pixels, Reading, Region
+from gateway.model import BBox, PageImage, PageLayout, Pixels, Reading, Region
 from gateway.pipeline import read_pages
 from gateway.reading_options import OcrOptions
 from gateway.recognized_page import RecognizedPage
-from gateway.text_layer.document_text import DocumentText, find_offer, look_at_layer
+from gateway.text_layer.document_text import DocumentText, PageText, find_offer, look_at_layer
+from gateway.text_layer.font_evidence import FontEvidence
 from gateway.text_layer.region_text import find_print
-from tests.gateway.text_layer.pages import SCALE, layout_of, open_page, read_rows, truth_of
+from tests.gateway.text_layer.pages import SCALE, layout_of, open_page, read_rows, read_sample, truth_of
 from tests.support.fakes import FakeDocument, FakeLayout
 from tests.support.parts import parts_for
 from tests.support.stub_engine import Reply, StubEngine
@@ -41,7 +42,7 @@ PAGE = write_page("usual", usual_paragraphs())
 REGIONS = layout_of(PAGE).regions
 IMAGE = open_page(PAGE)
 SAMPLE = DocumentText().examine(IMAGE, layout_of(PAGE), look_at_layer(IMAGE), has_sample=True)
-READ = read_rows(SAMPLE.rows, PAGE.lines)
+READ = read_rows(FontEvidence().choose_rows(SAMPLE.texts.values(), SAMPLE.rows), PAGE.lines)
 TRUTHS = [truth_of(PAGE, at) for at in range(len(REGIONS))]
 
 
@@ -89,7 +90,7 @@ async def test_engine_reads_what_its_own_reading_contradicts(stub: StubEngine) -
     [page] = await read(stub)
     assert sources(page) == ["engine"] * len(REGIONS)
     assert {block.content for block in page.result.blocks} == {"qwrt zxcv bnmp lkjh gfds"}
-    assert len(stub.requests) == page.usage.regions == len(REGIONS) + 1
+    assert len(stub.requests) == page.usage.regions <= len(REGIONS) + 2
 
 
 async def test_engine_that_fails_proves_nothing(stub: StubEngine) -> None:
@@ -102,9 +103,10 @@ async def test_engine_that_fails_proves_nothing(stub: StubEngine) -> None:
 async def test_lines_that_no_model_reads_prove_nothing() -> None:
     """The others do: those of the same sample that were read."""
 
-    async def read_latin(_sample: Pixels) -> Reading:
-        text = "\n".join(line for line in READ.splitlines() if line.isascii())
-        return Reading(text=text, status="truncated", is_refused=True)
+    async def read_latin(sample: Pixels, boxes: Sequence[BBox]) -> Reading:
+        seen = read_sample(text, sample, boxes, PAGE.lines)
+        latin = "\n".join(line for line in seen.splitlines() if line.isascii())
+        return Reading(text=latin, status="truncated", is_refused=True)
 
     layer, layout = DocumentText(), layout_of(PAGE)
     text = layer.examine(IMAGE, layout, look_at_layer(IMAGE), has_sample=True)
@@ -126,18 +128,36 @@ async def test_only_lines_that_no_other_page_has_proved_are_read() -> None:
         document.examine(image, layout, look_at_layer(image), has_sample=True)
         for image, layout in zip(images, layouts, strict=True)
     ]
-    samples = list[Pixels]()
+    samples = list[str]()
 
-    async def read(sample: Pixels) -> Reading:
-        samples.append(sample)
-        rows = texts[0].rows if len(samples) == 1 else texts[1].rows[-1:]
-        return Reading(text=read_rows(rows, more.lines))
+    async def read(text: PageText, sample: Pixels, boxes: Sequence[BBox]) -> Reading:
+        samples.append(read_sample(text, sample, boxes, more.lines))
+        return Reading(text=samples[-1])
 
     for text in texts:
-        await document.prove(text, read)
-    assert [sample.shape[0] for sample in samples][1] < 4 * SCALE * 11
+        await document.prove(text, partial(read, text))
+    assert len(samples) == 2
+    assert "xylophone" in samples[1]
+    assert len(samples[1].splitlines()) < 4 < len(samples[0].splitlines())
     offers = [find_offer(texts[1], region, ()) for region in layouts[1].regions]
     assert all(offer is not None and document.is_proved(offer) for offer in offers)
+
+
+async def test_letters_beside_a_misread_one_are_read_again() -> None:
+    """In other lines of the page, where it has them."""
+    document = DocumentText()
+    text = document.examine(IMAGE, layout_of(PAGE), look_at_layer(IMAGE), has_sample=True)
+    samples = list[str]()
+
+    async def read(sample: Pixels, boxes: Sequence[BBox]) -> Reading:
+        samples.append(read_sample(text, sample, boxes, PAGE.lines))
+        return Reading(text=samples[0].replace("s", "") if len(samples) == 1 else samples[-1])
+
+    await document.prove(text, read)
+    assert len(samples) == 2
+    assert not set(samples[0].splitlines()) & set(samples[1].splitlines())
+    offers = [find_offer(text, region, ()) for region in REGIONS]
+    assert any(offer is not None and document.is_proved(offer) for offer in offers)
 
 
 async def test_never(stub: StubEngine) -> None:
@@ -173,6 +193,16 @@ def test_rows_stand_where_the_page_shows_them() -> None:
     assert x2 < REGIONS[1].bbox[2]
 
 
+def test_region_with_words_of_another_one_is_read_by_the_engine() -> None:
+    """It reaches over the first line of the next one, whose words are none of its own, though people see them in it."""
+    upper, lower = REGIONS[1], REGIONS[2]
+    reaching = replace(upper, bbox=(0, upper.bbox[1], IMAGE.width, lower.bbox[1] + round(1.2 * SCALE * 11)))
+    regions = [REGIONS[0], reaching, *REGIONS[2:]]
+    layout = PageLayout(regions, regions, lines=())
+    text = DocumentText().examine(IMAGE, layout, look_at_layer(IMAGE), has_sample=True)
+    assert [region.order in text.texts for region in regions] == [True, False, *[True] * (len(REGIONS) - 2)]
+
+
 async def test_hidden_text_is_named_and_left_out(stub: StubEngine) -> None:
     page = next(page for page in hidden_layers() if "white on white" in page.name)
     [read_page] = await read(stub, document=LayerDocument(page=page), regions=layout_of(page).regions)
@@ -188,6 +218,16 @@ def test_a_title_on_top_of_the_page_is_told_from_a_running_head_by_its_size(size
     assert lines is not None
     top = min(lines, key=lambda line: line[1])
     assert correct_label(Detection("header", 0.9, top), lines).label == label
+
+
+def test_row_of_dots_is_a_line_without_text() -> None:
+    """Nobody is told that it was not read."""
+    page = write_page("dots", [paragraph(ENGLISH, 130), paragraph([". " * 40], 230), paragraph(SECOND, 260)])
+    seen = look_at_layer(open_page(page))
+    assert seen.lines is not None
+    assert seen.texts is not None
+    [dots] = set(seen.lines) - set(seen.texts)
+    assert dots[1] < SCALE * 230 < dots[3] + 2 * SCALE
 
 
 def test_text_that_the_layer_lacks_is_print_between_large_frames() -> None:

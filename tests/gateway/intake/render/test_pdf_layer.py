@@ -16,8 +16,9 @@ from gateway.intake.render.render_pool import RenderPool
 from gateway.intake.spool import SpooledFile
 from gateway.model import PageImage
 from gateway.settings import Settings
-from gateway.text_layer.characters import TextLayer, turn_layer, unpack_layer
+from gateway.text_layer.characters import TextLayer, turn_layer
 from tests.gateway.intake.files import pdf, view
+from tests.gateway.text_layer.pages import unpack_layer
 from tests.support.text_layers import SANS, write_objects
 
 LIMIT = 10_000_000
@@ -46,8 +47,8 @@ def render(content: bytes, font: bytes | None = None, rotation: int = 0) -> Rast
 
 def layer_of(raster: Raster) -> TextLayer:
     assert raster.layer
-    data = raster.layer
-    return unpack_layer(data.fonts, data.characters, data.ink, raster.width, raster.height)
+    pixels = np.frombuffer(b"".join(raster.strips), np.uint8).reshape(raster.height, raster.width, 3)
+    return unpack_layer(raster.layer, pixels)
 
 
 def text_of(layer: TextLayer) -> str:
