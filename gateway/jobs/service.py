@@ -18,6 +18,7 @@ import structlog
 from gateway.errors import ServiceError
 from gateway.intake.page_ranges import check_ranges
 from gateway.intake.spool import SpooledFile
+from gateway.intake.url_rules import parse_url
 from gateway.jobs.execution import BEAT_S, JobExecutor
 from gateway.jobs.links import LinkSigner
 from gateway.jobs.queue import MAX_REASON, Cursor, Execution, ExecutionState, JobQueue
@@ -136,11 +137,13 @@ class JobService:
     async def submit(self, submissions: Sequence[NewJob], priority: str) -> bool:
         """Keeps the jobs, all or none, and puts them into the queue; whether any is a new one.
 
-        Raises ServiceError: 422 `idempotency_key_reused`, `invalid_pages`, 429 `too_many_jobs`, 503 `jobs_unavailable`,
-        507 `storage_full`, `key_storage_full`.
+        Raises ServiceError: 400 `url_not_allowed`; 422 `idempotency_key_reused`, `invalid_pages`; 429 `too_many_jobs`;
+        503 `jobs_unavailable`; 507 `storage_full`, `key_storage_full`.
         """
         for record, _ in submissions:
             check_ranges(record.options.pages)
+            if record.url is not None:
+                parse_url(record.url)
         async with self._turns.setdefault(submissions[0].record.id, asyncio.Lock()):
             fresh = [one for one in submissions if not await self._is_known(one.record)]
             self._require_running()

@@ -56,6 +56,24 @@ def test_pages_that_no_file_has(
     assert not list((folder / "data" / "jobs").glob("*"))
 
 
+@pytest.mark.parametrize("url", ["report.pdf", "file:///etc/passwd", "http://[::1", "http://me:secret@example.com/"])
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/jobs", lambda url: {"source": {"url": url}}),
+        ("/api/v2/ocr/jobs", lambda url: {"model": "PaddleOCR-VL", "fileUrl": url}),
+        ("/v1/convert/source/async", lambda url: {"sources": [{"kind": "http", "url": url}]}),
+        (ANALYZE, lambda url: {"urlSource": url}),
+    ],
+)
+def test_urls_that_are_never_fetched(
+    served: Gateway, folder: Path, path: str, body: Callable[[str], Any], url: str
+) -> None:
+    answer = served.client.post(path, json=body(url))
+    assert answer.status_code in (400, 422), answer.text
+    assert not list((folder / "data" / "jobs").glob("*"))
+
+
 def test_a_query_at_fault_is_named_as_fastapi_names_it(served: Gateway) -> None:
     answer = served.client.get("/v1/status/poll/unknown", params={"wait": "soon"})
     assert answer.status_code == 422
