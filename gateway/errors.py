@@ -8,11 +8,18 @@ class ServiceError(Exception):
 
     `status` is the HTTP status, `code` a stable snake_case name, `detail` one sentence for a person that says what is
     wrong and which part of the request it concerns. `retry_after_s` becomes the `Retry-After` header. `param` is the
-    field of an OpenAI request that is at fault, like `messages[0].content`.
+    field that is at fault, like `messages[0].content`, and `part` where it stands in the request, in FastAPI's words.
     """
 
     def __init__(
-        self, status: int, code: str, detail: str, *, retry_after_s: int | None = None, param: str | None = None
+        self,
+        status: int,
+        code: str,
+        detail: str,
+        *,
+        retry_after_s: int | None = None,
+        param: str | None = None,
+        part: str = "body",
     ) -> None:
         super().__init__(detail)
         self.status = status
@@ -20,3 +27,4 @@ class ServiceError(Exception):
         self.detail = detail
         self.retry_after_s = retry_after_s
         self.param = param
+        self.part = part

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any, TypeVar
@@ -18,6 +19,7 @@ from gateway.session import DocumentSource
 
 Model = TypeVar("Model", bound=BaseModel)
 _INVALID = frozenset({400, 415})
+_STEP_END = re.compile(r"[.\[\]]")
 
 
 class FieldError(BaseModel):
@@ -70,8 +72,9 @@ def missing_field(name: str, code: str = "invalid_option") -> ServiceError:
 
 
 def field_errors(error: ServiceError) -> list[FieldError]:
-    fields = error.param.split(".") if error.param else []
-    return [FieldError(loc=["body", *fields], msg=error.detail, type=error.code)]
+    steps = (step for step in _STEP_END.split(error.param or "") if step)
+    fields = [int(step) if step.isdecimal() else step for step in steps]
+    return [FieldError(loc=[error.part, *fields], msg=error.detail, type=error.code)]
 
 
 def fastapi_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:

@@ -145,7 +145,8 @@ async def _on_invalid_request(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
     name = next(step for step in reversed(first["loc"]) if isinstance(step, str))
-    found = ServiceError(422, "invalid_option", f"`{name[:80]}`: {first['msg'][:300]}.")
+    detail = f"`{name[:80]}`: {first['msg'][:300]}."
+    found = ServiceError(422, "invalid_option", detail, param=name[:80], part=str(first["loc"][0]))
     return error_response(request.scope, found)
 
 

@@ -7,6 +7,8 @@ from itertools import chain
 
 from gateway.errors import ServiceError
 
+_MAX_PAGES = 10**9
+"""More than a part can name."""
 _PART = re.compile(r"([0-9]{1,9})?\s*(-)?\s*([0-9]{1,9})?")
 
 
@@ -28,6 +30,13 @@ def select_pages(spec: str | None, pages_total: int) -> tuple[int, ...]:
         else:
             ranges.append((first, last))
     return tuple(chain.from_iterable(range(first, last + 1) for first, last in ranges))
+
+
+def check_ranges(spec: str | None) -> None:
+    """Raises ServiceError 422 `invalid_pages` for what would select no page of any file."""
+    if spec is not None and spec.strip():
+        for part in spec.split(","):
+            _parse_part(part.strip(), _MAX_PAGES)
 
 
 def _parse_part(part: str, pages_total: int) -> tuple[int, int]:

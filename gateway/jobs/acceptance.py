@@ -8,7 +8,9 @@ from typing import NamedTuple
 from weakref import WeakValueDictionary
 
 from gateway.errors import ServiceError
+from gateway.intake.page_ranges import check_ranges
 from gateway.intake.spool import SpooledFile
+from gateway.intake.url_rules import parse_url
 from gateway.jobs.queue import JobQueue
 from gateway.jobs.quota import JobQuota
 from gateway.jobs.removal import JobRemover
@@ -42,6 +44,10 @@ class JobAcceptance:
 
     async def submit(self, submissions: Sequence[NewJob], priority: str) -> bool:
         """As `JobService.submit`."""
+        for record, _ in submissions:
+            check_ranges(record.options.pages)
+            if record.url is not None:
+                parse_url(record.url)
         async with self._turns.setdefault(submissions[0].record.id, asyncio.Lock()):
             fresh = [one for one in submissions if not await self._is_known(one.record)]
             self._require_running()

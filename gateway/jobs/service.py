@@ -95,8 +95,8 @@ class JobService:
     async def submit(self, submissions: Sequence[NewJob], priority: str) -> bool:
         """Keeps the jobs of one owner, all or none, and puts them into the queue; whether any is a new one.
 
-        Raises ServiceError: 422 `idempotency_key_reused`, 429 `too_many_jobs`, 503 `jobs_unavailable`,
-        507 `storage_full`, `key_storage_full`.
+        Raises ServiceError: 400 `url_not_allowed`; 422 `idempotency_key_reused`, `invalid_pages`; 429 `too_many_jobs`;
+        503 `jobs_unavailable`; 507 `storage_full`, `key_storage_full`.
         """
         return await self._acceptance.submit(submissions, priority)
 

@@ -6,7 +6,8 @@ import sys
 import unicodedata
 from enum import IntEnum
 
-from paddleocr_vl_client.errors import APIConnectionError, APIError
+from paddleocr_vl_client.connections import KEY_VARIABLE
+from paddleocr_vl_client.errors import APIConnectionError, APIError, AuthenticationError
 
 _UNSHOWN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 """Categories of characters that terminals obey, or that stand for none. Spaces of any width are shown."""
@@ -38,6 +39,8 @@ def describe_failure(error: BaseException) -> tuple[ExitStatus, str] | None:
             return error.status, str(error)
         case APIConnectionError():
             return ExitStatus.NO_SERVICE, str(error)
+        case AuthenticationError():
+            return ExitStatus.FAILED, f"{error} This command takes it from {KEY_VARIABLE}."
         case APIError():
             return ExitStatus.FAILED, str(error)
         case BrokenPipeError():

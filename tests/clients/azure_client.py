@@ -1,6 +1,7 @@
 """Run by the interpreter that the clients of Azure Document Intelligence are installed for: analyzes one document.
 
-Arguments: the client, the service's URL, the key, the document's path. Prints what it got as JSON.
+Arguments: the client, the service's URL, the key, the document's path, and for paperless-ngx the folder with its
+source. Prints what it got as JSON.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 Found = dict[str, Any]
@@ -71,27 +73,36 @@ def stream(url: str, key: str, path: str) -> Found:
     }
 
 
-def paperless(url: str, key: str, path: str) -> Found:
-    """The calls of paperless-ngx' remote parser, in its order and with its arguments."""
-    from azure.ai.documentintelligence.models import AnalyzeDocumentRequest, AnalyzeOutputOption, DocumentContentFormat
+def paperless(url: str, key: str, path: str, sources: str) -> Found:
+    """paperless-ngx' own remote parser. Its settings, its exception and its version are played."""
+    settings = SimpleNamespace(
+        REMOTE_OCR_ENGINE="azureai",
+        REMOTE_OCR_API_KEY=key,
+        REMOTE_OCR_ENDPOINT=url,
+        SCRATCH_DIR=Path(path).parent,
+    )
+    _add_module("django")
+    _add_module("django.conf", settings=settings)
+    _add_module("documents")
+    _add_module("documents.parsers", ParseError=type("ParseError", (Exception,), {}))
+    _add_module("paperless")
+    _add_module("paperless.version", __full_version_str__="")
+    found = Path(sources, "paperless-ngx", "src", "paperless", "parsers", "remote.py")
+    parser: Any = ModuleType("remote")
+    exec(compile(found.read_text(encoding="utf-8"), str(found), "exec"), vars(parser))
+    kind = "application/pdf" if path.endswith(".pdf") else "image/png"
+    if not parser.RemoteDocumentParser.score(kind, Path(path).name):
+        raise AssertionError("paperless would not use the engine")
+    # Its folder is left for the test, which looks at the archive.
+    made = parser.RemoteDocumentParser()
+    made.parse(Path(path), kind)
+    return {"content": made.get_text(), "archive": str(made.get_archive_path())}
 
-    client = _client(url, key)
-    try:
-        poller = client.begin_analyze_document(
-            model_id="prebuilt-read",
-            body=AnalyzeDocumentRequest(bytes_source=Path(path).read_bytes()),
-            output_content_format=DocumentContentFormat.TEXT,
-            output=[AnalyzeOutputOption.PDF],
-            content_type="application/json",
-        )
-        poller.wait()
-        operation = poller.details["operation_id"]
-        result = poller.result()
-        archive = Path(path).with_suffix(".archive.pdf")
-        archive.write_bytes(b"".join(client.get_analyze_result_pdf(model_id="prebuilt-read", result_id=operation)))
-    finally:
-        client.close()
-    return {"content": result.content, "archive": str(archive)}
+
+def _add_module(name: str, **members: object) -> None:
+    module = ModuleType(name)
+    vars(module).update(members)
+    sys.modules[name] = module
 
 
 def asynchronous(url: str, key: str, path: str) -> Found:
@@ -160,7 +171,7 @@ def _client(url: str, key: str, **options: int) -> Any:  # noqa: ANN401 - not in
     return DocumentIntelligenceClient(endpoint=url, credential=AzureKeyCredential(key), **options)
 
 
-CLIENTS: dict[str, Callable[[str, str, str], Found]] = {
+CLIENTS: dict[str, Callable[..., Found]] = {
     "sdk": sdk,
     "stream": stream,
     "paperless": paperless,

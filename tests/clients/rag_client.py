@@ -113,18 +113,49 @@ def _require(is_ok: bool, reason: str) -> None:
 
 
 def dify_mineru(url: str, _key: str, path: str, sources: str) -> Found:
-    tool = _import_dify(sources, "mineru", "parse").MineruTool
+    tool = _import_dify(sources, "mineru", "tools.parse").MineruTool
     file = SimpleNamespace(filename=Path(path).name, blob=Path(path).read_bytes())
-    return _load_by_dify(tool, {"base_url": url, "server_type": "local"}, {"file": file}, validate=True)
+    return _load_by_dify(tool, {"base_url": url, "server_type": "local"}, {"file": file})
 
 
 def dify_paddleocr(url: str, key: str, path: str, sources: str) -> Found:
-    tool = _import_dify(sources, "paddleocr", "document_parsing_vl").DocumentParsingVlTool
+    tool = _import_dify(sources, "paddleocr", "tools.document_parsing_vl").DocumentParsingVlTool
     credentials = {"base_url": url, "aistudio_access_token": key}
     return _load_by_dify(tool, credentials, {"file": path, "fileType": "auto"})
 
 
-def _load_by_dify(tool: Any, credentials: Found, parameters: Found, *, validate: bool = False) -> Found:  # noqa: ANN401
+def dify_paddleocr_structure(url: str, key: str, path: str, sources: str) -> Found:
+    tool = _import_dify(sources, "paddleocr", "tools.document_parsing").DocumentParsingTool
+    return _load_by_dify(tool, {"base_url": url, "aistudio_access_token": key}, {"file": path, "fileType": "auto"})
+
+
+def dify_paddleocr_lines(url: str, key: str, path: str, sources: str) -> Found:
+    tool = _import_dify(sources, "paddleocr", "tools.text_recognition").TextRecognitionTool
+    return _load_by_dify(tool, {"base_url": url, "aistudio_access_token": key}, {"file": path, "fileType": "auto"})
+
+
+def dify_paddleocr_credentials(url: str, key: str, _path: str, sources: str) -> Found:
+    provider = _import_dify(sources, "paddleocr", "provider.paddleocr").PaddleocrProvider
+    return _check_by_dify(provider, {"base_url": f"{url}/", "aistudio_access_token": key})
+
+
+def dify_mineru_credentials(url: str, _key: str, _path: str, sources: str) -> Found:
+    provider = _import_dify(sources, "mineru", "provider.mineru").MineruProvider
+    return _check_by_dify(provider, {"base_url": url, "server_type": "local"})
+
+
+def _check_by_dify(provider: Any, credentials: Found) -> Found:  # noqa: ANN401 - not installed where types are checked
+    """What Dify shows when the plugin's credentials are saved; nothing where they are good."""
+    from dify_plugin.errors.tool import ToolProviderCredentialValidationError
+
+    try:
+        provider().validate_credentials(credentials)
+    except ToolProviderCredentialValidationError as error:
+        return {"error": str(error)}
+    return {"error": ""}
+
+
+def _load_by_dify(tool: Any, credentials: Found, parameters: Found) -> Found:  # noqa: ANN401
     """What the tool says, with Dify's store of files played."""
     from dify_plugin.invocations.file import UploadFileResponse
 
@@ -138,8 +169,6 @@ def _load_by_dify(tool: Any, credentials: Found, parameters: Found, *, validate:
         )
 
     made = tool(SimpleNamespace(credentials=credentials), SimpleNamespace(file=SimpleNamespace(upload=upload)))
-    if validate:
-        made.validate_token()
     messages = list(made._invoke(parameters))
     texts = [message.message.text for message in messages if message.type.value == "text"]
     return {"texts": texts, "pictures": pictures}
@@ -147,7 +176,7 @@ def _load_by_dify(tool: Any, credentials: Found, parameters: Found, *, validate:
 
 def _import_dify(sources: str, plugin: str, name: str) -> Any:  # noqa: ANN401
     sys.path.insert(0, str(Path(sources, "dify-official-plugins", "tools", plugin)))
-    return importlib.import_module(f"tools.{name}")
+    return importlib.import_module(name)
 
 
 LOADERS: dict[str, Callable[[str, str, str, str], Found]] = {
@@ -158,7 +187,11 @@ LOADERS: dict[str, Callable[[str, str, str, str], Found]] = {
     "ragflow_mistral": ragflow_mistral,
     "ragflow_paddleocr": ragflow_paddleocr,
     "dify_mineru": dify_mineru,
+    "dify_mineru_credentials": dify_mineru_credentials,
     "dify_paddleocr": dify_paddleocr,
+    "dify_paddleocr_structure": dify_paddleocr_structure,
+    "dify_paddleocr_lines": dify_paddleocr_lines,
+    "dify_paddleocr_credentials": dify_paddleocr_credentials,
 }
 
 

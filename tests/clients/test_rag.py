@@ -7,6 +7,10 @@ from typing import Any
 
 import pytest
 
+from gateway.errors import ServiceError
+from gateway.intake import fetch
+from gateway.intake.fetch import FetchedFile
+from gateway.intake.spool import SpooledFile
 from tests.clients.conftest import KEY, ROOT, recording_gateway, run
 from tests.clients.fetch_sources import FOLDER
 from tests.support.pages import script_page
@@ -73,3 +77,36 @@ def test_difys_tool_for_paddleocr(scripted: Gateway, document: Path, name: str) 
     pages = 3 if name == "three.pdf" else 1
     assert (text.count("# A title"), got["pictures"]) == (pages, [PICTURE] * pages)
     assert text.count('src="https://dify.example/') == pages
+
+
+def test_difys_tool_for_documents_and_lines(scripted: Gateway, document: Path) -> None:
+    got = load("dify_paddleocr_structure", scripted, document)
+    assert (got["texts"][0].count("# A title"), got["pictures"]) == (3, [PICTURE] * 3)
+    (text,) = load("dify_paddleocr_lines", scripted, document)["texts"]
+    assert text.strip()
+
+
+def test_difys_check_of_a_local_mineru(open_to_all: Gateway, document: Path) -> None:
+    assert load("dify_mineru_credentials", open_to_all, document) == {"error": ""}
+
+
+def test_difys_check_of_paddleocr_sends_a_url(
+    scripted: Gateway, document: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A picture of Baidu's that the service has to fetch; where it may not, Dify shows the reason."""
+    asked: list[str] = []
+    refusal: list[ServiceError] = []
+
+    async def fetch_picture(url: str, *_rules: object) -> FetchedFile:
+        asked.append(url)
+        for error in refusal:
+            raise error
+        return FetchedFile(SpooledFile.from_bytes((ROOT / "examples" / "article-en.png").read_bytes()), "a.png")
+
+    monkeypatch.setattr(fetch, "fetch", fetch_picture)
+    assert load("dify_paddleocr_credentials", scripted, document) == {"error": ""}
+    assert asked[0].startswith("https://")
+    refusal.append(ServiceError(400, "url_not_allowed", "The URL is not fetched: URL_FETCH is off."))
+    assert "URL_FETCH is off" in load("dify_paddleocr_credentials", scripted, document)["error"]
+    wrong: dict[str, str] = run("rag", PROGRAM, "dify_paddleocr_credentials", scripted.url, "wrong", "", str(FOLDER))
+    assert "HTTP 401" in wrong["error"]

@@ -18,8 +18,10 @@ from gateway.api.ocr.options import RequestOptions, parse_options
 from gateway.api.ocr.request import DOCUMENT_PLACES, Upload, parse_upload, read_upload
 from gateway.api.ocr.responses import read_document
 from gateway.api.ocr.stream import prefetch, stream_events
-from gateway.api.paddlex.lines import asks_for_lines, read_lines
-from gateway.api.problems import problem_responses, request_id
+from gateway.api.paddlex.errors import DIALECT as PADDLEX
+from gateway.api.paddlex.lines import asks_for_lines, fails_for_lines, read_lines
+from gateway.api.problems import ERROR_DIALECT, problem_responses, request_id
+from gateway.conversion.conversion_pool import SplitBody
 from gateway.errors import ServiceError
 from gateway.intake.spool import SpooledFile
 from gateway.model import DocumentResult
@@ -44,8 +46,7 @@ async def ocr(request: Request, service: ServiceDep, scope: RequestScope) -> Res
     body = await admission.read_body(read_upload(request))
     admission.take_document_place()
     if isinstance(body, SpooledFile):
-        split = service.conversion.split(DOCUMENT_PLACES, body, admission.flow, admission.deadline)
-        sent = await cancel_on_disconnect(request.receive, split)
+        sent = await _split(request, service, body, admission)
         if asks_for_lines(sent.rest):
             admission.require_model(service.parts)
             return await admission.finish(read_lines(request, service, sent, admission))
@@ -77,6 +78,17 @@ async def stored_picture(service: ServiceDep, document_id: str, key: str) -> Res
     if picture is None:
         raise ServiceError(404, "not_found", "There is no such picture.")
     return Response(picture, media_type="image/jpeg")
+
+
+async def _split(request: Request, service: Service, body: SpooledFile, admission: Admission) -> SplitBody:
+    """Raises as `ConversionPool.split`, of PaddleX's request in PaddleX's envelope."""
+    work = service.conversion.split(DOCUMENT_PLACES, body, admission.flow, admission.deadline)
+    try:
+        return await cancel_on_disconnect(request.receive, work)
+    except ServiceError as error:
+        if fails_for_lines(error):
+            request.scope[ERROR_DIALECT] = PADDLEX
+        raise
 
 
 def _fingerprint(upload: Upload, params: RequestOptions) -> tuple[bytes, ...]:

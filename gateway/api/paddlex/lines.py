@@ -64,6 +64,11 @@ class LinesAnswer(Camel):
     error_msg: Literal["Success"] = "Success"
 
 
+def fails_for_lines(error: ServiceError) -> bool:
+    """Whether it is about the document of such a request, whose body could not be taken apart."""
+    return error.param == "file"
+
+
 def asks_for_lines(body: Mapping[str, Any]) -> bool:
     return "file" in body and "source" not in body
 

@@ -17,7 +17,7 @@ import pytest
 
 from paddleocr_vl_client import Client
 from paddleocr_vl_client.commands import watch
-from paddleocr_vl_client.connections import URL_VARIABLE
+from paddleocr_vl_client.connections import KEY_VARIABLE, URL_VARIABLE
 from tests.gateway.intake.files import pdf
 from tests.paddleocr_vl_client.commands.command import run, running
 from tests.paddleocr_vl_client.conftest import KEY
@@ -31,6 +31,13 @@ Run = Callable[..., CompletedProcess[bytes]]
 @pytest.fixture
 def command(served: Gateway, tmp_path: Path) -> Run:
     return lambda *words: run(tmp_path, *words, names={URL_VARIABLE: served.url})
+
+
+@pytest.mark.parametrize("key", ["", "wrong"])
+def test_a_key_that_is_refused(served: Gateway, tmp_path: Path, key: str) -> None:
+    done = run(tmp_path, "jobs", "ls", names={URL_VARIABLE: served.url, KEY_VARIABLE: key})
+    assert (done.returncode, done.stderr.count(b"\n")) == (1, 1)
+    assert KEY_VARIABLE in done.stderr.decode()
 
 
 def test_watch(served: Gateway, tmp_path: Path) -> None:

@@ -142,6 +142,8 @@ def test_bodies_that_are_no_json(served: Gateway, content: bytes) -> None:
         {"queryFields": "Total"},
         {"stringIndexType": "bytes"},
         {"outputContentFormat": "html"},
+        {"pages": "0"},
+        {"pages": "1,3-2"},
     ],
 )
 def test_parameters_that_are_refused(served: Gateway, query: dict[str, str]) -> None:

@@ -54,7 +54,7 @@ def test_fields_of_forms(served: Gateway, ending: str, fields: dict[str, Any], f
         ({"sources": []}, "sources"),
         ({"sources": [DOCUMENT, DOCUMENT]}, "sources"),
         ({"sources": [{"kind": "s3"}]}, "sources"),
-        ({"sources": [{**DOCUMENT, "base64_string": "***"}]}, "sources[0]"),
+        ({"sources": [{**DOCUMENT, "base64_string": "***"}]}, "sources"),
         ({"sources": [{**DOCUMENT, "base64_string": 7}]}, "sources"),
         ({"sources": [{**DOCUMENT, "base64_string": ""}]}, "sources"),
         ({"sources": [DOCUMENT], "options": []}, "options"),

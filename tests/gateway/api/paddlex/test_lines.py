@@ -75,9 +75,16 @@ def test_refusals_have_paddlex_s_envelope(served: Gateway, fields: dict[str, Any
     assert assert_refused(answer, 422, words)["logId"] == "mine"
 
 
+@pytest.mark.parametrize("file", ["x" * 10, "data:application/pdf;base64", "file:///etc/passwd", "é"])
+def test_files_that_are_no_base64_have_paddlex_s_envelope(served: Gateway, file: str) -> None:
+    answer = served.client.post("/ocr", json={"file": file})
+    assert_refused(answer, 422, "Invalid input file")
+
+
 def test_bodies_with_a_source_are_ours(served: Gateway) -> None:
     """Refusals too."""
     document = base64.b64encode(pdf(1)).decode()
+    assert served.client.post("/ocr", json={"source": {"base64": "x" * 10}}).json()["code"] == "invalid_base64"
     for source in ({"base64": document}, {"url": "http://127.0.0.1:1"}):
         answer = served.client.post("/ocr", json={"source": source, "file": document})
         assert (answer.status_code, set(answer.json()) >= {"code", "detail"}) == (400, True)
