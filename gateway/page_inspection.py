@@ -50,10 +50,10 @@ class PageInspector:
             log.exception("orientation_failed", page=page.number)
             return replace(page, warnings=(*page.warnings, UNKNOWN))
 
-    async def check_turn(self, page: PageImage, stray: StrayInk) -> PageImage:
+    async def check_turn(self, page: PageImage, layout: PageLayout, stray: StrayInk) -> PageImage:
         """The page as it stands, with a warning where it is turned."""
         try:
-            return await self.run(page, lambda: warn_of_turn(page, stray.half))
+            return await self.run(page, lambda: warn_of_turn(page, stray.half, layout.lines))
         except Exception:
             log.exception("orientation_failed", page=page.number)
             return page

@@ -237,7 +237,7 @@ class _DocumentWork:
         regions, size = layout.regions, (page.width, page.height)
         lines = await self._inspector.find_text_lines(page, layout, stray, seen.texts)
         if not self._options.orientation:
-            page = await self._inspector.check_turn(page, stray)
+            page = await self._inspector.check_turn(page, layout, stray)
         del stray
         text = await self._examine_layer(page, layout, seen)
         sample = self._start_sample(page.number, slot, text, calls)

@@ -174,6 +174,25 @@ class LineDetector:
             lines = self._find_blurred(pixels, ink, lines, scale) or self._look_again(pixels, ink, lines, scale)
         return _join_at_leaders(_part_figures(pixels, lines), find_leaders(ink), ink.height)
 
+    def look(self, pixels: Pixels) -> list[TextLine]:
+        """Lines of the part of an RGB image with most ink, as large as one look of the model may be: all lines of a
+        usual page but those that only a second look shows."""
+        if min(pixels.shape[:2]) < MIN_GLYPH:
+            return []
+        ink = find_ink(pixels)
+        scale = detection_scale(pixels, MIN_LONG_SIDE, ink.height)
+        is_tall = pixels.shape[0] >= pixels.shape[1]
+        places = ink.components[:, 1 if is_tall else 0]
+        band = max(
+            _bands(max(pixels.shape[:2]), scale), key=lambda one: ((places >= one.start) & (places < one.end)).sum()
+        )
+        part = pixels[band.start : band.end] if is_tall else pixels[:, band.start : band.end]
+        x, y = (0, band.start) if is_tall else (band.start, 0)
+        return [
+            replace(line, quad=line.quad + np.array((x, y), dtype=np.float32))
+            for line in self._find(reduce_noise(part), scale)
+        ]
+
     def _find_all(self, pixels: Pixels, scale: float) -> list[TextLine]:
         is_tall = pixels.shape[0] >= pixels.shape[1]
         return [

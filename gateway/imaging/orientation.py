@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import cv2
@@ -11,7 +11,7 @@ import numpy as np
 from common.inference.models import find_model, load_session
 from common.inference.sessions import Floats, Session
 from gateway.imaging.reading_direction import UnclearDirection, read_direction
-from gateway.model import PageImage, Pixels
+from gateway.model import BBox, PageImage, Pixels
 from gateway.text_layer.characters import turn_layer
 from textlines.glyphs import halve
 
@@ -60,22 +60,23 @@ def auto_rotate(page: PageImage, orientation: Orientation) -> PageImage:
     return replace(page, pixels=rotate(page.pixels, angle), angle=angle, layer=layer)
 
 
-def warn_of_turn(page: PageImage, half: Pixels) -> PageImage:
-    """The page as it stands, with a warning where its text surely does not stand upright. `half`: at half its size."""
-    angle = page.text_angle if page.text_angle is not None else _find_turn(page.pixels, half)
+def warn_of_turn(page: PageImage, half: Pixels, lines: Sequence[BBox] | None = None) -> PageImage:
+    """The page as it stands, with a warning where its text surely does not stand upright. `half`: at half its size;
+    `lines`: its text lines, where they are known."""
+    angle = page.text_angle if page.text_angle is not None else _find_turn(page.pixels, half, lines)
     if not angle:
         return page
     warning = f"its text is turned by {angle}° and was read as it stands; the option `orientation` turns such pages"
     return replace(page, warnings=(*page.warnings, warning), is_partial=True)
 
 
-def _find_turn(pixels: Pixels, half: Pixels) -> int:
+def _find_turn(pixels: Pixels, half: Pixels, lines: Sequence[BBox] | None) -> int:
     """The angle of a page whose lines tell that it is turned; 0 of any other."""
     angle, certainty = _guess(half)
     if angle == 0 and certainty >= MIN_CALM:
         return 0
     try:
-        return read_direction(pixels, rotate)
+        return read_direction(pixels, rotate, lines)
     except UnclearDirection:
         return 0
 

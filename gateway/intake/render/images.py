@@ -9,8 +9,9 @@ import io
 import math
 import struct
 import warnings
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import IO
 
 import pi_heif
@@ -139,12 +140,12 @@ class ImageSource:
         dpi = read_dpi(image)
         with _pillow_limit(self._max_pixels):
             try:
-                rgb = convert_to_rgb(image)
+                strips = make_strips(image)
             except MemoryError:
                 raise
             except Exception as error:
                 raise _classify(error, self._decode_error()) from error
-        return Raster(rgb.width, rgb.height, dpi, Strips(rgb))
+        return Raster(*strips.size, dpi, strips)
 
     def _open(self) -> ImageFile.ImageFile:
         # WebP's decoder takes memory for the whole canvas when it opens, so there Pillow has to check; it speaks up
@@ -174,17 +175,30 @@ class ImageSource:
         return f"The {self._format} image is too large: {size}, the limit is {limit}."
 
 
-class Strips:
-    """A page's pixels in pieces of a few MB. `image` is RGB."""
+Convert = Callable[[Image.Image], Image.Image]
+"""Makes any part of an image RGB."""
 
-    def __init__(self, image: Image.Image) -> None:
+
+class Strips:
+    """A page's pixels in pieces of a few MB, which are made RGB one by one: Pillow takes four bytes for a pixel of RGB,
+    of grey one, and `convert` would hold both. Raises what `convert` raises for the image."""
+
+    def __init__(self, image: Image.Image, convert: Convert) -> None:
+        self.size = image.size
         self._image = image
+        self._convert = convert
+        convert(image.crop((0, 0, 1, 1)))
 
     def __iter__(self) -> Iterator[bytes]:
-        width, height = self._image.size
-        rows = max(1, _STRIP_BYTES // (width * 3))
-        for top in range(0, height, rows):
-            yield self._image.crop((0, top, width, min(height, top + rows))).tobytes()
+        for part in _cut_strips(self._image):
+            yield self._convert(part).tobytes()
+
+
+def _cut_strips(image: Image.Image) -> Iterator[Image.Image]:
+    width, height = image.size
+    rows = max(1, _STRIP_BYTES // (width * 3))
+    for top in range(0, height, rows):
+        yield image.crop((0, top, width, min(height, top + rows)))
 
 
 def _byte_order(head: bytes) -> str:
@@ -232,14 +246,25 @@ def _unpack(file: Readable, position: int, code: str) -> int:
     return int(struct.unpack(code, data)[0]) if len(data) == struct.calcsize(code) else 0
 
 
-def convert_to_rgb(image: Image.Image) -> Image.Image:
+def make_strips(image: Image.Image) -> Strips:
     """The image as a person sees it: RGB, on white or what shows its print, turned as its EXIF orientation says."""
     image.load()
     turn = _TURNS.get(_read_orientation(image))
+    convert = _choose_conversion(image)
+    return Strips(image if turn is None else image.transpose(turn), convert)
+
+
+def _choose_conversion(image: Image.Image) -> Convert:
+    """For parts of the image, however it is turned; the image is not kept."""
     if image.mode.startswith(("I", "F")):
-        image = _reduce_to_grey(image)
-    rgb = _flatten(image) if image.has_transparency_data else image.convert("RGB")
-    return rgb.transpose(turn) if turn is not None else rgb
+        return _choose_grey(image)
+    if image.has_transparency_data:
+        return partial(_flatten, ground=_choose_ground(image))
+    return _drop_nothing
+
+
+def _drop_nothing(part: Image.Image) -> Image.Image:
+    return part if part.mode == "RGB" else part.convert("RGB")
 
 
 def read_dpi(image: Image.Image) -> int | None:
@@ -262,16 +287,19 @@ def _read_orientation(image: Image.Image) -> int:
         return 1
 
 
-def _reduce_to_grey(image: Image.Image) -> Image.Image:
+def _choose_grey(image: Image.Image) -> Convert:
     """8 bits from a mode that holds more."""
     tags = getattr(image, "tag_v2", {})  # TIFF only
-    if image.mode.startswith("I;16"):
-        bits = max(tags.get(_BITS_PER_SAMPLE, (16,)))
-        grey = _stretch(image.convert("I"), 0, 2**bits - 1)
-    else:
-        grey = _stretch(image, *_value_range(image))
-    grey.info.pop("transparency", None)  # a colour key that names one of the many values before
-    return ImageOps.invert(grey) if tags.get(_PHOTOMETRIC) == _WHITE_IS_ZERO else grey
+    is_16 = image.mode.startswith("I;16")
+    low, high = (0.0, 2.0 ** max(tags.get(_BITS_PER_SAMPLE, (16,))) - 1) if is_16 else _value_range(image)
+    is_inverted = tags.get(_PHOTOMETRIC) == _WHITE_IS_ZERO
+
+    def convert(part: Image.Image) -> Image.Image:
+        grey = _stretch(part.convert("I") if is_16 else part, low, high)
+        grey.info.pop("transparency", None)  # a colour key that names one of the many values before
+        return (ImageOps.invert(grey) if is_inverted else grey).convert("RGB")
+
+    return convert
 
 
 def _value_range(image: Image.Image) -> tuple[float, float]:
@@ -296,21 +324,27 @@ def _stretch(image: Image.Image, low: float, high: float) -> Image.Image:
     return image.point(lambda value: value * scale + (0.5 - low * scale)).convert("L")
 
 
-def _flatten(image: Image.Image) -> Image.Image:
-    rgba = image.convert("RGBA")
-    alpha = rgba.getchannel("A")
-    ground = _choose_ground(rgba.convert("L"), alpha)
+def _flatten(part: Image.Image, ground: int) -> Image.Image:
+    rgba = part.convert("RGBA")
     page = Image.new("RGB", rgba.size, (ground, ground, ground))
-    page.paste(rgba, mask=alpha)
+    page.paste(rgba, mask=rgba.getchannel("A"))
     return page
 
 
-def _choose_ground(grey: Image.Image, alpha: Image.Image) -> int:
+def _choose_ground(image: Image.Image) -> int:
     """The grey that lies behind a transparent picture: white, unless print that stands free would not show on it.
 
     On white, pale print is lost; an opaque page with white paper is not, whatever surrounds it.
     """
-    levels = grey.histogram(_find_free_print(alpha))
+    free = _find_free_cells(image)
+    levels, top = [0] * 256, 0
+    for part in _cut_strips(image):
+        rgba = part.convert("RGBA")
+        rows = (top * free.height / image.height, (top + part.height) * free.height / image.height)
+        are_free = free.resize(part.size, Image.Resampling.NEAREST, box=(0, rows[0], free.width, rows[1]))
+        print_mask = ImageChops.darker(rgba.getchannel("A").point(_SEEN), are_free)
+        levels = [sum(pair) for pair in zip(levels, rgba.convert("L").histogram(print_mask), strict=True)]
+        top += part.height
     total = sum(levels)
     shown = {
         ground: sum(levels[: max(ground - _CONTRAST, 0)]) + sum(levels[ground + _CONTRAST :]) for ground in _GROUNDS
@@ -320,15 +354,17 @@ def _choose_ground(grey: Image.Image, alpha: Image.Image) -> int:
     )
 
 
-def _find_free_print(alpha: Image.Image) -> Image.Image:
-    """A mask of the pixels that are seen and have transparency around them, away from large opaque parts."""
-    side = max(1, round(math.sqrt(alpha.width * alpha.height) / _CELLS))
-    cells = math.ceil(alpha.width / side), math.ceil(alpha.height / side)
-    seen = alpha.point(_SEEN)
+def _find_free_cells(image: Image.Image) -> Image.Image:
+    """A small mask of the parts that have transparency around what is seen, away from large opaque parts."""
+    side = max(1, round(math.sqrt(image.width * image.height) / _CELLS))
+    cells = math.ceil(image.width / side), math.ceil(image.height / side)
+    seen, top = Image.new("L", image.size), 0
+    for part in _cut_strips(image):
+        seen.paste(part.convert("RGBA").getchannel("A").point(_SEEN), (0, top))
+        top += part.height
     cover = seen.resize(cells, Image.Resampling.BOX)
     opaque = cover.point([0] * _OPAQUE + [255] * (256 - _OPAQUE)).filter(ImageFilter.MaxFilter(3))
-    free = ImageChops.subtract(cover.point([255] * _OPEN + [0] * (256 - _OPEN)), opaque)
-    return ImageChops.darker(seen, free.resize(alpha.size, Image.Resampling.NEAREST))
+    return ImageChops.subtract(cover.point([255] * _OPEN + [0] * (256 - _OPEN)), opaque)
 
 
 def _classify(error: Exception, otherwise: ServiceError) -> ServiceError | MemoryError:

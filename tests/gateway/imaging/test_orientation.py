@@ -10,6 +10,7 @@ from gateway.imaging.orientation import UNKNOWN, auto_rotate, detect_angle, rota
 from gateway.imaging.reading_direction import read_direction
 from gateway.model import PageImage, Pixels
 from tests.support.fakes import blank
+from textlines.detection import LineDetector
 from textlines.glyphs import StrayInk
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
@@ -107,7 +108,17 @@ def test_an_upright_page_in_a_script_that_is_not_read_says_nothing(words: tuple[
     assert warn(PageImage(1, sparse(words, 0))).warnings == ()
 
 
-def _nobody_looks(_pixels: Pixels) -> int:
+def test_lines_that_are_known_are_not_looked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """To search a page of small print takes seconds."""
+    page = PageImage(1, sparse(SPARSE["two lines"], 180))
+    lines = [line.box for line in LineDetector()(page.pixels)]
+    for search in ("look", "__call__"):
+        monkeypatch.setattr(LineDetector, search, _nobody_looks)
+    (warning,) = warn_of_turn(page, StrayInk(page.pixels).half, lines).warnings
+    assert "180°" in warning
+
+
+def _nobody_looks(*_: object) -> int:
     raise AssertionError("the picture was looked at")
 
 

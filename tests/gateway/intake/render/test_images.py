@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import struct
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -32,8 +35,27 @@ MEDIA_TYPES = {
     "AVIF": "image/avif",
     "HEIF": "image/heic",
 }
+ROOT = Path(__file__).parents[4]
 LIMIT = 1_000_000
 RAMP = np.linspace(0, 255, 256)
+OVERHEAD = 30_000_000
+"""Bytes: the strips in hand, and what modules take that load with the first picture."""
+MEASURE = """
+import os
+from gateway.intake.render.images import ImageSource
+from gateway.intake.render.page_source import FileView
+
+
+def peak():
+    with open("/proc/self/status") as status:
+        return next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmHWM"))
+
+
+before = peak()
+source = ImageSource(FileView(os.dup(0)), "image/png", 10**8)
+source.probe([1])
+print(sum(map(len, source.page(1).strips)), peak() - before)
+"""
 
 
 def read(data: bytes, format: str, page: int = 1) -> Pixels:
@@ -56,6 +78,26 @@ def test_formats_keep_size_and_colours(format: str) -> None:
     assert pixels.shape == (48, 64, 3)
     assert close(pixels[20, 8], RED)
     assert close(pixels[20, 56], WHITE)
+
+
+@pytest.mark.parametrize(("mode", "most"), [("1", 1), ("L", 1), ("RGB", 4), ("RGBA", 6), ("I;16", 2)])
+def test_a_page_is_held_once(mode: str, most: int) -> None:
+    """`most`: bytes for each pixel. Pillow takes four for RGB and one for grey, and two more tell what lies behind a
+    transparent picture."""
+    side = 5000
+    with view(encode(Image.new(mode, (side, side)), "PNG")) as file:
+        told = subprocess.run([sys.executable, "-c", MEASURE], stdin=file, capture_output=True, check=True, cwd=ROOT)
+    size, taken = map(int, told.stdout.split())
+    assert size == 3 * side**2
+    assert taken < most * side**2 + OVERHEAD
+
+
+def test_white_print_on_nothing_in_the_last_strip() -> None:
+    image = Image.new("RGBA", (900, 2000), (0, 0, 0, 0))
+    ImageDraw.Draw(image).rectangle((100, 1900, 800, 1920), fill="white")
+    raster = ImageSource(view(encode(image, "PNG")), "image/png", 10**7).page(1)
+    pixels = np.frombuffer(b"".join(raster.strips), np.uint8).reshape(2000, 900, 3)
+    assert int(pixels[1910, 400, 0]) - int(pixels[10, 10, 0]) > 40
 
 
 def test_page_of_several_strips() -> None:
