@@ -13,6 +13,6 @@ def replace_file(target: Path, text: str) -> None:
     try:
         draft.write_text(text, encoding="utf-8")
         draft.replace(target)
-    except OSError:
+    except BaseException:
         draft.unlink(missing_ok=True)
         raise

@@ -20,6 +20,7 @@ from gateway.session import DocumentSource
 Model = TypeVar("Model", bound=BaseModel)
 _INVALID = frozenset({400, 415})
 _STEP_END = re.compile(r"[.\[\]]")
+_LIST_INDEX = re.compile(r"[0-9]{1,9}")
 
 
 class FieldError(BaseModel):
@@ -73,7 +74,7 @@ def missing_field(name: str, code: str = "invalid_option") -> ServiceError:
 
 def field_errors(error: ServiceError) -> list[FieldError]:
     steps = (step for step in _STEP_END.split(error.param or "") if step)
-    fields = [int(step) if step.isdecimal() else step for step in steps]
+    fields = [int(step) if _LIST_INDEX.fullmatch(step) else step for step in steps]
     return [FieldError(loc=[error.part, *fields], msg=error.detail, type=error.code)]
 
 

@@ -30,8 +30,8 @@ from vlm_backend.embedded.reader import (
     text_of,
 )
 from vlm_backend.embedded.recognizers import LineText
+from vlm_backend.embedded.row_groups import group_rows
 from vlm_backend.embedded.table_model import TableModel, count_joined, measure_table_model
-from vlm_backend.embedded.table_rows import group_rows, join_wrapped_rows
 from vlm_backend.embedded.tables import (
     Grid,
     PlacedCell,
@@ -273,8 +273,7 @@ class EmbeddedEngine:
         drawn = fill_grid(grid, spans(grid, [line.box for line in lines]), lines)
         model = None if grid.ruled_columns else _load_table_model()
         seen = model(pixels, lines) if model else None
-        table = group_rows(seen) if seen and count_joined(seen) <= count_joined(drawn) else drawn
-        return table if grid.ruled_rows else join_wrapped_rows(table)
+        return group_rows(seen) if seen and count_joined(seen) <= count_joined(drawn) else drawn
 
     async def _read_lines(
         self, crop: _Crop, boxes: Sequence[Sequence[TickBox]]

@@ -20,8 +20,8 @@ from vlm_backend.embedded.tables import Span, Table
 needs_model = pytest.mark.skipif(sys.version_info >= (3, 13), reason="the wheel with the model refuses Python 3.13")
 
 
-def drawn(style: str, name: str, seed: int = 20) -> DrawnTable:
-    return next(table for table in draw_tables(seed) if (table.style, table.name) == (style, name))
+def drawn(style: str, name: str) -> DrawnTable:
+    return next(table for table in draw_tables() if (table.style, table.name) == (style, name))
 
 
 def score(client: OpenAI, table: DrawnTable) -> float:
@@ -33,11 +33,6 @@ def score(client: OpenAI, table: DrawnTable) -> float:
 @pytest.mark.parametrize("name", ["lines", "heads", "groups"])
 def test_cells_of_several_lines_and_spans_are_found_without_rules(client: OpenAI, name: str) -> None:
     assert score(client, drawn("bare", name)) > 0.95
-
-
-@needs_model
-def test_cells_whose_lines_stand_between_those_of_others_are_found_without_rules(client: OpenAI) -> None:
-    assert score(client, drawn("bare", "lines", seed=22)) > 0.95
 
 
 def test_rules_decide_where_they_are_drawn(client: OpenAI) -> None:
