@@ -371,12 +371,7 @@ class Settings(TierSettings):
         "Arial and Courier, by apt into `FONT_DIR` where the machine has none",
     )
     render_workers: int = Field(2, ge=1, description="Processes that open documents and render pages")
-    render_timeout_s: float = Field(
-        30,
-        gt=0,
-        description="Wall time for one page, or for opening a file; four times that, and no more CPU time, where other "
-        "callers go before it",
-    )
+    render_timeout_s: float = Field(30, gt=0, description="Wall time for one page, or for opening a file")
     render_document_cpu_s: float = Field(
         600, gt=0, description="CPU time that opening a document and rendering its pages may take; later pages fail"
     )

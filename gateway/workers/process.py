@@ -13,14 +13,10 @@ from pathlib import Path
 from typing import IO, cast
 
 from common.memory import HUGE_PAGES
-from common.processes import read_stat
-from gateway.workers.sandbox import AUTOGROUP, LEAST_NICENESS, set_group_niceness
 
 ANSWER_PIPE = 2**20
 """Bytes that an answer's pipe holds: what Linux grants any process. A page has 11 MB at 200 dpi, and each time the pipe
 is full or empty its two sides change places on a core."""
-_USER_TICKS, _SYSTEM_TICKS = 11, 12
-"""Places in `read_stat`."""
 _PACKAGE_ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -45,35 +41,12 @@ class ChildProcess:
             except OSError:
                 self._channel.close()
                 raise
-        self._group = self._open_group()
         with suppress(OSError):  # past the share that the system grants one user
             fcntl.fcntl(self._stdout, fcntl.F_SETPIPE_SZ, ANSWER_PIPE)
-
-    def _open_group(self) -> int | None:
-        """The file of the niceness of its session: opened before it closes its files to us; None without such."""
-        try:
-            return os.open(AUTOGROUP.format(self._process.pid), os.O_WRONLY | os.O_CLOEXEC)
-        except OSError:
-            return None
 
     @property
     def pid(self) -> int:
         return self._process.pid
-
-    @property
-    def cpu_s(self) -> float:
-        """CPU time that it has taken so far; 0 of one that has ended."""
-        fields = read_stat(self.pid)
-        if fields is None:
-            return 0.0
-        return (int(fields[_USER_TICKS]) + int(fields[_SYSTEM_TICKS])) / os.sysconf("SC_CLK_TCK")
-
-    def yield_cores(self) -> None:
-        """From now on others go before it; an ordinary user can't take that back. Not for the event loop."""
-        with suppress(OSError):  # it has ended
-            os.setpriority(os.PRIO_PROCESS, self.pid, LEAST_NICENESS)
-            if self._group is not None:
-                set_group_niceness(self._group, LEAST_NICENESS)
 
     @property
     def alive(self) -> bool:
@@ -88,9 +61,6 @@ class ChildProcess:
         self._process.wait()
         self._channel.close()
         self._stdout.close()
-        group, self._group = self._group, None
-        if group is not None:
-            os.close(group)
 
     @property
     def _stdout(self) -> IO[bytes]:

@@ -10,17 +10,11 @@ import select
 import signal
 import socket
 import threading
-import time
 import warnings
-from contextlib import suppress
 from typing import IO
 
 NICENESS = 5
 """A third of the share that the gateway gets when both want a core."""
-LEAST_NICENESS = 10
-"""A ninth of the gateway's share: for what makes others wait, and has to end all the same."""
-AUTOGROUP = "/proc/{}/autogroup"
-_GROUP_TRIES, _GROUP_PAUSE_S = 20, 0.11
 _MAX_DESCRIPTORS = 64
 _PR_SET_DUMPABLE = 4  # linux/prctl.h
 _PR_SET_NO_NEW_PRIVS = 38
@@ -33,36 +27,10 @@ def start_worker(silenced: int = logging.CRITICAL) -> tuple[socket.socket, IO[by
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     requests, answers = take_private_ends()
     exit_with_parent(requests.fileno())
-    _lower_priority()
+    os.nice(NICENESS)
     warnings.simplefilter("ignore")
     logging.disable(silenced)
     return requests, answers
-
-
-def _lower_priority() -> None:
-    os.nice(NICENESS)
-    with suppress(OSError):  # no Linux that groups processes by session
-        descriptor = os.open(AUTOGROUP.format("self"), os.O_WRONLY | os.O_CLOEXEC)
-        try:
-            set_group_niceness(descriptor, NICENESS)
-        finally:
-            os.close(descriptor)
-
-
-def set_group_niceness(descriptor: int, niceness: int) -> None:
-    """Sets the niceness of a session's processes beside all others: where the kernel shares the cores by session first
-    (`sched_autogroup_enabled`), a process' own niceness counts among those of its session alone, and a worker is the
-    only one of its own. `descriptor`: of the process' file `AUTOGROUP`. Raises OSError.
-
-    The kernel takes one such change in a tenth of a second, of all processes.
-    """
-    for _ in range(_GROUP_TRIES):
-        try:
-            os.write(descriptor, str(niceness).encode())
-        except BlockingIOError:
-            time.sleep(_GROUP_PAUSE_S)
-        else:
-            return
 
 
 def take_private_ends() -> tuple[socket.socket, IO[bytes]]:

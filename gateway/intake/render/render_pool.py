@@ -10,7 +10,6 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from time import monotonic
 from typing import Any, TypeVar
 
 import structlog
@@ -27,11 +26,6 @@ Rank = Callable[[WorkerProcess], tuple[bool, ...]]
 
 _START_TIMEOUT_S = 30.0  # a cold disk under load
 _CHECK_INTERVAL_S = 1.0  # how soon a worker that died idle is noticed, and how soon a failed start is tried again
-_LOOK_S = 0.5  # how often a request in work is looked at
-LONG_S = 1.5
-"""CPU time of a request from which on others go before it, where there are other callers. Nearly all pages take less;
-the worker is replaced afterwards, which takes a third of that."""
-_YIELDED = 4  # times the wall time that others have: what is worth it ends, though others go before it
 BURST_REQUESTS = 4
 """A small document's: for so many a caller that comes anew is favoured."""
 
@@ -140,7 +134,7 @@ class RenderPool:
         self, flow: Flow, worker: WorkerProcess, job: Callable[[WorkerProcess], T], media_type: str
     ) -> T:
         try:
-            return await self._call(worker, job, self._settings.render_timeout_s, yields=True)
+            return await self._call(worker, job, self._settings.render_timeout_s)
         except WorkerLost as lost:
             log.warning("render_worker_lost", pid=worker.pid, reason=lost.reason, media_type=media_type)
             raise
@@ -149,35 +143,20 @@ class RenderPool:
             # others.
             self._release(worker, lambda: self._turns.release(flow))
 
-    async def _call(
-        self, worker: WorkerProcess, job: Callable[[WorkerProcess], T], timeout_s: float, *, yields: bool = False
-    ) -> T:
-        """Runs a job in a thread. After a timeout or a cancellation the worker is dead. `yields`: whether one that
-        takes long lets other callers go first."""
+    async def _call(self, worker: WorkerProcess, job: Callable[[WorkerProcess], T], timeout_s: float) -> T:
+        """Runs a job in a thread. After a timeout or a cancellation the worker is dead."""
         call = asyncio.get_running_loop().run_in_executor(self._executor, job, worker)
         call.add_done_callback(_retrieve)
         try:
-            is_done = await self._wait(call, worker, timeout_s, yields=yields)
+            done, _ = await asyncio.wait({call}, timeout=timeout_s)
         except asyncio.CancelledError:
             worker.kill()
             raise
-        if is_done:
+        if done:
             return call.result()
         worker.kill()
         await asyncio.wait({call})
         raise WorkerLost("timeout")
-
-    async def _wait(self, call: asyncio.Future[T], worker: WorkerProcess, timeout_s: float, *, yields: bool) -> bool:
-        """Whether the call ends in its time."""
-        give_up, cpu_s, has_yielded = monotonic() + timeout_s, worker.cpu_s, False
-        while (left_s := give_up - monotonic()) > 0 and (spent_s := worker.cpu_s - cpu_s) < timeout_s:
-            if yields and self._has_reserve and not has_yielded and spent_s > LONG_S:
-                has_yielded = True
-                give_up += (_YIELDED - 1) * timeout_s
-                await asyncio.to_thread(worker.yield_cores)
-            if (await asyncio.wait({call}, timeout=min(left_s, _LOOK_S)))[0]:
-                return True
-        return False
 
     async def _take(self, rank: Rank) -> WorkerProcess:
         """The idle worker that ranks lowest, waiting in turn until one lives."""

@@ -67,18 +67,12 @@ class WorkerProcess(ChildProcess):
         self.last_key: str | None = None  # of the document that it served last, which it has open
         self._answers = 0
         self._out_of_memory = False
-        self._has_yielded = False
         command = worker_command("gateway.intake.render.worker", str(memory_mb), str(font_dir))
         super().__init__(command, worker_environment())
 
     @property
     def needs_restart(self) -> bool:
-        return self._out_of_memory or self._has_yielded or self._answers >= _MAX_ANSWERS
-
-    def yield_cores(self) -> None:
-        """Once it has answered, it is replaced."""
-        self._has_yielded = True
-        super().yield_cores()
+        return self._out_of_memory or self._answers >= _MAX_ANSWERS
 
     def wait_ready(self) -> None:
         """Returns when the worker is ready. Raises WorkerLost."""

@@ -12,10 +12,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from benchmarks.hostile.attacks import scan_bomb
 from gateway.errors import ServiceError
 from gateway.intake.document import open_document
-from gateway.intake.render import render_pool
 from gateway.intake.render.render_pool import RenderPool
 from gateway.intake.spool import SpooledFile
 from gateway.model import Document, PageFailure, PageImage, TextPage
@@ -76,38 +74,6 @@ async def test_workers_have_low_priority() -> None:
     async with running():
         (worker,) = workers()
         assert worker.nice() > psutil.Process().nice()
-        assert session_niceness(worker) in (None, worker.nice())
-
-
-def session_niceness(worker: psutil.Process) -> int | None:
-    """Of its session beside others; None where the kernel shares the cores without regard to sessions."""
-    try:
-        return int(Path(f"/proc/{worker.pid}/autogroup").read_text().rpartition(" ")[2])
-    except (OSError, ValueError):
-        return None
-
-
-async def test_a_long_request_lets_other_callers_go_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Once there are any; an ordinary user can't give the worker its priority back, so it is replaced."""
-    monkeypatch.setattr(render_pool, "LONG_S", 0.1)
-    async with running() as (pool, settings):
-        (worker,) = workers()
-        usual = worker.nice()
-        for caller in ("first", "second"):
-            await open_as(caller, pdf(pages=1), pool, settings)
-        await eventually(lambda: len(workers()) == 2)
-        opening = asyncio.create_task(open_as("first", scan_bomb(1000, 3000), pool, settings))
-        await eventually(lambda: any(one.nice() > usual for one in workers()))
-        (late,) = (one for one in workers() if one.nice() > usual)
-        assert session_niceness(late) in (None, late.nice())
-        assert (await opening).pages_total == 1
-        await eventually(lambda: len(workers()) == 2 and late.pid not in [one.pid for one in workers()])
-        await eventually(lambda: [one.nice() for one in workers()] == [usual, usual])
-
-
-async def open_as(caller: str, data: bytes, pool: RenderPool, settings: Settings) -> Document:
-    flow = Flow(caller=caller)
-    return await open_document(spool(data), "a", pages=None, dpi=72, pool=pool, settings=settings, flow=flow)
 
 
 async def opened(pool: RenderPool, settings: Settings, pages: int = 4, width: int = 100) -> Document:
