@@ -4,12 +4,24 @@ from __future__ import annotations
 
 import ctypes
 from contextlib import suppress
+from pathlib import Path
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
 """From glibc's malloc.h; see mallopt(3)."""
 ARENAS = 2
 LARGE_BYTES = 1 << 20
-HUGE_PAGES = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
+_HUGE_PAGE = Path("/sys/kernel/mm/transparent_hugepage/hpage_pmd_size")
+
+
+def _has_small_huge_pages() -> bool:
+    """Some ARM kernels have huge pages of 512 MB, which no worker has room for."""
+    try:
+        return int(_HUGE_PAGE.read_text()) == 2**21
+    except (OSError, ValueError):
+        return False
+
+
+HUGE_PAGES = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"} if _has_small_huge_pages() else {}
 """Environment of a process that handles pages' pixels: Linux gives glibc large memory in pieces of 2 MB then, unless it
 is told never to. A page at 200 dpi was 20,000 pieces of 4 KB, a tenth of the CPU time of a born-digital page; the peak
 of memory is the same."""

@@ -201,7 +201,7 @@ def environment(gateway: GatewaySettings, start: StartSettings, console: bool) -
     named["LINE_READER_PORT"] = str(gateway.line_reader_port)
     named["VLM_STARTING_S"] = str(start.vlm_starting_s)
     named["START_TRIES"] = str(start.start_tries)
-    named["GATEWAY_TUNABLES"] = named.get("GLIBC_TUNABLES", HUGE_PAGES["GLIBC_TUNABLES"])
+    named["GATEWAY_TUNABLES"] = named.get("GLIBC_TUNABLES", HUGE_PAGES.get("GLIBC_TUNABLES", ""))
     named["PYTHONUNBUFFERED"] = "1"
     named["LOG_FORMAT"] = "console" if console and "log_format" not in gateway.model_fields_set else gateway.log_format
     return named

@@ -68,12 +68,21 @@ class Ink:
 def find_ink(pixels: Pixels) -> Ink:
     """Ink of an RGB picture: dark on light, or light on dark where the picture is dark."""
     gray = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
-    if np.median(gray[::4, ::4]) < DARK:
+    if _is_mostly_dark(np.asarray(gray, dtype=np.uint8)):
         gray = cv2.bitwise_not(gray)
     ink = cv2.adaptiveThreshold(gray, 255, cv2.ADAPTIVE_THRESH_MEAN_C, cv2.THRESH_BINARY_INV, NEIGHBOURHOOD, CONTRAST)
     components = find_components(np.asarray(ink, dtype=np.uint8))
     rows, columns = gray.shape
     return Ink(components, _typical_height(components[_are_glyphs(components, rows, columns)]), (rows, columns))
+
+
+def is_inverted(pixels: Pixels) -> bool:
+    """Whether `find_ink` looks for light print on dark in this RGB picture."""
+    return _is_mostly_dark(np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), dtype=np.uint8))
+
+
+def _is_mostly_dark(gray: Pixels) -> bool:
+    return bool(np.median(gray[::4, ::4]) < DARK)
 
 
 def find_components(mask: Pixels) -> Components:

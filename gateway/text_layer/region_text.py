@@ -18,7 +18,7 @@ from gateway.model import Word as PlacedWord
 from gateway.text_layer.characters import TextLayer
 from gateway.text_layer.listing_columns import ListingColumns, find_listing_columns
 from gateway.text_layer.words import Glyph, Word
-from textlines.glyphs import ALIKE, NEIGHBOURHOOD, find_ink
+from textlines.glyphs import ALIKE, DARK, NEIGHBOURHOOD, find_ink, is_inverted
 from textlines.paragraphs import rows as find_rows
 from textlines.paragraphs import split_paragraphs
 
@@ -66,8 +66,6 @@ DETECTOR_MARGIN = 0.35
 that is DB's fault, and the heights of lines tell layout which are headings."""
 PAPER, MAX_OTHER_INK = 200, 0.01
 """Grey from which a pixel is paper, and the share of a page that may be darker outside of its words: rules."""
-MIN_LETTERS = 2
-"""Of a line that is text."""
 MAX_DRAWN, MAX_STRAY = 0.5, 3
 """Share of a page in which other things than text are drawn, from which on all of it is looked at, and pixels of the
 text outside of its words' boxes, from which on: no letter has as few."""
@@ -142,7 +140,7 @@ def find_page_print(
     3 ms of CPU for a page of text alone.
     """
     height, width = held.shape
-    parts = [(0, 0, width, height)] if has_hidden else _find_mixed(layer, held)
+    parts = [(0, 0, width, height)] if has_hidden else _find_mixed(pixels, layer, held)
     others = [
         (x1 + left, y1 + top, x2 + left, y2 + top)
         for left, top, right, bottom in parts
@@ -155,22 +153,30 @@ def find_page_print(
     return np.concatenate([own[is_print], np.array(others, dtype=np.float64).reshape(-1, 4)])
 
 
-def _find_mixed(layer: TextLayer, held: Pixels) -> list[Box]:
+def _find_mixed(pixels: Pixels, layer: TextLayer, held: Pixels) -> list[Box]:
     """The parts of the page in which print may be none of the words'."""
     height, width = held.shape
     whole: list[Box] = [(0, 0, width, height)]
     if layer.paper is None or sum(map(area, layer.drawn)) > MAX_DRAWN * height * width:
         return whole
-    is_stray = layer.ink > held
-    for left, top, right, bottom in layer.drawn:
-        is_stray[top:bottom, left:right] = False
-    if cv2.countNonZero(is_stray.view(np.uint8)) > MAX_STRAY:
+    if _count_stray(layer, held) > MAX_STRAY:
         return whole
     around = [
         (x1 - NEIGHBOURHOOD, y1 - NEIGHBOURHOOD, x2 + NEIGHBOURHOOD, y2 + NEIGHBOURHOOD)
         for x1, y1, x2, y2 in layer.drawn
     ]
-    return [clip(box, width, height) for box in around]
+    parts = [clip(box, width, height) for box in around]
+    # In a dark part light print is looked for, and the dark one beside it is not.
+    is_dark = min(layer.paper) < DARK
+    return parts if all(is_inverted(pixels[y1:y2, x1:x2]) == is_dark for x1, y1, x2, y2 in parts) else whole
+
+
+def _count_stray(layer: TextLayer, held: Pixels) -> int:
+    """Pixels of the layer's ink outside of its words, where nothing else is drawn."""
+    is_stray = layer.ink > held
+    for left, top, right, bottom in layer.drawn:
+        is_stray[top:bottom, left:right] = False
+    return cv2.countNonZero(is_stray.view(np.uint8))
 
 
 def find_region_texts(layout: PageLayout, words: Sequence[Word], glyphs: Boxes) -> list[RegionText]:
@@ -203,7 +209,7 @@ def _measure_other_ink(pixels: Pixels, layer: TextLayer, held: Pixels) -> float:
     height, width = held.shape
     is_light = layer.paper is not None and min(layer.paper) >= PAPER
     parts: Sequence[Box] = layer.drawn if is_light else [(0, 0, width, height)]
-    dark = 0
+    dark = _count_stray(layer, held) if is_light else 0
     for left, top, right, bottom in parts:
         grey = cv2.cvtColor(pixels[top:bottom, left:right], cv2.COLOR_RGB2GRAY)
         dark += cv2.countNonZero(((grey < PAPER) & (held[top:bottom, left:right] == 0)).view(np.uint8))
@@ -211,7 +217,7 @@ def _measure_other_ink(pixels: Pixels, layer: TextLayer, held: Pixels) -> float:
 
 
 def _has_letters(words: Sequence[Word]) -> bool:
-    return sum(character.isalnum() for word in words for character in word.text) >= MIN_LETTERS
+    return any(character.isalnum() for word in words for character in word.text)
 
 
 def _split_at_gaps(row: Row) -> Iterator[list[Word]]:

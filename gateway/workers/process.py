@@ -74,7 +74,7 @@ def worker_command(module: str, *arguments: str) -> list[str]:
 
 def worker_environment() -> dict[str, str]:
     """As little as Python needs to start: a hostile file has no use for our keys."""
-    inherited = ("LD_LIBRARY_PATH", "PYTHONHOME", "PYTHONDONTWRITEBYTECODE")
+    inherited = ("LD_LIBRARY_PATH", "PYTHONHOME", "PYTHONDONTWRITEBYTECODE", "GLIBC_TUNABLES")
     passed = {name: os.environ[name] for name in inherited if name in os.environ}
     path = os.pathsep.join(filter(None, (str(_PACKAGE_ROOT), os.environ.get("PYTHONPATH"))))
     # One heap: each further one reserves 64 MB of the address space that is limited. No threads of OpenBLAS, which

@@ -14,6 +14,7 @@ import psutil
 import pytest
 from supervisor.options import ServerOptions
 
+from common.memory import HUGE_PAGES
 from gateway.settings import Settings as GatewaySettings
 from supervision import launch
 from supervision.settings import Settings as StartSettings
@@ -71,7 +72,7 @@ def test_gateway_takes_large_memory_in_large_pieces(monkeypatch: pytest.MonkeyPa
         group.process_configs[0].name: group.process_configs[0].environment.get("GLIBC_TUNABLES")
         for group in options.process_group_configs
     }
-    assert tunables["gateway"] == (chosen or "glibc.malloc.hugetlb=1")
+    assert tunables["gateway"] == (chosen or HUGE_PAGES.get("GLIBC_TUNABLES", ""))
     assert tunables["vlm"] is None
 
 

@@ -269,3 +269,22 @@ async def test_listing_in_other_print_is_read_by_the_engine(stub: StubEngine) ->
     regions = [replace(region, label="algorithm") for region in layout_of(page).regions]
     [found] = await read(stub, document=LayerDocument(page=page), regions=regions)
     assert [block.source for block in found.result.blocks] == ["engine"]
+
+
+def test_print_of_the_layer_that_is_no_word_keeps_its_words_from_being_all_lines() -> None:
+    """A title whose font maps its letters to spaces is seen, and no line of the layer has it."""
+    title = (slice(20, 120), slice(200, 1000))
+    assert IMAGE.layer is not None
+    pixels, ink = IMAGE.pixels.copy(), IMAGE.layer.ink.copy()
+    pixels[title], ink[title] = 0, True
+    titled = replace(IMAGE, pixels=pixels, layer=replace(IMAGE.layer, ink=ink))
+    assert look_at_layer(IMAGE).lines is not None
+    assert look_at_layer(titled).lines is None
+
+
+def test_a_line_of_one_sign_is_text() -> None:
+    page = write_page("numbered", [*usual_paragraphs(), paragraph(["7"], HEIGHT - 40)])
+    seen, usual = look_at_layer(open_page(page)), look_at_layer(IMAGE)
+    assert seen.texts is not None
+    assert usual.texts is not None
+    assert len(seen.texts) == len(usual.texts) + 1

@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
 from gateway.workers.process import worker_environment
 
 PROGRAM = """
@@ -23,3 +25,8 @@ def test_libraries_of_a_worker_start_no_threads() -> None:
     seen on a busy machine as 422 for an export."""
     done = subprocess.run([sys.executable, "-c", PROGRAM], env=worker_environment(), capture_output=True, check=True)
     assert done.stdout == b"1\n"
+
+
+def test_workers_keep_what_is_told_to_glibc(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GLIBC_TUNABLES", "glibc.malloc.hugetlb=0")
+    assert worker_environment()["GLIBC_TUNABLES"] == "glibc.malloc.hugetlb=0"
