@@ -11,6 +11,7 @@ from __future__ import annotations
 import ipaddress
 from collections import Counter
 from collections.abc import Callable
+from itertools import islice
 from typing import Protocol
 
 from gateway.errors import ServiceError
@@ -19,6 +20,8 @@ from gateway.server.limits import ConnectionLimits
 PROBE_PLACES = 64
 MIN_STALL_S = 2.0
 """A transfer that got on more recently is not closed for anybody."""
+MAX_LOOKS = 16
+"""So many of those that wait are looked at for one that can be closed."""
 
 
 class Connection(Protocol):
@@ -28,6 +31,12 @@ class Connection(Protocol):
     @property
     def transfers(self) -> bool:
         """Whether a body or a response is on its way, and not only the next request awaited."""
+        ...
+
+    @property
+    def has_unread(self) -> bool:
+        """Whether something has come that was not looked at yet: many connections are taken in at one turn of the
+        loop, and requests are read at the next."""
         ...
 
     def give_way(self) -> None:
@@ -95,7 +104,7 @@ class ConnectionTable:
         """Closes what has waited longest; of the peer's own if it is the peer that has too many."""
         is_greedy = self._by_peer[peer] >= self._limits.max_peer_connections
         candidates = (found for found in self._waiting if found.peer == peer) if is_greedy else iter(self._waiting)
-        oldest = next(candidates, None)
+        oldest = next((found for found in islice(candidates, MAX_LOOKS) if not found.has_unread), None)
         if oldest and not (oldest.transfers and self._clock() - self._waiting[oldest] < MIN_STALL_S):
             self.evicted += 1
             self.remove(oldest)

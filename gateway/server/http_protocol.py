@@ -10,6 +10,9 @@ say (`gateway.api.middleware`), which can say it as its dialects do.
 from __future__ import annotations
 
 import asyncio
+import fcntl
+import struct
+import termios
 import uuid
 from typing import Any, Final
 
@@ -33,6 +36,7 @@ PROGRESS_BYTES = 16_384
 LINGER_S, LINGER_PAUSE_S = 20.0, 3.0
 """How long the rest of a refused request is thrown away: in all, and after the last byte."""
 DRAIN_LOOK_S = 1.0
+_INT: Final = struct.Struct("i")
 _CYCLE: Final = "gateway.cycle"
 
 
@@ -78,6 +82,14 @@ class GuardedProtocol(HttpToolsProtocol):
     @property
     def transfers(self) -> bool:
         return not self._is_in_head or self._drain is not None
+
+    @property
+    def has_unread(self) -> bool:
+        connection = self.transport.get_extra_info("socket")
+        if connection is None or connection.fileno() < 0:
+            return False
+        size = fcntl.ioctl(connection.fileno(), termios.FIONREAD, bytes(_INT.size))
+        return bool(_INT.unpack(size)[0])
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)

@@ -16,6 +16,7 @@ class Client:
     table: ConnectionTable
     peer: str = "a"
     transfers: bool = False
+    has_unread: bool = False
     gone: bool = False
     open: bool = field(init=False)
 
@@ -53,6 +54,13 @@ def test_the_idlest_gives_way(table: ConnectionTable) -> None:
     assert [client.gone for client in waiting] == [client is second for client in waiting]
     assert not newest.is_refused
     assert (len(table), table.evicted) == (6, 1)
+
+
+def test_a_request_that_was_not_read_yet_keeps_its_connection(table: ConnectionTable) -> None:
+    """A burst of connections is taken in before the requests on those before it are read."""
+    first, second, *_ = [Client(table, peer, has_unread=peer == "a") for peer in "abcdef"]
+    Client(table, "g")
+    assert (first.gone, second.gone) == (False, True)
 
 
 def test_a_greedy_peer_gives_way_to_itself(table: ConnectionTable) -> None:
