@@ -164,7 +164,7 @@ def test_a_url_is_fetched_by_the_service(client: Client, document: Path) -> None
 def test_pages_come_while_others_are_read(client: Client, served: Gateway, document: Path) -> None:
     is_seen, calls = threading.Event(), itertools.count(1)
     text = "line one\nline two"
-    served.engine.answer = lambda _request: Reply(text, after=is_seen if next(calls) > 2 else None)
+    served.engine.answer = lambda _request: Reply(text, after=is_seen if next(calls) == 6 else None)
     with client.stream(document) as stream:
         assert stream.start.pages == (1, 2, 3)
         pages = iter(stream)

@@ -150,7 +150,7 @@ async def test_page_out_of_memory() -> None:
     await pool.start()
     try:
         with pytest.raises(ServiceError) as caught:
-            await opened(pool, settings, encode(Image.new("1", (12_000, 12_000)), "PNG"))
+            await opened(pool, settings, encode(Image.new("RGB", (9_000, 9_000)), "PNG"))
         assert (caught.value.status, caught.value.code) == (413, "out_of_memory")
         document = await opened(pool, settings, mixed_pdf([(5000, 5000), (100, 100)]))
         first, second = await pages_of(document)
