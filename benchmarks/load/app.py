@@ -47,7 +47,7 @@ class RecordedLayout:
     async def close(self) -> None:
         self.state = "not_initialized"
 
-    def unsupported_options(self, options: LayoutOptions) -> list[str]:
+    def list_unsupported(self, options: LayoutOptions) -> list[str]:
         return []
 
     async def detect(self, page: PageImage, options: LayoutOptions) -> PageLayout:

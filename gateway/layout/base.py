@@ -45,7 +45,7 @@ class LayoutDetector(Protocol):
     async def start(self) -> None:
         """Loads the models off the event loop. A failure sets `state` and `reason` and does not raise."""
 
-    def unsupported_options(self, options: LayoutOptions) -> list[str]:
+    def list_unsupported(self, options: LayoutOptions) -> list[str]:
         """Names of the options that were asked for and have no effect with this model."""
 
     async def detect(self, page: PageImage, options: LayoutOptions) -> PageLayout:
@@ -85,8 +85,8 @@ class LayoutWrapper:
     def pages_at_once(self) -> int:
         return self._inner.pages_at_once
 
-    def unsupported_options(self, options: LayoutOptions) -> list[str]:
-        return self._inner.unsupported_options(options)
+    def list_unsupported(self, options: LayoutOptions) -> list[str]:
+        return self._inner.list_unsupported(options)
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,7 +55,7 @@ class FakeLayout:
     async def close(self) -> None:
         self.state = "not_initialized"
 
-    def unsupported_options(self, options: LayoutOptions) -> list[str]:
+    def list_unsupported(self, options: LayoutOptions) -> list[str]:
         return self.without_effect
 
     async def detect(self, page: PageImage, options: LayoutOptions) -> PageLayout:

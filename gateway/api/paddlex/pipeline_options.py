@@ -95,9 +95,9 @@ def layout_options(params: LayoutParsingRequest) -> LayoutOptions:
 
 def layout_warnings(layout: LayoutDetector, options: LayoutOptions) -> Sequence[str]:
     """What is not as asked for: another layout model serves, or it can't do what the request wants of it."""
-    fields = ", ".join(f"`{_FIELDS[name]}`" for name in layout.unsupported_options(options))
-    unsupported_options = f"{fields}: no effect with the layout model {layout.name}" if fields else None
-    return [warning for warning in (layout.warning, unsupported_options) if warning]
+    fields = ", ".join(f"`{_FIELDS[name]}`" for name in layout.list_unsupported(options))
+    list_unsupported = f"{fields}: no effect with the layout model {layout.name}" if fields else None
+    return [warning for warning in (layout.warning, list_unsupported) if warning]
 
 
 def _map_to_labels(values: Mapping[str, Value]) -> dict[str, Value]:

@@ -100,7 +100,7 @@ class BundledLayout:
         else:
             self.state, self.reason = "ready", None
 
-    def unsupported_options(self, options: LayoutOptions) -> list[str]:
+    def list_unsupported(self, options: LayoutOptions) -> list[str]:
         """Text lines decide which boxes stand, and about their outlines."""
         asked = {"nms": not options.nms, "merge": bool(options.merge), "shape": options.shape in ("quad", "poly")}
         return [name for name, is_asked in asked.items() if is_asked]

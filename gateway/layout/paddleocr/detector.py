@@ -82,7 +82,7 @@ class PaddleOcrLayout:
             self.state, self.reason = "ready", None
             self._watch = asyncio.create_task(repeat(self._restart_dead, CHECK_INTERVAL_S))
 
-    def unsupported_options(self, options: LayoutOptions) -> list[str]:
+    def list_unsupported(self, options: LayoutOptions) -> list[str]:
         return []
 
     async def detect(self, page: PageImage, options: LayoutOptions) -> PageLayout:

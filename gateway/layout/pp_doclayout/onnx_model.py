@@ -154,7 +154,7 @@ class PaddleLayout:
             self._queue, self._pages_at_once = BatchQueue(self._run, self._thread, batch), 2 * batch
             self.state, self.reason = "ready", None
 
-    def unsupported_options(self, options: LayoutOptions) -> list[str]:
+    def list_unsupported(self, options: LayoutOptions) -> list[str]:
         return []
 
     async def detect(self, page: PageImage, options: LayoutOptions) -> PageLayout:

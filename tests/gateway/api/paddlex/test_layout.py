@@ -48,8 +48,8 @@ def test_what_the_layout_model_can_not_do_is_told(served: Gateway, png: bytes, m
     assert "warnings" not in result_of(ask(served, png))
     monkeypatch.setattr(served.layout, "warning", "the layout is by another")
     served.layout.without_effect = ["nms", "merge"]
-    another, unsupported_options = result_of(ask(served, png))["warnings"]
+    another, list_unsupported = result_of(ask(served, png))["warnings"]
     assert another == "the layout is by another"
-    assert "layoutNms" in unsupported_options
-    assert "layoutMergeBboxesMode" in unsupported_options
+    assert "layoutNms" in list_unsupported
+    assert "layoutMergeBboxesMode" in list_unsupported
     assert "warnings" not in result_of(ask(served, png, useLayoutDetection=False))

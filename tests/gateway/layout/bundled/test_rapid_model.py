@@ -78,8 +78,8 @@ async def test_supported_and_unsupported_options(layout: LayoutDetector) -> None
     assert wider[0].bbox[0] < usual[0].bbox[0]
     sure = (await layout.detect(page, LayoutOptions(threshold=1))).regions
     assert {region.score for region in sure} == {None}
-    assert layout.unsupported_options(LayoutOptions(threshold=0.5, stretch=(2, 2), shape="rect")) == []
-    assert layout.unsupported_options(LayoutOptions(nms=False, merge="large", shape="quad")) == [
+    assert layout.list_unsupported(LayoutOptions(threshold=0.5, stretch=(2, 2), shape="rect")) == []
+    assert layout.list_unsupported(LayoutOptions(nms=False, merge="large", shape="quad")) == [
         "nms",
         "merge",
         "shape",
