@@ -12,11 +12,12 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
-from itertools import islice
+from itertools import islice, pairwise
 
 from rapidfuzz.distance import Levenshtein
 
-from gateway.text_layer.region_text import RegionText, Row
+from gateway.text_layer.region_text import RegionText
+from gateway.text_layer.rows import Row
 from gateway.text_layer.words import Glyph
 
 PART_LETTERS, MARGIN_LETTERS = 16, 4
@@ -189,8 +190,17 @@ def _cover(shown: Sequence[int], costs: Sequence[int], looks: int) -> list[int]:
     return chosen
 
 
-def _split_row(row: Row) -> list[Row]:
-    """The parts of a row, each of whole words."""
+def _split_row(row: Row) -> Iterator[Row]:
+    """The parts of a row, each of whole words, without what stands raised, which engines leave out or misread."""
+    marks = [at for at, word in enumerate(row.words) if word.raised]
+    for before, after in pairwise([-1, *marks, len(row.words)]):
+        spaces = ("", *row.spaces[before + 2 : after])
+        part = Row(row.words[before + 1 : after], spaces)
+        if not marks or sum(len(word.glyphs) for word in part.words) >= PART_LETTERS:
+            yield from _split_run(part)
+
+
+def _split_run(row: Row) -> list[Row]:
     parts, letters = list[list[int]](), PART_LETTERS
     for at, word in enumerate(row.words):
         if letters >= PART_LETTERS:

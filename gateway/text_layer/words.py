@@ -74,7 +74,7 @@ class Word:
     """What stands together in the file and on the page. `first` and `last`: places of its characters in the layer;
     `is_spaced`: white space stands before it in the file. Lengths in pixels; `size` is the em.
 
-    `flaw`: why its characters are not to be taken.
+    `flaw`: why its characters are not to be taken; `raised`: how it is written where it stands raised in its row.
     """
 
     glyphs: tuple[Glyph, ...]
@@ -86,10 +86,11 @@ class Word:
     last: int
     is_spaced: bool
     flaw: str | None = None
+    raised: str | None = None
 
     @property
     def text(self) -> str:
-        return "".join(glyph.text for glyph in self.glyphs)
+        return self.raised or "".join(glyph.text for glyph in self.glyphs)
 
 
 def find_visible(layer: TextLayer) -> Visibility:
@@ -174,12 +175,15 @@ def find_words(layer: TextLayer, is_seen: Mask) -> list[Word]:
 
 
 def _goes_on(characters: Characters) -> Mask:
-    """Whether each character stands where the word of the one before it goes on; the first does not."""
+    """Whether each character stands where the word of the one before it goes on; the first does not. Those of a
+    ligature have one box."""
     size, baseline, left, right = (characters[name].astype(np.float64) for name in ("size", "y", "x1", "x2"))
+    is_joined = (np.diff(left) == 0) & (np.diff(right) == 0) & (np.diff(characters["font"].astype(np.int64)) == 0)
     larger, smaller = np.maximum(size[1:], size[:-1]), np.minimum(size[1:], size[:-1])
     gap = left[1:] - right[:-1]
     is_level = (np.abs(np.diff(baseline)) <= SHIFT * larger) & (smaller >= RESIZED * larger)
-    return np.append(False, is_level & (gap >= -OVERLAP * size[1:]) & (gap <= GAP * size[1:]))
+    is_next = (gap >= -OVERLAP * size[1:]) & (gap <= GAP * size[1:])
+    return np.append(False, is_level & (is_next | is_joined))
 
 
 def _make_glyphs(fonts: Sequence[str], characters: Characters) -> list[Glyph]:

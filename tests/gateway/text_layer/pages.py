@@ -13,7 +13,7 @@ from gateway.model import BBox, PageImage, PageLayout, Pixels, Region
 from gateway.text_layer.characters import TextLayer, unpack_characters
 from gateway.text_layer.document_text import PageText
 from gateway.text_layer.ink import InkFinder
-from gateway.text_layer.region_text import Row
+from gateway.text_layer.rows import Row
 from tests.gateway.intake.files import view
 from tests.support.text_layers import HEIGHT, LayerPage, Line, register_fonts
 
