@@ -45,7 +45,7 @@ GLYPH = 0.7
 REACH = 0.12
 """Ink lies beside a word's box by that part of its em at most."""
 UNHELD = 0.5
-"""Share of a text line without its margins that words have to hold."""
+"""Share of a text line without its margins that rows have to hold."""
 SHORT_ROWS = 3
 """So many rows of one character each stand above each other: a text that runs down the page."""
 INSIDE = 0.5
@@ -55,6 +55,8 @@ LEADER = "..."
 DETECTOR_MARGIN = 0.35
 """White space around a line in DB's boxes, in ems. Measured on pages of 9 to 18 points: less around larger print, but
 that is DB's fault, and the heights of lines tell layout which are headings."""
+RUNS_DOWN = 2.0
+"""Height to width of a line's box from which it runs down the page: that of one letter is lower, with its margins."""
 PAPER, MAX_OTHER_INK = 200, 0.01
 """Grey from which a pixel is paper, and the share of a page that may be darker outside of its words: rules."""
 MAX_DRAWN, MAX_STRAY = 0.5, 3
@@ -289,7 +291,7 @@ def _find_flaw(
         return "characters above each other"
     if region.label not in ROW_LABELS | {LISTING} and sum(map(_has_gutter, table)) >= GUTTER_ROWS:
         return "rows of several columns"
-    if _has_other_print(region, words, glyphs) or _has_other_lines(region, words, lines):
+    if _has_other_print(region, words, glyphs) or _has_other_lines(region, table, lines):
         return "print that is none of it"
     return None
 
@@ -337,17 +339,19 @@ def _find_outside(glyphs: Boxes, held: Pixels, corner: tuple[int, int]) -> bool:
     return bool((held[rows[is_inside], columns[is_inside]] == 0).any())
 
 
-def _has_other_lines(region: Region, words: Sequence[Word], lines: Sequence[BBox]) -> bool:
-    """Whether a text line of the page stands in the region and hardly in its words."""
-    boxes = [line_box([word]) for word in words]
+def _has_other_lines(region: Region, table: Sequence[Row], lines: Sequence[BBox]) -> bool:
+    """Whether a text line of the page stands in the region and hardly in its rows."""
+    boxes = [line_box(piece) for row in table for piece in _split_at_gaps(row)]
     own = [line for line in lines if intersection_area(line, region.bbox) > INSIDE * area(line)]
     return any(sum(intersection_area(line, box) for box in boxes) < UNHELD * area(line) for line in map(_trim, own))
 
 
 def _trim(line: BBox) -> Rectangle:
-    """Without the margins that `_detector_box` adds: they are most of the box of a page's number."""
+    """Without the margins that `_detector_box` adds: they are most of the box of a page's number or of a bullet."""
     x1, y1, x2, y2 = line
-    margin = DETECTOR_MARGIN / (ASCENT + DESCENT + 2 * DETECTOR_MARGIN) * min(x2 - x1, y2 - y1)
+    width, height = x2 - x1, y2 - y1
+    thickness = width if height > RUNS_DOWN * width else height
+    margin = DETECTOR_MARGIN / (ASCENT + DESCENT + 2 * DETECTOR_MARGIN) * thickness
     return x1 + margin, y1 + margin, x2 - margin, y2 - margin
 
 

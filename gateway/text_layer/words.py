@@ -46,6 +46,8 @@ _MATH_IN_TEXT = (0x2212, 0x2215, 0x2219)
 _MIXED_SCRIPTS = re.compile(r"[A-Za-z][\u0370-\u052f]|[\u0370-\u052f][A-Za-z]")
 """A Latin letter beside a Greek or Cyrillic one: a reading can't tell which of two that look alike a font means."""
 _UNMAPPED = "characters without a meaning that the file tells"
+_JOINED = frozenset(["ff", "fi", "fl", "fj", "fb", "fh", "fk", "ft", "tf", "ti", "tt", "st", "ct", "Th", "ij", "IJ"])
+"""Neighbours in ligatures, of which PDFium makes letters in one place; other letters in one place are two."""
 _LIGATURES = {code: unicodedata.normalize("NFKC", chr(code)) for code in range(0xFB00, 0xFB07)}
 
 Edges = NDArray[np.float64]
@@ -179,6 +181,8 @@ def _goes_on(characters: Characters) -> Mask:
     ligature have one box."""
     size, baseline, left, right = (characters[name].astype(np.float64) for name in ("size", "y", "x1", "x2"))
     is_joined = (np.diff(left) == 0) & (np.diff(right) == 0) & (np.diff(characters["font"].astype(np.int64)) == 0)
+    for at in np.flatnonzero(is_joined).tolist():
+        is_joined[at] = "".join(map(_find_text, characters["code"][at : at + 2].tolist())) in _JOINED
     larger, smaller = np.maximum(size[1:], size[:-1]), np.minimum(size[1:], size[:-1])
     gap = left[1:] - right[:-1]
     is_level = (np.abs(np.diff(baseline)) <= SHIFT * larger) & (smaller >= RESIZED * larger)

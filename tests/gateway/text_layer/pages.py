@@ -21,6 +21,8 @@ DPI = 144
 SCALE = DPI / 72
 MAX_DIFFERENCE = 1
 """Characters that layers tell of a part beyond what people see."""
+NUMBERS_OF_NOTES = "¹²³"
+"""No part of a line that is cut out ends with one."""
 FONTS = ("Sans", "Helvetica", "Helvetica-Bold", "Times-Roman", "Times-Italic", "Courier")
 
 
@@ -85,7 +87,7 @@ def _list_parts(line: Line, font: str) -> Iterator[tuple[float, float, str]]:
     places = [line.x + pdfmetrics.stringWidth(line.text[:at], font, line.size) for at in range(len(line.text) + 1)]
     for at, start in enumerate(starts):
         for end in ends[at:]:
-            yield places[start], places[end], line.text[start:end]
+            yield places[start], places[end], line.text[start:end].rstrip(NUMBERS_OF_NOTES)
 
 
 def truth_of(page: LayerPage, at: int) -> str:
