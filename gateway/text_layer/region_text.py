@@ -84,6 +84,10 @@ class RegionText:
     def glyphs(self) -> Iterator[Glyph]:
         return (glyph for row in self.rows for glyph in row.glyphs)
 
+    @property
+    def raised(self) -> Iterator[Glyph]:
+        return (glyph for row in self.rows for glyph in row.raised)
+
 
 def find_print(pixels: Pixels, words: Sequence[Word]) -> list[Rectangle]:
     """Boxes of what is print by its size, beside all that is connected on the page or beside its `words`: a form's

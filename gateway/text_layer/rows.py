@@ -50,7 +50,12 @@ class Row:
 
     @property
     def glyphs(self) -> Iterator[Glyph]:
-        return (glyph for word in self.words for glyph in word.glyphs)
+        """Of what does not stand raised."""
+        return (glyph for word in self.words if not word.raised for glyph in word.glyphs)
+
+    @property
+    def raised(self) -> Iterator[Glyph]:
+        return (glyph for word in self.words if word.raised for glyph in word.glyphs)
 
     @property
     def box(self) -> Rectangle:
