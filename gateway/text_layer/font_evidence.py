@@ -35,8 +35,8 @@ TALLER = 1.1
 """A letter with an accent is so many times as high as without, which engines leave out; or reaches lower by ..."""
 LOWER = 3
 """... so many parts of 32 of the em."""
-ROUNDED = 1
-"""Parts of 32 of the em by which the shapes of a glyph in two sizes differ."""
+SMALL_PRINT = 3
+"""Parts of 32 of the em by which the shapes of a glyph in two sizes differ: small figures are often set wider."""
 MAX_CHARACTERS = 4000
 """Of a reading that are compared."""
 HARMLESS = frozenset(
@@ -184,7 +184,7 @@ class FontEvidence:
 
 
 def _are_near(one: Sequence[int], other: Sequence[int]) -> bool:
-    return all(abs(a - b) <= ROUNDED for a, b in zip(one, other, strict=True))
+    return all(abs(a - b) <= SMALL_PRINT for a, b in zip(one, other, strict=True))
 
 
 def _cover(shown: Sequence[int], costs: Sequence[int], looks: int) -> list[int]:
