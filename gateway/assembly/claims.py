@@ -17,6 +17,8 @@ INSIDE = 0.5
 """Share of a line that a block holds where the line is the block's."""
 CLAIMED = 0.5
 """Share of a line's length that the places of a reading cover, at least, where the line was read."""
+MARGIN = 0.2
+"""White space at each end of a line as detectors box it, in its thickness: much of the box of a lone number."""
 LEVEL = 0.5
 """Share of the lower of two boxes' heights that they have in common where they stand in one line."""
 MIN_LETTERS, ALIKE = 40, 1.2
@@ -122,8 +124,12 @@ def _measure_cover(lines: Boxes, boxes: Boxes, along: int) -> Boxes:
     across = 1 - along
     heights = boxes[:, across + 2] - boxes[:, across], (lines[:, across + 2] - lines[:, across])[:, np.newaxis]
     is_level = _overlap(lines, boxes, across) >= LEVEL * np.minimum(*heights)
-    lengths = np.maximum(lines[:, along + 2] - lines[:, along], 1)
-    result: Boxes = np.minimum((_overlap(lines, boxes, along) * is_level).sum(axis=1) / lengths, 1.0)
+    margins = MARGIN * np.minimum(lines[:, 2] - lines[:, 0], lines[:, 3] - lines[:, 1])
+    cores = lines.copy()
+    cores[:, along] += margins
+    cores[:, along + 2] -= margins
+    lengths = np.maximum(cores[:, along + 2] - cores[:, along], 1)
+    result: Boxes = np.minimum((_overlap(cores, boxes, along) * is_level).sum(axis=1) / lengths, 1.0)
     return result
 
 

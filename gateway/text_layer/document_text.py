@@ -15,15 +15,14 @@ from gateway.text_layer.characters import TextLayer
 from gateway.text_layer.font_evidence import FontEvidence
 from gateway.text_layer.region_text import (
     RegionText,
-    Row,
     find_page_lines,
     find_page_print,
     find_region_texts,
     join_readings,
-    line_box,
     make_reading,
     mark_words,
 )
+from gateway.text_layer.rows import Row, line_box
 from gateway.text_layer.tables import CellText, correct_cells, find_cell_texts, find_table_words
 from gateway.text_layer.words import Glyph, Visibility, Word, find_visible, find_words
 

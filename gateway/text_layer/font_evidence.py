@@ -12,16 +12,17 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
-from itertools import islice
+from itertools import islice, pairwise
 
 from rapidfuzz.distance import Levenshtein
 
-from gateway.text_layer.region_text import RegionText, Row
+from gateway.text_layer.region_text import RegionText
+from gateway.text_layer.rows import Row
 from gateway.text_layer.words import Glyph
 
-PART_LETTERS, MARGIN_LETTERS = 16, 4
+PART_LETTERS, MARGIN_LETTERS, BESIDE_RAISED = 16, 4, 6
 """A line's part has so many letters at least: engines take small letters that stand alone for capitals of another size.
-A part takes the time of so many letters more than it has."""
+A part takes the time of so many letters more than it has. Beside what stands raised it may have so few."""
 MAX_PARTS = 32
 """Parts of lines read at once: they show nearly all letters that a page's fonts have."""
 NEAR_EDIT = 2
@@ -34,6 +35,8 @@ TALLER = 1.1
 """A letter with an accent is so many times as high as without, which engines leave out; or reaches lower by ..."""
 LOWER = 3
 """... so many parts of 32 of the em."""
+SMALL_PRINT = 3
+"""Parts of 32 of the em by which the shapes of a glyph in two sizes differ: small figures are often set wider."""
 MAX_CHARACTERS = 4000
 """Of a reading that are compared."""
 HARMLESS = frozenset(
@@ -110,7 +113,9 @@ class FontEvidence:
         counted = [glyph for glyph in glyphs if _is_counted(glyph)]
         if not counted or any(self._is_refuted(glyph) or not self._is_proved_glyph(glyph) for glyph in counted):
             return False
-        return all(self._agreed_of_font[glyph.font] or glyph.text in HARMLESS for glyph in glyphs)
+        if not all(self._agreed_of_font[glyph.font] or glyph.text in HARMLESS for glyph in glyphs):
+            return False
+        return all(map(self._is_proved_raised, text.raised))
 
     def choose_rows(self, texts: Iterable[RegionText], among: Sequence[Row] | None = None, looks: int = 1) -> list[Row]:
         """At most `MAX_PARTS` parts of lines that show most of what these texts, all without a flaw, still need to be
@@ -163,12 +168,23 @@ class FontEvidence:
         agreed, differed = self._agreed_of_font[glyph.font], self._differed_of_font[glyph.font]
         return agreed >= MIN_SIGN_AGREEMENT * (agreed + differed)
 
+    def _is_proved_raised(self, glyph: Glyph) -> bool:
+        """Of a glyph in small print: whether the same in the line's size is proved."""
+        if not _is_counted(glyph):
+            return glyph.text in HARMLESS
+        alike = (other for other in self._agreed if other[:2] == glyph[:2] and _are_near(other.shape, glyph.shape))
+        return any(self._is_proved_glyph(other) and not self._is_refuted(other) for other in alike)
+
     def _is_open(self, glyph: Glyph) -> bool:
         """Whether one more look may decide."""
         decided = self._agreed_of_font[glyph.font] + self._differed_of_font[glyph.font]
         is_lost = decided >= MIN_DECIDED and not self._is_credible(glyph.font)
         is_refuted = is_lost or (self._is_refuted(glyph) and self._differed[glyph] > 1)
         return _is_counted(glyph) and not self._is_proved_glyph(glyph) and not is_refuted
+
+
+def _are_near(one: Sequence[int], other: Sequence[int]) -> bool:
+    return all(abs(a - b) <= SMALL_PRINT for a, b in zip(one, other, strict=True))
 
 
 def _cover(shown: Sequence[int], costs: Sequence[int], looks: int) -> list[int]:
@@ -189,8 +205,17 @@ def _cover(shown: Sequence[int], costs: Sequence[int], looks: int) -> list[int]:
     return chosen
 
 
-def _split_row(row: Row) -> list[Row]:
-    """The parts of a row, each of whole words."""
+def _split_row(row: Row) -> Iterator[Row]:
+    """The parts of a row, each of whole words, without what stands raised, which engines leave out or misread."""
+    marks = [at for at, word in enumerate(row.words) if word.raised]
+    for before, after in pairwise([-1, *marks, len(row.words)]):
+        spaces = ("", *row.spaces[before + 2 : after])
+        part = Row(row.words[before + 1 : after], spaces)
+        if not marks or sum(len(word.glyphs) for word in part.words) >= BESIDE_RAISED:
+            yield from _split_run(part)
+
+
+def _split_run(row: Row) -> list[Row]:
     parts, letters = list[list[int]](), PART_LETTERS
     for at, word in enumerate(row.words):
         if letters >= PART_LETTERS:

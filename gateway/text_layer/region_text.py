@@ -17,9 +17,9 @@ from gateway.model import BBox, PageLayout, Pixels, Reading, Region, TextLine
 from gateway.model import Word as PlacedWord
 from gateway.text_layer.characters import TextLayer
 from gateway.text_layer.listing_columns import ListingColumns, find_listing_columns
+from gateway.text_layer.rows import ASCENT, DESCENT, WIDE_GAP, Row, has_script, line_box, make_rows, round_box
 from gateway.text_layer.words import Glyph, Word
 from textlines.glyphs import ALIKE, DARK, NEIGHBOURHOOD, find_ink, is_inverted
-from textlines.paragraphs import rows as find_rows
 from textlines.paragraphs import split_paragraphs
 
 TEXT_LABELS = frozenset(
@@ -32,19 +32,10 @@ LISTING = "algorithm"
 """In typewriter print its characters and their columns are all there is to say; in other print it may hold formulas."""
 BLANK_ROW = 1.6
 """Pitch of two rows of a listing with a blank one between them, in usual ones."""
-ASCENT, DESCENT = 0.75, 0.2
-"""Of a line above and below its baseline, in ems."""
-LETTER_GAP = 0.15
-"""White space, in ems, that divides words which do not follow each other in the file."""
-MAX_SPACES, WIDE_GAP = 3, 1.0
-"""Characters from one word to the next that follows it in the file; white space, in ems, that divides those in any
-case: PDFium finds narrower spaces itself."""
 CROWDED = 0.4
 """Part of an em by which words of a row may overlap, at most."""
 MIN_PITCH = 0.6
 """Of baselines of neighbouring rows, in ems; closer ones lie over each other."""
-SCRIPT_SIZE, SCRIPT_SHIFT = 0.85, 0.1
-"""A word smaller than that share of its row, or shifted by more of its em, is an index or an exponent."""
 INITIAL = 1.8
 """A word so many times as large as the region's others is an initial that reaches over several rows."""
 GUTTER, GUTTER_ROWS = 3.0, 3
@@ -54,7 +45,7 @@ GLYPH = 0.7
 REACH = 0.12
 """Ink lies beside a word's box by that part of its em at most."""
 UNHELD = 0.5
-"""Share of a text line without its margins that words have to hold."""
+"""Share of a text line without its margins that rows have to hold."""
 SHORT_ROWS = 3
 """So many rows of one character each stand above each other: a text that runs down the page."""
 INSIDE = 0.5
@@ -64,36 +55,13 @@ LEADER = "..."
 DETECTOR_MARGIN = 0.35
 """White space around a line in DB's boxes, in ems. Measured on pages of 9 to 18 points: less around larger print, but
 that is DB's fault, and the heights of lines tell layout which are headings."""
+RUNS_DOWN = 2.0
+"""Height to width of a line's box from which it runs down the page: that of one letter is lower, with its margins."""
 PAPER, MAX_OTHER_INK = 200, 0.01
 """Grey from which a pixel is paper, and the share of a page that may be darker outside of its words: rules."""
 MAX_DRAWN, MAX_STRAY = 0.5, 3
 """Share of a page in which other things than text are drawn, from which on all of it is looked at, and pixels of the
 text outside of its words' boxes, from which on: no letter has as few."""
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """Words of one printed line, from left to right, and what stands between them."""
-
-    words: tuple[Word, ...]
-    spaces: tuple[str, ...]
-    """Before each word."""
-
-    @property
-    def text(self) -> str:
-        return "".join(space + word.text for space, word in zip(self.spaces, self.words, strict=True))
-
-    @property
-    def glyphs(self) -> Iterator[Glyph]:
-        return (glyph for word in self.words for glyph in word.glyphs)
-
-    @property
-    def box(self) -> Rectangle:
-        return union([word.box for word in self.words])
-
-    @property
-    def size(self) -> float:
-        return max(word.size for word in self.words)
 
 
 class PageLine(NamedTuple):
@@ -115,6 +83,10 @@ class RegionText:
     @property
     def glyphs(self) -> Iterator[Glyph]:
         return (glyph for row in self.rows for glyph in row.glyphs)
+
+    @property
+    def raised(self) -> Iterator[Glyph]:
+        return (glyph for row in self.rows for glyph in row.raised)
 
 
 def find_print(pixels: Pixels, words: Sequence[Word]) -> list[Rectangle]:
@@ -239,7 +211,7 @@ def make_reading(text: RegionText, label: str) -> Reading:
         return Reading(text=_set_listing(text.rows, text.grid), source="text_layer", lines=lines)
     if label in ROW_LABELS:
         return Reading(text="\n".join(row.text for row in text.rows), source="text_layer", lines=lines)
-    parts = split_paragraphs([_round_box(line_box(row.words)) for row in text.rows])
+    parts = split_paragraphs([round_box(line_box(row.words)) for row in text.rows])
     joined = "\n\n".join("\n".join(text.rows[at].text for at in part) for part in parts)
     return Reading(text=joined, source="text_layer", lines=lines)
 
@@ -317,34 +289,15 @@ def _find_flaw(
         return "characters that lie over each other"
     if any(word.size > INITIAL * usual for word in words) and len(table) > 1:
         return "an initial"
-    if any(map(_has_script, table)):
+    if any(map(has_script, table)):
         return "raised or lowered characters"
     if len(table) >= SHORT_ROWS and np.median([sum(len(word.glyphs) for word in row.words) for row in table]) <= 1:
         return "characters above each other"
     if region.label not in ROW_LABELS | {LISTING} and sum(map(_has_gutter, table)) >= GUTTER_ROWS:
         return "rows of several columns"
-    if _has_other_print(region, words, glyphs) or _has_other_lines(region, words, lines):
+    if _has_other_print(region, words, glyphs) or _has_other_lines(region, table, lines):
         return "print that is none of it"
     return None
-
-
-def make_rows(words: Sequence[Word]) -> list[Row]:
-    """The printed rows of words, from top to bottom."""
-    places = [_round_box(line_box([word])) for word in words]
-    return [_make_row([words[at] for at in row]) for row in find_rows(places)]
-
-
-def _make_row(words: Sequence[Word]) -> Row:
-    ordered = sorted(words, key=lambda word: word.box[0])
-    spaces = ["", *(" " if _is_space_between(*pair) else "" for pair in pairwise(ordered))]
-    return Row(tuple(ordered), tuple(spaces))
-
-
-def _is_space_between(left: Word, right: Word) -> bool:
-    gap, size = right.box[0] - left.box[2], max(left.size, right.size)
-    if 0 < right.first - left.last <= MAX_SPACES:
-        return right.is_spaced or gap > WIDE_GAP * size
-    return gap > LETTER_GAP * size
 
 
 def _is_crowded(row: Row) -> bool:
@@ -357,14 +310,6 @@ def _are_crowded(above: Row, below: Row) -> bool:
     is_beside = above.box[2] < below.box[0] or below.box[2] < above.box[0]
     pitch = min(abs(a.baseline - b.baseline) for a in above.words for b in below.words)
     return not is_beside and pitch < MIN_PITCH * min(above.size, below.size)
-
-
-def _has_script(row: Row) -> bool:
-    sizes = np.repeat([word.size for word in row.words], [len(word.glyphs) for word in row.words])
-    usual = float(np.median(sizes))
-    main = [word for word in row.words if word.size >= SCRIPT_SIZE * usual]
-    baseline = float(np.median([word.baseline for word in main])) if main else row.words[0].baseline
-    return any(abs(word.baseline - baseline) > SCRIPT_SHIFT * usual for word in row.words)
 
 
 def _has_gutter(row: Row) -> bool:
@@ -398,37 +343,24 @@ def _find_outside(glyphs: Boxes, held: Pixels, corner: tuple[int, int]) -> bool:
     return bool((held[rows[is_inside], columns[is_inside]] == 0).any())
 
 
-def _has_other_lines(region: Region, words: Sequence[Word], lines: Sequence[BBox]) -> bool:
-    """Whether a text line of the page stands in the region and hardly in its words."""
-    boxes = [line_box([word]) for word in words]
+def _has_other_lines(region: Region, table: Sequence[Row], lines: Sequence[BBox]) -> bool:
+    """Whether a text line of the page stands in the region and hardly in its rows."""
+    boxes = [line_box(piece) for row in table for piece in _split_at_gaps(row)]
     own = [line for line in lines if intersection_area(line, region.bbox) > INSIDE * area(line)]
     return any(sum(intersection_area(line, box) for box in boxes) < UNHELD * area(line) for line in map(_trim, own))
 
 
 def _trim(line: BBox) -> Rectangle:
-    """Without the margins that `_detector_box` adds: they are most of the box of a page's number."""
+    """Without the margins that `_detector_box` adds: they are most of the box of a page's number or of a bullet."""
     x1, y1, x2, y2 = line
-    margin = DETECTOR_MARGIN / (ASCENT + DESCENT + 2 * DETECTOR_MARGIN) * min(x2 - x1, y2 - y1)
+    width, height = x2 - x1, y2 - y1
+    thickness = width if height > RUNS_DOWN * width else height
+    margin = DETECTOR_MARGIN / (ASCENT + DESCENT + 2 * DETECTOR_MARGIN) * thickness
     return x1 + margin, y1 + margin, x2 - margin, y2 - margin
-
-
-def line_box(words: Sequence[Word]) -> Rectangle:
-    """The place of words in their line, whatever letters they have."""
-    return union(
-        [
-            (word.box[0], word.baseline - ASCENT * word.size, word.box[2], word.baseline + DESCENT * word.size)
-            for word in words
-        ]
-    )
 
 
 def _detector_box(words: Sequence[Word]) -> BBox:
     """As the detector of text lines would have it, whose lines layout is used to."""
     x1, y1, x2, y2 = line_box(words)
     margin = DETECTOR_MARGIN * max(word.size for word in words)
-    return _round_box((x1 - margin, y1 - margin, x2 + margin, y2 + margin))
-
-
-def _round_box(box: Rectangle) -> BBox:
-    x1, y1, x2, y2 = map(round, box)
-    return x1, y1, x2, y2
+    return round_box((x1 - margin, y1 - margin, x2 + margin, y2 + margin))

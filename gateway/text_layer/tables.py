@@ -7,6 +7,7 @@ fonts there like any other.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -14,7 +15,8 @@ from rapidfuzz.distance import Levenshtein
 
 from common.geometry import Rectangle
 from gateway.model import PageLayout, Reading, TableCell
-from gateway.text_layer.region_text import RegionText, make_rows
+from gateway.text_layer.region_text import RegionText
+from gateway.text_layer.rows import make_rows
 from gateway.text_layer.words import Word
 
 MAX_DIFFERENCE = 0.34
@@ -39,7 +41,7 @@ class CellText:
 
     @property
     def is_agreed(self) -> bool:
-        """White space counts as nothing: engines and files put it where they like."""
+        """White space counts as nothing, nor does what stands raised: engines and files tell both as they like."""
         ours, theirs = _strip(self.read), _strip(self.text)
         return bool(ours) and Levenshtein.normalized_distance(ours, theirs) <= MAX_DIFFERENCE
 
@@ -99,4 +101,4 @@ def _holds(box: Rectangle, word: Word) -> bool:
 
 
 def _strip(text: str) -> str:
-    return "".join(text.split())
+    return "".join(unicodedata.normalize("NFKC", text).split())

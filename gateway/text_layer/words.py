@@ -46,6 +46,8 @@ _MATH_IN_TEXT = (0x2212, 0x2215, 0x2219)
 _MIXED_SCRIPTS = re.compile(r"[A-Za-z][\u0370-\u052f]|[\u0370-\u052f][A-Za-z]")
 """A Latin letter beside a Greek or Cyrillic one: a reading can't tell which of two that look alike a font means."""
 _UNMAPPED = "characters without a meaning that the file tells"
+_JOINED = frozenset(["ff", "fi", "fl", "fj", "fb", "fh", "fk", "ft", "tf", "ti", "tt", "st", "ct", "Th", "ij", "IJ"])
+"""Neighbours in ligatures, of which PDFium makes letters in one place; other letters in one place are two."""
 _LIGATURES = {code: unicodedata.normalize("NFKC", chr(code)) for code in range(0xFB00, 0xFB07)}
 
 Edges = NDArray[np.float64]
@@ -74,7 +76,7 @@ class Word:
     """What stands together in the file and on the page. `first` and `last`: places of its characters in the layer;
     `is_spaced`: white space stands before it in the file. Lengths in pixels; `size` is the em.
 
-    `flaw`: why its characters are not to be taken.
+    `flaw`: why its characters are not to be taken; `raised`: how it is written where it stands raised in its row.
     """
 
     glyphs: tuple[Glyph, ...]
@@ -86,10 +88,11 @@ class Word:
     last: int
     is_spaced: bool
     flaw: str | None = None
+    raised: str | None = None
 
     @property
     def text(self) -> str:
-        return "".join(glyph.text for glyph in self.glyphs)
+        return self.raised or "".join(glyph.text for glyph in self.glyphs)
 
 
 def find_visible(layer: TextLayer) -> Visibility:
@@ -174,12 +177,17 @@ def find_words(layer: TextLayer, is_seen: Mask) -> list[Word]:
 
 
 def _goes_on(characters: Characters) -> Mask:
-    """Whether each character stands where the word of the one before it goes on; the first does not."""
+    """Whether each character stands where the word of the one before it goes on; the first does not. Those of a
+    ligature have one box."""
     size, baseline, left, right = (characters[name].astype(np.float64) for name in ("size", "y", "x1", "x2"))
+    is_joined = (np.diff(left) == 0) & (np.diff(right) == 0) & (np.diff(characters["font"].astype(np.int64)) == 0)
+    for at in np.flatnonzero(is_joined).tolist():
+        is_joined[at] = "".join(map(_find_text, characters["code"][at : at + 2].tolist())) in _JOINED
     larger, smaller = np.maximum(size[1:], size[:-1]), np.minimum(size[1:], size[:-1])
     gap = left[1:] - right[:-1]
     is_level = (np.abs(np.diff(baseline)) <= SHIFT * larger) & (smaller >= RESIZED * larger)
-    return np.append(False, is_level & (gap >= -OVERLAP * size[1:]) & (gap <= GAP * size[1:]))
+    is_next = (gap >= -OVERLAP * size[1:]) & (gap <= GAP * size[1:])
+    return np.append(False, is_level & (is_next | is_joined))
 
 
 def _make_glyphs(fonts: Sequence[str], characters: Characters) -> list[Glyph]:

@@ -24,6 +24,9 @@ def has_omnidocbench() -> bool:
     return _truth_file().is_file()
 
 
+def samples_folder() -> Path:
+    return Path(os.environ.get("SAMPLES_DIR", ROOT.parent / "shared" / "samples"))
+
+
 def _truth_file() -> Path:
-    folder = Path(os.environ.get("SAMPLES_DIR", ROOT.parent / "shared" / "samples"))
-    return folder / "omnidocbench" / "ground_truth.json"
+    return samples_folder() / "omnidocbench" / "ground_truth.json"

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+import re
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from unittest import mock
@@ -32,6 +34,25 @@ SECOND = (
     "from a retired pilot to the baker next door, who brings fresh rolls.",
     "A map by the window shows where each donated volume has travelled;",
     "the farthest one came back from Valparaiso after 790 days at sea.",
+)
+LIGATURES = (
+    "The first office files five different fines; a fish market on the floor",
+    "offers flags and coffee, and the staff affirms that the traffic is fluid.",
+)
+NOTES = (
+    "Volunteers keep the room alive,¹ from a retired pilot to the baker² near",
+    "door; 26 people gave 1,904 hours in the year.³ The 65 of them who stayed",
+    "on the 341st day, after 870 others had gone,² locked the doors at night.",
+)
+BULLETS = (
+    "• Volunteers keep the room alive: 26 people gave 1,904 hours last year",
+    "• A map by the window shows where each donated volume has travelled",
+    "• Few places mix so many languages: Greek, Polish, Dutch and Basque",
+)
+CONTENTS = (
+    "Visitors, ships and crews . . . . . . . . . . . . . . . . . . . . . . . . 1",
+    "Journals and maps by the window . . . . . . . . . . . . . . . . . . . . 12",
+    "Quick exits before the doors are locked . . . . . . . . . . . . . . . . 26",
 )
 RUSSIAN = (
     "Читальный зал держится на помощниках: в прошлом году дежурили двадцать",
@@ -438,7 +459,40 @@ def sound_layers() -> list[LayerPage]:
     for name, draw in _SOUND.items():
         pages.append(write_page(f"reportlab, {name}", latin, draw))
     pages.append(write_page("reportlab, page number", [*usual_paragraphs(), paragraph(["4"], 800, 9.5, WIDTH / 2)]))
+    pages.append(write_page("reportlab, ligatures", [paragraph(LIGATURES, 130)], _draw_ligatures))
+    pages.append(write_page("reportlab, numbers of notes", [paragraph(NOTES, 130)], _draw_notes))
+    pages.append(write_page("reportlab, bullets", [paragraph(BULLETS, 130)], _draw_bullets))
+    contents = [paragraph(CONTENTS, 130), paragraph(["1"], 800, 9.5, WIDTH / 2)]
+    pages.append(write_page("reportlab, contents", contents, partial(draw_lines, font="Helvetica")))
     return [*pages, *map(_write_by_fpdf, (None, SANS))]
+
+
+def _draw_ligatures(canvas: Canvas, lines: Sequence[Line]) -> None:
+    """One glyph for two letters, as LaTeX sets them."""
+    pdfmetrics.registerFont(pdfmetrics.Font("Ligatures", "Times-Roman", "MacRomanEncoding"))
+    joined = [replace(line, text=line.text.replace("fi", "\ufb01").replace("fl", "\ufb02")) for line in lines]
+    draw_lines(canvas, joined, "Ligatures")
+
+
+def _draw_bullets(canvas: Canvas, lines: Sequence[Line]) -> None:
+    """With more than an em between a bullet and its text."""
+    canvas.setFont("Helvetica", lines[0].size)
+    for line in lines:
+        bullet, text = line.text.split(" ", 1)
+        canvas.drawString(line.x, line.baseline, bullet)
+        canvas.drawString(line.x + 24, line.baseline, text)
+
+
+def _draw_notes(canvas: Canvas, lines: Sequence[Line]) -> None:
+    """Raised digits as digits of a smaller size, as most programs write them."""
+    for line in lines:
+        canvas.setFont("Helvetica", line.size)
+        text = canvas.beginText(line.x, line.baseline)
+        for digits, other in re.findall("([¹²³]+)|([^¹²³]+)", line.text):
+            text.setFont("Helvetica", 0.6 * line.size if digits else line.size)
+            text.setRise(0.35 * line.size if digits else 0)
+            text.textOut(unicodedata.normalize("NFKC", digits) if digits else other)
+        canvas.drawText(text)
 
 
 def _draw_letters(canvas: Canvas, lines: Sequence[Line]) -> None:

@@ -99,6 +99,14 @@ def test_reading_that_tells_all_lines_lacks_none() -> None:
     assert (result.status, result.warnings, result.usage.ink_read) == ("ok", [], 1.0)
 
 
+def test_ink_of_a_lone_number_is_its_line() -> None:
+    """A detector's box of one digit is mostly white space."""
+    line: BBox = (835, 921, 863, 967)
+    digit: BBox = (844, 933, 853, 955)
+    result = page(("text", line, placed("1", [digit])), lines=[line])
+    assert (result.status, result.warnings) == ("ok", [])
+
+
 def test_line_in_pieces_is_read() -> None:
     """A detector sees one line where the reading has several cells."""
     cells: list[BBox] = [(x, y1, x + 90, y2) for _, y1, _, y2 in LINES for x in (100, 200, 300, 400)]

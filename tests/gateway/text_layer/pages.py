@@ -13,7 +13,7 @@ from gateway.model import BBox, PageImage, PageLayout, Pixels, Region
 from gateway.text_layer.characters import TextLayer, unpack_characters
 from gateway.text_layer.document_text import PageText
 from gateway.text_layer.ink import InkFinder
-from gateway.text_layer.region_text import Row
+from gateway.text_layer.rows import Row
 from tests.gateway.intake.files import view
 from tests.support.text_layers import HEIGHT, LayerPage, Line, register_fonts
 
@@ -21,6 +21,8 @@ DPI = 144
 SCALE = DPI / 72
 MAX_DIFFERENCE = 1
 """Characters that layers tell of a part beyond what people see."""
+NUMBERS_OF_NOTES = "¹²³"
+"""No part of a line that is cut out ends with one."""
 FONTS = ("Sans", "Helvetica", "Helvetica-Bold", "Times-Roman", "Times-Italic", "Courier")
 
 
@@ -85,7 +87,7 @@ def _list_parts(line: Line, font: str) -> Iterator[tuple[float, float, str]]:
     places = [line.x + pdfmetrics.stringWidth(line.text[:at], font, line.size) for at in range(len(line.text) + 1)]
     for at, start in enumerate(starts):
         for end in ends[at:]:
-            yield places[start], places[end], line.text[start:end]
+            yield places[start], places[end], line.text[start:end].rstrip(NUMBERS_OF_NOTES)
 
 
 def truth_of(page: LayerPage, at: int) -> str:
