@@ -64,7 +64,8 @@ def parse_url(text: str, base: URL | None = None) -> URL:
     except (ValueError, TypeError):
         raise not_allowed("it is not a valid one") from None
     if not usable:
-        raise not_allowed("only http and https URLs of a host are fetched")
+        hint = "" if url.scheme else "; it has no `http://` before it, and no `data:` if it is the document itself"
+        raise not_allowed(f"only http and https URLs of a host are fetched{hint}")
     if url.raw_user is not None or url.raw_password is not None:
         raise not_allowed("it holds a user name or password")
     return url
