@@ -104,7 +104,9 @@ def test_several_files(page: Playground, served: Gateway, picture: Path, three_p
     """In their order, the first one shown, which is read first; one that has to wait says so everywhere."""
     served.engine.answer = lambda _request: Reply(hang=True)
     page.upload(three_pages, picture, picture)
-    page.wait(lambda: [item.text.split("\n")[0] for item in page.all("#list li")] == ["three.tiff"] + [picture.name] * 2)
+    page.wait(
+        lambda: [item.text.split("\n")[0] for item in page.all("#list li")] == ["three.tiff"] + [picture.name] * 2
+    )
     assert "three.tiff" in page.text("#list .is-current")
     page.await_text("#results .quiet", "is being read")
     page.wait(lambda: page.states()[2] == "waiting")
