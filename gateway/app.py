@@ -31,6 +31,7 @@ from gateway.api.middleware import (
     HeadMiddleware,
     ProxyMiddleware,
     RequestMiddleware,
+    SlashMiddleware,
 )
 from gateway.api.mineru import errors as mineru_errors
 from gateway.api.mineru import routes as mineru
@@ -103,6 +104,7 @@ def _add_middleware(app: FastAPI, settings: Settings, metrics: Metrics) -> None:
         rate=settings.min_transfer_bytes_s,
     )
     app.add_middleware(HeadMiddleware)
+    app.add_middleware(SlashMiddleware)
     app.add_middleware(BrowserMiddleware, hosts=settings.hosts, origins=settings.origins)
     if settings.origins:
         app.add_middleware(

@@ -36,10 +36,27 @@ class LayoutOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class OptionNames:
+    """What the client's API calls the options that a refusal has to name; None: it has no such option.
+
+    `first_page`: the number that the API gives to a document's first page.
+    """
+
+    pages: str | None = "pages"
+    password: str | None = "password"
+    first_page: int = 1
+
+
+OWN_NAMES = OptionNames()
+NAMELESS = OptionNames(pages=None, password=None)
+
+
+@dataclass(frozen=True, slots=True)
 class OcrOptions:
     """What a client may ask of one document, already validated. Meanings: `docs/api.md`."""
 
     pages: str | None = None
+    names: OptionNames = OWN_NAMES
     model: str | None = None
     """One of `VLM_MODELS`; None: the first."""
     task: str = "document"

@@ -10,7 +10,7 @@ import asyncio
 import time
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
-from contextlib import aclosing, asynccontextmanager, nullcontext
+from contextlib import AbstractContextManager, aclosing, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -24,7 +24,7 @@ from gateway.intake.spool import SpooledFile
 from gateway.model import Document, DocumentResult, PageResult, Timings
 from gateway.parts import Parts
 from gateway.pipeline import read_pages
-from gateway.reading_options import OcrOptions
+from gateway.reading_options import OcrOptions, OptionNames
 from gateway.reading_stats import ReadingStats
 from gateway.recognized_page import PageView, RecognizedPage, encode_pictures
 from gateway.scheduling.fair_semaphore import Flow
@@ -193,13 +193,16 @@ async def open_session(
         document, content = await _open_source(service, parts, source, options, deadline, pages, dpi, password, flow)
     try:
         drawn = view(document) if view else None
-        held = flow.account.hold_pages(len(document.selected)) if flow.account else nullcontext(_count_nothing)
-        with held as count:
+        with _hold_pages(flow, len(document.selected), options.names) as count:
             reading = read_pages(parts, document, options, deadline, flow=flow, view=drawn, before=before)
             async with aclosing(reading):
                 yield DocumentSession(service, parts.engine, document, options, reading, deadline, content, flow, count)
     finally:
         await document.close()
+
+
+def _hold_pages(flow: Flow, count: int, names: OptionNames) -> AbstractContextManager[Callable[[], None]]:
+    return flow.account.hold_pages(count, names) if flow.account else nullcontext(_count_nothing)
 
 
 def _count_nothing() -> None:
@@ -231,6 +234,7 @@ async def _open_source(
                 password=password,
                 has_layer=options.text_layer != "never" and options.task == "document",
                 text_type=source.media_type if options.text_files else None,
+                names=options.names,
             )
             return document, content
     except TimeoutError:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from io import BytesIO
+from io import BytesIO, TextIOBase
 from pathlib import Path
 from typing import IO, TypeAlias
 
-Source: TypeAlias = str | Path | bytes | IO[bytes]
+Source: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview | IO[bytes]
 """A path; the URL (`http://`, `https://`) or key (`s3://bucket/key`) of a document that the service fetches; bytes; or
 an open binary file, which is sent from its beginning."""
 
@@ -46,18 +47,20 @@ def open_upload(source: Source, name: str | None = None) -> Iterator[Upload]:
     """The document, ready to be sent. `name` is the name to show instead of the file's own.
 
     A stream that can't go back is copied to a temporary file, because a request may have to be sent again. OSError
-    where a file can't be read.
+    where a file can't be read, TypeError for what is no source.
     """
     if isinstance(source, str) and source.startswith(("http://", "https://")):
         yield RemoteDocument("url", source)
     elif isinstance(source, str) and source.startswith("s3://"):
         yield RemoteDocument("s3", source)
-    elif isinstance(source, str | Path):
+    elif isinstance(source, str | os.PathLike):
         path = Path(source)
         with path.open("rb") as file:
             yield FileUpload(file, name or printable(path.name))
-    elif isinstance(source, bytes):
+    elif isinstance(source, bytes | bytearray | memoryview):
         yield FileUpload(BytesIO(source), name or _UNNAMED)
+    elif isinstance(source, TextIOBase) or not hasattr(source, "read"):
+        raise TypeError(f"A document is a path, a URL, bytes or a file opened with 'rb', not {type(source).__name__}.")
     elif source.seekable():
         yield FileUpload(source, name or _name_of(source))
     else:

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Request, Security
 from fastapi.security import APIKeyHeader
+from starlette.datastructures import Headers
 
 from gateway.errors import ServiceError
 from gateway.keys.accounts import Account, Scope
@@ -19,23 +20,20 @@ key_header = APIKeyHeader(
 authorization_header = APIKeyHeader(
     name="Authorization", auto_error=False, scheme_name="Authorization", description="`Bearer <key>` or `token <key>`"
 )
+_KEY_HEADERS = ("x-api-key", "api-key", "ocp-apim-subscription-key")
+"""The last two are those of Azure's clients, which send them to whatever address they are given."""
 _NO_OWNER = hashlib.sha256(b"").hexdigest()[:32]
 
 
-async def require_key(
-    request: Request,
-    scope: Scope | None,
-    key: str | None,
-    authorization: str | None,
-) -> None:
+async def require_key(request: Request, scope: Scope | None) -> None:
     """Lets the request pass if no keys are asked for, or if one of its headers holds one with the scope (None: any),
     and counts it. `request.state.account` is the key's then, or None.
 
     ServiceError 401 `unauthorized`, 403 `scope_missing`, 429 `key_limit_reached`.
 
-    Either header is enough: a platform in front may own `Authorization`.
+    Any of the headers is enough: a platform in front may own `Authorization`.
     """
-    account = _find_account(request, key, authorization)
+    account = _find_account(request)
     if account is None and not _keyring_of(request).is_open:
         raise ServiceError(
             401, "unauthorized", "This service needs a key: send it as X-API-Key or Authorization: Bearer."
@@ -53,10 +51,10 @@ def key_required(scope: Scope | None) -> Any:  # noqa: ANN401 - as FastAPI's Dep
 
     async def require(
         request: Request,
-        key: Annotated[str | None, Security(key_header)] = None,
-        authorization: Annotated[str | None, Security(authorization_header)] = None,
+        _key: Annotated[str | None, Security(key_header)] = None,
+        _authorization: Annotated[str | None, Security(authorization_header)] = None,
     ) -> None:
-        await require_key(request, scope, key, authorization)
+        await require_key(request, scope)
 
     return Depends(require)
 
@@ -77,7 +75,7 @@ def is_key_holder(request: Request) -> bool:
     """Whether the sender may be told what strangers are not: everybody where no keys are asked for."""
     if _keyring_of(request).is_open:
         return True
-    account = _find_account(request, request.headers.get("x-api-key"), request.headers.get("authorization"))
+    account = _find_account(request)
     return account is not None and not account.is_expired
 
 
@@ -88,16 +86,16 @@ def _keyring_of(request: Request) -> Keyring:
 
 def sent_key(request: Request) -> str:
     """The known key that the request came with; empty without one."""
-    offered = _offer(request.headers.get("x-api-key"), request.headers.get("authorization"))
-    return next(filter(_keyring_of(request).find, offered), "")
+    return next(filter(_keyring_of(request).find, _offer(request.headers)), "")
 
 
-def _find_account(request: Request, key: str | None, authorization: str | None) -> Account | None:
-    return next(filter(None, map(_keyring_of(request).find, _offer(key, authorization))), None)
+def _find_account(request: Request) -> Account | None:
+    return next(filter(None, map(_keyring_of(request).find, _offer(request.headers))), None)
 
 
-def _offer(key: str | None, authorization: str | None) -> Iterator[str]:
-    return filter(None, (key, _token(authorization)))
+def _offer(headers: Headers) -> Iterator[str]:
+    """What the request sends as its key."""
+    return filter(None, (*map(headers.get, _KEY_HEADERS), _token(headers.get("authorization"))))
 
 
 def _token(authorization: str | None) -> str | None:

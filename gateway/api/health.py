@@ -205,6 +205,7 @@ async def livez() -> Probe:
 
 @router.get("/readyz", summary="Able to serve a document now", response_model=Probe, responses=_PROBE)
 @router.get("/v1/health/ready", summary="Able to serve a document now", response_model=Probe, responses=_PROBE)
+@router.get("/ready", summary="Able to serve a document now", response_model=Probe, responses=_PROBE)
 async def readyz(request: Request, service: ServiceDep, jobs: JobsDep) -> Response:
     """Engine and layout ready, folders writable or full, self-check passed, not draining. A busy server is ready; a
     full disk, and a database of jobs that is away, keep only those out who need them: `limitations` tells of them."""

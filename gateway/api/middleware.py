@@ -24,8 +24,9 @@ _PREFIX = re.compile(r"(?:/[A-Za-z0-9._~-]+){0,16}")
 log = structlog.get_logger(__name__)
 STALLED_AFTER_S = 60.0
 """How long a client may take no byte of a response."""
-PROBES = frozenset({"/livez", "/readyz", "/startupz", "/ping", "/v1/health/live", "/v1/health/ready"})
+PROBES = frozenset({"/livez", "/readyz", "/ready", "/startupz", "/ping", "/v1/health/live", "/v1/health/ready"})
 """Answered whoever asks, under whatever name, and however many connections there are."""
+_WITH_BODY = frozenset({"POST", "PUT"})
 QUIET_ROUTES = PROBES | {"/health", "/metrics"}
 """Asked every few seconds by platforms; their log lines would bury the others."""
 
@@ -116,6 +117,19 @@ class HeadMiddleware:
         asked = {**scope, "method": "GET"}
         await self.app(asked, receive, send)
         scope["route"] = asked.get("route")
+
+
+class SlashMiddleware:
+    """Serves a path with a slash at its end as the one without, where a body comes with it: the redirect that other
+    paths get has the body sent twice, and many clients don't follow it."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["method"] in _WITH_BODY:
+            scope["path"] = scope["path"].rstrip("/") or "/"
+        await self.app(scope, receive, send)
 
 
 class BodyLimitMiddleware:

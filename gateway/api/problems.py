@@ -213,7 +213,8 @@ def suggest_path(path: str, known: Iterable[str]) -> str | None:
     if len(path) > MAX_PATH:
         return None
     asked = _split(path.lower())
-    candidates = {name: _split(name) for name in known if name != "/"}
+    split = {name: _split(name) for name in known if name != "/"}
+    candidates = {name: parts for name, parts in split.items() if _names_are_alike(parts, asked)}
     filled = {name: _join(_fill(parts, asked)) for name, parts in candidates.items()}
     found = process.extractOne(_join(asked), filled, scorer=fuzz.ratio, score_cutoff=_LEAST_LIKENESS)
     if found and found[1] >= _ALMOST_ALIKE:
@@ -240,6 +241,15 @@ def _is_tail(parts: Sequence[str], whole: Sequence[str]) -> bool:
     return any(one == other for one, other in pairs) and all(
         one == other or one.startswith("{") or other.startswith("{") for one, other in pairs
     )
+
+
+def _names_are_alike(parts: Sequence[str], asked: Sequence[str]) -> bool:
+    """Whether the names in the known path are like what stands in their places: its open places are like anything."""
+    if len(parts) != len(asked):
+        return True
+    pairs = [(part, other) for part, other in zip(parts, asked, strict=True) if not part.startswith("{")]
+    named, found = (_join([pair[at] for pair in pairs]) for at in (0, 1))
+    return fuzz.ratio(named, found) >= _LEAST_LIKENESS
 
 
 def _fill(parts: Sequence[str], asked: Sequence[str]) -> Sequence[str]:

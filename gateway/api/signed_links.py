@@ -63,8 +63,8 @@ async def require_key_or_signature(
     request: Request,
     expires: Expires = 0,
     signature: Signature = "",
-    key: Annotated[str | None, Security(key_header)] = None,
-    authorization: Annotated[str | None, Security(authorization_header)] = None,
+    _key: Annotated[str | None, Security(key_header)] = None,
+    _authorization: Annotated[str | None, Security(authorization_header)] = None,
 ) -> None:
     """As `require_key` for requests without a signature, else as `require_signature`; `request.state.is_signed` says
     which."""
@@ -72,7 +72,7 @@ async def require_key_or_signature(
     if signature:
         await require_signature(request, expires, signature)
     else:
-        await require_key(request, "jobs", key, authorization)
+        await require_key(request, "jobs")
 
 
 SignatureRequired = Depends(require_signature)

@@ -37,10 +37,12 @@ class DocumentPlace:
 
     `encoding`: how the text holds it. `base64`: a `data:` URL too; `paddlex`: the same as loosely as PaddleX takes it,
     or a URL; `picture`: a `data:` URL of a picture, or another URL; `data_url`: a `data:` URL of anything, or another.
+    `unless`: a field of the body beside which nothing is taken from here: the text is dropped, whatever it holds.
     """
 
     way: Sequence[str]
     encoding: Encoding
+    unless: str = ""
 
 
 def split_body(
@@ -60,6 +62,10 @@ def split_body(
     content = parse_json(body, MAX_NODES)
     if not isinstance(content, dict):
         raise ServiceError(400, "invalid_json", NOT_AN_OBJECT)
+    for place in places:
+        if place.unless and content.get(place.unless) is not None:
+            for holder, name, _ in _find_texts(content, place.way):
+                holder[name] = ""
     sizes = []
     texts = ((place.encoding, text) for place in places for text in _find_texts(content, place.way))
     for encoding, (holder, name, path) in texts:

@@ -15,6 +15,7 @@ from gateway.intake.sniff import HEAD_BYTES, media_type
 from gateway.intake.spool import SpooledFile
 from gateway.intake.text_files import open_text
 from gateway.model import Document, PageFailure, PageImage
+from gateway.reading_options import OWN_NAMES, OptionNames
 from gateway.scheduling.fair_semaphore import Flow
 from gateway.settings import Settings
 
@@ -36,12 +37,13 @@ async def open_document(
     password: str | None = None,
     has_layer: bool = False,
     text_type: str | None = None,
+    names: OptionNames = OWN_NAMES,
 ) -> Document:
     """Opens a file of any supported type; `content` is closed with the document, or when that can't be opened.
 
     `dpi` is the resolution that PDF pages are rendered at, at most; `password` opens an encrypted PDF; `flow` says
     whose turns the rendering takes; `has_layer`: whether a PDF's pages come with their text layers. `text_type`: what
-    type the file is declared to have, where text files are taken too.
+    type the file is declared to have, where text files are taken too. `names`: how a refusal names the options.
 
     Raises ServiceError: 400 `empty_document`, `damaged_image`, `damaged_pdf`, `damaged_page`; 413 `image_too_large`,
     `too_many_pages`, `out_of_memory`; 415 `unsupported_media_type`, `unsupported_charset`; 422 `invalid_pages`,
@@ -51,11 +53,11 @@ async def open_document(
     flow = flow or Flow()
     try:
         if text_type is not None:
-            text = await asyncio.to_thread(open_text, content, clean_name(name), text_type, pages)
+            text = await asyncio.to_thread(open_text, content, clean_name(name), text_type, pages, names)
             if text is not None:
                 return text
         kind = media_type(content.read(HEAD_BYTES))
-        file = SourceFile(uuid.uuid4().hex, content, kind, dpi, settings.max_pixels, password, has_layer)
+        file = SourceFile(uuid.uuid4().hex, content, kind, dpi, settings.max_pixels, password, has_layer, names)
         opened = await pool.open(flow, file, pages, settings.max_pages)
         sha256 = await asyncio.to_thread(lambda: content.sha256)
     except BaseException as error:

@@ -12,6 +12,7 @@ from gateway.intake.page_ranges import select_pages
 from gateway.intake.sniff import HEAD_BYTES, media_type
 from gateway.intake.spool import SpooledFile
 from gateway.model import TextPage
+from gateway.reading_options import OptionNames
 
 TEXT_ENDINGS = frozenset(
     {".txt", ".md", ".csv", ".tsv", ".html", ".htm", ".json", ".xml", ".yaml", ".yml", ".log", ".rst"}
@@ -41,7 +42,9 @@ class TextDocument:
         self._content.close()
 
 
-def open_text(content: SpooledFile, name: str, declared_type: str, pages: str | None) -> TextDocument | None:
+def open_text(
+    content: SpooledFile, name: str, declared_type: str, pages: str | None, names: OptionNames
+) -> TextDocument | None:
     """A text file, by its name's ending or its declared type; None for what is none, or is a document by its bytes.
 
     Blocks. ServiceError 400 `empty_document`, 415 `unsupported_charset`, 422 `invalid_pages`.
@@ -50,7 +53,7 @@ def open_text(content: SpooledFile, name: str, declared_type: str, pages: str | 
     is_text = PurePath(name).suffix.lower() in TEXT_ENDINGS or kind.startswith(b"text/")
     if not is_text or _is_document(content):
         return None
-    select_pages(pages, TextDocument.pages_total)
+    select_pages(pages, TextDocument.pages_total, names)
     text = _decode(content.read(), parameters.get(b"charset", b"utf-8").decode("latin-1").lower())
     return TextDocument(content, name, content.sha256.hex(), text)
 

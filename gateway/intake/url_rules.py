@@ -64,24 +64,42 @@ def parse_url(text: str, base: URL | None = None) -> URL:
     except (ValueError, TypeError):
         raise not_allowed("it is not a valid one") from None
     if not usable:
-        raise not_allowed("only http and https URLs of a host are fetched")
+        hint = "" if url.scheme else "; it has no `http://` before it, and no `data:` if it is the document itself"
+        raise not_allowed(f"only http and https URLs of a host are fetched{hint}")
     if url.raw_user is not None or url.raw_password is not None:
         raise not_allowed("it holds a user name or password")
     return url
 
 
+def check_url(text: str, settings: Settings) -> None:
+    """ServiceError 400 `url_not_allowed` for a URL that is never fetched, whatever its host's name leads to."""
+    url, rules = parse_url(text), fetch_rules(settings)
+    host = url.raw_host or ""
+    _check_port(url, rules)
+    if _is_literal(host):
+        _check_addresses([host], rules)
+
+
 async def resolve_checked(url: URL, rules: FetchRules, resolve: Resolve) -> list[str]:
     """Addresses of the URL's host, each of them allowed: one private among public ones is a trap."""
     host, port = url.raw_host or "", url.port or 0
-    if rules.ports is not None and port not in rules.ports:
-        raise not_allowed(f"only the ports {' and '.join(map(str, sorted(rules.ports)))} are fetched from")
+    _check_port(url, rules)
     try:
         addresses = [host] if _is_literal(host) else await resolve(host, port)
     except (OSError, UnicodeError):
         raise unreachable("its host is not known") from None
+    _check_addresses(addresses, rules)
+    return list(addresses)
+
+
+def _check_port(url: URL, rules: FetchRules) -> None:
+    if rules.ports is not None and url.port not in rules.ports:
+        raise not_allowed(f"only the ports {' and '.join(map(str, sorted(rules.ports)))} are fetched from")
+
+
+def _check_addresses(addresses: Sequence[str], rules: FetchRules) -> None:
     if not addresses or not all(rules.is_allowed(ip_address(address)) for address in addresses):
         raise not_allowed("its host has an address that this service does not fetch from (URL_FETCH)")
-    return list(addresses)
 
 
 def _is_literal(host: str) -> bool:

@@ -10,12 +10,13 @@ from weakref import WeakValueDictionary
 from gateway.errors import ServiceError
 from gateway.intake.page_ranges import check_ranges
 from gateway.intake.spool import SpooledFile
-from gateway.intake.url_rules import parse_url
+from gateway.intake.url_rules import check_url
 from gateway.jobs.queue import JobQueue
 from gateway.jobs.quota import JobQuota
 from gateway.jobs.removal import JobRemover
 from gateway.jobs.store import JobRecord, JobStore
 from gateway.parts import Parts
+from gateway.storage.bucket import Bucket, S3Source, check_place
 
 
 class NewJob(NamedTuple):
@@ -31,13 +32,15 @@ class JobAcceptance:
     def __init__(
         self,
         parts: Parts,
+        bucket: Bucket,
         store: JobStore,
         queue: JobQueue,
         quota: JobQuota,
         remover: JobRemover,
         require_running: Callable[[], None],
     ) -> None:
-        self._parts, self._store, self._queue, self._quota, self._remover = parts, store, queue, quota, remover
+        self._parts, self._bucket, self._store = parts, bucket, store
+        self._queue, self._quota, self._remover = queue, quota, remover
         self._require_running = require_running
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         """Of requests that came with the same Idempotency-Key."""
@@ -45,11 +48,11 @@ class JobAcceptance:
     async def submit(self, submissions: Sequence[NewJob], priority: str) -> bool:
         """As `JobService.submit`."""
         for record, _ in submissions:
-            check_ranges(record.options.pages)
-            if record.url is not None:
-                parse_url(record.url)
+            check_ranges(record.options.pages, record.options.names)
         async with self._turns.setdefault(submissions[0].record.id, asyncio.Lock()):
             fresh = [one for one in submissions if not await self._is_known(one.record)]
+            for record, _ in fresh:
+                self._check_place(record)
             self._require_running()
             sizes = {record.id: content.size if content else 0 for record, content in fresh}
             if fresh:
@@ -57,6 +60,14 @@ class JobAcceptance:
             with self._quota.hold(submissions[0].record.owner, sizes):
                 await self._keep(submissions, fresh, priority)
             return bool(fresh)
+
+    def _check_place(self, record: JobRecord) -> None:
+        """Refuses a document that is never fetched, whatever is there. Raises ServiceError 400 `url_not_allowed`,
+        `source_not_supported`, `s3_not_allowed`."""
+        if record.url is not None:
+            check_url(record.url, self._parts.settings)
+        if record.s3_key is not None:
+            check_place(self._bucket, S3Source(record.s3_key, record.s3_bucket))
 
     async def enqueue(self, record: JobRecord, priority: str) -> None:
         """Puts a job that is kept into the queue of its model. ServiceError 503 `jobs_unavailable`."""

@@ -51,7 +51,7 @@ class JobService:
         self._catalog = JobCatalog(self.store, queue)
         self._remover = JobRemover(self.store, queue, self.runner, self.quota, changes)
         self._acceptance = JobAcceptance(
-            service.parts, self.store, queue, self.quota, self._remover, self._require_running
+            service.parts, service.bucket, self.store, queue, self.quota, self._remover, self._require_running
         )
         self.sweeper = JobSweeper(
             self.store, queue, self._catalog, self.quota, self.runner, self._remover, self._acceptance
@@ -95,8 +95,9 @@ class JobService:
     async def submit(self, submissions: Sequence[NewJob], priority: str) -> bool:
         """Keeps the jobs of one owner, all or none, and puts them into the queue; whether any is a new one.
 
-        Raises ServiceError: 400 `url_not_allowed`; 422 `idempotency_key_reused`, `invalid_pages`; 429 `too_many_jobs`;
-        503 `jobs_unavailable`; 507 `storage_full`, `key_storage_full`.
+        Raises ServiceError: 400 `url_not_allowed`, `source_not_supported`, `s3_not_allowed`; 422
+        `idempotency_key_reused`, `invalid_pages`; 429 `too_many_jobs`; 503 `jobs_unavailable`; 507 `storage_full`,
+        `key_storage_full`.
         """
         return await self._acceptance.submit(submissions, priority)
 

@@ -19,6 +19,7 @@ from typing import Literal, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field
 
 from gateway.errors import ServiceError
+from gateway.reading_options import OWN_NAMES, OptionNames
 from gateway.storage.stored_sizes import StoredSizes
 
 Scope: TypeAlias = Literal["ocr", "chat", "jobs", "admin"]
@@ -140,9 +141,9 @@ class Account:
         self.requests += 1
 
     @contextmanager
-    def hold_pages(self, wanted: int) -> Iterator[Callable[[], None]]:
+    def hold_pages(self, wanted: int, names: OptionNames = OWN_NAMES) -> Iterator[Callable[[], None]]:
         """Counts pages that are to be read; what is given is called for each that was, and the others come back in the
-        end, to the minute and the day that they were taken from.
+        end, to the minute and the day that they were taken from. `names`: how a refusal names the options.
 
         ServiceError 429 `key_limit_reached`, 422 `too_many_pages_for_key` where that many never fit.
         """
@@ -150,12 +151,10 @@ class Account:
         for window, limit in windows:
             if limit is not None and wanted > limit:
                 self.refused += 1
-                raise ServiceError(
-                    422,
-                    "too_many_pages_for_key",
-                    f"The key `{self.name}` may read {limit} pages {window.period} ({window.name}), the document has "
-                    f"{wanted}: select fewer with `pages`, or submit a job, which takes its time.",
-                )
+                may = f"The key `{self.name}` may read {limit} pages {window.period} ({window.name})"
+                fewer = f"select fewer with `{names.pages}`" if names.pages else "send fewer"
+                remedy = f"{fewer}, or submit a job, which takes its time"
+                raise ServiceError(422, "too_many_pages_for_key", f"{may}, the document has {wanted}: {remedy}.")
         self._take(wanted, windows)
         taken = [(window, window.ends) for window, _ in windows]
         left = wanted

@@ -6,19 +6,19 @@ import { t } from './dom.js';
 const at = (id) => document.getElementById(id);
 
 /**
- * Listens to all of them. `onSource` gets `{file, name}` or `{url, name}`, `onProblem` what can't be taken.
+ * Listens to all of them. `onSources` gets those that came together, `{file, name}` or `{url, name}`, `onProblem` what
+ * can't be taken.
  * @param {number} maxBytes of a file
  */
-export function listenForDocuments({ maxBytes, onSource, onProblem }) {
+export function listenForDocuments({ maxBytes, onSources, onProblem }) {
   function addFiles(files) {
-    for (const file of files) {
-      if (file.size <= maxBytes) onSource({ file, name: file.name || 'document' });
-      else onProblem(tooLarge(file, maxBytes));
-    }
+    const taken = [...files].filter((file) => file.size <= maxBytes);
+    onSources(taken.map((file) => ({ file, name: file.name || 'document' })));
+    for (const file of files) if (file.size > maxBytes) onProblem(tooLarge(file, maxBytes));
   }
 
   function addUrl(url) {
-    if (url) onSource({ url, name: nameOfUrl(url) });
+    if (url) onSources([{ url, name: nameOfUrl(url) }]);
   }
 
   at('choose').addEventListener('click', () => at('chooser').click());

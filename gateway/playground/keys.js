@@ -14,7 +14,7 @@ export function keysHelp() {
 }
 
 export function onKey(event, commands) {
-  const isTyping = event.target.closest?.('input, select, textarea, dialog');
+  const isTyping = event.target.closest?.('input:not([type=checkbox]), select, textarea, dialog');
   if (isTyping || event.ctrlKey || event.metaKey || event.altKey) return;
   const run = {
     j: () => commands.block(1), k: () => commands.block(-1), n: () => commands.page(1), p: () => commands.page(-1),

@@ -27,7 +27,7 @@ async function begin() {
   buildParts();
   listen();
   const maxBytes = capabilities.limits.max_upload_bytes;
-  listenForDocuments({ maxBytes, onSource: (source) => addReading(source), onProblem: showError });
+  listenForDocuments({ maxBytes, onSources: addReadings, onProblem: showError });
   at('key-open').hidden = !capabilities.key.is_required;
   if (capabilities.sources.url === 'off') at('url-form').hidden = true;
   showService();
@@ -88,7 +88,16 @@ function listen() {
   at('theme').addEventListener('click', switchTheme);
   for (const view of at('views').children) view.addEventListener('click', () => setView(view.dataset.view));
   listenToDialogs();
+  document.addEventListener('pointerdown', ({ target }) => closeMenu((menu) => !menu.contains(target)));
   document.addEventListener('keydown', (event) => import('./keys.js').then(({ onKey }) => onKey(event, commands)));
+}
+
+/** Of the page's layers; whether it was open. */
+function closeMenu(isMeant = () => true) {
+  const menu = document.querySelector('.menu[open]');
+  if (!menu || !isMeant(menu)) return false;
+  menu.open = false;
+  return true;
 }
 
 function listenToDialogs() {
@@ -112,7 +121,7 @@ const commands = {
   rotate: () => app.page && app.viewer.rotate(),
   layer: (name) => app.viewer.setLayer(name, !app.viewer.layers.has(name)),
   tab: (number) => app.results.tabs[number - 1]?.click(),
-  clear: () => select(null, 'keys'),
+  clear: () => closeMenu() || select(null, 'keys'),
   help: () => showHelp(),
 };
 
@@ -124,8 +133,15 @@ async function showHelp() {
 
 // Documents
 
-/** `options`: those that differ from the service's defaults; else as the form has them. */
-function addReading(source, options = app.chosen?.() ?? {}) {
+/** Those that came together, in their order, and the first of them shown, which is read first. */
+function addReadings(sources) {
+  const before = at('list').firstElementChild;
+  const added = sources.map((source) => addReading(source, undefined, before));
+  if (added.length) showReading(added[0]);
+}
+
+/** `options`: those that differ from the service's defaults; else as the form has them. `before`: an item of the list. */
+function addReading(source, options = app.chosen?.() ?? {}, before = at('list').firstElementChild) {
   at('drop-error').hidden = true;
   const reading = new Reading(source, options, app.capabilities);
   const item = element('li', { class: 'document' });
@@ -133,11 +149,12 @@ function addReading(source, options = app.chosen?.() ?? {}) {
   reading.addEventListener('page', ({ detail }) => onReadPage(reading, item, detail));
   app.readings.push(reading);
   app.items.set(reading, item);
-  at('list').prepend(item);
+  at('list').insertBefore(item, before);
   at('list-title').hidden = false;
   if (!app.current || !source.batch) showReading(reading);
   drawItem(reading, item);
   startNext();
+  return reading;
 }
 
 function startNext() {

@@ -90,7 +90,8 @@ export class Results {
   drawText() {
     if (!this.page) {
       const { reading } = this;
-      return [element('p', { class: 'quiet' }, !reading || reading.isActive ? t('no_page_yet') : this.describe(reading))];
+      const isRead = reading?.isActive && reading.began && !reading.problem;
+      return [element('p', { class: 'quiet' }, !reading || isRead ? t('no_page_yet') : this.describe(reading))];
     }
     const { blocks, warnings } = this.page;
     if (!blocks.length) return [element('p', { class: 'quiet' }, warnings.join('\n') || t('empty_page'))];

@@ -219,9 +219,9 @@ class Bucket:
         return self._client
 
 
-async def load_source(bucket: Bucket, source: S3Source, max_bytes: int) -> SpooledFile:
-    """A document. Raises ServiceError: 400 `source_not_supported`, `s3_not_allowed`, `s3_not_found`;
-    413 `s3_too_large`; 503 `storage_unavailable`."""
+def check_place(bucket: Bucket, source: S3Source) -> None:
+    """ServiceError 400 `source_not_supported`, `s3_not_allowed` for a document that is never read, whatever the bucket
+    holds."""
     if not bucket.name:
         raise ServiceError(400, "source_not_supported", "This service has no S3_BUCKET; send the document.")
     if not is_plain_key(source.key):
@@ -230,6 +230,12 @@ async def load_source(bucket: Bucket, source: S3Source, max_bytes: int) -> Spool
         raise ServiceError(400, "s3_not_allowed", "Not a key of a document: the service keeps jobs and files there.")
     if source.bucket not in (None, bucket.name):
         raise ServiceError(400, "s3_not_allowed", "Documents are read from the bucket of this service only.")
+
+
+async def load_source(bucket: Bucket, source: S3Source, max_bytes: int) -> SpooledFile:
+    """A document. Raises as `check_place`, and ServiceError: 400 `s3_not_found`; 413 `s3_too_large`; 503
+    `storage_unavailable`."""
+    check_place(bucket, source)
     try:
         content = await bucket.get(source.key, max_bytes)
     except BucketError as error:

@@ -6,6 +6,7 @@ import argparse
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from glob import glob
 from pathlib import Path, PurePath
 from typing import Any, NoReturn, cast
 from urllib.parse import unquote, urlsplit
@@ -85,6 +86,12 @@ def _expand(place: str, excluded: Path | None) -> Iterator[Input]:
         yield from (Input(str(file), file.relative_to(path)) for file in find_documents(path, excluded, _fail))
     elif path.exists():
         yield Input(place, PurePath(path.name))
+    elif matches := sorted(glob(place, recursive=True)):
+        # A pattern that no shell has expanded: it was quoted, or the names would be too many for a command line.
+        for match in matches:
+            yield from _expand(match, excluded)
+    elif "://" in place:
+        raise CommandError(f"{place} is not read: URLs begin with http://, https:// or s3://.", ExitStatus.USAGE)
     else:
         raise CommandError(f"{place} does not exist.", ExitStatus.USAGE)
 
@@ -149,7 +156,8 @@ def add_option_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="NAME=VALUE",
-        help="any other option of POST /ocr (docs/api.md), for example: -O include=lines,words -O chart=true",
+        help="any other option of POST /ocr, which /docs of the service tells of, for example: -O include=lines,words "
+        "-O chart=true",
     )
 
 
@@ -162,7 +170,8 @@ def parse_read_options(options: argparse.Namespace) -> ReadOptions:
         if not separator:
             raise CommandError(f"-O {word} has no value; it is NAME=VALUE.", ExitStatus.USAGE)
         if name not in ReadOptions.__optional_keys__:
-            raise CommandError(f"There is no option {name}; docs/api.md lists them.", ExitStatus.USAGE)
+            known = ", ".join(sorted(ReadOptions.__optional_keys__))
+            raise CommandError(f"There is no option {name}; options are {known}.", ExitStatus.USAGE)
         given[name] = _parse_value(name, value)
     return cast(ReadOptions, given)  # the service knows which values there are
 

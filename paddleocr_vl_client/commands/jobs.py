@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for action in (listing, show):
         action.add_argument("--json", action="store_true", help="a line of JSON for each job")
     for action in (listing, show, wait, cancel):
-        add_service_arguments(action)
+        add_service_arguments(action, starts_service=False)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -97,5 +97,6 @@ def _print(job: Job, as_json: bool) -> None:
     created = datetime.fromtimestamp(job.created).astimezone().isoformat(" ", "seconds")
     total = "?" if job.progress.total is None else job.progress.total
     error = f"  {job.error.detail}" if job.error else ""
-    line = f"{job.id}  {job.state:<9}  {job.progress.done}/{total}  {created}  {job.name}{error}"
+    name = job.name or (job.document.name if job.document else "")
+    line = f"{job.id}  {job.state:<9}  {job.progress.done}/{total}  {created}  {name}{error}"
     sys.stdout.write(f"{show_line(line)}\n")

@@ -27,15 +27,16 @@ _STOP_S = 40.0
 """A service that is told to stop finishes what it has in work, for 30 s at most."""
 
 
-def add_service_arguments(parser: argparse.ArgumentParser, several: bool = False) -> None:
-    """`several`: `--url` may be given several times, and is a list."""
+def add_service_arguments(parser: argparse.ArgumentParser, several: bool = False, starts_service: bool = True) -> None:
+    """`several`: `--url` may be given several times, and is a list. `starts_service`: as in `open_client`."""
+    started = ", else one that is started for this command" if starts_service else ""
     group = parser.add_argument_group("service")
     group.add_argument(
         "--url",
         action="append" if several else "store",
         default=[] if several else None,
-        help=f"address of the service; default: {URL_VARIABLE}, else port 8081 (PORT) of this machine, else one that "
-        f"is started for this command. Its API key is taken from {KEY_VARIABLE}",
+        help=f"address of the service; default: {URL_VARIABLE}, else port 8081 (PORT) of this machine{started}. "
+        f"Its API key is taken from {KEY_VARIABLE}",
     )
     group.add_argument(
         "--wait", type=float, default=900, metavar="SECONDS", help="how long to wait for a service that is not ready"

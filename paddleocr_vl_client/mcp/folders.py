@@ -25,7 +25,7 @@ class AllowedFolders:
                 continue
             if real.is_file() and any(real.is_relative_to(allowed) for allowed in self._folders):
                 return real
-        raise FileNotAllowedError(f"{path!r} is no file that may be read here; {self._describe()}.")
+        raise FileNotAllowedError(f"{path!r} is not there, or is no file that may be read here; {self._describe()}.")
 
     def _describe(self) -> str:
         if not self._folders:

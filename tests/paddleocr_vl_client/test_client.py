@@ -196,6 +196,19 @@ def test_refusals_are_typed(
     assert (error.code, bool(error.request_id), str(error)) == (code, True, error.detail)  # type: ignore[attr-defined]
 
 
+def test_all_that_holds_bytes_is_read(client: Client, document: Path) -> None:
+    data = document.read_bytes()
+    for source in (bytearray(data), memoryview(data), str(document)):
+        assert client.read(source, pages="1").status == "ok"
+
+
+def test_what_is_no_document_is_told(client: Client, document: Path) -> None:
+    with document.open(encoding="latin-1") as text:
+        for source in (12, None, text):
+            with pytest.raises(TypeError, match="opened with 'rb', not"):
+                client.read(source)  # type: ignore[arg-type]
+
+
 def test_no_key_and_a_wrong_one(served: Gateway, document: Path) -> None:
     for key in (None, "another"):
         with Client(served.url, api_key=key) as client, pytest.raises(AuthenticationError):

@@ -53,12 +53,12 @@ subscription_header = APIKeyHeader(
 
 async def require_subscription_key(
     request: Request,
-    subscription: Annotated[str | None, Security(subscription_header)] = None,
-    key: Annotated[str | None, Security(key_header)] = None,
-    authorization: Annotated[str | None, Security(authorization_header)] = None,
+    _subscription: Annotated[str | None, Security(subscription_header)] = None,
+    _key: Annotated[str | None, Security(key_header)] = None,
+    _authorization: Annotated[str | None, Security(authorization_header)] = None,
 ) -> None:
-    """As `require_key`, with Azure's header besides."""
-    await require_key(request, "ocr", subscription or key, authorization)
+    """As `require_key`; OpenAPI tells of Azure's header besides."""
+    await require_key(request, "ocr")
 
 
 router = APIRouter(prefix=MODELS, tags=["azure"], dependencies=[Depends(require_subscription_key)])
@@ -95,7 +95,9 @@ async def analyze(
     )
     # Clients take the id from an absolute URL of this form.
     location = f"{base_url_of(request)}{MODELS}/{model_id}/analyzeResults/{job.record.id}"
-    return Response(status_code=202, headers={"Operation-Location": location, **_POLL})
+    # Some take it from this header, which is the same at Azure.
+    headers = {"Operation-Location": location, "apim-request-id": job.record.id, **_POLL}
+    return Response(status_code=202, headers=headers)
 
 
 @router.get(_RESULT, summary="An analysis and its result", response_model=AnalyzeOperation, responses=_MISSING)

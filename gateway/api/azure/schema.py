@@ -12,9 +12,10 @@ from pydantic.alias_generators import to_camel
 from gateway.api.azure.errors import AzureError, make_error
 from gateway.errors import ServiceError
 from gateway.jobs.catalog import Job
-from gateway.reading_options import OcrOptions
+from gateway.reading_options import OcrOptions, OptionNames
 
 API_VERSION = "2024-11-30"
+_NAMES = OptionNames(password=None)
 READ, LAYOUT = "prebuilt-read", "prebuilt-layout"
 StringIndexType = Literal["textElements", "unicodeCodePoint", "utf16CodeUnit"]
 Status = Literal["notStarted", "running", "succeeded", "failed", "canceled"]
@@ -50,7 +51,7 @@ class AnalyzeOptions(BaseModel):
 
     def for_pipeline(self) -> OcrOptions:
         images: Literal["inline", "none"] = "inline" if "figures" in self.output else "none"
-        return OcrOptions(images=images, pages=self.pages, lines=True, words=True, cells="all")
+        return OcrOptions(images=images, pages=self.pages, names=_NAMES, lines=True, words=True, cells="all")
 
 
 class AnalyzeRequest(BaseModel):

@@ -6,9 +6,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from gateway.reading_options import OcrOptions
+from gateway.reading_options import OcrOptions, OptionNames
 
 OutputFormat = Literal["markdown", "html", "json"]
+_NAMES = OptionNames(pages="page_range", password=None, first_page=0)
 _RANGE = r"\s*\d{1,6}\s*(-\s*\d{1,6}\s*)?"
 
 
@@ -45,7 +46,7 @@ class MarkerOptions(BaseModel):
 
     def for_pipeline(self) -> OcrOptions:
         images: Literal["none", "inline"] = "none" if self.disable_image_extraction else "inline"
-        return OcrOptions(images=images, pages=self._pages(), text_files=True)
+        return OcrOptions(images=images, pages=self._pages(), names=_NAMES, text_files=True)
 
     def _pages(self) -> str | None:
         if not self.page_range:

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, Field
+from pydantic import BaseModel, BeforeValidator, Field, field_validator
 
 from gateway.api.forms import parse_json_field
 from gateway.api.jobs.dialect_tasks import failure_message
 from gateway.jobs.catalog import Job
-from gateway.reading_options import OcrOptions
+from gateway.reading_options import OcrOptions, OptionNames
 
 OutputFormat = Literal["md", "json", "html", "text", "doctags"]
 Target = Literal["inbody", "zip"]
 ImageMode = Literal["placeholder", "embedded", "referenced"]
 _MAX_PAGE = 999_999_999
 """Clients say "to the end" by a number beyond all pages."""
+_NAMES = OptionNames(pages="page_range", password=None)
 
 
 def _make_list(value: Any) -> Any:  # noqa: ANN401 - whatever JSON or a form can hold
@@ -43,18 +44,26 @@ class ConvertOptions(BaseModel):
         None, min_length=2, max_length=2, description="First and last page, from 1"
     )
 
+    @field_validator("page_range")
+    @classmethod
+    def _check_range(cls, value: list[int] | None) -> list[int] | None:
+        """As docling-serve has it, whatever the document holds."""
+        if value is not None and not 1 <= value[0] <= value[1]:
+            raise ValueError("the first page is at least 1, and the last one not before it")
+        return value
+
     @property
     def shows_images(self) -> bool:
         return self.include_images and self.image_export_mode != "placeholder"
 
     def for_pipeline(self) -> OcrOptions:
         images: Literal["inline", "none"] = "inline" if self.shows_images else "none"
-        return OcrOptions(images=images, pages=self._pages(), text_files=True)
+        return OcrOptions(images=images, pages=self._pages(), names=_NAMES, text_files=True)
 
     def _pages(self) -> str | None:
         if self.page_range is None:
             return None
-        first, last = (min(max(number, 0), _MAX_PAGE) for number in self.page_range)
+        first, last = (min(number, _MAX_PAGE) for number in self.page_range)
         return f"{first}-{last}"
 
 

@@ -17,14 +17,14 @@ from gateway.api.ocr.responses import status_headers
 from gateway.api.problems import ABOUT_DOCUMENT
 from gateway.assembly.render import replace_pictures
 from gateway.errors import ServiceError
-from gateway.reading_options import OcrOptions
+from gateway.reading_options import NAMELESS, OcrOptions
 from gateway.recognized_page import RecognizedPage, picture_url
 from gateway.service import Service
 from gateway.session import DocumentSource, open_session
 
 router = APIRouter(tags=["fastgpt"], dependencies=[key_required("ocr")])
 
-_OPTIONS = OcrOptions(images="inline", pretty=False, text_files=True)
+_OPTIONS = OcrOptions(images="inline", pretty=False, names=NAMELESS, text_files=True)
 _SCHEMA = {"type": "object", "required": [FILE], "properties": {FILE: {"type": "string", "format": "binary"}}}
 
 

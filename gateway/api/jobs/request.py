@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 import re
 import time
 from collections.abc import Sequence
@@ -134,7 +135,8 @@ async def make_records(request: Request, upload: Upload, settings: Settings) -> 
             params.for_pipeline(), images="none" if params.images == "none" else "inline", read_ignored=True
         ),
         trace=dict(trace_headers()),
-        params=params.model_dump(mode="json", exclude_none=True, exclude={"stream", "password"}),
+        # Those that were sent: a gateway of another version may know fewer, or more.
+        params=params.model_dump(mode="json", exclude_unset=True, exclude_none=True, exclude={"stream", "password"}),
     )
     if key is not None:
         digest = await asyncio.to_thread(_fingerprint, common, upload)
@@ -156,18 +158,25 @@ def _record_of(source: DocumentSource, common: JobRecord, job_id: str, last_id: 
 
 
 def load_params(record: JobRecord) -> RequestOptions:
-    return RequestOptions.model_validate(record.params)
+    """Without options that only a later version knows, whose gateway may have taken the job."""
+    return RequestOptions.model_validate({k: v for k, v in record.params.items() if k in RequestOptions.model_fields})
 
 
 def _fingerprint(common: JobRecord, upload: Upload) -> str:
-    """Of all that was asked for with an Idempotency-Key. Blocks."""
-    digest = hashlib.sha256()
-    for source in upload.sources:
-        digest.update(source.content.sha256 if source.content else b"")
-        digest.update(repr((source.name, source.url, source.s3)).encode())
-    asked = common.model_dump_json(include={"batch": True, "params": True, "webhook": {"url"}})
-    digest.update(asked.encode())
-    return digest.hexdigest()
+    """Of all that was asked for with an Idempotency-Key, the same in all versions. Blocks."""
+    asked = {
+        "sources": [_describe_source(source) for source in upload.sources],
+        "batch": common.batch,
+        "options": common.params,
+        "webhook": common.webhook.url if common.webhook else None,
+    }
+    return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
+
+
+def _describe_source(source: DocumentSource) -> Sequence[str | None]:
+    sha256 = source.content.sha256.hex() if source.content else None
+    bucket, key = (source.s3.bucket, source.s3.key) if source.s3 else (None, None)
+    return sha256, source.name, source.url, bucket, key
 
 
 def _take(pairs: list[Pair], name: str) -> Sequence[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from typing import Annotated
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 from fastapi import APIRouter, Header, Query, Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
@@ -69,10 +69,11 @@ async def submit_job(
     is_new = await jobs.submit(submissions, str(first.params.get("priority", "interactive")))
     described = [await _describe(jobs, links, record) for record in records]
     if upload.others is None:
-        location, body = f"{PATH}/{first.id}", described[0].model_dump(mode="json")
+        location, body = f"/{first.id}", described[0].model_dump(mode="json")
     else:
-        location = f"{PATH}?{urlencode({'batch': first.batch})}"
+        location = f"?{urlencode({'batch': first.batch})}"
         body = BatchInfo(batch=str(first.batch), jobs=described).model_dump(mode="json")
+    location = urlsplit(links.base_url).path + PATH + location  # below the prefix of a proxy
     return JSONResponse(body, 202, {"Location": location, **({} if is_new else {REPLAYED: "true"})})
 
 

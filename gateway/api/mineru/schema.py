@@ -5,15 +5,16 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, ValidationInfo, field_validator
 
 from gateway.api.jobs.dialect_tasks import failure_message
 from gateway.jobs.catalog import Job
-from gateway.reading_options import OcrOptions
+from gateway.reading_options import OcrOptions, OptionNames
 
 BACKEND = "vlm"
 """What the answers call the way in which a document was read; a folder in zips has this name."""
 _LAST_PAGE = 99_999
+_NAMES = OptionNames(pages="start_page_id", password=None, first_page=0)
 
 
 class ParseOptions(BaseModel):
@@ -26,11 +27,19 @@ class ParseOptions(BaseModel):
     start_page_id: int = Field(0, ge=0, description="First page, from 0")
     end_page_id: int = Field(_LAST_PAGE, description="Last page, from 0; below 0: the document's last one")
 
+    @field_validator("end_page_id")
+    @classmethod
+    def _check_end(cls, value: int, info: ValidationInfo) -> int:
+        if 0 <= value < info.data.get("start_page_id", 0):
+            raise ValueError("is before `start_page_id`")
+        return value
+
     def for_pipeline(self) -> OcrOptions:
         has_end = 0 <= self.end_page_id < _LAST_PAGE
         last = self.end_page_id + 1 if has_end else ""
         pages = f"{self.start_page_id + 1}-{last}" if self.start_page_id or has_end else None
-        return OcrOptions(images="inline" if self.return_images else "none", pages=pages, text_files=True)
+        images: Literal["inline", "none"] = "inline" if self.return_images else "none"
+        return OcrOptions(images=images, pages=pages, names=_NAMES, text_files=True)
 
 
 class Task(BaseModel):

@@ -8,12 +8,13 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, Field, field_validator, model_validator
 
-from gateway.reading_options import OcrOptions
+from gateway.reading_options import OcrOptions, OptionNames
 from gateway.storage.files import StoredFile
 
 TableFormat = Literal["markdown", "html"]
 _PAGE = re.compile(r"([0-9]{1,6})(?:-([0-9]{1,6}))?")
 _MAX_PARTS = 1000
+_NAMES = OptionNames(password=None, first_page=0)
 
 
 class ImageUrl(BaseModel):
@@ -84,6 +85,7 @@ class OcrRequest(BaseModel):
             images="inline" if wants_pictures else "none",
             ignore_labels=frozenset(),
             pages=self.selection,
+            names=_NAMES,
             pretty=False,
             text_files=True,
         )

@@ -21,7 +21,7 @@ from gateway.session import DocumentSource
 from gateway.storage.bucket import S3Source
 
 _KINDS = ("base64", "url", "s3")
-DOCUMENT_PLACES = [DocumentPlace(("source", "base64"), "base64"), DocumentPlace(("file",), "paddlex")]
+DOCUMENT_PLACES = [DocumentPlace(("source", "base64"), "base64"), DocumentPlace(("file",), "paddlex", unless="source")]
 """The second: a body of PaddleX's, which comes to the same path."""
 _S3 = "s3://"
 _HEAD_BYTES = 64

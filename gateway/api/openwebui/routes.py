@@ -20,14 +20,14 @@ from gateway.api.ocr.responses import status_headers
 from gateway.api.problems import problem_responses
 from gateway.intake.document import clean_name
 from gateway.intake.spool import SpooledFile
-from gateway.reading_options import OcrOptions
+from gateway.reading_options import NAMELESS, OcrOptions
 from gateway.service import Service
 from gateway.session import DocumentSource, open_session
 
 router = APIRouter(tags=["open-webui"], dependencies=[key_required("ocr")])
 
 PATH = "/process"
-_OPTIONS = OcrOptions(images="none", pretty=False, text_files=True)
+_OPTIONS = OcrOptions(images="none", pretty=False, names=NAMELESS, text_files=True)
 _BODY = {"requestBody": {"required": True, "content": {"*/*": {"schema": {"type": "string", "format": "binary"}}}}}
 
 

@@ -16,9 +16,10 @@ from gateway.api.forms import parse_json_field
 from gateway.api.paddlex.pipeline_options import ocr_options
 from gateway.api.paddlex.schema import LayoutParsingRequest
 from gateway.jobs.catalog import Job
-from gateway.reading_options import OcrOptions
+from gateway.reading_options import OcrOptions, OptionNames
 
 LAYOUT_MODELS = frozenset({"PaddleOCR-VL", "PaddleOCR-VL-1.5", "PaddleOCR-VL-1.6", "PP-StructureV3"})
+_NAMES = OptionNames(pages="pageRanges", password=None)
 LINE_MODELS = frozenset({"PP-OCRv5", "PP-OCRv5-latin", "PP-OCRv6"})
 """Models that give text lines with their places, whatever engine reads them here."""
 
@@ -60,7 +61,7 @@ class Submission(_Camel):
         return LayoutParsingRequest.model_validate({**self.optional_payload, "file": ""})
 
     def for_pipeline(self) -> OcrOptions:
-        options = replace(ocr_options(self.params), pages=self.page_ranges)
+        options = replace(ocr_options(self.params), pages=self.page_ranges, names=_NAMES)
         return replace(options, task="lines", images="none") if self.has_lines else options
 
     @property

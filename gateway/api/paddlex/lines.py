@@ -24,7 +24,7 @@ from gateway.api.problems import ERROR_DIALECT, request_id
 from gateway.conversion.conversion_pool import SplitBody
 from gateway.errors import ServiceError
 from gateway.model import Block, Document, PageResult
-from gateway.reading_options import OcrOptions
+from gateway.reading_options import NAMELESS, OcrOptions
 from gateway.recognized_page import PageView, RecognizedPage, encode_pictures
 from gateway.service import Service
 from gateway.session import DocumentSource, open_session
@@ -70,7 +70,7 @@ def fails_for_lines(error: ServiceError) -> bool:
 
 
 def asks_for_lines(body: Mapping[str, Any]) -> bool:
-    return "file" in body and "source" not in body
+    return "file" in body and body.get("source") is None
 
 
 async def read_lines(request: Request, service: Service, sent: SplitBody, admission: Admission) -> ChunkedResponse:
@@ -104,7 +104,8 @@ def prune_lines(page: PageResult, min_score: float = 0) -> dict[str, Any]:
 async def _read(
     service: Service, source: DocumentSource, params: LinesRequest, log_id: str, admission: Admission
 ) -> ChunkedResponse:
-    options = OcrOptions(task="lines", images="none", orientation=bool(params.use_doc_orientation_classify))
+    orientation = bool(params.use_doc_orientation_classify)
+    options = OcrOptions(task="lines", names=NAMELESS, images="none", orientation=orientation)
     results, sizes = bytearray(), list[PageSize]()
     view = None if params.visualize is False else _view
     async with open_session(service, source, options, admission.deadline, flow=admission.flow, view=view) as session:

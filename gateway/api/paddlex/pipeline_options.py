@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from gateway.api.paddlex.schema import LayoutParsingRequest, PromptLabel
 from gateway.layout.base import LayoutDetector
 from gateway.layout.pp_doclayout.postprocess import LABELS
-from gateway.reading_options import LayoutOptions, OcrOptions, Stretch
+from gateway.reading_options import NAMELESS, LayoutOptions, OcrOptions, Stretch
 
 FEWEST_PIXELS, MOST_PIXELS = 784, 12_845_056
 MOST_TOKENS = 16_384
@@ -26,6 +26,7 @@ _DEFAULTS = OcrOptions()
 
 def ocr_options(params: LayoutParsingRequest) -> OcrOptions:
     return OcrOptions(
+        names=NAMELESS,
         task="document" if params.has_layout else _TASKS[params.prompt_label or "ocr"],
         orientation=bool(params.use_doc_orientation_classify),
         chart=bool(params.use_chart_recognition),

@@ -15,6 +15,7 @@ from gateway.intake.render.page_source import MAX_SIDE, FileView, Raster
 from gateway.intake.render.pdf_file import UserUnits, document_error, open_pdf
 from gateway.intake.render.pdf_layer import MAX_CHARACTERS, PageCharacters, read_layer
 from gateway.intake.render.pdf_text import explain_losses, find_text_angle, open_text
+from gateway.reading_options import OWN_NAMES, OptionNames
 
 _POINTS_PER_INCH = 72
 _MAX_BYTES_READ = 4 * 2**20
@@ -29,12 +30,20 @@ _MIN_DPI = 72
 class PdfSource:
     """A PDF file as pages (a `PageSource`). Draws annotations and filled forms, runs no scripts.
 
-    `has_layer`: whether pages come with their text layers.
+    `has_layer`: whether pages come with their text layers; `names`: how a refusal names the options.
     """
 
     def __init__(
-        self, file: FileView, dpi: int, max_pixels: int, password: str | None = None, *, has_layer: bool = False
+        self,
+        file: FileView,
+        dpi: int,
+        max_pixels: int,
+        password: str | None = None,
+        *,
+        has_layer: bool = False,
+        names: OptionNames = OWN_NAMES,
     ) -> None:
+        self._names = names
         self._has_layer = has_layer
         self._dpi = dpi
         self._max_pixels = max_pixels
@@ -87,7 +96,7 @@ class PdfSource:
 
     def _load(self) -> pdfium.PdfDocument:
         if self._pdf is None:
-            self._pdf = open_pdf(self._file, self._password)
+            self._pdf = open_pdf(self._file, self._password, self._names)
             # A broken form is no reason to refuse the page below it. Forms come before all else that is asked.
             with suppress(pdfium.PdfiumError):
                 self._pdf.init_forms()

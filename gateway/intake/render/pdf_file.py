@@ -19,6 +19,7 @@ from gateway.intake.render.file_search import find_all, map_file
 from gateway.intake.render.page_source import FileView
 from gateway.intake.render.pdf_fonts import find_renames, rename
 from gateway.intake.sniff import HEAD_BYTES, PDF_HEADER
+from gateway.reading_options import OptionNames
 
 _USER_UNIT = re.compile(b"/UserUnit")
 _USER_UNIT_VALUE = re.compile(rb"/UserUnit\s*(\d*\.?\d+)")
@@ -29,13 +30,13 @@ _PACKED_AT_ONCE = 2**14
 _MAX_UNIT = 10_000.0
 
 
-def open_pdf(file: FileView, password: str | None) -> pdfium.PdfDocument:
+def open_pdf(file: FileView, password: str | None, names: OptionNames) -> pdfium.PdfDocument:
     """Raises ServiceError 400 `damaged_pdf`, 422 `password_required`, `wrong_password`."""
     # Not by pypdfium2's constructor: for a file without pages that tells the error of the file before.
     access = _describe(file)
     handle = pdfium_c.FPDF_LoadCustomDocument(ctypes.byref(access), password.encode() if password else None)
     if not handle:
-        raise _explain(pdfium_c.FPDF_GetLastError(), has_password=bool(password))
+        raise _explain(pdfium_c.FPDF_GetLastError(), names, has_password=bool(password))
     pdf = pdfium.PdfDocument(handle)
     pdf._data_holder.append(access)
     if len(pdf) < 1:
@@ -70,11 +71,13 @@ def _describe(file: FileView) -> Any:  # noqa: ANN401 - ctypes
     return access
 
 
-def _explain(code: int, *, has_password: bool) -> ServiceError:
+def _explain(code: int, names: OptionNames, *, has_password: bool) -> ServiceError:
     if code == pdfium_c.FPDF_ERR_PASSWORD and has_password:
-        return ServiceError(422, "wrong_password", "The PDF is encrypted, and `password` is not its password.")
+        detail = f"The PDF is encrypted, and `{names.password}` is not its password."
+        return ServiceError(422, "wrong_password", detail)
     if code == pdfium_c.FPDF_ERR_PASSWORD:
-        detail = "The PDF is encrypted and asks for a password: give it in the option `password`, or send it without."
+        remedy = f"give it in `{names.password}`" if names.password else "this API takes none, `POST /ocr` does"
+        detail = f"The PDF is encrypted and asks for a password: {remedy}, or send it without."
         return ServiceError(422, "password_required", detail)
     if code == pdfium_c.FPDF_ERR_SECURITY:
         detail = "The PDF is encrypted in a way that the service can't open; send it without."

@@ -24,6 +24,7 @@ from gateway.intake.render.page_source import FileView, LayerData, PageSource, R
 from gateway.intake.render.pdf import PdfSource
 from gateway.intake.render.pdf_fonts import install_fonts
 from gateway.intake.sniff import PDF
+from gateway.reading_options import OptionNames
 from gateway.workers import messages, sandbox
 from gateway.workers.messages import Header
 
@@ -98,7 +99,7 @@ def answer(request: Header, descriptor: int, cache: OpenFileCache) -> Answer:
     try:
         return _OPERATIONS[request["op"]](request, descriptor, cache)
     except ServiceError as error:
-        return _failure(error.status, error.code, error.detail), None
+        return {"error": messages.pack_error(error)}, None
     except MemoryError:
         return _failure(413, "out_of_memory", "The document needs more memory than the service gives it."), None
     except Exception as error:
@@ -106,10 +107,10 @@ def answer(request: Header, descriptor: int, cache: OpenFileCache) -> Answer:
 
 
 def _open(request: Header, descriptor: int, cache: OpenFileCache) -> Answer:
-    source = cache.get(request, descriptor)
+    source, names = cache.get(request, descriptor), OptionNames(**request["names"])
     try:
-        selected = select_pages(request["pages"], source.pages_total)
-        _check_count(len(selected), source.pages_total, request["max_pages"])
+        selected = select_pages(request["pages"], source.pages_total, names)
+        _check_count(len(selected), source.pages_total, request["max_pages"], names)
         source.probe(selected)
     except BaseException:
         cache.discard(request["key"])
@@ -138,23 +139,22 @@ _OPERATIONS: dict[str, Callable[[Header, int, OpenFileCache], Answer]] = {"open"
 
 def _open_source(request: Header, file: FileView) -> PageSource:
     if request["media_type"] == PDF:
-        has_layer = request["has_layer"]
-        return PdfSource(file, request["dpi"], request["max_pixels"], request["password"], has_layer=has_layer)
+        has_layer, names = request["has_layer"], OptionNames(**request["names"])
+        return PdfSource(
+            file, request["dpi"], request["max_pixels"], request["password"], has_layer=has_layer, names=names
+        )
     return ImageSource(file, request["media_type"], request["max_pixels"])
 
 
-def _check_count(selected: int, pages_total: int, max_pages: int) -> None:
+def _check_count(selected: int, pages_total: int, max_pages: int, names: OptionNames) -> None:
     if selected > max_pages:
-        raise ServiceError(
-            413,
-            "too_many_pages",
-            f"{selected} of the file's {pages_total} pages are asked for, the limit is {max_pages}; "
-            "option 'pages' can ask for fewer.",
-        )
+        remedy = f"; `{names.pages}` can ask for fewer" if names.pages else ""
+        asked = f"{selected} of the file's {pages_total} pages are asked for"
+        raise ServiceError(413, "too_many_pages", f"{asked}, the limit is {max_pages}{remedy}.")
 
 
 def _failure(status: int, code: str, detail: str) -> Header:
-    return {"error": {"status": status, "code": code, "detail": detail}}
+    return {"error": messages.pack_error(ServiceError(status, code, detail))}
 
 
 if __name__ == "__main__":

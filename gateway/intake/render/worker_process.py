@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 import numpy as np
 
-from gateway.errors import ServiceError
 from gateway.intake.render.page_source import BACKGROUND_ROWS, CHARACTER
 from gateway.intake.spool import SpooledFile
 from gateway.model import PageImage, Pixels
+from gateway.reading_options import OWN_NAMES, OptionNames
 from gateway.text_layer.characters import TextLayer, unpack_characters
 from gateway.text_layer.ink import InkFinder
 from gateway.workers import messages
@@ -35,7 +35,8 @@ class CpuTime:
 @dataclass(frozen=True, slots=True)
 class SourceFile:
     """A document, and how pages are made of them. `key` is unique in the process; `dpi`,
-    `password` and `has_layer`, whether its pages come with their text layers, concern PDFs."""
+    `password` and `has_layer`, whether its pages come with their text layers, concern PDFs. `names`: how a refusal
+    names the options."""
 
     key: str
     content: SpooledFile
@@ -44,6 +45,7 @@ class SourceFile:
     max_pixels: int
     password: str | None = field(default=None, repr=False)
     has_layer: bool = False
+    names: OptionNames = OWN_NAMES
     cpu: CpuTime = field(default_factory=CpuTime)
 
 
@@ -100,7 +102,7 @@ class WorkerProcess(ChildProcess):
     def _request(self, file: SourceFile, operation: Header) -> Header:
         """Sends the document with every request: a worker that has it open does not open it again."""
         document = {"key": file.key, "media_type": file.media_type, "dpi": file.dpi, "max_pixels": file.max_pixels}
-        document.update(password=file.password, has_layer=file.has_layer)
+        document.update(password=file.password, has_layer=file.has_layer, names=asdict(file.names))
         with file.content.open_fd() as descriptor:
             try:
                 messages.send_request(self._channel, {**operation, **document}, descriptor)
@@ -112,7 +114,7 @@ class WorkerProcess(ChildProcess):
         failure = answer.get("error")
         if failure:
             self._out_of_memory = failure["code"] == "out_of_memory"
-            raise ServiceError(failure["status"], failure["code"], failure["detail"])
+            raise messages.unpack_error(failure)
         return answer
 
     def _receive(self) -> Header:

@@ -15,6 +15,7 @@ OPEN = {
     "/health",
     "/livez",
     "/readyz",
+    "/ready",
     "/startupz",
     "/ping",
     "/v1/health/live",
@@ -41,10 +42,12 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
         {"X-API-Key": "second-key"},
         {"Authorization": "Bearer first-key"},
         {"authorization": "token second-key"},
+        {"api-key": "first-key"},
+        {"Ocp-Apim-Subscription-Key": "first-key", "Authorization": "Bearer the-platforms-own"},
         {"X-API-Key": "first-key", "Authorization": "Bearer the-platforms-own"},
     ],
 )
-def test_a_key_in_either_header_opens(guarded: Gateway, png: bytes, headers: dict[str, str]) -> None:
+def test_a_key_in_any_of_the_headers_opens(guarded: Gateway, png: bytes, headers: dict[str, str]) -> None:
     assert guarded.post(files={"file": png}, headers=headers).status_code == 200
 
 

@@ -35,7 +35,9 @@ def test_health_names_every_part(served: Gateway) -> None:
     assert health["docs"] == "/docs"
 
 
-@pytest.mark.parametrize("path", ["/livez", "/readyz", "/startupz", "/ping", "/v1/health/live", "/v1/health/ready"])
+@pytest.mark.parametrize(
+    "path", ["/livez", "/readyz", "/ready", "/startupz", "/ping", "/v1/health/live", "/v1/health/ready"]
+)
 def test_probes_of_a_ready_service(served: Gateway, path: str) -> None:
     assert served.client.get(path).status_code == 200
 

@@ -21,6 +21,13 @@ from tests.support.answers import assert_problem
 from tests.support.server import Gateway
 
 
+def test_a_slash_at_the_end_of_a_path_costs_no_redirect(served: Gateway, png: bytes) -> None:
+    """Of what has a body, which many clients don't send twice."""
+    assert served.client.post("/ocr/", files={"file": png}).json()["status"] == "ok"
+    assert served.client.put("/process//", content=png).status_code == 200
+    assert served.client.post("/v1/ocr/", json={}).status_code == 422
+
+
 @pytest.mark.parametrize("given", ["abc-123_X.y", "a" * 64])
 def test_a_sane_request_id_is_kept(served: Gateway, given: str) -> None:
     answer = served.client.get("/livez", headers={"x-request-id": given})

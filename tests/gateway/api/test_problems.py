@@ -40,7 +40,16 @@ def test_the_path_that_was_meant(served: Gateway, path: str, meant: str) -> None
 
 @pytest.mark.parametrize(
     "path",
-    ["/nowhere", "/playground/x.js", "/favicon.ico", "/wp-login.php", "/x/y", "/" + "ocr/" * 60, "/" + "a" * 2000],
+    [
+        "/nowhere",
+        "/playground/x.js",
+        "/favicon.ico",
+        "/wp-login.php",
+        "/x/y",
+        "/formrecognizer/documentModels/prebuilt-read:analyze",
+        "/" + "ocr/" * 60,
+        "/" + "a" * 2000,
+    ],
 )
 def test_what_is_like_none_is_told_where_all_are(served: Gateway, path: str) -> None:
     answer = served.client.get(path, follow_redirects=True)

@@ -100,11 +100,36 @@ def test_cancelling_ends_the_reading(page: Playground, served: Gateway, picture:
     wait_until(lambda: not served.engine.running, "the calls to be dropped")
 
 
-def test_several_files(page: Playground, picture: Path, three_pages: Path) -> None:
-    page.read(picture, three_pages, picture)
-    assert page.states() == ["done"] * 3
+def test_several_files(page: Playground, served: Gateway, picture: Path, three_pages: Path) -> None:
+    """In their order, the first one shown, which is read first; one that has to wait says so everywhere."""
+    served.engine.answer = lambda _request: Reply(hang=True)
+    page.upload(three_pages, picture, picture)
+    page.wait(
+        lambda: [item.text.split("\n")[0] for item in page.all("#list li")] == ["three.tiff"] + [picture.name] * 2
+    )
+    assert "three.tiff" in page.text("#list .is-current")
+    page.await_text("#results .quiet", "is being read")
+    page.wait(lambda: page.states()[2] == "waiting")
+    page.all("#list button.name")[2].click()
+    page.await_text("#results .quiet", "waiting")
+    page.run("for (const item of document.querySelectorAll('#list li')) item.querySelector('button.small').click()")
+    page.wait_for_state("cancelled")
+    served.reset()
+    page.read(picture, three_pages)
     page.click_button("#list", "three.tiff")
     page.wait(lambda: len(page.all(".strip li")) == 3)
+
+
+def test_the_menu_of_layers_closes_as_menus_do(page: Playground, picture: Path) -> None:
+    page.read(picture)
+    page.click(".menu summary")
+    page.click(".menu [name=order]")
+    page.find(".menu [name=order]").send_keys("j", Keys.ESCAPE)  # a key that marks a block, from within the menu
+    page.wait(lambda: not page.all(".menu[open]"))
+    assert page.all(".block.is-selected")
+    page.click(".menu summary")
+    page.all(".block .content")[0].click()
+    page.wait(lambda: not page.all(".menu[open]"))
 
 
 def test_failures_are_told_in_words(page: Playground, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import signal
@@ -126,6 +127,15 @@ def test_names_of_jobs_send_nothing_to_the_terminal(command: Run, served: Gatewa
     (line,) = command("jobs", "ls", "--batch", "escape").stdout.decode().splitlines()
     assert line.split()[0] == job.id
     assert line.isprintable()
+
+
+def test_a_job_without_a_name_has_that_of_its_document(command: Run, served: Gateway) -> None:
+    source = {"sources": [{"base64": base64.b64encode(pdf(1)).decode()}], "batch": "nameless"}
+    with Client(served.url, api_key=KEY) as client:
+        taken = served.client.post("/jobs", json=source, headers={"x-api-key": KEY}).json()["jobs"][0]
+        assert client.jobs.wait(taken["id"]).name == ""
+    (line,) = command("jobs", "ls", "--batch", "nameless").stdout.decode().splitlines()
+    assert line.split()[-1] == "document"
 
 
 def test_a_job_that_failed(command: Run, served: Gateway) -> None:

@@ -207,6 +207,12 @@ def test_files_of_one_name_to_the_standard_output(read: Read, scans: Path) -> No
     assert (done.returncode, done.stdout.decode().count(TEXT)) == (0, 6)
 
 
+def test_a_pattern_that_no_shell_has_expanded(read: Read, scans: Path, tmp_path: Path) -> None:
+    (scans / "b.pdf").write_bytes(pdf(1))
+    assert read("scans/*.pdf", "-o", "out").returncode == 0
+    assert sorted(written(tmp_path / "out")) == ["a.pdf.md", "b.pdf.md"]
+
+
 def test_a_wrong_key_ends_the_run_at_once(served: Gateway, scans: Path, tmp_path: Path) -> None:
     done = run(tmp_path, "read", "scans", "-j", "1", names={URL_VARIABLE: served.url, KEY_VARIABLE: "wrong"})
     assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (1, b"", 1)
@@ -239,6 +245,9 @@ def test_what_is_missing_is_told(read: Read, served: Gateway, scans: Path) -> No
     ("words", "status", "sentence"),
     [
         (("none.pdf",), 2, "none.pdf does not exist."),
+        (("none/*.pdf",), 2, "none/*.pdf does not exist."),
+        (("ftp://a/b.pdf",), 2, "URLs begin with http://, https:// or s3://."),
+        (("a.pdf", "-O", "charts=true"), 2, "options are chart, dpi,"),
         (("a.pdf", "-f", "docx", "--json"), 2, "docx is not text"),
         (("a.pdf", "./a.pdf", "x/a.pdf", "-o", "out"), 2, "same file"),
         (("empty",), 2, "no document"),

@@ -63,6 +63,7 @@ def test_json_and_base64(served: Gateway) -> None:
     begun = served.client.post(f"{READ}:analyze", json={"base64Source": DOCUMENT})
     assert begun.status_code == 202, begun.text
     assert int(begun.headers["retry-after"]) == 1
+    assert begun.headers["operation-location"].endswith(f"/analyzeResults/{begun.headers['apim-request-id']}")
     operation = finish(served, begun.headers["operation-location"])
     assert operation["createdDateTime"] <= operation["lastUpdatedDateTime"]
 
@@ -167,13 +168,11 @@ def test_other_refusals(served: Gateway) -> None:
 
 
 def test_an_analysis_that_fails(served: Gateway) -> None:
-    """Of a file that only looks like a document, of one that must not be fetched, of pages that it lacks, and of one
-    that the engine can't read at all."""
-    url = served.client.post(f"{READ}:analyze", json={"urlSource": "http://example.com/a.pdf"})
+    """Of a file that only looks like a document, of pages that it lacks, and of one that the engine can't read at
+    all."""
     served.engine.answer = lambda _request: Reply(status=400, text="no")
     for location, status in (
         (begin(served, b"%PDF-1.7 and no more"), "InvalidRequest"),
-        (url.headers["operation-location"], "InvalidRequest"),
         (begin(served, pdf(1), pages="5"), "InvalidRequest"),
         (begin(served, pdf(1)), "InternalServerError"),
     ):

@@ -72,7 +72,7 @@ def test_parts_of_a_form_become_a_batch(served: Gateway, png: bytes, tiff: bytes
 def test_a_list_of_sources_becomes_a_batch(served: Gateway, png: bytes, tiff: bytes) -> None:
     """Larger than what is parsed in the gateway itself, so that a conversion worker takes the documents out."""
     padded = png + bytes(100_000)
-    sources = [inline(tiff, name="t"), {"url": "http://127.0.0.1/x"}, inline(padded, name="p")]
+    sources = [inline(tiff, name="t"), {"url": "http://localhost/x"}, inline(padded, name="p")]
     batch = served.client.post("/jobs", json={"sources": sources, "pages": "1"}).json()
     ended = [end_of(served, job) for job in batch["jobs"]]
     assert [(job["name"], job["state"]) for job in ended] == [("t", "done"), ("", "failed"), ("p", "done")]

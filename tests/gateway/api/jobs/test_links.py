@@ -40,7 +40,9 @@ def test_links_lead_to_a_trusted_proxy(tmp_path: Path, png: bytes) -> None:
         # Proxies hand on the path as it came, or without the prefix.
         for path in (address.path, address.path.removeprefix("/paddle")):
             assert proxied.client.get(f"{path}?{address.query}").status_code == 200
-        job = end_of(proxied, submit(proxied, png).json())
+        taken = submit(proxied, png)
+        job = end_of(proxied, taken.json())
+        assert urlsplit(taken.headers["location"]).path == f"/paddle/jobs/{job['id']}"
         assert job["links"]["self"] == f"https://ocr.example:8443/paddle/jobs/{job['id']}"
         task = proxied.client.post("/tasks", files={"files": ("a.png", png)}).json()
         assert task["status_url"] == f"https://ocr.example:8443/paddle/tasks/{task['task_id']}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -11,6 +12,7 @@ import httpx
 import pypdfium2 as pdfium
 import pytest
 
+from gateway.api.ocr import options
 from gateway.jobs.store import JobStore
 from gateway.model import Region
 from tests.support import local_http
@@ -213,6 +215,31 @@ def test_an_idempotency_key_finds_the_same_job(served: Gateway, png: bytes, tiff
     assert (again.status_code, again.json()["id"]) == (202, first["id"])
     assert again.headers["idempotent-replayed"] == "true"
     assert_problem(submit(served, tiff, key="k"), 422, "idempotency_key_reused")
+
+
+def test_an_idempotency_key_finds_the_same_job_at_a_later_version(
+    served: Gateway, png: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that knows an option more, which this client does not send."""
+
+    class LaterOptions(options.RequestOptions):
+        formula_numbers: bool = True
+
+    first = submit(served, png, key="versions", dpi="100").json()
+    monkeypatch.setattr(options, "RequestOptions", LaterOptions)
+    again = submit(served, png, key="versions", dpi="100")
+    assert (again.status_code, again.json().get("id")) == (202, first["id"])
+
+
+def test_a_later_version_s_job_is_read_and_shown(served: Gateway, png: bytes) -> None:
+    """Its gateway knows options that this one does not, and keeps them with the job."""
+    job = end_of(served, submit(served, png).json())
+    path = served.service.settings.data_dir / "jobs" / job["id"] / "job.json"
+    record = json.loads(path.read_bytes())
+    record |= {"later": 1, "options": {**record["options"], "later": 1}, "params": {**record["params"], "later": True}}
+    path.write_text(json.dumps(record))
+    result = served.client.get(f"/jobs/{job['id']}/result")
+    assert (result.status_code, result.json()["status"]) == (200, "ok"), result.text
 
 
 def test_a_webhook_to_a_private_address_is_refused(served: Gateway, png: bytes) -> None:

@@ -164,6 +164,9 @@ def test_documents_that_cannot_be_read(served: Gateway) -> None:
     assert_refused(ocr(served, {"document_url": data_url(b"plain text")}), 400)
     assert_refused(ocr(served, {"document_url": "http://127.0.0.1:1/a.pdf"}), 400)
     assert_refused(ocr(served, DOCUMENT, pages=[5]), 400)
+    bare = ocr(served, {"document_url": base64.b64encode(pdf(1)).decode()})
+    assert_refused(bare, 400)
+    assert "`data:`" in bare.json()["message"]
 
 
 def test_wrong_keys_types_and_sizes(served: Gateway) -> None:

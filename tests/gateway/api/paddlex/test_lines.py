@@ -88,5 +88,8 @@ def test_bodies_with_a_source_are_ours(served: Gateway) -> None:
     for source in ({"base64": document}, {"url": "http://127.0.0.1:1"}):
         answer = served.client.post("/ocr", json={"source": source, "file": document})
         assert (answer.status_code, set(answer.json()) >= {"code", "detail"}) == (400, True)
+    for file in ("x" * 10, "x" * 1_000_000):  # not looked at
+        answer = served.client.post("/ocr", json={"source": {"url": "http://127.0.0.1:1"}, "file": file})
+        assert answer.json()["code"] == "ambiguous_source"
     assert served.client.post("/jobs", json={"file": document}).json()["code"] in ("no_source", "jobs_unavailable")
     assert served.client.post("/ocr", json={}).json()["code"] == "no_source"
