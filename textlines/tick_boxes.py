@@ -27,6 +27,13 @@ LOOSE = 0.15
 """Share of its side by which a square's corners may be round, and its sides unlike."""
 THIN = 0.25
 """Thickest outline, as a share of the side."""
+CROSSED = 0.35
+"""Share of the side by which a mark that reaches out of a corner makes the level sides longer."""
+STRAIGHT, CORNER = 0.5, 0.3
+"""Share of each side that is straight in a square with round corners: of a letter's bows less is. Size of its corners,
+each of which has ink."""
+FEET = 0.12
+"""Length of a Chinese sign's feet, strokes that go on below its base, as a share of the side, at most."""
 DRAWN, ROUND = 0.95, 0.8
 """Share of each side that is drawn: round letters have less; the second of solid squares, whose corners are rounder."""
 NEAR, FAR = 0.2, 0.6
@@ -147,12 +154,13 @@ def find_tick_boxes(pixels: Pixels, lines: Sequence[Box], *, in_table: bool = Fa
     gaps = [_text_gap(one, rows) for one in found]
     beside = [one for one, gap in zip(found, gaps, strict=True) if gap <= MAX_GAP]
     likely = [one for one in found if not (one.is_ticked and _is_within(one, rows))]
+    level = [one for one, gap in zip(found, gaps, strict=True) if gap < math.inf]
     states = zip(found, gaps, _have_twins(found, beside), _have_twins(found, likely), strict=True)
     certain = {id(one) for one in likely}
     return [
         one
         for one, gap, has_twin, has_likely_twin in states
-        if (gap <= MAX_GAP or (gap < math.inf and (in_table or has_twin)))
+        if (gap <= MAX_GAP or (gap < math.inf and (in_table or has_twin or _is_in_column(one, level))))
         and (id(one) in certain or has_likely_twin)
         and not _has_neighbour(one, others)
     ]
@@ -166,7 +174,10 @@ def _find_marked_squares(
     small = [box for box in squares if box[2] - box[0] < LETTER * height]
     places: Boxes = np.array(lines, dtype=np.float64)
     letters = {box for box in small if not (_is_sharp(ink, box) and _stands_alone(ink, box, places))}
-    outlined = [TickBox(box, _is_marked(gray, box)) for box in squares if box not in letters]
+    square = [TickBox(box, _is_marked(gray, box)) for box in squares if box not in letters]
+    outlined = [one for one in square if one.is_ticked or not _has_feet(ink, one.box)]
+    rounded = _find_rounded(ink, max(MIN_SIDE, LETTER * height), LARGEST * height)
+    outlined += [TickBox(box, _is_marked(gray, box)) for box in rounded if not any(_stands_on(box, b) for b in squares)]
     solid = _find_solid(ink, max(MIN_SIDE, SMALLEST * height), LARGEST * height)
     checked = [box for box in solid if _is_apart(ink, box) and _holds_check(ink, box)]
     filled = dict.fromkeys([*_choose_filled(ink, solid, outlined), *checked])
@@ -281,7 +292,8 @@ def _find_squares(ink: NDArray[np.uint8], smallest: float, largest: float) -> li
         return []
     upright = _strokes_near(ink, level[np.unique(pairs)], smallest, largest)
     found: list[Box] = []
-    for (x1, y1, x2, _), bottom in zip(level[pairs[:, 0]], level[pairs[:, 1]], strict=True):
+    for top, bottom in zip(level[pairs[:, 0]], level[pairs[:, 1]], strict=True):
+        x1, y1, x2 = max(top[0], bottom[0]), top[1], min(top[2], bottom[2])
         loose = max(1.0, LOOSE * (x2 - x1))
         # A mark that crosses a side makes it longer.
         sides = upright[(upright[:, 1] <= y1 + loose) & (upright[:, 3] >= bottom[3] - loose)]
@@ -307,6 +319,68 @@ def _find_squares(ink: NDArray[np.uint8], smallest: float, largest: float) -> li
     ]
 
 
+def _find_rounded(ink: NDArray[np.uint8], smallest: float, largest: float) -> list[Box]:
+    """Outlines of squares with round corners, as browsers and forms on screens draw them; of those that a mark reaches
+    out of, which are wider or higher with it, the ones that are as large as another one."""
+    x, y, width, tall, inked = find_components(ink).T
+    side = np.maximum(width, tall)
+    is_ring = (side >= smallest) & (inked >= MIN_RING * width * tall) & (inked <= MAX_RING * width * tall)
+    is_square = is_ring & (np.abs(width - tall) <= np.maximum(2, ROUNDNESS * side)) & (side <= largest)
+    places = np.stack([x, y, x + width, y + tall], axis=1)
+    found = [box for box in _list_boxes(places[is_square]) if _is_rounded(ink, box)]
+    forms = {max(x2 - x1, y2 - y1) for x1, y1, x2, y2 in found}
+    wide = _list_boxes(places[is_ring & (side <= (1 + CROSSED) * max(forms, default=0))])
+    corners = ([box for form in forms for box in _list_corners(one, form)] for one in wide if one not in found)
+    crossed = (next((box for box in own if _is_rounded(ink, box)), None) for own in corners)
+    return [*found, *filter(None, crossed)]
+
+
+def _list_boxes(places: NDArray[np.int_]) -> list[Box]:
+    return [(x1, y1, x2, y2) for x1, y1, x2, y2 in places[:MAX_SOLID].tolist()]
+
+
+def _list_corners(place: Box, side: int) -> list[Box]:
+    """The squares of that side in the corners of a box that is larger."""
+    x1, y1, x2, y2 = place
+    fits = x2 - x1 >= side and y2 - y1 >= side
+    return [(x, y, x + side, y + side) for x in (x1, x2 - side) for y in (y2 - side, y1)] if fits else []
+
+
+def _is_rounded(ink: NDArray[np.uint8], box: Box) -> bool:
+    x1, y1, x2, y2 = box
+    return _has_straight_sides(ink[y1:y2, x1:x2] > 0) and _is_apart(ink, box) and not _is_sign(ink, box)
+
+
+def _has_straight_sides(part: NDArray[np.bool_]) -> bool:
+    """Whether a part of each side is straight, and each corner has ink."""
+    depth, corner = max(1, round(max(part.shape) / 20)), max(2, round(CORNER * min(part.shape)))
+    bands = part[:depth], part[-depth:], part[:, :depth].T, part[:, -depth:].T
+    sides = [np.asarray(band.any(axis=0), dtype=np.bool_) for band in bands]
+    if min(_longest_run(side) / len(side) for side in sides) < STRAIGHT:
+        return False
+    halves = slice(None, corner), slice(-corner, None)
+    return all(part[rows, columns].any() for rows in halves for columns in halves)
+
+
+def _longest_run(line: NDArray[np.bool_]) -> int:
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], line, [False]]).astype(np.int8)))
+    return int((edges[1::2] - edges[::2]).max(initial=0))
+
+
+def _has_feet(ink: NDArray[np.uint8], box: Box) -> bool:
+    """Whether both upright sides go on below the base, as those of the sign 口 do in most fonts."""
+    x1, _, x2, y2 = box
+    side = x2 - x1
+    width, length = max(1, round(LOOSE * side)), max(1, round(FEET * side))
+    below = ink[y2 : y2 + length + 1, max(0, x1 - width) : x2 + width] > 0
+    if not len(below):
+        return False
+    left = x1 - max(0, x1 - width)
+    feet = below[:, left : left + width], below[:, left + side - width : left + side]
+    others = below[:, :left], below[:, left + width : left + side - width], below[:, left + side :]
+    return all(foot[0].any() and not foot[-1].any() for foot in feet) and not any(other.any() for other in others)
+
+
 def _pair_strokes(level: Boxes) -> NDArray[np.intp]:
     """Indices of level strokes that may be top and bottom of one square, from the top: shape (n, 2)."""
     x1, y1, x2, y2 = level.T
@@ -315,13 +389,16 @@ def _pair_strokes(level: Boxes) -> NDArray[np.intp]:
     # A few at a time: where all stand in one row, all at once would be a table of millions.
     for start in range(0, len(level), STROKES_AT_ONCE):
         side = (x2 - x1)[start : start + STROKES_AT_ONCE]
-        loose = np.maximum(1.0, LOOSE * side)
-        ends = y1[start : start + STROKES_AT_ONCE] + side + np.stack([-loose, loose])
+        reach = np.maximum(1.0, CROSSED * side)
+        ends = y1[start : start + STROKES_AT_ONCE] + side + np.stack([-2 * reach, reach])
         first, last = np.searchsorted(y2[order], ends[0]), np.searchsorted(y2[order], ends[1], side="right")
         top = np.repeat(np.arange(len(side)), last - first)
         bottom = order[np.arange(len(top)) - np.repeat(np.cumsum(last - first) - last, last - first)]
-        is_pair = np.abs(x1[bottom] - x1[start + top]) <= loose[top]
-        is_pair &= np.abs(x2[bottom] - x2[start + top]) <= loose[top]
+        inner = np.minimum(x2[bottom], x2[start + top]) - np.maximum(x1[bottom], x1[start + top])
+        loose = np.maximum(1.0, LOOSE * inner)
+        is_pair = np.abs(y2[bottom] - y1[start + top] - inner) <= loose
+        ends_apart = np.abs(x1[bottom] - x1[start + top]), np.abs(x2[bottom] - x2[start + top])
+        is_pair &= (np.minimum(*ends_apart) <= loose) & (np.maximum(*ends_apart) <= np.maximum(loose, CROSSED * inner))
         found.append(np.stack([start + top, bottom], axis=1)[is_pair])
     pairs = np.concatenate(found) if found else np.empty((0, 2), dtype=np.intp)
     return pairs[np.lexsort(pairs.T[::-1])][:MAX_PAIRS]
@@ -512,6 +589,19 @@ def _have_twins(boxes: Sequence[TickBox], found: Sequence[TickBox]) -> list[bool
     first = np.searchsorted(sides, lengths - ALIKE * lengths)
     last = np.searchsorted(sides, lengths + ALIKE * lengths, side="right")
     return [bool(count > (id(one) in own)) for one, count in zip(boxes, last - first, strict=True)]
+
+
+def _is_in_column(one: TickBox, others: Sequence[TickBox]) -> bool:
+    """Whether two of those that stand in the rows of a text stand above or below it, as large: a form's last column."""
+    return (
+        sum(
+            other is not one
+            and _are_same(other.box, one.box)
+            and abs(other.box[0] - one.box[0]) <= max(1, SAME * one.side)
+            for other in others
+        )
+        >= 2
+    )
 
 
 def _has_neighbour(one: TickBox, others: Rows) -> bool:
