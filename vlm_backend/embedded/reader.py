@@ -37,6 +37,7 @@ FLUSH = 0.7  # share of the pieces on the right of a gutter that begin at one co
 LEADER, DOTS = " … ", " .·…"  # a leader in the text, and what is read of its ends
 MARKS = tuple(",.;:!?)")  # they follow a box to tick without a space
 MIN_PART = 0.3  # width of a part of a line beside a box to tick, in line heights: less is no letter
+LONE_SIGNS = {"十": "+", "一": "—", "丨": "|", "〇": "0"}  # alone, the bundled model takes marks for Chinese ones
 _WORD = re.compile(r"\S+")
 OPENING = "\"'“„«‘"  # quotation marks, which may stand before an initial
 APOSTROPHES = "'’"  # and what may follow it
@@ -123,7 +124,7 @@ class CropReader:
                 raise Cancelled
 
         cuts = [cut_line(pixels, line.quad) for line in lines]
-        main = self._recognizers.main.read_all(cuts, check)
+        main = _replace_lone_signs(self._recognizers.main.read_all(cuts, check))
         self._read_narrow(lines, cuts, main, check)
         self._read_columns(lines, cuts, main, check)
         seen = list(zip(lines, cuts, main, strict=True))
@@ -216,6 +217,15 @@ class CropReader:
             if text is texts[index]:
                 unread[index] = looks[index]
         return result
+
+
+def _replace_lone_signs(texts: Sequence[LineText]) -> list[LineText]:
+    """The texts, with signs alone in their lines that Chinese script shares with other print as those, where no other
+    line is Chinese."""
+    words = [text.text for text in texts if text.text and text.text not in LONE_SIGNS]
+    if not words or any(_is_wide(character) for word in words for character in word):
+        return list(texts)
+    return [replace(text, text=LONE_SIGNS.get(text.text, text.text)) for text in texts]
 
 
 def _keep_doubtful(

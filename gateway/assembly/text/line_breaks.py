@@ -82,7 +82,8 @@ def find_hard_breaks(lines: Sequence[str], room: float = 1.0) -> list[bool]:
     loose, continued = _loose_breaks(lines, widths), [_continues(*pair) for pair in breaks]
     is_column = _is_column(lines, widths)
     is_verse = _is_verse(lines, is_column=is_column) and max(widths) <= VERSE_WIDTH
-    if is_verse or (room >= WIDE_ROOM and _is_even(lines)) or _are_rows(lines) or _are_keyed(lines):
+    is_set = is_verse or (room >= WIDE_ROOM and _is_even(lines)) or _are_figures(lines)
+    if is_set or _are_rows(lines) or _are_keyed(lines):
         return [True] * len(breaks)
     ends_phrase = any(is_loose and line.endswith(_MARKS_AT_END) for is_loose, line in zip(loose, lines, strict=False))
     share = 0.0 if is_column else sum(loose) / max(len(loose), 1)
@@ -153,6 +154,11 @@ def _is_column(lines: Sequence[str], widths: Sequence[float]) -> bool:
 def _are_rows(lines: Sequence[str]) -> bool:
     """Whether white space parts nearly all lines in columns, as on a till receipt in typewriter print."""
     return len(lines) > 1 and sum(bool(_GAP.search(line)) for line in lines) >= ROWS * len(lines)
+
+
+def _are_figures(lines: Sequence[str]) -> bool:
+    """Whether no line has a letter: a column of figures."""
+    return not any(character.isalpha() for line in lines for character in line)
 
 
 def _are_keyed(lines: Sequence[str]) -> bool:

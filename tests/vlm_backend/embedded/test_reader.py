@@ -122,6 +122,35 @@ def test_boxes_of_text_from_right_to_left() -> None:
     assert [one.text.text for one in add_tick_boxes(lines, beside, with_words=False)] == ["☐ ☒ نعم ☐ لا"]
 
 
+class ScriptedRecognizer(PaddleRecognizer):
+    """Gives these texts, one for each line."""
+
+    def __init__(self, *texts: str) -> None:
+        self._texts = texts
+
+    def __call__(self, line: Pixels) -> LineText:
+        return LineText("", ())
+
+    def read_all(self, lines: Sequence[Pixels], check: Callable[[], None]) -> list[LineText]:
+        return [LineText(text, (0.99,) * len(text)) for text, _ in zip(self._texts, lines, strict=False)]
+
+
+@pytest.mark.parametrize(
+    ("texts", "expected"),
+    [
+        (["十", "net = crate.gross", "一"], ["+", "net = crate.gross", "—"]),
+        (["十", "月份", "一"], ["十", "月份", "一"]),
+        (["十"], ["十"]),
+    ],
+)
+def test_marks_that_chinese_script_has_too(texts: list[str], expected: list[str]) -> None:
+    """A plus sign or a dash alone is Chinese on a Chinese page only."""
+    reader = CropReader(LineDetector(), Recognizers(ScriptedRecognizer(*texts), ""))
+    places = [upright_line((20, 20 + 50 * row, 60, 60 + 50 * row)) for row in range(len(texts))]
+    lines = reader.read(np.full((200, 500, 3), 255, np.uint8), places, lambda: False)
+    assert [one.text.text for one in lines] == expected
+
+
 def test_box_between_texts_from_right_to_left() -> None:
     lines = [
         ReadLine((x, 20, x + 100, 60), LineText(word, (1.0,) * len(word))) for x, word in ((20, "لا"), (170, "نعم"))

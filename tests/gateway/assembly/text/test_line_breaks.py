@@ -68,6 +68,8 @@ NARROW = ["Quay workers met", "Monday evening", "in the hall and", "voted at len
         (CHINESE_VERSE, 1.0),
         (MASTHEAD, 1.8),
         (METRE, 2.0),
+        (["9", "7", "1"], 1.0),
+        (["1 200,50", "87,00", "412,30", "96,20"], 1.0),
         (DATES, 1.0),
         (CONTACT, 2.0),
         (INGREDIENTS, 3.0),
