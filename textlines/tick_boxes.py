@@ -29,9 +29,9 @@ THIN = 0.25
 """Thickest outline, as a share of the side."""
 CROSSED = 0.35
 """Share of the side by which a mark that reaches out of a corner makes the level sides longer."""
-STRAIGHT, CORNER = 0.5, 0.3
-"""Share of each side that is straight in a square with round corners: of a letter's bows less is. Size of its corners,
-each of which has ink."""
+STRAIGHT, CORNER = 0.5, 0.08
+"""Share of each side that is straight in a square with round corners: of a letter's bows less is. Difference of its
+corners, all of which are as round but for one that a mark reaches out of: two of a D are sharp."""
 FEET = 0.12
 """Length of a Chinese sign's feet, strokes that go on below its base, as a share of the side, at most."""
 DRAWN, ROUND = 0.95, 0.8
@@ -352,14 +352,26 @@ def _is_rounded(ink: NDArray[np.uint8], box: Box) -> bool:
 
 
 def _has_straight_sides(part: NDArray[np.bool_]) -> bool:
-    """Whether a part of each side is straight, and each corner has ink."""
-    depth, corner = max(1, round(max(part.shape) / 20)), max(2, round(CORNER * min(part.shape)))
+    """Whether a part of each side is straight, and the corners are alike."""
+    depth = max(1, round(max(part.shape) / 20))
     bands = part[:depth], part[-depth:], part[:, :depth].T, part[:, -depth:].T
     sides = [np.asarray(band.any(axis=0), dtype=np.bool_) for band in bands]
     if min(_longest_run(side) / len(side) for side in sides) < STRAIGHT:
         return False
-    halves = slice(None, corner), slice(-corner, None)
-    return all(part[rows, columns].any() for rows in halves for columns in halves)
+    corners = (
+        part[rows, columns]
+        for rows in (slice(None), slice(None, None, -1))
+        for columns in (slice(None), slice(None, None, -1))
+    )
+    depths = sorted(_measure_corner(np.asarray(corner, dtype=np.bool_)) for corner in corners)
+    loose = max(2, round(CORNER * max(part.shape)))
+    return bool(min(depths[2] - depths[0], depths[3] - depths[1]) <= loose)
+
+
+def _measure_corner(part: NDArray[np.bool_]) -> int:
+    """Pixels without ink on the diagonal from the first corner."""
+    diagonal = part.diagonal()
+    return int(diagonal.argmax()) if diagonal.any() else len(diagonal)
 
 
 def _longest_run(line: NDArray[np.bool_]) -> int:

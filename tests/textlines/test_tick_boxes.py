@@ -96,6 +96,19 @@ def test_round_corners(radius: int) -> None:
     assert [one.is_ticked for one in found] == [True, False, True]
 
 
+def test_letter_with_a_bow_is_none() -> None:
+    """A wide D, alone in its cell."""
+    image = Image.new("RGB", (600, 300), "white")
+    draw = ImageDraw.Draw(image)
+    for row in range(3):
+        top = 66 + 60 * row
+        draw.rounded_rectangle(
+            (100, top, 128, top + 28), 8, outline="black", width=3, corners=(False, True, True, False)
+        )
+    lines: list[Box] = [(96, 60 + 60 * row, 132, 100 + 60 * row) for row in range(3)]
+    assert find_tick_boxes(np.asarray(image), [*lines, *LINES], in_table=True) == []
+
+
 def test_a_column_far_behind_its_texts() -> None:
     """As far as a form's last column stands."""
     far: list[Box] = [(5, 60 + 60 * row, 40, 100 + 60 * row) for row in range(3)]

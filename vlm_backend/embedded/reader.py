@@ -33,6 +33,7 @@ MAX_NARROW = 3.0  # a line this much higher than wide holds several glyphs, one 
 MAX_SHORT = 2  # so few characters read upside down as well as upright
 NEXT_ROW = 1.8  # pitch of two rows without a blank one between them, in line heights
 PROSE_WORDS, MIN_BESIDE = 4, 5  # words of a piece that is prose, and so many rows with prose on both sides of a gutter
+BAR, MIN_BARRED, BARRED = "|", 3, 0.5  # rows of a table drawn with bars, and the share of the rows that has some
 FLUSH = 0.7  # share of the pieces on the right of a gutter that begin at one column
 LEADER, DOTS = " … ", " .·…"  # a leader in the text, and what is read of its ends
 MARKS = tuple(",.;:!?)")  # they follow a box to tick without a space
@@ -380,7 +381,7 @@ def in_order(lines: Sequence[ReadLine]) -> list[list[list[ReadLine]]]:
     The order is that along the lines' own direction. A crop that stands upside down is read from its lower right
     corner.
     """
-    if table := _typewriter_rows(lines):
+    if table := _typewriter_rows(lines) or _barred_rows(lines):
         return table
     places = [line.place or upright_line(line.box) for line in lines]
     frame = _find_frame(places)
@@ -398,6 +399,15 @@ def _typewriter_rows(lines: Sequence[ReadLine]) -> list[list[list[ReadLine]]]:
     if _find_layout_grid(level) is None:
         return []
     return [[[lines[index] for index in row]] for row in rows([line.box for line in level])]
+
+
+def _barred_rows(lines: Sequence[ReadLine]) -> list[list[list[ReadLine]]]:
+    """The rows of a table drawn with bars, as databases print it, as one paragraph: no text stands in its columns. None
+    for anything else."""
+    level = _make_level(lines)
+    table = [[lines[index] for index in row] for row in rows([line.box for line in level])]
+    barred = sum(any(BAR in line.text.text for line in row) for row in table)
+    return [table] if barred >= MIN_BARRED and barred >= BARRED * len(table) else []
 
 
 def _make_level(lines: Sequence[ReadLine]) -> list[ReadLine]:

@@ -122,6 +122,26 @@ def test_boxes_of_text_from_right_to_left() -> None:
     assert [one.text.text for one in add_tick_boxes(lines, beside, with_words=False)] == ["☐ ☒ نعم ☐ لا"]
 
 
+def test_table_drawn_with_bars_is_read_row_by_row() -> None:
+    """As databases print it: the pieces of its rows stand in columns, and are no texts side by side."""
+    table = (
+        ["id | ship", "| berth"],
+        ["1 | Grey Heron |", "3 |"],
+        ["2 | Marsk II", "7 |"],
+        ["3 | Orchard", "12 |"],
+        ["(3 rows)"],
+    )
+    lines = [
+        ReadLine(
+            (40 + 400 * column, 20 + 40 * row, 340 + 400 * column, 55 + 40 * row), LineText(text, (1.0,) * len(text))
+        )
+        for row, texts in enumerate(table)
+        for column, text in enumerate(texts)
+    ]
+    (paragraph,) = in_order(lines)
+    assert [[line.text.text for line in row] for row in paragraph] == [list(row) for row in table]
+
+
 class ScriptedRecognizer(PaddleRecognizer):
     """Gives these texts, one for each line."""
 
