@@ -18,6 +18,8 @@ from textlines.glyphs import find_components
 
 MIN_SIDE = 10
 """Pixels."""
+DARK = 100
+"""Usual grey level below which a picture is light print on dark paper."""
 SMALLEST, LARGEST = 0.35, 1.8
 """Side of a box, as a share of the height of the lines: print stands in a part of that."""
 LETTER = 0.45
@@ -29,7 +31,9 @@ THIN = 0.25
 """Thickest outline, as a share of the side."""
 CROSSED = 0.35
 """Share of the side by which a mark that reaches out of a corner makes the level sides longer."""
-STRAIGHT, CORNER = 0.5, 0.08
+CAPITAL = 0.55
+"""The same of capitals: squares with round corners are as large, at least."""
+STRAIGHT, CORNER = 0.5, 0.06
 """Share of each side that is straight in a square with round corners: of a letter's bows less is. Difference of its
 corners, all of which are as round but for one that a mark reaches out of: two of a D are sharp."""
 FEET = 0.12
@@ -146,6 +150,8 @@ def find_tick_boxes(pixels: Pixels, lines: Sequence[Box], *, in_table: bool = Fa
     if not lines:
         return []
     gray: NDArray[np.uint8] = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
+    if np.median(gray[::4, ::4]) < DARK:
+        gray = 255 - gray
     dark = cv2.adaptiveThreshold(gray, 255, cv2.ADAPTIVE_THRESH_MEAN_C, cv2.THRESH_BINARY_INV, 51, 15)
     ink: NDArray[np.uint8] = np.asarray(dark, dtype=np.uint8)
     height = float(np.median([line[3] - line[1] for line in lines]))
@@ -176,7 +182,7 @@ def _find_marked_squares(
     letters = {box for box in small if not (_is_sharp(ink, box) and _stands_alone(ink, box, places))}
     square = [TickBox(box, _is_marked(gray, box)) for box in squares if box not in letters]
     outlined = [one for one in square if one.is_ticked or not _has_feet(ink, one.box)]
-    rounded = _find_rounded(ink, max(MIN_SIDE, LETTER * height), LARGEST * height)
+    rounded = _find_rounded(ink, max(MIN_SIDE, CAPITAL * height), LARGEST * height)
     outlined += [TickBox(box, _is_marked(gray, box)) for box in rounded if not any(_stands_on(box, b) for b in squares)]
     solid = _find_solid(ink, max(MIN_SIDE, SMALLEST * height), LARGEST * height)
     checked = [box for box in solid if _is_apart(ink, box) and _holds_check(ink, box)]
@@ -364,7 +370,7 @@ def _has_straight_sides(part: NDArray[np.bool_]) -> bool:
         for columns in (slice(None), slice(None, None, -1))
     )
     depths = sorted(_measure_corner(np.asarray(corner, dtype=np.bool_)) for corner in corners)
-    loose = max(2, round(CORNER * max(part.shape)))
+    loose = max(1, round(CORNER * max(part.shape)))
     return bool(min(depths[2] - depths[0], depths[3] - depths[1]) <= loose)
 
 

@@ -96,6 +96,15 @@ def test_round_corners(radius: int) -> None:
     assert [one.is_ticked for one in found] == [True, False, True]
 
 
+def test_light_boxes_on_dark_paper() -> None:
+    light = 255 - page([check, None, cross])
+    assert [one.is_ticked for one in sorted(find_tick_boxes(light, LINES), key=lambda one: one.box[1])] == [
+        True,
+        False,
+        True,
+    ]
+
+
 def test_letter_with_a_bow_is_none() -> None:
     """A wide D, alone in its cell."""
     image = Image.new("RGB", (600, 300), "white")

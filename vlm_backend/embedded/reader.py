@@ -347,7 +347,10 @@ def _concatenate(before: ReadLine, joint: str, after: ReadLine) -> ReadLine:
     text = f"{before.text.text}{joint}{after.text.text}"
     confidences = *before.text.confidences, *(1.0,) * len(joint), *after.text.confidences
     unread, words = before.unread or after.unread, (*before.words, *after.words)
-    return replace(before, text=LineText(text, confidences), unread=unread, words=words)
+    has_look_alikes = bool(before.text.cyrillic or after.text.cyrillic)
+    ends = [line.text.cyrillic or line.text.text for line in (before, after)]
+    cyrillic = joint.join(ends) if has_look_alikes else ""
+    return replace(before, text=LineText(text, confidences, cyrillic=cyrillic), unread=unread, words=words)
 
 
 def make_sign(one: TickBox, *, with_words: bool) -> ReadLine:

@@ -19,6 +19,7 @@ SPARSE = 0.6  # letters and digits per line height of width; Chinese print has a
 DOUBTFUL = 0.99  # among Cyrillic lines, words like "Copr" (Сорт) are read as Latin look-alikes, with less than this
 ACCEPTED = 0.5  # least confidence of a Cyrillic reading
 TWINS = frozenset("ABCEHKMOPTXaceopxy")  # Latin letters that look like Cyrillic ones, so that confidence says nothing
+BRACKETS = frozenset("「」『』")  # of Chinese script: "г" looks so behind a number
 MIN_LETTERS = 2  # one letter alone is no evidence: a digit, a bullet and a cut word look like one ...
 SURE = 0.9  # ... and is believed by itself with so much confidence, where the main model has read nothing
 FIGURE, WORD = 0.6, 2.2  # width of a figure in line heights; room for a word beside figures, in their widths
@@ -85,7 +86,8 @@ def read_cyrillic(
     if is_proven:
         for index in (i for i, text in enumerate(result) if text is texts[i] and _may_be_look_alike(text)):
             second = read(index)
-            is_sure = texts[index].confidence >= DOUBTFUL and not _is_long_word(second)
+            is_sure = texts[index].confidence >= DOUBTFUL and BRACKETS.isdisjoint(texts[index].text)
+            is_sure = is_sure and not _is_long_word(second)
             if not _is_cyrillic(second.text):
                 result[index] = _mix_words(result[index], second)
             elif not is_sure or _is_word(second):
@@ -236,6 +238,8 @@ def _is_sparse(line: Pixels, text: LineText) -> bool:
 
 
 def _may_be_look_alike(text: LineText) -> bool:
+    if not BRACKETS.isdisjoint(text.text):
+        return True
     letters = {character for character in text.text if character.isalpha()}
     return bool(letters) and (text.confidence < DOUBTFUL or letters <= TWINS)
 

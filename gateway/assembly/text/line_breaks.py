@@ -67,6 +67,7 @@ _ADDRESS = re.compile(
     re.VERBOSE,
 )
 """What may begin with a small letter: addresses of the web, of mail and of the post, and keys."""
+_POSTCODE = re.compile(r"(?:\d{5,6}|\d{3}\s\d{2}),?\s+(?:г\.\s*)?[^\W\d_a-zа-яё]")
 _HYPHENS = ("-", "\u2010", "\u00ad")
 _OPENING = "\"'“‘«„([{*"
 _WIDE_KINDS, _WIDE_AMONG_WIDE = ("W", "F"), ("W", "F", "A")
@@ -133,6 +134,8 @@ def _are_all_meant(
         return True
     if any(continued):
         return False
+    if any(map(_POSTCODE.match, lines[1:])):
+        return True
     keys = sum(bool(_KEY.match(line)) for line in lines)
     if len(lines) > MIN_BREAKS and keys >= KEY_SHARE * len(lines):
         return True

@@ -88,6 +88,11 @@ def test_cyrillic_word_beside_longer_latin_ones() -> None:
     assert read_beside(text("Type C Windows", 0.8), text("Туре С Windows")) == "Type C Windows"
 
 
+def test_unit_behind_a_number() -> None:
+    """One letter, which looks like a Chinese bracket."""
+    assert read_beside(text("250「", 0.99), text("250 г", 0.65)) == "250 г"
+
+
 def read_days(first: dict[str, float], second: list[str]) -> list[str]:
     words = iter(second)
     texts = [text(word, confidence) for word, confidence in first.items()]

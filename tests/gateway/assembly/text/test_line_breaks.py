@@ -73,6 +73,7 @@ NARROW = ["Quay workers met", "Monday evening", "in the hall and", "voted at len
         (DATES, 1.0),
         (CONTACT, 2.0),
         (INGREDIENTS, 3.0),
+        (["Линдхольм Вера Андреевна", "ул. Верхняя, д. 27, кв. 5", "185000, г. Петрозаводск"], 1.3),
         (["Исх. № 417", "от 3 июня 2026 г."], 4.0),
         (TILL, 1.0),
         (["Yours sincerely,", "Ruth Lang"], 4.0),
