@@ -17,10 +17,11 @@ from gateway.layout.base import LayoutDetector, LayoutWrapper
 from gateway.layout.bundled.page_frame import lay_out
 from gateway.model import BBox, PageImage, PageLayout, Pixels, Region
 from gateway.reading_options import LayoutOptions
+from textlines.box_shapes import TickBox
 from textlines.detection import LineDetector, TextLine
 from textlines.frame import find_frame
 from textlines.glyphs import StrayInk
-from textlines.tick_boxes import MAX_GAP, TickBox, find_tick_boxes
+from textlines.tick_boxes import MAX_GAP, find_tick_boxes
 from textlines.watermarks import erase_watermarks
 
 PAGE_PICTURE = 0.4

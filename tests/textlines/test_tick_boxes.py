@@ -10,8 +10,9 @@ import pytest
 from PIL import Image, ImageDraw
 
 from common.geometry import Box
+from textlines.box_shapes import TickBox
 from textlines.detection import Pixels
-from textlines.tick_boxes import Rows, TickBox, assign_inner, erase_tick_boxes, find_tick_boxes, label_index
+from textlines.tick_boxes import Rows, assign_inner, erase_tick_boxes, find_tick_boxes, label_index
 
 Draw = ImageDraw.ImageDraw
 LINES: list[Box] = [(150, 60 + 60 * row, 500, 100 + 60 * row) for row in range(3)]

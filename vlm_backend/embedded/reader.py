@@ -13,11 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.geometry import Box, Rectangle, union
+from textlines.box_shapes import TickBox
 from textlines.detection import LineDetector, Pixels, Quad, TextLine, part_of, upright_line
 from textlines.frame import ReadingFrame, find_frame, find_watermarks
 from textlines.order import reading_order
 from textlines.paragraphs import PROSE_FILL, abuts_initial, find_initials, paragraphs, rows, split_paragraphs
-from textlines.tick_boxes import Rows, TickBox, Walls, label_index, no_walls
+from textlines.tick_boxes import Rows, Walls, label_index, no_walls
 from textlines.vertical_text import set_as_row
 from textlines.words import find_line_ink, place_words
 from vlm_backend.embedded.character_grid import CharacterGrid, find_grid

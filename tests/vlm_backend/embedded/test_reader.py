@@ -12,8 +12,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from tests.vlm_backend.embedded.conftest import pixels
 from tests.vlm_backend.embedded.test_server import ask
+from textlines.box_shapes import TickBox
 from textlines.detection import LineDetector, Pixels, upright_line
-from textlines.tick_boxes import TickBox
 from vlm_backend.embedded.languages import Recognizers
 from vlm_backend.embedded.reader import CropReader, ReadLine, add_tick_boxes, in_order, text_of
 from vlm_backend.embedded.recognizers import LineText, PaddleRecognizer
