@@ -19,6 +19,7 @@ SPARSE = 0.6  # letters and digits per line height of width; Chinese print has a
 DOUBTFUL = 0.99  # among Cyrillic lines, words like "Copr" (Сорт) are read as Latin look-alikes, with less than this
 ACCEPTED = 0.5  # least confidence of a Cyrillic reading
 TWINS = frozenset("ABCEHKMOPTXaceopxy")  # Latin letters that look like Cyrillic ones, so that confidence says nothing
+SPECKS = frozenset("`´‘’'|")  # what a recogniser makes of specks beside a line
 BRACKETS = frozenset("「」『』")  # of Chinese script: "г" looks so behind a number
 MIN_LETTERS = 2  # one letter alone is no evidence: a digit, a bullet and a cut word look like one ...
 SURE = 0.9  # ... and is believed by itself with so much confidence, where the main model has read nothing
@@ -62,7 +63,7 @@ def read_cyrillic(
     @cache
     def read(index: int) -> LineText:
         check()
-        return recognizer(lines[index])
+        return _strip_specks(recognizer(lines[index]), texts[index])
 
     result = list(texts)
     single: dict[int, LineText] = {}
@@ -97,6 +98,16 @@ def read_cyrillic(
             if _may_be_mistaken(texts[index]) and _is_believed(texts[index], second := read(index)):
                 result[index] = replace(texts[index], cyrillic=second.text)
     return result
+
+
+def _strip_specks(second: LineText, first: LineText) -> LineText:
+    """The Cyrillic reading without small marks at its ends of which the main model has seen none: the end of a rule, a
+    speck."""
+    if not SPECKS.isdisjoint(first.text):
+        return second
+    marks = f"{''.join(SPECKS)} "
+    start, end = len(second.text) - len(second.text.lstrip(marks)), len(second.text.rstrip(marks))
+    return replace(second, text=second.text[start:end], confidences=second.confidences[start:end])
 
 
 def _are_read_better(texts: Sequence[LineText], read: Callable[[int], LineText]) -> bool:

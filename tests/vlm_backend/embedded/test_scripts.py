@@ -88,6 +88,13 @@ def test_cyrillic_word_beside_longer_latin_ones() -> None:
     assert read_beside(text("Type C Windows", 0.8), text("Туре С Windows")) == "Type C Windows"
 
 
+def test_specks_beside_a_line_are_no_marks() -> None:
+    """Unless the main model has seen some."""
+    assert read([",  ."], "`Падалица, на сок.") == ["Падалица, на сок."]
+    assert read([",  ."], "Падалица, на сок. |") == ["Падалица, на сок."]
+    assert read(["'  '"], "'Падалица'") == ["'Падалица'"]
+
+
 def test_unit_behind_a_number() -> None:
     """One letter, which looks like a Chinese bracket."""
     assert read_beside(text("250「", 0.99), text("250 г", 0.65)) == "250 г"
