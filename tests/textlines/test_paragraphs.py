@@ -73,6 +73,12 @@ def test_two_addresses_side_by_side_are_read_one_after_the_other() -> None:
     assert groups([*ragged(50, left), *ragged(450, figures)]) == [set(range(10))]
 
 
+def test_columns_of_digits_are_read_row_by_row() -> None:
+    """However many they are, and as far apart as in a grid without rules."""
+    grid = [(200 + 190 * x, 100 + 60 * y, 230 + 190 * x, 140 + 60 * y) for y in range(8) for x in range(5)]
+    assert groups(grid) == [set(range(40))]
+
+
 def test_a_skewed_row_is_one_row() -> None:
     line = [(i * 110, 100 + i * 3, i * 110 + 100, 120 + i * 3) for i in range(6)]
     below = [(i * 110, 130 + i * 3, i * 110 + 100, 150 + i * 3) for i in range(6)]

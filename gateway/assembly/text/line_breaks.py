@@ -17,8 +17,9 @@ from itertools import pairwise
 
 WIDE_ROOM = 1.4
 """Room for a line, as a multiple of the longest one, from which all lines were ended on purpose."""
-TWICE_THE_ROOM = 2.0
-"""Room from which on no item of a list goes on in the next line, where there was room before most breaks."""
+TWICE_THE_ROOM, FEW_CONTINUED = 2.0, 0.34
+"""Room from which on no item of a list goes on in the next line, where there was room before most breaks, and the share
+of the lines that may look as if they went on."""
 SLACK, SLACK_INDENTED = 0.06, 0.15
 """Share of the longest line by which widths are wrong; the second has room for a first line's indentation too."""
 NEAR = 3
@@ -90,7 +91,8 @@ def find_hard_breaks(lines: Sequence[str], room: float = 1.0) -> list[bool]:
     share = 0.0 if is_column else sum(loose) / max(len(loose), 1)
     if not is_column and _are_all_meant(lines, share, continued, room, ends_phrase=ends_phrase):
         return [not _is_hyphenated(line) for line, _ in breaks]
-    if len(breaks) >= MIN_BREAKS and share >= MOSTLY_LOOSE and room >= TWICE_THE_ROOM:
+    is_list = share >= MOSTLY_LOOSE and sum(continued) <= FEW_CONTINUED * len(breaks)
+    if len(breaks) >= MIN_BREAKS and is_list and room >= TWICE_THE_ROOM:
         return [not _is_hyphenated(line) for line, _ in breaks]
     if len(breaks) >= MIN_BREAKS and share >= (SOMETIMES_LOOSE if room >= WIDE_ROOM else MOSTLY_LOOSE):
         joined = [goes_on or _is_wide(following[0]) for goes_on, (_, following) in zip(continued, breaks, strict=True)]

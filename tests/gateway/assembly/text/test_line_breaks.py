@@ -104,6 +104,17 @@ def test_nouns_at_the_beginning_of_lines_are_no_verse() -> None:
     assert find_hard_breaks(GERMAN) == [False, False, True]
 
 
+def test_items_that_go_on_in_wide_room() -> None:
+    lines = [
+        "Berths are let by the week,",
+        "and by the day",
+        "Cranes",
+        "Crates are kept for ten days,",
+        "and then sold",
+    ]
+    assert find_hard_breaks(lines, 3.0) == [False, True, True, False]
+
+
 def test_salutation_before_prose() -> None:
     assert find_hard_breaks(["Dear Mr Berger,", *PROSE], 1.0) == [True, False, False, False]
 
