@@ -17,6 +17,7 @@ from gateway.api import about, health
 from gateway.api.azure import errors as azure_errors
 from gateway.api.azure import routes as azure
 from gateway.api.browsers import EXPOSED_HEADERS, BrowserMiddleware
+from gateway.api.content_coding import ContentCodingMiddleware
 from gateway.api.datalab import errors as datalab_errors
 from gateway.api.datalab import routes as datalab
 from gateway.api.docling import errors as docling_errors
@@ -97,9 +98,11 @@ def create_app(settings: Settings, parts: Parts | None = None) -> FastAPI:
 
 def _add_middleware(app: FastAPI, settings: Settings, metrics: Metrics) -> None:
     """The last one added sees a request first."""
+    max_upload_bytes = int(settings.max_upload_mb * 1_000_000)
+    app.add_middleware(ContentCodingMiddleware, limit=max_upload_bytes)
     app.add_middleware(
         BodyLimitMiddleware,
-        limit=int(settings.max_upload_mb * 1_000_000),
+        limit=max_upload_bytes,
         pause_s=settings.max_upload_pause_s,
         rate=settings.min_transfer_bytes_s,
     )

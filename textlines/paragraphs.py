@@ -44,6 +44,8 @@ MAX_TOGETHER = 2000  # boxes of a page that are compared with each other; a page
 SHORT_WIDTH = 8  # groups narrower than this many line heights are no text columns: labels, choices, values of a form
 COLUMN_WIDTH, COLUMN_ROWS = 6, 6  # but a newspaper's columns, of so many line heights and rows, that prose fills
 SHORT_GAP = 12  # widest white space between two such groups that are read row by row, in line heights
+TEXT_ROWS, TEXT_WIDTH = 3, 4  # rows and width of texts of their own, as two addresses are, in line heights ...
+TEXT_GAP = 5  # ... between which is so much white space: values stand nearer to their names
 
 
 def rows(boxes: Sequence[Box]) -> list[list[int]]:
@@ -355,13 +357,26 @@ def _join_short_columns(boxes: Sequence[Box], groups: list[list[int]]) -> list[l
     """Joins narrow groups that stand side by side: they are read row by row, as in "A 1   C 3" over "B 2   D 4"."""
     array, height = _measure(boxes, groups)
     x1, y1, x2, y2 = array.T
-    short = (x2 - x1) < SHORT_WIDTH * height
+    # A group may be several columns already: its widest piece tells whether they are narrow.
+    short = np.asarray([max(boxes[i][2] - boxes[i][0] for i in group) for group in groups]) < SHORT_WIDTH * height
     for at in np.flatnonzero(short & (x2 - x1 >= COLUMN_WIDTH * height)).tolist():
         short[at] = not _is_narrow_prose(np.asarray([boxes[i] for i in groups[at]], dtype=np.float64))
     gap = np.maximum(x1[:, None], x1[None]) - np.minimum(x2[:, None], x2[None])
     level = overlap(y1[:, None], y2[:, None], y1[None], y2[None]) > SAME_ROW
-    joined = short[:, None] & short[None] & level & (gap < SHORT_GAP * height[:, None]) & _alike(height)
+    is_text = np.asarray([_is_short_text([boxes[i] for i in group]) for group in groups], dtype=np.bool_)
+    are_texts = is_text[:, None] & is_text[None] & (gap >= TEXT_GAP * height[:, None])
+    is_near = ~are_texts & (gap < SHORT_GAP * height[:, None])
+    joined = short[:, None] & short[None] & level & is_near & _alike(height)
     return [[i for member in members for i in groups[member]] for members in _components(joined)]
+
+
+def _is_short_text(boxes: Sequence[Box]) -> bool:
+    """Whether short rows begin at one edge, and are as wide as words: an address, and no column of figures."""
+    array = np.asarray(boxes, dtype=np.float64)
+    height = np.median(array[:, 3] - array[:, 1])
+    if len(boxes) < TEXT_ROWS or np.ptp(array[:, [0, 2]]) < TEXT_WIDTH * height:
+        return False
+    return bool(np.ptp(array[:, 0]) <= height and np.ptp(array[:, 2]) > height)
 
 
 def _components(linked: Relation) -> list[list[int]]:

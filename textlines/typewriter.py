@@ -21,6 +21,8 @@ from textlines.words import find_line_ink
 
 NARROWEST, WIDEST, STEPS = 0.3, 0.58, 80
 """Width of a letter as a share of its line's height, in DB's loose boxes; Chinese print is wider. So many are tried."""
+UPRIGHT = 0.6
+"""Width of a line, in its height, below which it may run up the page: a bracket alone in its row is wider."""
 MIN_TO_MEASURE, MIN_LINES = 10, 3
 """Letters of a line that tells the width, and so many such lines at least."""
 SURE, FITTING = 0.85, 0.7
@@ -91,9 +93,7 @@ class _Row:
 def find_typewriter(pixels: Pixels, lines: Sequence[Box]) -> list[Box]:
     """Boxes around typewriter print whose spaces or lines mean something, of an RGB page with these text lines."""
     letters = [_find_letters(pixels, line) for line in lines[:MAX_LINES]]
-    measured = [
-        width for one, line in zip(letters, lines, strict=False) if (width := _measure_width(one.middles, line))
-    ]
+    measured = _measure_widths(letters, lines)
     if len(measured) < MIN_LINES:
         return []
     width = float(np.median(measured))
@@ -119,7 +119,7 @@ def _find_letters(pixels: Pixels, line: Box) -> _Letters:
     """Of a level line; none of any other."""
     x1, y1, x2, y2 = clip(line, pixels.shape[1], pixels.shape[0])
     nothing = _Letters(np.empty(0), np.empty(0, dtype=np.bool_))
-    if x2 - x1 < y2 - y1 or y2 <= y1:
+    if x2 - x1 < UPRIGHT * (y2 - y1) or y2 <= y1:
         return nothing
     ink = find_line_ink(np.ascontiguousarray(pixels[y1:y2, x1:x2]))
     has_ink, inked = ink.any(axis=0), np.flatnonzero(ink.any(axis=1))
@@ -128,6 +128,20 @@ def _find_letters(pixels: Pixels, line: Box) -> _Letters:
     edges = np.flatnonzero(np.diff(np.concatenate([[False], has_ink, [False]]).astype(np.int8)))
     tops = np.minimum.reduceat(np.where(has_ink, ink.argmax(axis=0), len(ink)), edges[::2])
     return _Letters(x1 + (edges[::2] + edges[1::2]) / 2, tops > inked[-1] - LOW * (inked[-1] - inked[0]))
+
+
+def _measure_widths(letters: Sequence[_Letters], lines: Sequence[Box]) -> list[float]:
+    """Width of a letter, of each line that tells it, and of rows whose pieces do so together only."""
+    pairs = zip(letters, lines, strict=False)
+    found = [_measure_width(one.middles, line) for one, line in pairs]
+    result = [width for width in found if width]
+    for row in rows(lines[: len(letters)]):
+        if len(row) > 1 and not any(found[index] for index in row):
+            middles = np.concatenate([letters[index].middles for index in row])
+            height = round(float(np.median([lines[index][3] - lines[index][1] for index in row])))
+            if width := _measure_width(middles, (0, 0, 0, height)):
+                result.append(width)
+    return result
 
 
 def _measure_width(middles: NDArray[np.float64], line: Box) -> float | None:

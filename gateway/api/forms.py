@@ -1,31 +1,27 @@
-"""Bodies by their type, and multipart forms as clients and proxies send them, which is more than RFC 7578 allows."""
+"""Bodies by their type, and what forms hold."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 from fastapi import Request
 from python_multipart.multipart import parse_options_header
 from starlette.datastructures import FormData, Headers, UploadFile
-from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.formparsers import MultiPartException
 
+from gateway.api.multipart import FormParser, normalize_multipart
 from gateway.conversion.json_bodies import parse_json
 from gateway.errors import ServiceError
-from gateway.intake.disposition import parse_filename
 from gateway.intake.spool import IN_MEMORY_BYTES, SpooledFile, storage_error
 from gateway.intake.text_files import CHARSETS
 from gateway.session import DocumentSource
 
-FILE = "file"
-"""The part that holds the document."""
 MAX_FIELD_BYTES = 64 * 1024
 MAX_OTHER_FILES = 3
 """Beside documents: what is too much is named to the client, and not only counted."""
 MAX_FIELDS = 64
-MAX_PREAMBLE = 64 * 1024
-"""Bytes before the first part, which readers have to ignore (RFC 2046)."""
 
 
 @asynccontextmanager
@@ -84,8 +80,8 @@ async def parse_form(
     if not boundary:
         raise MultiPartException("Missing boundary in multipart.")
     _check_charset(parameters.get(b"charset", b"utf-8").decode("latin-1"))
-    body = _skip_preamble(stream, b"--" + boundary)
-    parser = _FormParser(headers, body, max_files=max_files, max_fields=max_fields, max_part_size=max_part_size)
+    body = normalize_multipart(stream, boundary)
+    parser = FormParser(headers, body, max_files=max_files, max_fields=max_fields, max_part_size=max_part_size)
     form = await parser.parse()
     parser.close_unfinished(form)
     return form
@@ -105,55 +101,3 @@ def _check_charset(charset: str) -> None:
         raise ServiceError(
             415, "unsupported_charset", f"A form's `charset` may be utf-8, not {charset[:40]!r}; it may be left out."
         )
-
-
-class _FormParser(MultiPartParser):
-    """Knows a file by `filename*` alone, and the document by the name of its part."""
-
-    def close_unfinished(self, form: FormData) -> None:
-        """Closes the file of a part that the body has no end of, which is not in the form."""
-        finished = {id(value.file) for _, value in form.multi_items() if isinstance(value, UploadFile)}
-        for file in self._files_to_close_on_error:
-            if id(file) not in finished:
-                file.close()
-
-    def on_headers_finished(self) -> None:
-        sent = self._current_part.content_disposition
-        if sent is not None:
-            self._current_part.content_disposition = _rewrite_disposition(sent, self._charset)
-        super().on_headers_finished()
-
-
-def _rewrite_disposition(sent: bytes, charset: str) -> bytes:
-    """The header with the file's name, if it has any, in `filename` as starlette reads it."""
-    disposition, options = parse_options_header(sent)
-    is_plain = b"filename" in options and b"=?" not in options[b"filename"] and b"*" not in sent
-    if is_plain or b"name" not in options:
-        return sent
-    filename = parse_filename(sent.decode("utf-8", "surrogateescape"))
-    if filename is None and options[b"name"] != FILE.encode():
-        return sent
-    encoded = (filename or "").encode(charset, "surrogateescape" if charset == "utf-8" else "replace")
-    return b'%b; name="%b"; filename="%b"' % (disposition, _quote(options[b"name"]), _quote(encoded))
-
-
-def _quote(value: bytes) -> bytes:
-    return value.replace(b"\\", b"\\\\").replace(b'"', b'\\"')
-
-
-async def _skip_preamble(stream: AsyncIterator[bytes], delimiter: bytes) -> AsyncGenerator[bytes, None]:
-    """The body from its first delimiter on."""
-    start = b""
-    async for chunk in stream:
-        start += chunk
-        at = 0 if start.startswith(delimiter) else start.find(b"\n" + delimiter) + 1
-        if start.startswith(delimiter) or at:
-            yield start[at:]
-            break
-        if len(start) > MAX_PREAMBLE:
-            yield start
-            break
-    else:
-        yield start
-    async for chunk in stream:
-        yield chunk

@@ -6,6 +6,7 @@ import asyncio
 import re
 import time
 import uuid
+from collections.abc import Iterable
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
@@ -213,7 +214,8 @@ class ProxyMiddleware(ProxyHeadersMiddleware):
             host = headers.get("x-forwarded-host", "").partition(",")[0].strip()
             if _HOST.fullmatch(host):
                 scope["forwarded_host"] = host
-            prefix = headers.get("x-forwarded-prefix", "").rstrip("/")
+            _merge_slashes(scope)
+            prefix = _join_prefixes(headers.getlist("x-forwarded-prefix"))
             _put_below(scope, prefix if prefix and _PREFIX.fullmatch(prefix) else self._root_path)
         await super().__call__(scope, receive, send)  # type: ignore[arg-type]
 
@@ -226,6 +228,19 @@ def _request_id(scope: Scope) -> str:
 def _content_length(scope: Scope) -> int:
     length = Headers(scope=scope).get("content-length", "")
     return int(length) if length.isascii() and length.isdigit() else 0
+
+
+def _merge_slashes(scope: Scope) -> None:
+    """Leaves one slash at the path's start: of a base URL that ends with one clients make two, and proxies too."""
+    if scope["path"].startswith("//"):
+        scope["path"] = "/" + scope["path"].lstrip("/")
+        scope["raw_path"] = b"/" + scope.get("raw_path", b"").lstrip(b"/")
+
+
+def _join_prefixes(fields: Iterable[str]) -> str:
+    """One prefix from those of several proxies, the outer one's first; each may have a field, or they share one."""
+    parts = (part.strip().rstrip("/") for field in fields for part in field.split(","))
+    return "".join(parts)
 
 
 def _put_below(scope: Scope, prefix: str) -> None:

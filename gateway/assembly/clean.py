@@ -16,9 +16,15 @@ _LINE_END = re.compile(r"\r\n?|[\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x9f\ufdd0-\ufdef\ufffe\uffff]")
 _HALF = re.compile(r"[\ud800-\udfff]")
 _TICKED_BOX = re.compile(
-    r"[☑☒🗷🗹🗵]|✅|(?m:^[✓✔](?=[^\S\n]*\w))|\$\s*\\(?:boxtimes|boxed\{\s*\\(?:checkmark|times)\s*\})\s*\$"
+    r"""[☑☒🗷🗹🗵]|✅
+    | (?m:^(?:[✓✔](?=[^\S\n]*\w)|\[[xXхХ×✓✔]\](?=[^\S\n]+\w)))
+    | \$\s*\\(?:boxtimes|boxed\{\s*\\(?:checkmark|times)\s*\})\s*\$""",
+    re.VERBOSE,
 )
-_EMPTY_BOX = re.compile(r"☐|[□▢◻❏❐❑❒⬜](?=[^\S\n]*\w)|\$\s*\\(?:square|Box)\s*\$(?=[^\S\n]*\w)")
+_EMPTY_BOX = re.compile(
+    r"""☐ | [□▢◻❏❐❑❒⬜](?=[^\S\n]*\w) | (?m:^\[\](?=[^\S\n]+\w)) | \$\s*\\(?:square|Box)\s*\$(?=[^\S\n]*\w)""",
+    re.VERBOSE,
+)
 _RADIO_BUTTON = re.compile(r"(?<![◉⦿🔘])[◉⦿🔘](?=[^\S\n]*\w)")
 _EMPTY_RADIO_BUTTON = re.compile(r"(?<![○◯⚪])[○◯⚪](?=[^\S\n]*\w)")
 _OPEN_FENCE = re.compile(r"^\s*\\[\[(]|\\[\])]\s*$")
@@ -45,9 +51,10 @@ def clean_reading(reading: Reading, region: Region, *, is_vlm: bool) -> Reading:
 def mark_tick_boxes(text: str) -> str:
     """Signs for boxes to tick as `[ ]` and `[x]`, so that every font shows whether one is ticked.
 
-    A check mark is one only at the beginning of a line: elsewhere it may be a value. White squares are one before a
-    text: on their own they may be a figure's, or stand for what could not be read. So are circles where some have a
-    dot and others have none: else they begin the items of a list, or of two that are one within the other.
+    A check mark, or a letter in brackets, is one only at the beginning of a line: elsewhere it may be a value. White
+    squares are one before a text: on their own they may be a figure's, or stand for what could not be read. So are
+    circles where some have a dot and others have none: else they begin the items of a list, or of two that are one
+    within the other.
     """
     has_both = _RADIO_BUTTON.search(text) and _EMPTY_RADIO_BUTTON.search(text)
     if has_both and not _is_nested_list(text):

@@ -26,6 +26,7 @@ _HEAD = 64 * 1024
 """Bytes that tell whether what is too large is JSON at all."""
 _PIECE = 2**20
 _SCHEMES = ("http://", "https://")
+_URL_ALPHABET = str.maketrans("-_", "+/")
 _STRING_END = re.compile(rb'[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 _PICTURE_URL = re.compile(r"data:image/[a-z0-9.+-]+(?:;[a-z0-9=._-]+)*;base64,", re.IGNORECASE)
 _MAX_HEAD = 200
@@ -195,7 +196,8 @@ def _decode_file(text: str) -> Iterable[bytes] | None:
     if text.startswith(_SCHEMES) or not text:
         return None
     head, comma, payload = text.partition(",") if text.startswith("data:") else ("", "", "")
-    return (base64.b64decode(part) for part in [payload if head and comma else text])
+    part = (payload if head and comma else text).translate(_URL_ALPHABET)
+    return (base64.b64decode(part) for part in [part])
 
 
 def _decode_picture(url: str) -> Iterable[bytes] | None:
@@ -214,10 +216,13 @@ def _decode_data_url(url: str) -> Iterable[bytes] | None:
 
 
 def decode_pieces(text: str, find_start: Callable[[], int]) -> Iterator[bytes]:
-    """What base64 text means from a start on, in pieces: whole, it would take twice its size again. ValueError."""
+    """What base64 text means from a start on, in pieces: whole, it would take twice its size again. ValueError.
+
+    The alphabet of URLs is taken too, and an end without padding.
+    """
     rest = ""
     for at in range(find_start(), len(text), _PIECE):
-        fresh = "".join(text[at : at + _PIECE].split())
+        fresh = "".join(text[at : at + _PIECE].split()).translate(_URL_ALPHABET)
         if fresh.strip("=") and rest.endswith("="):
             raise binascii.Error("data after the padding")
         rest += fresh
@@ -226,7 +231,8 @@ def decode_pieces(text: str, find_start: Callable[[], int]) -> Iterator[bytes]:
             continue
         yield base64.b64decode(rest[:whole], validate=True)
         rest = rest[whole:]
-    yield base64.b64decode(rest, validate=True)
+    padding = "" if rest.endswith("=") else "=" * (-len(rest) % 4)
+    yield base64.b64decode(rest + padding, validate=True)
 
 
 def _find_payload(value: str) -> int:

@@ -17,10 +17,11 @@ from gateway.layout.base import LayoutDetector, LayoutWrapper
 from gateway.layout.bundled.page_frame import lay_out
 from gateway.model import BBox, PageImage, PageLayout, Pixels, Region
 from gateway.reading_options import LayoutOptions
+from textlines.box_shapes import TickBox
 from textlines.detection import LineDetector, TextLine
 from textlines.frame import find_frame
 from textlines.glyphs import StrayInk
-from textlines.tick_boxes import MAX_GAP, TickBox, find_tick_boxes
+from textlines.tick_boxes import MAX_GAP, find_tick_boxes
 from textlines.watermarks import erase_watermarks
 
 PAGE_PICTURE = 0.4
@@ -31,6 +32,8 @@ READ = 0.5
 """Share of a line inside a region that is read from which it is read there."""
 COVERED = 0.5
 """Share of a box in a region from which on it is read there."""
+ALONE = 1.9
+"""Width and height of a region that holds a box alone, in its sides, at most: detectors leave white space around."""
 
 
 class PictureText(LayoutWrapper):
@@ -97,16 +100,30 @@ def include_tick_boxes(layout: PageLayout, pixels: Pixels, stray: StrayInk) -> P
 
     `stray`: of the same pixels.
     """
-    if stray.find_area([region.bbox for region in layout.regions]) is None:
+    if stray.find_area([region.bbox for region in layout.regions if not _is_small(region)]) is None:
         return layout
     texts = layout.lines if layout.lines is not None else [region.bbox for region in layout.regions]
-    regions = list(layout.regions)
-    for one in find_tick_boxes(pixels, texts):
+    boxes = find_tick_boxes(pixels, texts)
+    regions = [region for region in layout.regions if not any(_is_alone(one, region) for one in boxes)]
+    for one in boxes:
         if not any(intersection_area(one.box, region.bbox) >= COVERED * area(one.box) for region in regions):
             index = _nearest(one, regions)
             if index is not None:
                 regions[index] = _grow(regions[index], one.box, regions)
     return replace(layout, regions=regions)
+
+
+def _is_small(region: Region) -> bool:
+    """Whether a box to tick may be all that it holds."""
+    x1, y1, x2, y2 = region.bbox
+    return region.label == "text" and max(x2 - x1, y2 - y1) <= ALONE * min(x2 - x1, y2 - y1)
+
+
+def _is_alone(one: TickBox, region: Region) -> bool:
+    """Whether the region holds the box and no text: line detectors take some boxes for a letter."""
+    x1, y1, x2, y2 = region.bbox
+    is_within = intersection_area(one.box, region.bbox) >= COVERED * area(one.box)
+    return is_within and _holds_text(region) and max(x2 - x1, y2 - y1) <= ALONE * one.side
 
 
 def _nearest(one: TickBox, regions: Sequence[Region]) -> int | None:

@@ -5,6 +5,8 @@ given up. A response that comes before the request's body has arrived closes its
 the rest of what was refused: what still comes is thrown away for a short while, for a connection that is closed with
 unread bytes in it is reset, and the client would lose the answer. How fast a body must come is the application's to
 say (`gateway.api.middleware`), which can say it as its dialects do.
+
+Nothing is upgraded to: a client that asks for HTTP/2 on its first request, as Java's does, is answered by HTTP/1.1.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ import fcntl
 import struct
 import termios
 import uuid
+from collections.abc import Iterable
 from typing import Any, Final
 
 import httptools
@@ -38,6 +41,7 @@ LINGER_S, LINGER_PAUSE_S = 20.0, 3.0
 DRAIN_LOOK_S = 1.0
 _INT: Final = struct.Struct("i")
 _CYCLE: Final = "gateway.cycle"
+_FRAMING: Final = frozenset({b"content-length", b"transfer-encoding"})
 
 
 class Refused(Exception):
@@ -70,6 +74,8 @@ class GuardedProtocol(HttpToolsProtocol):
         self.url = b""
         self.peer = ""
         self._is_in_head = True
+        self._is_head_known = False
+        """Whether the parser reads a head once more, for the framing of its body alone."""
         self._is_deaf = False
         self._head_bytes = 0
         """Read since the last piece of a body, or the end of a head: what the parser may hold of a head."""
@@ -117,15 +123,22 @@ class GuardedProtocol(HttpToolsProtocol):
         self._unset_keepalive_if_required()
         self._head_bytes += len(data)
         try:
-            self.parser.feed_data(data)
+            self._parse(data)
             self._check_head()
-        except httptools.HttpParserUpgrade:
-            pass
         except httptools.HttpParserError as error:
             cause = error.__context__
             self._refuse(cause.error if isinstance(cause, Refused) else malformed_request())
         except Refused as refused:
             self._refuse(refused.error)
+
+    def _parse(self, data: bytes) -> None:
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            # The parser takes what follows for another protocol; one that hears of no upgrade reads the body.
+            self.parser = httptools.HttpRequestParser(self)
+            self._is_head_known = True
+            self._parse(_framing_head(self.scope["headers"]) + data[upgrade.args[0] :])
 
     def _check_head(self) -> None:
         if self._head_bytes > self.limits.max_header_bytes:
@@ -136,12 +149,16 @@ class GuardedProtocol(HttpToolsProtocol):
     # What the parser calls.
 
     def on_message_begin(self) -> None:
+        if self._is_head_known:
+            return
         if len(self.pipeline) >= MAX_PIPELINED:
             raise Refused(self.limits.too_many_peer_connections())
         super().on_message_begin()
         self._fields_bytes = 0
 
     def on_url(self, url: bytes) -> None:
+        if self._is_head_known:
+            return
         super().on_url(url)
         if len(self.url) > self.limits.max_url_bytes:
             raise Refused(self.limits.url_too_long())
@@ -157,6 +174,9 @@ class GuardedProtocol(HttpToolsProtocol):
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
+        if self._is_head_known:
+            self._is_head_known = False
+            return
         self._head_bytes = self._progress = 0
         self._stop_head_timer()
         if (refusal := self.table.refusal(self)) and not self._is_probe():
@@ -174,6 +194,8 @@ class GuardedProtocol(HttpToolsProtocol):
             self.table.wait(self)
 
     def on_message_complete(self) -> None:
+        if self.parser.should_upgrade():
+            return
         super().on_message_complete()
         self._is_in_head, self._head_bytes, self._fields_bytes = True, 0, 0
         self.table.work(self)
@@ -275,6 +297,12 @@ class GuardedProtocol(HttpToolsProtocol):
         """Also below a proxy's prefix; what only looks like one is not found, which costs nothing."""
         path, _, _ = self.url.partition(b"?")
         return path.decode("ascii", "replace").endswith(tuple(PROBES))
+
+
+def _framing_head(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """A head with the fields that tell where a request's body ends."""
+    fields = (b"%b: %b\r\n" % field for field in headers if field[0] in _FRAMING)
+    return b"POST / HTTP/1.1\r\n%b\r\n" % b"".join(fields)
 
 
 class _Drain:

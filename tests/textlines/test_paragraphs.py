@@ -59,6 +59,26 @@ def test_choices_that_stand_in_a_small_grid_are_read_row_by_row() -> None:
     assert rows(grid) == [[0, 1], [2, 3]]
 
 
+def ragged(x: int, widths: list[int]) -> list[Box]:
+    return [(x, 100 + 34 * row, x + width, 126 + 34 * row) for row, width in enumerate(widths)]
+
+
+def test_two_addresses_side_by_side_are_read_one_after_the_other() -> None:
+    """Unlike names with their values, which stand near to each other."""
+    left, right = [90, 180, 120, 150, 110], [80, 170, 200, 140]
+    addresses = groups([*ragged(50, left), *ragged(450, right)])
+    assert addresses == [set(range(5)), set(range(5, 9))]
+    assert groups([*ragged(50, left), *ragged(300, right)]) == [set(range(9))]
+    figures = [60, 40, 60, 60, 50]
+    assert groups([*ragged(50, left), *ragged(450, figures)]) == [set(range(10))]
+
+
+def test_columns_of_digits_are_read_row_by_row() -> None:
+    """However many they are, and as far apart as in a grid without rules."""
+    grid = [(200 + 190 * x, 100 + 60 * y, 230 + 190 * x, 140 + 60 * y) for y in range(8) for x in range(5)]
+    assert groups(grid) == [set(range(40))]
+
+
 def test_a_skewed_row_is_one_row() -> None:
     line = [(i * 110, 100 + i * 3, i * 110 + 100, 120 + i * 3) for i in range(6)]
     below = [(i * 110, 130 + i * 3, i * 110 + 100, 150 + i * 3) for i in range(6)]

@@ -10,8 +10,9 @@ import pytest
 from PIL import Image, ImageDraw
 
 from common.geometry import Box
+from textlines.box_shapes import TickBox
 from textlines.detection import Pixels
-from textlines.tick_boxes import Rows, TickBox, assign_inner, erase_tick_boxes, find_tick_boxes, label_index
+from textlines.tick_boxes import Rows, assign_inner, erase_tick_boxes, find_tick_boxes, label_index
 
 Draw = ImageDraw.ImageDraw
 LINES: list[Box] = [(150, 60 + 60 * row, 500, 100 + 60 * row) for row in range(3)]
@@ -44,7 +45,18 @@ def fill(draw: Draw, top: int) -> None:
     draw.rectangle((105, top + 5, 123, top + 23), fill="black")
 
 
-@pytest.mark.parametrize("mark", [cross, check, fill])
+def cross_by_hand(draw: Draw, top: int) -> None:
+    """Its arms reach out of the corners."""
+    draw.line([(95, top - 6), (112, top + 13), (134, top + 35)], fill="navy", width=3)
+    draw.line([(135, top - 5), (115, top + 15), (94, top + 33)], fill="navy", width=3)
+
+
+def check_by_hand(draw: Draw, top: int) -> None:
+    """It leaves through the upper right corner."""
+    draw.line([(105, top + 14), (113, top + 22), (138, top - 10)], fill="navy", width=4)
+
+
+@pytest.mark.parametrize("mark", [cross, check, fill, cross_by_hand, check_by_hand])
 def test_marks(mark: Callable[[Draw, int], None]) -> None:
     found = sorted(find_tick_boxes(page([mark, None, mark]), LINES), key=lambda one: one.box[1])
     assert [one.is_ticked for one in found] == [True, False, True]
@@ -68,6 +80,65 @@ def test_solid_squares_of_a_form_are_ticked() -> None:
 
     found = sorted(find_tick_boxes(page([None, solid, None]), LINES), key=lambda one: one.box[1])
     assert [one.is_ticked for one in found] == [False, True, False]
+
+
+@pytest.mark.parametrize("radius", [3, 6, 8])
+def test_round_corners(radius: int) -> None:
+    """As browsers and forms on screens draw them."""
+    image = Image.fromarray(page([]))
+    draw = ImageDraw.Draw(image)
+    for row, mark in enumerate([check, None, cross]):
+        top = 66 + 60 * row
+        draw.rounded_rectangle((100, top, 128, top + 28), radius, outline="black", width=3)
+        draw.text((150, top), "Refrigerated", fill="black")
+        if mark:
+            mark(draw, top)
+    found = sorted(find_tick_boxes(np.asarray(image), LINES), key=lambda one: one.box[1])
+    assert [one.is_ticked for one in found] == [True, False, True]
+
+
+def test_light_boxes_on_dark_paper() -> None:
+    light = 255 - page([check, None, cross])
+    assert [one.is_ticked for one in sorted(find_tick_boxes(light, LINES), key=lambda one: one.box[1])] == [
+        True,
+        False,
+        True,
+    ]
+
+
+def test_letter_with_a_bow_is_none() -> None:
+    """A wide D, alone in its cell."""
+    image = Image.new("RGB", (600, 300), "white")
+    draw = ImageDraw.Draw(image)
+    for row in range(3):
+        top = 66 + 60 * row
+        draw.rounded_rectangle(
+            (100, top, 128, top + 28), 8, outline="black", width=3, corners=(False, True, True, False)
+        )
+    lines: list[Box] = [(96, 60 + 60 * row, 132, 100 + 60 * row) for row in range(3)]
+    assert find_tick_boxes(np.asarray(image), [*lines, *LINES], in_table=True) == []
+
+
+def test_a_column_far_behind_its_texts() -> None:
+    """As far as a form's last column stands."""
+    far: list[Box] = [(5, 60 + 60 * row, 40, 100 + 60 * row) for row in range(3)]
+    pixels = np.array(page([None, check, None]))
+    pixels[:, 145:] = 255
+    for lines, count in ((far, 3), (far[:2], 0)):
+        pixels[(62 + 60 * len(lines)) :] = 255
+        moved = np.full((300, 900, 3), 255, dtype=np.uint8)
+        moved[:, 600:750] = pixels[:, 95:245]
+        assert len(find_tick_boxes(moved, lines)) == count
+
+
+def test_sign_with_feet_is_none() -> None:
+    """口 ends so in most fonts."""
+
+    def feet(draw: Draw, top: int) -> None:
+        for x in (100, 126):
+            draw.rectangle((x, top + 28, x + 2, top + 31), fill="black")
+
+    assert len(find_tick_boxes(page([feet, None, cross]), LINES)) == 2
 
 
 def test_squares_without_text_are_none() -> None:

@@ -130,3 +130,37 @@ def test_spaces_of_typed_prose_mean_nothing(rows: Sequence[str]) -> None:
 @pytest.mark.parametrize("rows", [PROGRAM, FILES])
 def test_indents_and_columns_of_few_rows_mean_something(rows: Sequence[str]) -> None:
     assert len(find(*((row, True) for row in rows))) == 1
+
+
+def test_brackets_alone_in_their_rows() -> None:
+    """Between the parts of a listing, which go on behind a blank row."""
+    parts = (
+        "void sort(List rows) {",
+        "    rows.arrange(1);",
+        "}",
+        "",
+        "int count(List rows) {",
+        "    return rows.n;",
+        "}",
+    )
+    (box,) = find(*((row, True) for row in parts))
+    assert (box[1], box[3]) == (30, 30 + 6 * PITCH + 40)
+
+
+def test_short_table_whose_columns_are_pieces() -> None:
+    """No piece is long enough to tell the width of a letter, their rows are."""
+    rows = [
+        [("item", 0), ("no.", 12), ("price", 18)],
+        [("Ropes", 0), ("4", 14), ("12.50", 18)],
+        [("Sails", 0), ("1", 14), ("98.00", 18)],
+        [("Nails", 0), ("200", 12), ("10.05", 18)],
+    ]
+    image = Image.new("RGB", (600, 60 + PITCH * len(rows)), "white")
+    draw, font = ImageDraw.Draw(image), ImageFont.load_default(SIZE)
+    lines: list[Box] = []
+    for top, row in zip(range(30, 30 + PITCH * len(rows), PITCH), rows, strict=True):
+        for text, start in row:
+            for column, letter in enumerate(text, start):
+                draw.text((40 + LETTER * column + LETTER / 2, top), letter, fill="black", font=font, anchor="ma")
+            lines.append((36 + LETTER * start, top, 44 + LETTER * (start + len(text)), top + 40))
+    assert find_typewriter(np.asarray(image), lines) == [(36, 30, 44 + LETTER * 23, 30 + 3 * PITCH + 40)]

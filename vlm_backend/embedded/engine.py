@@ -13,8 +13,9 @@ from typing import TypeVar
 
 from common.cores import available_cores
 from common.logs import log
+from textlines.box_shapes import TickBox
 from textlines.detection import LineDetector, Pixels, TextLine, upright_line
-from textlines.tick_boxes import Rows, TickBox, assign_inner, erase_tick_boxes, find_tick_boxes, is_beside
+from textlines.tick_boxes import Rows, assign_inner, erase_tick_boxes, find_tick_boxes, is_beside
 from textlines.watermarks import erase_watermarks
 from vlm_backend.embedded.core_shares import CoreShares, Work
 from vlm_backend.embedded.edges import find_rulings

@@ -13,11 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.geometry import Box, Rectangle, union
+from textlines.box_shapes import TickBox
 from textlines.detection import LineDetector, Pixels, Quad, TextLine, part_of, upright_line
 from textlines.frame import ReadingFrame, find_frame, find_watermarks
 from textlines.order import reading_order
 from textlines.paragraphs import PROSE_FILL, abuts_initial, find_initials, paragraphs, rows, split_paragraphs
-from textlines.tick_boxes import Rows, TickBox, Walls, label_index, no_walls
+from textlines.tick_boxes import Rows, Walls, label_index, no_walls
 from textlines.vertical_text import set_as_row
 from textlines.words import find_line_ink, place_words
 from vlm_backend.embedded.character_grid import CharacterGrid, find_grid
@@ -33,10 +34,12 @@ MAX_NARROW = 3.0  # a line this much higher than wide holds several glyphs, one 
 MAX_SHORT = 2  # so few characters read upside down as well as upright
 NEXT_ROW = 1.8  # pitch of two rows without a blank one between them, in line heights
 PROSE_WORDS, MIN_BESIDE = 4, 5  # words of a piece that is prose, and so many rows with prose on both sides of a gutter
+BAR, MIN_BARRED, BARRED = "|", 3, 0.5  # rows of a table drawn with bars, and the share of the rows that has some
 FLUSH = 0.7  # share of the pieces on the right of a gutter that begin at one column
 LEADER, DOTS = " … ", " .·…"  # a leader in the text, and what is read of its ends
 MARKS = tuple(",.;:!?)")  # they follow a box to tick without a space
 MIN_PART = 0.3  # width of a part of a line beside a box to tick, in line heights: less is no letter
+LONE_SIGNS = {"十": "+", "一": "—", "丨": "|", "〇": "0"}  # alone, the bundled model takes marks for Chinese ones
 _WORD = re.compile(r"\S+")
 OPENING = "\"'“„«‘"  # quotation marks, which may stand before an initial
 APOSTROPHES = "'’"  # and what may follow it
@@ -123,7 +126,7 @@ class CropReader:
                 raise Cancelled
 
         cuts = [cut_line(pixels, line.quad) for line in lines]
-        main = self._recognizers.main.read_all(cuts, check)
+        main = _replace_lone_signs(self._recognizers.main.read_all(cuts, check))
         self._read_narrow(lines, cuts, main, check)
         self._read_columns(lines, cuts, main, check)
         seen = list(zip(lines, cuts, main, strict=True))
@@ -216,6 +219,15 @@ class CropReader:
             if text is texts[index]:
                 unread[index] = looks[index]
         return result
+
+
+def _replace_lone_signs(texts: Sequence[LineText]) -> list[LineText]:
+    """The texts, with signs alone in their lines that Chinese script shares with other print as those, where no other
+    line is Chinese."""
+    words = [text.text for text in texts if text.text and text.text not in LONE_SIGNS]
+    if not words or any(_is_wide(character) for word in words for character in word):
+        return list(texts)
+    return [replace(text, text=LONE_SIGNS.get(text.text, text.text)) for text in texts]
 
 
 def _keep_doubtful(
@@ -336,7 +348,10 @@ def _concatenate(before: ReadLine, joint: str, after: ReadLine) -> ReadLine:
     text = f"{before.text.text}{joint}{after.text.text}"
     confidences = *before.text.confidences, *(1.0,) * len(joint), *after.text.confidences
     unread, words = before.unread or after.unread, (*before.words, *after.words)
-    return replace(before, text=LineText(text, confidences), unread=unread, words=words)
+    has_look_alikes = bool(before.text.cyrillic or after.text.cyrillic)
+    ends = [line.text.cyrillic or line.text.text for line in (before, after)]
+    cyrillic = joint.join(ends) if has_look_alikes else ""
+    return replace(before, text=LineText(text, confidences, cyrillic=cyrillic), unread=unread, words=words)
 
 
 def make_sign(one: TickBox, *, with_words: bool) -> ReadLine:
@@ -370,7 +385,7 @@ def in_order(lines: Sequence[ReadLine]) -> list[list[list[ReadLine]]]:
     The order is that along the lines' own direction. A crop that stands upside down is read from its lower right
     corner.
     """
-    if table := _typewriter_rows(lines):
+    if table := _typewriter_rows(lines) or _barred_rows(lines):
         return table
     places = [line.place or upright_line(line.box) for line in lines]
     frame = _find_frame(places)
@@ -388,6 +403,15 @@ def _typewriter_rows(lines: Sequence[ReadLine]) -> list[list[list[ReadLine]]]:
     if _find_layout_grid(level) is None:
         return []
     return [[[lines[index] for index in row]] for row in rows([line.box for line in level])]
+
+
+def _barred_rows(lines: Sequence[ReadLine]) -> list[list[list[ReadLine]]]:
+    """The rows of a table drawn with bars, as databases print it, as one paragraph: no text stands in its columns. None
+    for anything else."""
+    level = _make_level(lines)
+    table = [[lines[index] for index in row] for row in rows([line.box for line in level])]
+    barred = sum(any(BAR in line.text.text for line in row) for row in table)
+    return [table] if barred >= MIN_BARRED and barred >= BARRED * len(table) else []
 
 
 def _make_level(lines: Sequence[ReadLine]) -> list[ReadLine]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence, Set
 from dataclasses import replace
+from difflib import SequenceMatcher
 from functools import cache
 from itertools import pairwise
 
@@ -18,10 +19,15 @@ SPARSE = 0.6  # letters and digits per line height of width; Chinese print has a
 DOUBTFUL = 0.99  # among Cyrillic lines, words like "Copr" (Сорт) are read as Latin look-alikes, with less than this
 ACCEPTED = 0.5  # least confidence of a Cyrillic reading
 TWINS = frozenset("ABCEHKMOPTXaceopxy")  # Latin letters that look like Cyrillic ones, so that confidence says nothing
+SPECKS = frozenset("`´‘’'|")  # what a recogniser makes of specks beside a line
+BRACKETS = frozenset("「」『』")  # of Chinese script: "г" looks so behind a number
 MIN_LETTERS = 2  # one letter alone is no evidence: a digit, a bullet and a cut word look like one ...
 SURE = 0.9  # ... and is believed by itself with so much confidence, where the main model has read nothing
 FIGURE, WORD = 0.6, 2.2  # width of a figure in line heights; room for a word beside figures, in their widths
-SURE_WORDS = 0.8  # confidence of a reading that adds words to figures
+SURE_WORDS = 0.8  # confidence of a reading that adds words to figures, or beside Latin ones
+SURE_TOKEN, SAME_TOKEN, MIN_TOKEN = 0.97, 0.7, 3  # confidence, likeness and length of a Latin word read by both models
+CYRILLIC_TWINS = frozenset("АВЕКМНОРСТУХаеорсух")  # the other way round: of Latin words they make none
+MIN_LABELS = 3  # so few short lines tell by their confidences together which script they are in
 PLAIN = frozenset("АВГЕЗІЈКМНОПРСТУХЬагезіјкмнопрстухь")  # not these: they look like Latin letters, digits and strokes
 TWIN_WORD = (
     0.93  # confidence of a reading of letters that are all alike: of Latin words it has less, but for short ones
@@ -57,7 +63,7 @@ def read_cyrillic(
     @cache
     def read(index: int) -> LineText:
         check()
-        return recognizer(lines[index])
+        return _strip_specks(recognizer(lines[index]), texts[index])
 
     result = list(texts)
     single: dict[int, LineText] = {}
@@ -73,19 +79,49 @@ def read_cyrillic(
     found = sum(_is_cyrillic(text.text) for text in result)
     worded = sum(_count_letters(text) > 0 for text in result)
     is_proven = bool(found) and (sure or found >= EVIDENCE * worded)
+    if not found and _are_read_better(texts, read):
+        return [_better(text, read(index)) if _count_letters(text) else text for index, text in enumerate(texts)]
     for index, second in single.items():
         if _is_letter(texts[index], second, is_expected=sure or is_proven):
             result[index] = second
     if is_proven:
         for index in (i for i, text in enumerate(result) if text is texts[i] and _may_be_look_alike(text)):
             second = read(index)
-            is_sure = texts[index].confidence >= DOUBTFUL and not _is_long_word(second)
-            result[index] = _better(result[index], second) if not is_sure or _is_word(second) else result[index]
+            is_sure = texts[index].confidence >= DOUBTFUL and BRACKETS.isdisjoint(texts[index].text)
+            is_sure = is_sure and not _is_long_word(second)
+            if not _is_cyrillic(second.text):
+                result[index] = _mix_words(result[index], second)
+            elif not is_sure or _is_word(second):
+                result[index] = _better(result[index], second)
     elif not any(map(_is_latin, result)):
         for index in (i for i, text in enumerate(result) if text is texts[i] and i not in suspects):
             if _may_be_mistaken(texts[index]) and _is_believed(texts[index], second := read(index)):
                 result[index] = replace(texts[index], cyrillic=second.text)
     return result
+
+
+def _strip_specks(second: LineText, first: LineText) -> LineText:
+    """The Cyrillic reading without small marks at its ends of which the main model has seen none: the end of a rule, a
+    speck."""
+    if not SPECKS.isdisjoint(first.text):
+        return second
+    marks = f"{''.join(SPECKS)} "
+    start, end = len(second.text) - len(second.text.lstrip(marks)), len(second.text.rstrip(marks))
+    return replace(second, text=second.text[start:end], confidences=second.confidences[start:end])
+
+
+def _are_read_better(texts: Sequence[LineText], read: Callable[[int], LineText]) -> bool:
+    """Whether all lines with letters are short and read with doubt, and are words with less of it in Cyrillic: the days
+    of a calendar, whose letters are too few to tell it one by one."""
+    worded = [index for index, text in enumerate(texts) if _count_letters(text)]
+    is_short = all(len(texts[index].text) <= SHORT_CAPITALS for index in worded)
+    doubtful = [texts[index].confidence for index in worded if texts[index].confidence < DOUBTFUL]
+    if len(worded) < MIN_LABELS or not is_short or 2 * len(doubtful) <= len(worded):
+        return False
+    seconds = [read(index) for index in worded]
+    is_cyrillic = sum(_is_cyrillic(second.text) for second in seconds) >= SURE * len(seconds)
+    gain = sum(second.confidence for second in seconds) - sum(texts[index].confidence for index in worded)
+    return is_cyrillic and gain > 0
 
 
 def _may_be_mistaken(text: LineText) -> bool:
@@ -138,15 +174,65 @@ def _lacks_words(line: Pixels, text: LineText) -> bool:
 
 def _add_words(first: LineText, second: LineText) -> LineText:
     """The words of the second reading, with the figures of the first, which reads those better."""
-    words, figures = second.text.split(), first.text.split()
-    places = [place for place, word in enumerate(words) if not any(map(str.isalpha, word))]
-    is_fitting = len(places) == len(figures) and second.confidence >= SURE_WORDS
-    if not is_fitting or _count_letters(second) < MIN_LETTERS or not _is_cyrillic(second.text):
+    words, figures = second.text.split(), [word for word in first.text.split() if _has_digit(word)]
+    if second.confidence < SURE_WORDS or _count_letters(second) < MIN_LETTERS or not _is_cyrillic(second.text):
         return first
+    places = [place for place, word in enumerate(words) if _has_digit(word) and not any(map(str.isalpha, word))]
+    if len(places) != len(figures):
+        # The main model may lose figures too, beside words that it can't read.
+        return second if _holds_digits(second.text, first.text) else first
     for place, word in zip(places, figures, strict=True):
         words[place] = word if len(word) == len(words[place]) else words[place]
+    return _make_line(words, first, second)
+
+
+def _has_digit(word: str) -> bool:
+    return any(map(str.isdigit, word))
+
+
+def _holds_digits(text: str, other: str) -> bool:
+    """Whether the text has the digits of the other one, in their order."""
+    digits = iter(filter(str.isdigit, text))
+    return all(digit in digits for digit in other if digit.isdigit())
+
+
+def _make_line(words: Sequence[str], first: LineText, second: LineText) -> LineText:
     text = " ".join(words)
     return LineText(text, (min(first.confidence, second.confidence),) * len(text))
+
+
+def _mix_words(first: LineText, second: LineText) -> LineText:
+    """The second reading, of Cyrillic words beside more Latin ones, with the Latin words of which the first is sure."""
+    if second.confidence < SURE_WORDS or first.least_confidence >= SURE_TOKEN or not _holds_word(second.text):
+        return first
+    words = second.text.split()
+    for token in _list_sure_tokens(first):
+        ratios = [0.0 if _holds_cyrillic(word) else SequenceMatcher(None, word, token).ratio() for word in words]
+        best = max(range(len(words)), key=ratios.__getitem__)
+        if ratios[best] >= SAME_TOKEN:
+            words[best] = token
+    return _make_line(words, first, second)
+
+
+def _list_sure_tokens(text: LineText) -> list[str]:
+    spans = [match.span() for match in re.finditer(r"\S+", text.text)]
+    return [
+        text.text[start:end]
+        for start, end in spans
+        if end - start >= MIN_TOKEN and sum(text.confidences[start:end]) >= SURE_TOKEN * (end - start)
+    ]
+
+
+def _holds_word(text: str) -> bool:
+    """Whether it has a word that can only be Cyrillic."""
+    return any(
+        len(word) >= MIN_TOKEN and all(map(_holds_cyrillic, word)) and not CYRILLIC_TWINS.issuperset(word)
+        for word in re.split(r"[\W\d_]+", text)
+    )
+
+
+def _holds_cyrillic(text: str) -> bool:
+    return any("\u0400" <= character <= "\u052f" for character in text)
 
 
 def _is_letter(first: LineText, second: LineText, *, is_expected: bool) -> bool:
@@ -163,6 +249,8 @@ def _is_sparse(line: Pixels, text: LineText) -> bool:
 
 
 def _may_be_look_alike(text: LineText) -> bool:
+    if not BRACKETS.isdisjoint(text.text):
+        return True
     letters = {character for character in text.text if character.isalpha()}
     return bool(letters) and (text.confidence < DOUBTFUL or letters <= TWINS)
 

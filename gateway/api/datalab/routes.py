@@ -14,8 +14,8 @@ from gateway.api.datalab.errors import CONVERT, MARKER, UPLOAD
 from gateway.api.datalab.schema import DirectAnswer, MarkerOptions, ParsedDocument, Submitted, form_schema
 from gateway.api.deps import JobsDep, RequestScope, ServiceDep
 from gateway.api.fastapi_errors import fastapi_responses, read_document_form
-from gateway.api.forms import FILE
 from gateway.api.jobs.dialect_tasks import failure_message, find_task, load_pages, submit_task
+from gateway.api.multipart import FILE
 from gateway.api.openapi import written_schemas
 from gateway.api.problems import ABOUT_DOCUMENT
 from gateway.api.signed_links import base_url_of

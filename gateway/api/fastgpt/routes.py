@@ -12,7 +12,8 @@ from gateway.api.auth import key_required
 from gateway.api.deps import RequestScope, ServiceDep
 from gateway.api.fastapi_errors import find_only_file, require_form
 from gateway.api.fastgpt.errors import PATHS, ParsedFile, make_failure, parser_responses
-from gateway.api.forms import FILE, keep_document, read_form
+from gateway.api.forms import keep_document, read_form
+from gateway.api.multipart import FILE
 from gateway.api.ocr.responses import status_headers
 from gateway.api.problems import ABOUT_DOCUMENT
 from gateway.assembly.render import replace_pictures

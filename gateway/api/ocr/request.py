@@ -15,6 +15,7 @@ from gateway.api.ocr.options import Pair, check_types
 from gateway.conversion.conversion_pool import SplitBody
 from gateway.conversion.json_bodies import DocumentPlace
 from gateway.errors import ServiceError
+from gateway.intake.disposition import parse_filename
 from gateway.intake.sniff import HEAD_BYTES, media_type
 from gateway.intake.spool import SpooledFile
 from gateway.session import DocumentSource
@@ -27,7 +28,9 @@ _S3 = "s3://"
 _HEAD_BYTES = 64
 _MAX_NAMED = 10
 _DOCUMENT_TYPES = ("", "application/pdf", "application/octet-stream")
-_JSON_TYPES = ("application/json", "text/json")
+_JSON_TYPES = ("application/json", "text/json", "application/x-json")
+_VAGUE_TYPES = ("", "application/octet-stream", "application/x-www-form-urlencoded", "text/plain", "*/*")
+"""Types under which clients send JSON too: curl's `--data` and browsers' beacons say the third and the fourth."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +59,14 @@ async def read_upload(request: Request, max_documents: int = 1) -> Upload | Spoo
     if kind == "multipart/form-data":
         return await _from_form(request, max_documents)
     body = _present(await SpooledFile.from_stream(request.stream()))
-    if kind in _JSON_TYPES or kind.endswith("+json") or (not kind and _is_object(body)):
+    if kind in _JSON_TYPES or kind.endswith("+json") or (kind in _VAGUE_TYPES and _is_object(body)):
         return body
     _check_document(body, kind)
-    return Upload(DocumentSource(body))
+    return Upload(DocumentSource(body, parse_filename(request.headers.get("content-disposition", "")) or ""))
 
 
 def _is_object(body: SpooledFile) -> bool:
-    """Whether a body that nothing is said of can only be JSON: no document begins like that."""
+    """Whether a body of which its type says nothing can only be JSON: no document begins like that."""
     return body.read(_HEAD_BYTES).removeprefix(codecs.BOM_UTF8).lstrip().startswith(b"{")
 
 
@@ -93,6 +96,7 @@ async def _from_form(request: Request, max_documents: int) -> Upload:
 def _files(form: FormData, max_documents: int) -> Sequence[UploadFile]:
     """At least one."""
     items = form.multi_items()
+    items = [item for item in items if not _is_empty_input(item[1])] or items
     sources = [name for name, value in items if isinstance(value, UploadFile) or name in ("file", "source", *_KINDS)]
     files = [value for name, value in items if name == "file" and isinstance(value, UploadFile)]
     if len(sources) > len(files) > 0 or len(sources) > max_documents:
@@ -104,6 +108,11 @@ def _files(form: FormData, max_documents: int) -> Sequence[UploadFile]:
             400, "no_source", "The form holds no document: send it as a file part named `file` (curl -F file=@a.pdf)."
         )
     return files
+
+
+def _is_empty_input(value: UploadFile | str) -> bool:
+    """Whether it is what browsers send of an input for files in which nothing was chosen, beside another one."""
+    return isinstance(value, UploadFile) and not value.filename and not value.size
 
 
 def parse_upload(body: SplitBody) -> Upload:

@@ -17,6 +17,9 @@ from itertools import pairwise
 
 WIDE_ROOM = 1.4
 """Room for a line, as a multiple of the longest one, from which all lines were ended on purpose."""
+TWICE_THE_ROOM, FEW_CONTINUED = 2.0, 0.34
+"""Room from which on no item of a list goes on in the next line, where there was room before most breaks, and the share
+of the lines that may look as if they went on."""
 SLACK, SLACK_INDENTED = 0.06, 0.15
 """Share of the longest line by which widths are wrong; the second has room for a first line's indentation too."""
 NEAR = 3
@@ -39,6 +42,8 @@ CASED = 0.3
 VERSE_LINES, VERSE, VERSE_WIDTH = 4, 0.75, 32.0
 """So many lines, that share of which ends with a mark, are verse; all of them where they are as long as in prose. None
 is wider than that many line heights, some 60 letters."""
+MAX_METRE = 12
+"""Signs of a line of Chinese verse, which all have as many, the last one too, in more room than they take."""
 ROWS = 0.75
 """Share of the lines that hold a gap of three spaces or more, from which on they are rows."""
 MAX_CHARACTERS = 4096
@@ -55,7 +60,15 @@ _MARKS = re.compile(r"[{}^_$\s]")
 _MARKS_AT_END = (".", ",", ";", ":", "!", "?")
 _GAP = re.compile(r"\S {3,}\S")
 _VERSE_MARKS = (*_MARKS_AT_END, "，", "。", "；", "：", "！", "？", "、", "—", "–", "…")
-_ADDRESS = re.compile(r"(?:https?://|www\.|[\w.+-]{1,64}@[\w-])")
+_ADDRESS = re.compile(
+    r"""https?://|www\.|[\w.+-]{1,64}@[\w-]|\w[\w.-]{0,14}:\s
+    | (?:ул|пер|пр|просп|пр-т|наб|пл|пос|обл|г|д|кв|оф|стр|корп|тел|факс|моб|ul|nám|tel|fax|mob|str)\.:?\s*[\d(+]
+    | (?:ул|пер|пр|просп|пр-т|наб|пл|пос|обл|г|ul|nám|str)\.\s*[A-ZА-ЯЁÀ-ŽČŘŠŽ]
+    | c/o\s|z\.\s?h(?:d|\.)""",
+    re.VERBOSE,
+)
+"""What may begin with a small letter: addresses of the web, of mail and of the post, and keys."""
+_POSTCODE = re.compile(r"(?:\d{5,6}|\d{3}\s\d{2}),?\s+(?:г\.\s*)?[^\W\d_a-zа-яё]")
 _HYPHENS = ("-", "\u2010", "\u00ad")
 _OPENING = "\"'“‘«„([{*"
 _WIDE_KINDS, _WIDE_AMONG_WIDE = ("W", "F"), ("W", "F", "A")
@@ -70,17 +83,22 @@ def find_hard_breaks(lines: Sequence[str], room: float = 1.0) -> list[bool]:
     breaks, widths = list(pairwise(lines)), array("d", map(text_width, lines))
     loose, continued = _loose_breaks(lines, widths), [_continues(*pair) for pair in breaks]
     is_column = _is_column(lines, widths)
-    if (_is_verse(lines, is_column=is_column) and max(widths) <= VERSE_WIDTH) or _are_rows(lines):
+    is_verse = _is_verse(lines, is_column=is_column) and max(widths) <= VERSE_WIDTH
+    is_set = is_verse or (room >= WIDE_ROOM and _is_even(lines)) or _are_figures(lines)
+    if is_set or _are_rows(lines) or _are_keyed(lines):
         return [True] * len(breaks)
     ends_phrase = any(is_loose and line.endswith(_MARKS_AT_END) for is_loose, line in zip(loose, lines, strict=False))
     share = 0.0 if is_column else sum(loose) / max(len(loose), 1)
     if not is_column and _are_all_meant(lines, share, continued, room, ends_phrase=ends_phrase):
         return [not _is_hyphenated(line) for line, _ in breaks]
+    is_list = share >= MOSTLY_LOOSE and sum(continued) <= FEW_CONTINUED * len(breaks)
+    if len(breaks) >= MIN_BREAKS and is_list and room >= TWICE_THE_ROOM:
+        return [not _is_hyphenated(line) for line, _ in breaks]
     if len(breaks) >= MIN_BREAKS and share >= (SOMETIMES_LOOSE if room >= WIDE_ROOM else MOSTLY_LOOSE):
         joined = [goes_on or _is_wide(following[0]) for goes_on, (_, following) in zip(continued, breaks, strict=True)]
         return [is_loose or not is_joined for is_loose, is_joined in zip(loose, joined, strict=True)]
     return [
-        bool(_LEADER.search(line)) or (is_loose and not goes_on)
+        bool(_LEADER.search(line)) or (is_loose and (room >= WIDE_ROOM or not goes_on))
         for (line, _), is_loose, goes_on in zip(breaks, loose, continued, strict=True)
     ]
 
@@ -118,8 +136,10 @@ def _are_all_meant(
         return True
     if any(continued):
         return False
+    if any(map(_POSTCODE.match, lines[1:])):
+        return True
     keys = sum(bool(_KEY.match(line)) for line in lines)
-    if keys == len(lines) or (len(lines) > MIN_BREAKS and keys >= KEY_SHARE * len(lines)):
+    if len(lines) > MIN_BREAKS and keys >= KEY_SHARE * len(lines):
         return True
     is_enough = len(lines) >= MIN_CAPITALS or (len(lines) > MIN_BREAKS and (loose >= MOSTLY_LOOSE or ends_phrase))
     return room >= WIDE_ROOM or (is_enough and _has_case(lines))
@@ -139,6 +159,22 @@ def _is_column(lines: Sequence[str], widths: Sequence[float]) -> bool:
 def _are_rows(lines: Sequence[str]) -> bool:
     """Whether white space parts nearly all lines in columns, as on a till receipt in typewriter print."""
     return len(lines) > 1 and sum(bool(_GAP.search(line)) for line in lines) >= ROWS * len(lines)
+
+
+def _are_figures(lines: Sequence[str]) -> bool:
+    """Whether no line has a letter: a column of figures."""
+    return not any(character.isalpha() for line in lines for character in line)
+
+
+def _are_keyed(lines: Sequence[str]) -> bool:
+    """Whether each line begins with a key, however long they are."""
+    return len(lines) > 1 and all(map(_KEY.match, lines))
+
+
+def _is_even(lines: Sequence[str]) -> bool:
+    """Whether lines of signs are all as long, as in Chinese verse: of prose the last one is shorter."""
+    counts = {len(line) for line in lines}
+    return len(lines) >= VERSE_LINES and len(counts) == 1 and max(counts) <= MAX_METRE and all(map(_is_wide, lines[0]))
 
 
 def _is_verse(lines: Sequence[str], *, is_column: bool) -> bool:
@@ -174,6 +210,5 @@ def _is_hyphenated(line: str) -> bool:
 
 
 def _continues(line: str, following: str) -> bool:
-    """Whether the next line goes on with the same sentence, by its first letter or a divided word. Addresses
-    of the web and of mail are small letters anywhere."""
+    """Whether the next line goes on with the same sentence, by its first letter or a divided word."""
     return _is_hyphenated(line) or (following.lstrip(_OPENING)[:1].islower() and not _ADDRESS.match(following))

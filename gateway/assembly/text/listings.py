@@ -31,6 +31,7 @@ _SYNTAX = re.compile(
     | "[\w\s-]+"\s*:                                          # JSON
     | [a-z_][\w.-]*:(?:\s+\S+)?$                             # YAML
     | \[[\w.:/\s-]+\]$                                        # a section of settings
+    | (?:---|\+\+\+)\s[\w./]+$ | @@\s-\d+,                    # a change of files
     | (?:SELECT|INSERT\sINTO|DELETE\sFROM|CREATE\s\w+|FROM|WHERE|GROUP\sBY|ORDER\sBY)\s[a-z*"]
     | \"\"\"
     )

@@ -30,6 +30,7 @@ from gateway.layout.bundled.plausibility import (
     TABLE,
     TITLE,
     demote_prose,
+    is_plausible,
     promote_heads,
     promote_large,
 )
@@ -171,13 +172,14 @@ def _relabel(detections: Sequence[Detection], lines: Sequence[BBox], pixels: Pix
 def take_typewriter(detections: Sequence[Detection], lines: Sequence[BBox], pixels: Pixels) -> list[Detection]:
     """The detections, those in typewriter print whose spaces mean something as one listing: the model takes its columns
     for texts side by side. Tables stay, and pictures; headings and formulas do that stand apart."""
-    tables = [one.box for one in detections if one.label == TABLE]
+    likely = [one for one in detections if is_plausible(one, lines, pixels.shape[0])]
+    tables = [one.box for one in likely if one.label == TABLE]
     found = [
         box
         for box in sorted(find_typewriter(pixels, lines), key=lambda box: box[1])
         if sum(intersection_area(box, table) for table in tables) < LISTED_TABLE * area(box)
     ]
-    found = [part for box in found for part in _cut_at_apart(box, detections, lines)]
+    found = [part for box in found for part in _cut_at_apart(box, likely, lines)]
     kept = [
         part
         for one in detections

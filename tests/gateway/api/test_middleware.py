@@ -124,3 +124,26 @@ async def test_a_body_is_measured_by_its_announced_and_by_its_real_length(client
     assert (await client.post("/size", content=chunks(2))).json() == 10
     assert_problem(await client.post("/size", content=b"1" * 11), 413, "body_too_large")
     assert_problem(await client.post("/size", content=chunks(3)), 413, "body_too_large")
+
+
+@pytest.mark.parametrize(
+    ("prefixes", "path"),
+    [
+        (["/a/"], "/a/openapi.json"),
+        (["/a, /b"], "/a/b/openapi.json"),
+        (["/a,/b/"], "/openapi.json"),
+        (["/a", "/b"], "/a/b/openapi.json"),
+    ],
+)
+def test_prefixes_of_several_proxies_are_one(served: Gateway, prefixes: list[str], path: str) -> None:
+    """As gateways send them, each of which adds its own."""
+    headers = [("X-Forwarded-Prefix", prefix) for prefix in prefixes]
+    answer = served.client.get(path, headers=headers)
+    joined = "/a" if len(prefixes) == 1 and "," not in prefixes[0] else "/a/b"
+    assert answer.json()["servers"][0]["url"] == joined
+
+
+def test_slashes_at_the_start_are_one(served: Gateway) -> None:
+    """Of a base URL that ends with a slash, and of proxies."""
+    answer = served.client.get(f"{served.url}//livez")
+    assert (answer.status_code, answer.history) == (200, [])

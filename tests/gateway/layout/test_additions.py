@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
@@ -68,6 +70,16 @@ def test_boxes_join_the_region_of_their_text() -> None:
     grown = include(PageLayout([region], [region], lines=LINES), page([cross, None, None]))
     assert grown.regions[0].bbox[0] <= 100
     assert grown.detections == [region]
+
+
+def test_region_of_a_box_alone_is_no_text() -> None:
+    """A detector of lines takes it for a letter; one with a letter beside the box stays."""
+    alone, region = Region("text", (90, 56, 138, 104), 1), Region("text", (148, 55, 505, 225), 2)
+    layout = PageLayout([alone, region], [], lines=[alone.bbox, *LINES])
+    (grown,) = include(layout, page([cross, None, None])).regions
+    assert grown.bbox[0] <= 100
+    wider = replace(alone, bbox=(90, 56, 170, 104))
+    assert wider in include(replace(layout, regions=[wider, region]), page([cross, None, None])).regions
 
 
 def test_region_that_holds_its_boxes_stays() -> None:

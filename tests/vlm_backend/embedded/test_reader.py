@@ -12,8 +12,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from tests.vlm_backend.embedded.conftest import pixels
 from tests.vlm_backend.embedded.test_server import ask
+from textlines.box_shapes import TickBox
 from textlines.detection import LineDetector, Pixels, upright_line
-from textlines.tick_boxes import TickBox
 from vlm_backend.embedded.languages import Recognizers
 from vlm_backend.embedded.reader import CropReader, ReadLine, add_tick_boxes, in_order, text_of
 from vlm_backend.embedded.recognizers import LineText, PaddleRecognizer
@@ -120,6 +120,55 @@ def test_boxes_of_text_from_right_to_left() -> None:
     assert [one.text.text for one in lines] == ["نعم ☐ لا"]
     beside = [TickBox((455, 29, 477, 51), True), TickBox((485, 29, 507, 51), False)]
     assert [one.text.text for one in add_tick_boxes(lines, beside, with_words=False)] == ["☐ ☒ نعم ☐ لا"]
+
+
+def test_table_drawn_with_bars_is_read_row_by_row() -> None:
+    """As databases print it: the pieces of its rows stand in columns, and are no texts side by side."""
+    table = (
+        ["id | ship", "| berth"],
+        ["1 | Grey Heron |", "3 |"],
+        ["2 | Marsk II", "7 |"],
+        ["3 | Orchard", "12 |"],
+        ["(3 rows)"],
+    )
+    lines = [
+        ReadLine(
+            (40 + 400 * column, 20 + 40 * row, 340 + 400 * column, 55 + 40 * row), LineText(text, (1.0,) * len(text))
+        )
+        for row, texts in enumerate(table)
+        for column, text in enumerate(texts)
+    ]
+    (paragraph,) = in_order(lines)
+    assert [[line.text.text for line in row] for row in paragraph] == [list(row) for row in table]
+
+
+class ScriptedRecognizer(PaddleRecognizer):
+    """Gives these texts, one for each line."""
+
+    def __init__(self, *texts: str) -> None:
+        self._texts = texts
+
+    def __call__(self, line: Pixels) -> LineText:
+        return LineText("", ())
+
+    def read_all(self, lines: Sequence[Pixels], check: Callable[[], None]) -> list[LineText]:
+        return [LineText(text, (0.99,) * len(text)) for text, _ in zip(self._texts, lines, strict=False)]
+
+
+@pytest.mark.parametrize(
+    ("texts", "expected"),
+    [
+        (["十", "net = crate.gross", "一"], ["+", "net = crate.gross", "—"]),
+        (["十", "月份", "一"], ["十", "月份", "一"]),
+        (["十"], ["十"]),
+    ],
+)
+def test_marks_that_chinese_script_has_too(texts: list[str], expected: list[str]) -> None:
+    """A plus sign or a dash alone is Chinese on a Chinese page only."""
+    reader = CropReader(LineDetector(), Recognizers(ScriptedRecognizer(*texts), ""))
+    places = [upright_line((20, 20 + 50 * row, 60, 60 + 50 * row)) for row in range(len(texts))]
+    lines = reader.read(np.full((200, 500, 3), 255, np.uint8), places, lambda: False)
+    assert [one.text.text for one in lines] == expected
 
 
 def test_box_between_texts_from_right_to_left() -> None:

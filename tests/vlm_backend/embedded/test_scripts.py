@@ -63,6 +63,57 @@ def test_word_beside_figures_is_read() -> None:
     assert read_figures("31,5", (0.3, 0.6), "Вес 31,5 кг") == "Вес 31,5 кг"
     assert read_figures("7701234567", (0.03, 0.97), "ТТО1254567 ИНН") == "7701234567"
     assert read_figures("7701234567", (0.34, 0.97), "INN 7701254567") == "7701234567"
+    # Marks are no figures, and figures are lost with the words around them.
+    assert read_figures("185000, .", (0.03, 0.5), "185000, г. Петрозаводск") == "185000, г. Петрозаводск"
+    assert read_figures(": 044030790", (0.2, 0.97), "БИК: 044030790") == "БИК: 044030790"
+    assert read_figures("2026", (0.6, 0.97), "3 июня 2026") == "3 июня 2026"
+
+
+def read_beside(first: LineText, second: LineText) -> str:
+    """A line below one that is Cyrillic without a doubt."""
+    lines = iter([text("Порт"), second])
+    answer = read_cyrillic(
+        [LINE] * 2, [text("--"), first], lambda _: next(lines), set(), sure=False, check=lambda: None
+    )
+    return answer[1].text
+
+
+def test_cyrillic_word_beside_longer_latin_ones() -> None:
+    mail = LineText("ota: office@harbour.example", (0.6,) * 4 + (0.99,) * 23)
+    assert read_beside(mail, text("Почта: offlce@harbour.example")) == "Почта: office@harbour.example"
+    edition = LineText("Bec Windows 10 Pro", (0.6,) * 3 + (1.0,) * 15)
+    assert read_beside(edition, text("Версия Windows 10 Pro")) == "Версия Windows 10 Pro"
+    # Read for sure, or of letters that Latin has too.
+    assert read_beside(text("Type C Windows", 0.98), text("Туре С Windows")) == "Type C Windows"
+    assert read_beside(text("Type C Windows", 0.8), text("Туре С Windows")) == "Type C Windows"
+
+
+def test_specks_beside_a_line_are_no_marks() -> None:
+    """Unless the main model has seen some."""
+    assert read([",  ."], "`Падалица, на сок.") == ["Падалица, на сок."]
+    assert read([",  ."], "Падалица, на сок. |") == ["Падалица, на сок."]
+    assert read(["'  '"], "'Падалица'") == ["'Падалица'"]
+
+
+def test_unit_behind_a_number() -> None:
+    """One letter, which looks like a Chinese bracket."""
+    assert read_beside(text("250「", 0.99), text("250 г", 0.65)) == "250 г"
+
+
+def read_days(first: dict[str, float], second: list[str]) -> list[str]:
+    words = iter(second)
+    texts = [text(word, confidence) for word, confidence in first.items()]
+    lines = [LINE[:, :60]] * len(texts)
+    answer = read_cyrillic(lines, texts, lambda _: text(next(words), 0.93), set(), sure=False, check=lambda: None)
+    return [one.text for one in answer]
+
+
+def test_short_words_tell_their_script_together() -> None:
+    """A calendar's head, in which no word alone is sure to be Cyrillic."""
+    days = {"NH": 0.7, "BT": 0.99, "Cp": 0.7, "4T": 0.75, "Dr": 0.65}
+    assert read_days(days, ["Пн", "Вт", "Ср", "Чт", "Пт"]) == ["Пн", "Вт", "Ср", "Чт", "Пт"]
+    latin = {"Mo": 0.99, "Di": 1.0, "Mi": 0.98, "Do": 1.0, "Fr": 0.99}
+    assert read_days(latin, ["Мо", "Ви", "Мі", "Во", "Ег"]) == list(latin)
 
 
 def test_no_line_is_read_twice() -> None:

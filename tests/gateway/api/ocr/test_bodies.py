@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import base64
 import codecs
+import gzip
+import hashlib
 import json
-from collections.abc import Mapping
+import socket
+import zlib
+from collections.abc import Callable, Mapping
+from email.mime.image import MIMEImage
+from email.mime.multipart import MIMEMultipart
 
 import httpx
 import pytest
@@ -14,6 +20,7 @@ from reportlab.lib.pdfencrypt import StandardEncryption
 from tests.gateway.intake.files import pdf
 from tests.support.answers import assert_problem
 from tests.support.server import Gateway
+from tests.support.waiting import WAIT_S
 
 BOUNDARY = "=_part.7"
 FORM = f'multipart/form-data; boundary="{BOUNDARY}"'
@@ -81,6 +88,62 @@ def test_the_type_of_a_form_in_other_letters(served: Gateway, png: bytes, kind: 
     assert name_of(send(served, form(('form-data; name="file"; filename="a.png"', png)), kind)) == "a.png"
 
 
+@pytest.mark.parametrize(
+    ("written", "rewritten"),
+    [
+        (b"; filename", b";\r\n filename"),
+        (b"; filename", b";\r\n\tfilename"),
+        (f"--{BOUNDARY}\r\n".encode(), f"--{BOUNDARY} \t\r\n".encode()),
+        (b"--\r\n", b"--  \r\nthe end"),
+        (b"--\r\n", b"--"),
+    ],
+    ids=["folded", "folded by a tab", "blanks behind the delimiter", "blanks at the end", "no last line end"],
+)
+def test_a_form_with_white_space_that_mail_allows(
+    served: Gateway, png: bytes, written: bytes, rewritten: bytes
+) -> None:
+    """RFC 2046 and RFC 5322 allow more of it than browsers write."""
+    body = form(('form-data; name="file"; filename="a.png"', png)).replace(written, rewritten)
+    assert name_of(send(served, body, FORM)) == "a.png"
+    # However the bytes come.
+    assert name_of(send_pieces(served, body, 7)) == "a.png"
+
+
+def send_pieces(served: Gateway, body: bytes, size: int) -> httpx.Response:
+    pieces = iter([body[at : at + size] for at in range(0, len(body), size)])
+    return served.client.post("/ocr", content=pieces, headers={"Content-Type": FORM})
+
+
+def test_data_that_looks_like_a_delimiter(served: Gateway) -> None:
+    """Another boundary that begins with the form's own, as in a message within a message."""
+    data = pdf(pages=1) + f"\r\n--{BOUNDARY}8\r\n\r\n--{BOUNDARY}8--\r\n".encode()
+    answer = send(served, form(('form-data; name="file"; filename="a.pdf"', data)), FORM)
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["document"]["sha256"] == hashlib.sha256(data).hexdigest()
+
+
+def test_a_form_that_a_library_for_mail_has_written(served: Gateway, png: bytes) -> None:
+    """Lines end with a line feed alone, headers are folded, the picture is base64."""
+    message, part = MIMEMultipart("form-data", BOUNDARY), MIMEImage(png, "png")
+    name = "a long name that needs a second line in the header of its part.png"
+    part.add_header("Content-Disposition", "form-data", name="file", filename=name)
+    message.attach(part)
+    body = message.as_bytes().partition(b"\n\n")[2]
+    assert b"\r\n" not in body
+    assert name_of(send(served, body, FORM)) == name
+
+
+def test_base64_that_is_none_in_a_form(served: Gateway) -> None:
+    body = form(('form-data; name="file"', b"abcde"), kind="Content-Transfer-Encoding: base64\r\n")
+    assert_problem(send(served, body, FORM), 400, "invalid_multipart")
+
+
+def test_an_empty_input_beside_the_file(served: Gateway, png: bytes) -> None:
+    """As browsers send an input in which nothing was chosen."""
+    parts = ('form-data; name="stamp"; filename=""', b""), ('form-data; name="file"; filename="a.png"', png)
+    assert name_of(send(served, form(*parts), FORM)) == "a.png"
+
+
 def test_options_beside_a_file_without_a_plain_name(served: Gateway, png: bytes) -> None:
     parts = ("form-data; name=\"file\"; filename*=UTF-8''a.png", png), ('form-data; name="format"', b"markdown")
     answer = send(served, form(*parts, kind=""), FORM)
@@ -125,6 +188,89 @@ def test_json_in_any_unicode_encoding(served: Gateway, png: bytes, kind: str | N
         pytest.skip("bytes of which nothing is said, and which tell nothing themselves")
     body = json.dumps({"source": {"base64": base64.b64encode(png).decode(), "name": "план.png"}}, ensure_ascii=False)
     assert name_of(send(served, body.encode(encoding), kind)) == "план.png"
+
+
+@pytest.mark.parametrize(
+    "kind", ["application/x-www-form-urlencoded", "text/plain;charset=UTF-8", "application/octet-stream"]
+)
+def test_json_under_the_types_of_curl_and_of_beacons(served: Gateway, png: bytes, kind: str) -> None:
+    body = json.dumps({"source": {"base64": base64.b64encode(png).decode(), "name": "a.png"}}).encode()
+    assert name_of(send(served, body, kind)) == "a.png"
+
+
+@pytest.mark.parametrize(
+    "encode",
+    [
+        base64.urlsafe_b64encode,
+        lambda data: base64.b64encode(data).rstrip(b"="),
+        lambda data: base64.urlsafe_b64encode(data).rstrip(b"="),
+    ],
+    ids=["alphabet of URLs", "without padding", "both"],
+)
+def test_base64_as_tokens_have_it(served: Gateway, encode: Callable[[bytes], bytes]) -> None:
+    for size in range(3):
+        data = pdf(pages=1) + b"\n%\xff\xfe" + b"\xfb" * size
+        answer = served.post(json={"source": {"base64": encode(data).decode()}})
+        assert answer.json()["document"]["sha256"] == hashlib.sha256(data).hexdigest()
+
+
+def test_the_name_of_a_bare_document(served: Gateway, png: bytes) -> None:
+    head = {"Content-Disposition": "attachment; filename*=UTF-8''%D0%90%D0%BA%D1%82.png"}
+    assert name_of(send(served, png, "image/png", head)) == "Акт.png"
+
+
+@pytest.mark.parametrize(
+    ("coding", "pack"), [("gzip", gzip.compress), ("X-Gzip", gzip.compress), ("deflate", zlib.compress)]
+)
+def test_a_body_that_is_packed_for_the_way(
+    served: Gateway, png: bytes, coding: str, pack: Callable[[bytes], bytes]
+) -> None:
+    head = {"Content-Encoding": coding}
+    text = json.dumps({"source": {"base64": base64.b64encode(png).decode(), "name": "a.png"}}).encode()
+    assert name_of(send(served, pack(text), "application/json", head)) == "a.png"
+    assert name_of(send(served, pack(form(('form-data; name="file"; filename="a.png"', png))), FORM, head)) == "a.png"
+    large = pdf(pages=1) + b"\n" * 1_000_000
+    answer = send(served, pack(large), "application/pdf", head)
+    assert answer.json()["document"]["sha256"] == hashlib.sha256(large).hexdigest()
+
+
+def test_a_packed_body_that_can_not_be_unpacked(served: Gateway, png: bytes) -> None:
+    packed = gzip.compress(png)
+    for body in (packed[:-9], b"no gzip"):
+        answer = send(served, body, "image/png", {"Content-Encoding": "gzip"})
+        assert_problem(answer, 400, "invalid_content_encoding")
+    answer = send(served, packed, "image/png", {"Content-Encoding": "br"})
+    assert_problem(answer, 415, "unsupported_content_encoding")
+
+
+def test_a_packed_body_is_measured_unpacked(served: Gateway) -> None:
+    """A megabyte of zeros takes a kilobyte."""
+    megabytes = int(served.service.settings.max_upload_mb) + 1
+    packer = zlib.compressobj(wbits=31)
+    packed = b"".join(packer.compress(bytes(1_000_000)) for _ in range(megabytes)) + packer.flush()
+    assert_problem(send(served, packed, "image/png", {"Content-Encoding": "gzip"}), 413, "body_too_large")
+
+
+@pytest.mark.parametrize("is_chunked", [False, True], ids=["with its length", "in chunks"])
+def test_a_client_that_asks_for_http_2(served: Gateway, png: bytes, is_chunked: bool) -> None:
+    """Java's does on the first request of a connection, and goes on with HTTP/1.1 where it is not heard."""
+    settings = "AAEAAEAAAAIAAAABAAMAAABkAAQBAAAAAAUAAEAA"
+    asking = f"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: {settings}\r\n"
+    framing = "Transfer-Encoding: chunked" if is_chunked else f"Content-Length: {len(png)}"
+    body = b"%x\r\n%b\r\n0\r\n\r\n" % (len(png), png) if is_chunked else png
+    head = f"POST /ocr?format=text HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/png\r\n{framing}\r\n"
+    with (
+        socket.create_connection(("127.0.0.1", served.service.settings.port), WAIT_S) as client,
+        client.makefile("rb") as answers,
+    ):
+        for request in (f"{head}{asking}\r\n".encode() + body, head.encode() + b"\r\n" + body):
+            for piece in (request[: len(request) // 2], request[len(request) // 2 :]):
+                client.sendall(piece)
+            assert answers.readline().startswith(b"HTTP/1.1 200 ")
+            length = next(int(line[15:]) for line in answers if line.lower().startswith(b"content-length:"))
+            while answers.readline() != b"\r\n":
+                pass
+            assert b"line one" in answers.read(length)
 
 
 def test_json_with_a_mark_in_the_dialect_of_paddlex(served: Gateway, png: bytes) -> None:

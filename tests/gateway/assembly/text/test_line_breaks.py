@@ -37,6 +37,21 @@ VERSE = [
 ]
 CHINESE_VERSE = ["床前明月光，", "疑是地上霜。", "举头望明月，", "低头思故乡。"]
 TILL = ["Хлеб ржаной         52.00", "Молоко 2 x 89.90    179.80", "Сыр 0.345 кг       241.15"]
+METRE = ["夜泊港口边", "灯影照寒川", "守夜人独坐", "潮声入梦眠"]
+DATES = [
+    "Datum vystavení: 3. 6. 2026",
+    "Datum splatnosti: 17. 6. 2026",
+    "Variabilní symbol: 20260417",
+    "Úhrada: převodem",
+]
+CONTACT = [
+    "Портовая контора",
+    "ул. Набережная, 14",
+    "197101 Санкт-Петербург",
+    "тел. (812) 555-01-42",
+    "почта: a@b.example",
+]
+INGREDIENTS = ["2 стакана муки", "3 яйца", "100 г сахара", "1 пакетик дрожжей", "щепотка соли"]
 MASTHEAD = ["Herausgegeben von der Hafenverwaltung", "www.elmhafen.example"]
 NARROW = ["Quay workers met", "Monday evening", "in the hall and", "voted at length", "on a new rota"]
 
@@ -52,6 +67,14 @@ NARROW = ["Quay workers met", "Monday evening", "in the hall and", "voted at len
         (VERSE, 1.0),
         (CHINESE_VERSE, 1.0),
         (MASTHEAD, 1.8),
+        (METRE, 2.0),
+        (["9", "7", "1"], 1.0),
+        (["1 200,50", "87,00", "412,30", "96,20"], 1.0),
+        (DATES, 1.0),
+        (CONTACT, 2.0),
+        (INGREDIENTS, 3.0),
+        (["Линдхольм Вера Андреевна", "ул. Верхняя, д. 27, кв. 5", "185000, г. Петрозаводск"], 1.3),
+        (["Исх. № 417", "от 3 июня 2026 г."], 4.0),
         (TILL, 1.0),
         (["Yours sincerely,", "Ruth Lang"], 4.0),
     ],
@@ -62,7 +85,7 @@ def test_lines_stay(lines: list[str], room: float) -> None:
 
 @pytest.mark.parametrize(
     ("lines", "room"),
-    [(PROSE, 1.0), (PROSE, 2.0), (CHINESE, 1.0), (CHINESE, 2.5), (NARROW, 1.0), (ADDRESS[:1], 3.0)],
+    [(PROSE, 1.0), (PROSE, 2.0), (METRE, 1.0), (CHINESE, 1.0), (CHINESE, 2.5), (NARROW, 1.0), (ADDRESS[:1], 3.0)],
 )
 def test_prose_is_wrapped(lines: list[str], room: float) -> None:
     assert not any(find_hard_breaks(lines, room))
@@ -79,6 +102,17 @@ def test_long_lines_that_end_with_marks_are_prose() -> None:
 def test_nouns_at_the_beginning_of_lines_are_no_verse() -> None:
     """German prose, ragged: the one short line ends, the others are wrapped."""
     assert find_hard_breaks(GERMAN) == [False, False, True]
+
+
+def test_items_that_go_on_in_wide_room() -> None:
+    lines = [
+        "Berths are let by the week,",
+        "and by the day",
+        "Cranes",
+        "Crates are kept for ten days,",
+        "and then sold",
+    ]
+    assert find_hard_breaks(lines, 3.0) == [False, True, True, False]
 
 
 def test_salutation_before_prose() -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from common.geometry import area, intersection_area, union
 from gateway.layout.base import Detection, LayoutDetector
 from gateway.layout.bundled.rapid_model import take_typewriter
 from gateway.layout.factory import create_layout
@@ -104,3 +105,12 @@ def test_heading_among_typed_rows(rows: Sequence[str], labels: list[str]) -> Non
     heading = Detection("paragraph_title", 0.9, boxes[rows.index("On scales and cranes")])
     found = take_typewriter([heading], lines, pixels)
     assert [one.label for one in sorted(found, key=lambda one: one.box[1])] == labels
+
+
+def test_detection_that_its_lines_contradict_cuts_no_listing() -> None:
+    """The model takes a table drawn with bars for a formula, which has no seven lines."""
+    pixels, lines = draw_page([(row, True) for row in TYPED[:4] * 2])
+    mistaken = Detection("display_formula", 0.7, union(lines))
+    (listing,) = take_typewriter([mistaken], lines, pixels)
+    assert listing.label == "algorithm"
+    assert intersection_area(listing.box, union(lines)) >= 0.9 * area(union(lines))
