@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -26,6 +27,8 @@ MAX_OTHER_FILES = 3
 MAX_FIELDS = 64
 MAX_PREAMBLE = 64 * 1024
 """Bytes before the first part, which readers have to ignore (RFC 2046)."""
+MAX_PADDING = 200
+"""Blanks behind a delimiter, which RFC 2046 allows."""
 
 
 @asynccontextmanager
@@ -84,7 +87,7 @@ async def parse_form(
     if not boundary:
         raise MultiPartException("Missing boundary in multipart.")
     _check_charset(parameters.get(b"charset", b"utf-8").decode("latin-1"))
-    body = _skip_preamble(stream, b"--" + boundary)
+    body = _check_delimiters(_skip_preamble(stream, b"--" + boundary), b"--" + boundary, max_files + max_fields + 1)
     parser = _FormParser(headers, body, max_files=max_files, max_fields=max_fields, max_part_size=max_part_size)
     form = await parser.parse()
     parser.close_unfinished(form)
@@ -156,4 +159,22 @@ async def _skip_preamble(stream: AsyncIterator[bytes], delimiter: bytes) -> Asyn
     else:
         yield start
     async for chunk in stream:
+        yield chunk
+
+
+async def _check_delimiters(
+    stream: AsyncGenerator[bytes, None], delimiter: bytes, most: int
+) -> AsyncGenerator[bytes, None]:
+    """The body, which begins with a delimiter. MultiPartException where more than `most` follow, or one is padded
+    without end: around each of them the parser looks at single bytes, in Python, and a file holds none."""
+    line = b"\r\n" + delimiter
+    padded, kept, count = re.compile(re.escape(line) + rb"[ \t]{%d}" % MAX_PADDING), b"", 0
+    async for chunk in stream:
+        window = kept + chunk
+        count += window.count(line, max(len(kept) - len(line) + 1, 0))
+        if count > most:
+            raise MultiPartException(f"Too many parts. Maximum number of parts is {most}.")
+        if line in window and padded.search(window):
+            raise MultiPartException(f"More than {MAX_PADDING} blanks follow a delimiter.")
+        kept = window[-len(line) - MAX_PADDING + 1 :]
         yield chunk
