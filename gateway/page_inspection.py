@@ -68,12 +68,13 @@ class PageInspector:
             return SeenLayer()
 
     async def find_layout(self, page: PageImage, stray: StrayInk) -> PageLayout:
+        detector, slots = self._parts.layout, self._parts.slots
         if self._options.task == "lines":
-            return await self.run(page, partial(self._parts.ink.lay_out, page.pixels))
+            find = partial(self._parts.ink.lay_out, page.pixels)
+            return await slots.run_layout(self._flow, page.number, detector.pages_at_once, find)
         if self._options.task != "document":
             return PageLayout([whole_page_region(page, self._options)], ())
-        detector = self._parts.layout
-        async with self._parts.slots.layout_turn(self._flow, page.number, detector.pages_at_once):
+        async with slots.layout_turn(self._flow, page.number, detector.pages_at_once):
             layout = await detector.detect(page, self._options.layout)
         if self._options.image_text:
             layout = replace(layout, regions=drop_printed(layout.regions))

@@ -393,6 +393,12 @@ class Settings(TierSettings):
         1000, gt=0, description="Most of a JSON body besides the document in it: options, texts of a chat; kB"
     )
 
+    max_text_kb: float = Field(
+        2000,
+        gt=0,
+        description="Largest text file (`.txt`, `.csv` and the like) that loaders of documents get back as it is; kB",
+    )
+
     @model_validator(mode="after")
     def _require_external(self) -> Self:
         if self.vlm_models and self.vlm_engine != "external":

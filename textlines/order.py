@@ -7,7 +7,7 @@ Boxes are rows x1, y1, x2, y2 of an array of shape (n, 4).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,8 @@ HEADING = 0.5
 """Height of a heading in its width, at most."""
 NEAR = 24
 """Boxes on each side of white space that tell whether columns end there: more than stand next to it."""
+PAIRS_AT_ONCE = 2**20
+"""Of boxes that are compared: all pairs of a page with thousands of them would take hundreds of megabytes."""
 Relation = NDArray[np.bool_]
 
 # Boxes share columns only if they overlap by more than this part of the narrower one: loose boxes of neighbours touch.
@@ -45,6 +47,17 @@ def overlap(low_a: Boxes, high_a: Boxes, low_b: Boxes, high_b: Boxes) -> Boxes:
     shared = np.minimum(high_a, high_b) - np.maximum(low_a, low_b)
     shorter = np.maximum(np.minimum(high_a - low_a, high_b - low_b), 1e-6)
     return np.clip(shared / shorter, 0.0, 1.0)
+
+
+def split_pairs(count: int) -> Iterator[slice]:
+    """Parts of so many boxes, each to be compared with all of them at once."""
+    step = max(1, PAIRS_AT_ONCE // max(count, 1))
+    return (slice(start, start + step) for start in range(0, max(count, 1), step))
+
+
+def relate(count: int, compare: Callable[[slice], Relation]) -> Relation:
+    """A relation of boxes among themselves; `compare` gives that of a part of them to all."""
+    return np.concatenate([compare(part) for part in split_pairs(count)])
 
 
 def _bands(array: Boxes) -> list[NDArray[np.intp]]:
@@ -116,7 +129,9 @@ def _precedes(array: Boxes) -> Relation:
     """`result[a, b]`: a is read before b."""
     x1, y1, x2, y2 = _widen_boxes(array).T
     middle = (y1 + y2) / 2
-    same_columns = overlap(x1[:, None], x2[:, None], x1[None], x2[None]) > OVERLAP
+    same_columns = relate(
+        len(array), lambda part: overlap(x1[part, None], x2[part, None], x1[None], x2[None]) > OVERLAP
+    )
     above = middle[:, None] < middle[None]
     left_of = ((x1 + x2)[:, None] < (x1 + x2)[None]) & ~same_columns
     result: Relation = (same_columns & above) | (left_of & ~_are_separated(same_columns, middle))
@@ -145,25 +160,30 @@ def _widen_boxes(array: Boxes) -> Boxes:
 
 def _are_separated(same_columns: Relation, middle: Boxes) -> Relation:
     """`result[a, b]`: some third box lies between a and b in y and shares columns with both."""
-    count = len(middle)
-    result = np.zeros((count, count), dtype=np.bool_)
-    for third in range(count):
-        spans = same_columns[third]
-        above, below = middle < middle[third], middle > middle[third]
-        between = (above[:, None] & below[None]) | (below[:, None] & above[None])
-        result |= spans[:, None] & spans[None] & between
-    return result
+    is_above = middle[:, None] < middle[None]
+    above, below = _pack(same_columns & is_above.T), _pack(same_columns & is_above)
+    result = np.array([(above & own).any(axis=1) for own in below], dtype=np.bool_)
+    return np.asarray(result | result.T, dtype=np.bool_)
+
+
+def _pack(relation: Relation) -> NDArray[np.uint64]:
+    """A relation with 64 boxes to a number: of a page of thousands, each is looked at beside each two others."""
+    padded = np.pad(relation, ((0, 0), (0, -relation.shape[1] % 64)))
+    return np.packbits(padded, axis=1).view(np.uint64)
 
 
 def _sort(precedes: Relation, array: Boxes) -> list[int]:
     """Topological sort; a cycle is broken at the box with the fewest predecessors, uppermost first."""
     precedes = precedes.copy()
     np.fill_diagonal(precedes, False)
-    waiting = set(range(len(array)))
+    count = len(array)
+    places = np.empty(count, dtype=np.int64)
+    places[np.lexsort((array[:, 0], array[:, 1]))] = np.arange(count)
+    ranks = precedes.sum(axis=0) * count + places
     order: list[int] = []
-    while waiting:
-        predecessors = precedes[list(waiting)].sum(axis=0)
-        best = min(waiting, key=lambda index: (predecessors[index], array[index, 1], array[index, 0]))
+    for _ in range(count):
+        best = int(ranks.argmin())
         order.append(best)
-        waiting.remove(best)
+        ranks -= precedes[best] * count
+        ranks[best] = np.iinfo(np.int64).max
     return order

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.geometry import Box, Boxes, union
-from textlines.order import Relation, overlap
+from textlines.order import Relation, overlap, relate, split_pairs
 
 SAME_ROW = 0.5  # shared share of the lower piece's height from which two pieces stand in one row
 ROW_GAP = 1.0  # widest gap inside one row of a paragraph, in line heights; a column gutter is wider
@@ -153,9 +153,14 @@ def _are_beside(array: Boxes) -> Relation:
     """Pieces of one printed row: close to each other, and not the ends of two columns."""
     x1, y1, x2, y2 = array.T
     height = y2 - y1
-    gap = np.maximum(x1[:, None], x1[None]) - np.minimum(x2[:, None], x2[None])
-    same_row = overlap(y1[:, None], y2[:, None], y1[None], y2[None]) > SAME_ROW
-    beside: Relation = same_row & (gap < ROW_GAP * np.minimum(height[:, None], height[None])) & _alike(height)
+
+    def compare(part: slice) -> Relation:
+        gap = np.maximum(x1[part, None], x1[None]) - np.minimum(x2[part, None], x2[None])
+        same_row = overlap(y1[part, None], y2[part, None], y1[None], y2[None]) > SAME_ROW
+        is_near: Relation = same_row & (gap < ROW_GAP * np.minimum(height[part, None], height[None]))
+        return is_near & _alike(height, part)
+
+    beside = relate(len(array), compare)
     for left, right in np.argwhere(beside & (x1[:, None] < x1[None])):
         beside[left, right] = not _is_gutter(array, left, right)
     result: Relation = beside & (x1[:, None] < x1[None])
@@ -180,19 +185,37 @@ def _are_stacked(array: Boxes) -> Relation:
     x1, y1, x2, y2 = array.T
     height = y2 - y1
     middle = (y1 + y2) / 2
-    gap = y1[None] - y2[:, None]
-    taller = np.maximum(height[:, None], height[None])
-    aligned = overlap(x1[:, None], x2[:, None], x1[None], x2[None]) > SAME_ROW
-    below = (middle[None] > middle[:, None]) & (gap > -0.5 * taller) & aligned & _alike(height)
-    stacked = below & (gap < _line_gap(gap / taller, below) * taller)
+
+    def measure(part: slice) -> tuple[Boxes, Boxes]:
+        return y1[None] - y2[part, None], np.maximum(height[part, None], height[None])
+
+    def compare(part: slice) -> Relation:
+        gap, taller = measure(part)
+        aligned = overlap(x1[part, None], x2[part, None], x1[None], x2[None]) > SAME_ROW
+        is_below: Relation = (middle[None] > middle[part, None]) & (gap > -0.5 * taller) & aligned
+        return is_below & _alike(height, part)
+
+    def find_nearest(part: slice) -> Boxes:
+        gap, taller = measure(part)
+        return np.asarray(np.where(below[part], gap / taller, np.inf).min(axis=1, initial=np.inf), dtype=np.float64)
+
+    def is_close(part: slice) -> Relation:
+        gap, taller = measure(part)
+        return np.asarray(gap < widest * taller, dtype=np.bool_)
+
+    below = relate(len(array), compare)
+    widest = _line_gap(np.concatenate([find_nearest(part) for part in split_pairs(len(array))]))
+    stacked = below & relate(len(array), is_close)
     spanning_below, spanning_above = _spans_columns(stacked, array), _spans_columns(stacked.T, array)
     result: Relation = stacked & ~spanning_below[:, None] & ~spanning_above[None]
     return result
 
 
-def _line_gap(gaps: Boxes, below: Relation) -> float:
-    """Widest white space between rows of one paragraph, in line heights: more in a text that is set wide throughout."""
-    nearest = np.where(below, gaps, np.inf).min(axis=1)
+def _line_gap(nearest: Boxes) -> float:
+    """Widest white space between rows of one paragraph, in line heights: more in a text that is set wide throughout.
+
+    `nearest`: white space below each row, infinite where nothing stands there.
+    """
     nearest = nearest[np.isfinite(nearest)]
     usual = float(np.median(nearest)) if len(nearest) >= USUAL_ROWS else 0.0
     return min(max(LINE_GAP, WIDE * usual), WIDEST_GAP)
@@ -214,9 +237,10 @@ def _spans_columns(stacked: Relation, array: Boxes) -> NDArray[np.bool_]:
     return result
 
 
-def _alike(height: Boxes) -> Relation:
-    relation: Relation = np.minimum(height[:, None], height[None]) > HEIGHT_RATIO * np.maximum(
-        height[:, None], height[None]
+def _alike(height: Boxes, part: slice) -> Relation:
+    """Of a part of the boxes to all."""
+    relation: Relation = np.minimum(height[part, None], height[None]) > HEIGHT_RATIO * np.maximum(
+        height[part, None], height[None]
     )
     return relation
 
@@ -361,12 +385,16 @@ def _join_short_columns(boxes: Sequence[Box], groups: list[list[int]]) -> list[l
     short = np.asarray([max(boxes[i][2] - boxes[i][0] for i in group) for group in groups]) < SHORT_WIDTH * height
     for at in np.flatnonzero(short & (x2 - x1 >= COLUMN_WIDTH * height)).tolist():
         short[at] = not _is_narrow_prose(np.asarray([boxes[i] for i in groups[at]], dtype=np.float64))
-    gap = np.maximum(x1[:, None], x1[None]) - np.minimum(x2[:, None], x2[None])
-    level = overlap(y1[:, None], y2[:, None], y1[None], y2[None]) > SAME_ROW
     is_text = np.asarray([_is_short_text([boxes[i] for i in group]) for group in groups], dtype=np.bool_)
-    are_texts = is_text[:, None] & is_text[None] & (gap >= TEXT_GAP * height[:, None])
-    is_near = ~are_texts & (gap < SHORT_GAP * height[:, None])
-    joined = short[:, None] & short[None] & level & is_near & _alike(height)
+
+    def compare(part: slice) -> Relation:
+        gap = np.maximum(x1[part, None], x1[None]) - np.minimum(x2[part, None], x2[None])
+        level = overlap(y1[part, None], y2[part, None], y1[None], y2[None]) > SAME_ROW
+        are_texts = is_text[part, None] & is_text[None] & (gap >= TEXT_GAP * height[part, None])
+        is_near: Relation = ~are_texts & (gap < SHORT_GAP * height[part, None])
+        return short[part, None] & short[None] & level & is_near & _alike(height, part)
+
+    joined = relate(len(array), compare)
     return [[i for member in members for i in groups[member]] for members in _components(joined)]
 
 

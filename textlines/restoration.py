@@ -8,8 +8,9 @@ from statistics import NormalDist
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
-from textlines.glyphs import Pixels
+from textlines.glyphs import STRIP_PIXELS, Pixels
 
 MIN_NOISE = 4.0
 """Grey levels of deviation from which on a picture is grainy: print, JPEG and paper stay below 2."""
@@ -28,6 +29,7 @@ APERTURE = 3
 BLURRED = 0.55
 """Of the contrast of an edge, what two neighbouring pixels have of it. Print and its JPEGs have 0.65 and more, what a
 Gaussian of one pixel blurs has 0.5 and less."""
+LEVELS = 256
 EDGE_SIDE, MIN_CONTRAST = 5, 48
 """Side in pixels of the square that holds an edge, and the grey levels that differ in it at least."""
 DEVIATION, AMOUNT = 1.5, 2.0
@@ -58,16 +60,41 @@ def measure_noise(pixels: Pixels) -> float:
 
 
 def measure_sharpness(pixels: Pixels) -> float:
-    """Of the contrast of an RGB picture's edges, the share that two neighbouring pixels have: 1 for black and white."""
+    """Of the contrast of an RGB picture's edges, the share that two neighbouring pixels have: 1 for black and white.
+
+    Strip by strip, of which only the counts of each contrast and step are kept.
+    """
+    rows = max(STRIP_PIXELS // pixels.shape[1], 1)
+    counts = np.zeros(LEVELS * LEVELS, dtype=np.int64)
+    for start in range(0, pixels.shape[0], rows):
+        top, bottom = max(start - EDGE_SIDE, 0), start + rows + EDGE_SIDE
+        inner = slice(start - top, start - top + rows)
+        contrast, steepest = (levels[inner] for levels in _measure_edges(pixels[top:bottom]))
+        are_edges = contrast >= MIN_CONTRAST
+        places = contrast[are_edges].astype(np.int32) * LEVELS + steepest[are_edges]
+        counts += np.bincount(places, minlength=LEVELS * LEVELS)
+    return _find_median(counts) if counts.any() else 1.0
+
+
+def _measure_edges(pixels: Pixels) -> tuple[Pixels, Pixels]:
+    """Around each pixel of an RGB picture, the contrast and the most that two neighbouring pixels differ by."""
     gray = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
     around = np.ones((EDGE_SIDE, EDGE_SIDE), np.uint8)
-    contrast = cv2.morphologyEx(gray, cv2.MORPH_GRADIENT, around)
     step = np.zeros_like(gray)
     step[:, 1:] = cv2.absdiff(gray[:, 1:], gray[:, :-1])
     step[1:] = np.maximum(step[1:], cv2.absdiff(gray[1:], gray[:-1]))
-    steepest = cv2.dilate(step, around)
-    are_edges = contrast >= MIN_CONTRAST
-    return float(np.median(steepest[are_edges] / contrast[are_edges].astype(np.float32))) if are_edges.any() else 1.0
+    contrast, steepest = cv2.morphologyEx(gray, cv2.MORPH_GRADIENT, around), cv2.dilate(step, around)
+    return np.asarray(contrast, dtype=np.uint8), np.asarray(steepest, dtype=np.uint8)
+
+
+def _find_median(counts: NDArray[np.int64]) -> float:
+    """Of steps beside their contrast; `counts`: of each contrast, and in it of each step."""
+    levels = np.arange(LEVELS, dtype=np.float32)
+    shares = (levels / levels[:, np.newaxis].clip(1)).ravel()
+    order = np.argsort(shares, kind="stable")
+    ends = np.cumsum(counts[order])
+    middle = np.searchsorted(ends, ((ends[-1] - 1) // 2, ends[-1] // 2), side="right")
+    return float(shares[order[middle]].mean())
 
 
 def sharpen(pixels: Pixels) -> Pixels:

@@ -11,7 +11,7 @@ from python_multipart.multipart import parse_options_header
 from starlette.datastructures import FormData, Headers, UploadFile
 from starlette.formparsers import MultiPartException
 
-from gateway.api.multipart import FormParser, normalize_multipart
+from gateway.api.multipart import FormParser, limit_delimiters, normalize_multipart
 from gateway.conversion.json_bodies import parse_json
 from gateway.errors import ServiceError
 from gateway.intake.spool import IN_MEMORY_BYTES, SpooledFile, storage_error
@@ -80,7 +80,7 @@ async def parse_form(
     if not boundary:
         raise MultiPartException("Missing boundary in multipart.")
     _check_charset(parameters.get(b"charset", b"utf-8").decode("latin-1"))
-    body = normalize_multipart(stream, boundary)
+    body = normalize_multipart(limit_delimiters(stream, boundary, max_files + max_fields), boundary)
     parser = FormParser(headers, body, max_files=max_files, max_fields=max_fields, max_part_size=max_part_size)
     form = await parser.parse()
     parser.close_unfinished(form)

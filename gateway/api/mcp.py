@@ -29,6 +29,9 @@ from paddleocr_vl_client.mcp.server import build_server
 PATH = "/mcp"
 MAX_LIBRARIES = 128
 """Keys whose documents are kept; those of the key that called longest ago go first."""
+MAX_BODY = 16_000
+"""Bytes of a call, which holds names, places and words to look for: the library parses it in the event loop, and may
+repeat all of it in an error."""
 _ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 
 
@@ -48,7 +51,7 @@ class McpEndpoint:
         server = build_server(self._library_of, version)
         # Names and origins are the concern of `BrowserMiddleware`, for all routes.
         open_to_all = TransportSecuritySettings(enable_dns_rebinding_protection=False)
-        server.streamable_http_app(stateless_http=True, transport_security=open_to_all)
+        server.streamable_http_app(stateless_http=True, transport_security=open_to_all, max_request_body_size=MAX_BODY)
         self._sessions: StreamableHTTPSessionManager = server.session_manager
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -110,6 +110,19 @@ async def normalize_multipart(stream: AsyncIterator[bytes], boundary: bytes) -> 
         yield out
 
 
+async def limit_delimiters(stream: AsyncIterator[bytes], boundary: bytes, most: int) -> AsyncGenerator[bytes, None]:
+    """The body. MultiPartException where more than `most` parts follow the first: around each delimiter single bytes
+    are looked at, in Python, and a file holds none."""
+    line, kept, count = b"\n--" + boundary, b"", 0
+    async for piece in stream:
+        window = kept + piece
+        count += window.count(line)
+        if count > most + 1:
+            raise MultiPartException(f"Too many parts. Maximum number of parts is {most + 1}.")
+        kept = window[-len(line) + 1 :]
+        yield piece
+
+
 class _Normalizer:
     """`_step` takes what it can from what came, and tells whether the next one may go on."""
 
@@ -166,6 +179,8 @@ class _Normalizer:
         end = came.find(b"\n", start, start + MAX_PART_HEAD) + 1
         if end:
             return 0 if came[start:end].strip(_WHITE) else end
+        if not came[start : start + MAX_PART_HEAD].strip(_WHITE) and len(came) - start >= MAX_PART_HEAD:
+            raise MultiPartException(f"More than {MAX_PART_HEAD} blanks follow a delimiter.")
         is_open = len(came) - start < MAX_PART_HEAD and came[start:].strip(_WHITE) in (b"", b"-")
         return None if is_open and not self._is_last else 0
 

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
-from email.header import decode_header, make_header
+import re
+from email.errors import MessageError
+from email.header import decode_header
 from email.message import Message
-from email.utils import collapse_rfc2231_value
+
+_CHARSETS = re.compile(
+    r"utf-?8|(?:us-)?ascii|latin-?1|iso-8859-\d{1,2}|(?:windows-|cp)125\d|koi8-[ru]|gb(?:2312|k|18030)|big5|shift_jis|"
+    r"euc-(?:jp|kr)|iso-2022-jp",
+    re.IGNORECASE,
+)
+"""What names of files come in. Python knows codecs that fail on any text, or give halves of characters."""
 
 
 def parse_filename(disposition: str) -> str | None:
@@ -17,7 +25,8 @@ def parse_filename(disposition: str) -> str | None:
     if value is None:
         return None
     if isinstance(value, tuple):
-        return collapse_rfc2231_value(value)
+        charset, _, text = value
+        return _decode(text.encode("raw-unicode-escape"), charset) or text
     return _decode_words(value)
 
 
@@ -25,6 +34,19 @@ def _decode_words(value: str) -> str:
     if "=?" not in value:
         return value
     try:
-        return str(make_header(decode_header(value)))
-    except (ValueError, LookupError):
+        words = decode_header(value)
+    except (ValueError, MessageError):  # what should be base64 is none
         return value
+    texts = [word if isinstance(word, str) else _decode(word, charset) for word, charset in words]
+    return value if None in texts else "".join(filter(None, texts))
+
+
+def _decode(data: bytes, charset: str | None) -> str | None:
+    """None where the charset is none that names come in."""
+    name = charset or "us-ascii"
+    if not _CHARSETS.fullmatch(name):
+        return None
+    try:
+        return data.decode(name, "replace")
+    except LookupError:
+        return None

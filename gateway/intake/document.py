@@ -46,14 +46,16 @@ async def open_document(
     type the file is declared to have, where text files are taken too. `names`: how a refusal names the options.
 
     Raises ServiceError: 400 `empty_document`, `damaged_image`, `damaged_pdf`, `damaged_page`; 413 `image_too_large`,
-    `too_many_pages`, `out_of_memory`; 415 `unsupported_media_type`, `unsupported_charset`; 422 `invalid_pages`,
-    `password_required`, `wrong_password`, `unreadable_document`, `document_crashed`, `document_timeout`.
+    `too_many_pages`, `out_of_memory`, `text_too_large`; 415 `unsupported_media_type`, `unsupported_charset`; 422
+    `invalid_pages`, `password_required`, `wrong_password`, `unreadable_document`, `document_crashed`,
+    `document_timeout`.
     What concerns one page of several is not raised: `pages()` gives it as a PageFailure.
     """
     flow = flow or Flow()
     try:
         if text_type is not None:
-            text = await asyncio.to_thread(open_text, content, clean_name(name), text_type, pages, names)
+            most = int(settings.max_text_kb * 1000)
+            text = await asyncio.to_thread(open_text, content, clean_name(name), text_type, pages, most, names)
             if text is not None:
                 return text
         kind = media_type(content.read(HEAD_BYTES))

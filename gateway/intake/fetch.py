@@ -19,6 +19,7 @@ from gateway.errors import ServiceError
 from gateway.intake.disposition import parse_filename
 from gateway.intake.spool import SpooledFile
 from gateway.intake.url_rules import (
+    MAX_URL,
     FetchRules,
     Resolve,
     not_allowed,
@@ -91,6 +92,8 @@ async def _request_once(url: URL, rules: FetchRules, resolve: Resolve) -> Fetche
 
 def parse_url_filename(url: str) -> str:
     """The last part of the URL's path, which may be empty."""
+    if len(url) > MAX_URL:
+        return ""
     with suppress(ValueError):
         return unquote(urlsplit(url).path.rpartition("/")[2])
     return ""

@@ -43,17 +43,24 @@ class TextDocument:
 
 
 def open_text(
-    content: SpooledFile, name: str, declared_type: str, pages: str | None, names: OptionNames
+    content: SpooledFile, name: str, declared_type: str, pages: str | None, max_bytes: int, names: OptionNames
 ) -> TextDocument | None:
     """A text file, by its name's ending or its declared type; None for what is none, or is a document by its bytes.
 
-    Blocks. ServiceError 400 `empty_document`, 415 `unsupported_charset`, 422 `invalid_pages`.
+    `max_bytes`: all steps to its answer take the whole text at once, and some hold the interpreter for as long.
+    Blocks. ServiceError 400 `empty_document`, 413 `text_too_large`, 415 `unsupported_charset`, 422 `invalid_pages`.
     """
     kind, parameters = parse_options_header(declared_type)
     is_text = PurePath(name).suffix.lower() in TEXT_ENDINGS or kind.startswith(b"text/")
     if not is_text or _is_document(content):
         return None
     select_pages(pages, TextDocument.pages_total, names)
+    if content.size > max_bytes:
+        raise ServiceError(
+            413,
+            "text_too_large",
+            f"The text file has {content.size / 1000:.0f} kB, the limit is {max_bytes / 1000:g} (MAX_TEXT_KB).",
+        )
     text = _decode(content.read(), parameters.get(b"charset", b"utf-8").decode("latin-1").lower())
     return TextDocument(content, name, content.sha256.hex(), text)
 

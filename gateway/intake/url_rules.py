@@ -23,6 +23,8 @@ from gateway.settings import Settings
 
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 
+MAX_URL = 8192
+"""Characters. Whoever parses URLs here remembers some hundreds of them."""
 _USER_AGENT = "paddleocr-vl-service"
 _LOOKUPS = ThreadPoolExecutor(8, thread_name_prefix="lookup")
 """Of their own: a name server that hangs must not hold the threads that encode pictures."""
@@ -58,6 +60,8 @@ async def resolve_host(host: str, port: int) -> Sequence[str]:
 
 def parse_url(text: str, base: URL | None = None) -> URL:
     """The URL as aiohttp itself understands it, so that what is checked is what is connected to."""
+    if len(text) > MAX_URL:
+        raise not_allowed(f"it is longer than {MAX_URL} characters")
     try:
         url = base.join(URL(text)) if base else URL(text)
         usable = url.scheme in ("http", "https") and bool(url.raw_host) and url.port is not None

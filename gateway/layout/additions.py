@@ -7,16 +7,19 @@ one, and the text lines in it become regions. Of text beside a box to tick it se
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
+from common.cores import available_cores
 from common.geometry import area, intersection_area, union
 from gateway.labels import PICTURE_LABELS, is_formula
 from gateway.layout.base import LayoutDetector, LayoutWrapper
 from gateway.layout.bundled.page_frame import lay_out
 from gateway.model import BBox, PageImage, PageLayout, Pixels, Region
 from gateway.reading_options import LayoutOptions
+from gateway.scheduling.fair_semaphore import reserve_of
 from textlines.box_shapes import TickBox
 from textlines.detection import LineDetector, TextLine
 from textlines.frame import find_frame
@@ -41,8 +44,10 @@ class PictureText(LayoutWrapper):
 
     def __init__(self, inner: LayoutDetector) -> None:
         super().__init__(inner)
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="picture-text")
+        cores = available_cores()
+        self._threads = ThreadPoolExecutor(cores + reserve_of(cores), thread_name_prefix="picture-text")
         self._lines: LineDetector | None = None
+        self._loading = threading.Lock()
 
     async def start(self) -> None:
         await self._inner.start()
@@ -51,15 +56,16 @@ class PictureText(LayoutWrapper):
         layout = await self._inner.detect(page, options)
         if not may_hide_text(layout.regions, page.width * page.height):
             return layout
-        found = await asyncio.get_running_loop().run_in_executor(self._thread, self._find, page.pixels)
+        found = await asyncio.get_running_loop().run_in_executor(self._threads, self._find, page.pixels)
         return replace(layout, regions=add_text(layout.regions, found, page.width, page.height))
 
     async def close(self) -> None:
-        self._thread.shutdown(wait=False, cancel_futures=True)
+        self._threads.shutdown(wait=False, cancel_futures=True)
         await self._inner.close()
 
     def _find(self, pixels: Pixels) -> list[TextLine]:
-        self._lines = self._lines or LineDetector()
+        with self._loading:
+            self._lines = self._lines or LineDetector()
         return self._lines(erase_watermarks(pixels))
 
 

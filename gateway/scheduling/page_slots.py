@@ -54,10 +54,11 @@ class PageSlot(Slot):
 class PageSlots:
     """Page slots bound the crops that wait, render slots the pages that render workers, layout and the threads here
     have in hand, so that none of them waits for another; more would only lie in memory. One in four more of either is
-    for callers that have few pages here: the slots of another may all be taken by pages that take long.
+    for callers that have few pages here: the slots of another may all be taken by pages that take long. So are turns
+    at the layout, and one more thread.
 
-    The threads are fewer than the cores: one that holds the interpreter's lock and has lost its core keeps the event
-    loop waiting. With six on two cores the loop's lag was 18 ms at the 99th percentile, with one 8 ms.
+    The threads of one caller are fewer than the cores: one that holds the interpreter's lock and has lost its core
+    keeps the event loop waiting. With six on two cores the loop's lag was 18 ms at the 99th percentile, with one 8 ms.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -69,9 +70,10 @@ class PageSlots:
         )
         self._pages = FairSemaphore(waiting, reserve_of(waiting), burst=BURST_PAGES)
         self._rendered = FairSemaphore(rendered, reserve_of(rendered), burst=BURST_PAGES)
-        self._layout_turns = FairSemaphore(1, burst=BURST_PAGES)
-        self._thread_turns = FairSemaphore(threads, burst=TYPICAL_CUTS)
-        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="pixels")
+        self._layout_turns = FairSemaphore(1, reserve_of(1), burst=BURST_PAGES)
+        self._thread_turns = FairSemaphore(threads, reserve_of(threads), burst=TYPICAL_CUTS)
+        self._threads = ThreadPoolExecutor(threads + reserve_of(threads), thread_name_prefix="pixels")
+        self._layout_threads = ThreadPoolExecutor(cores + reserve_of(cores), thread_name_prefix="lines")
 
     @property
     def pages(self) -> int:
@@ -105,12 +107,17 @@ class PageSlots:
     async def layout_turn(self, flow: Flow, page: int, pages_at_once: int) -> AsyncIterator[None]:
         """Waits until a detector that works on `pages_at_once` takes one more: inside, first come is first served."""
         if pages_at_once != self._layout_turns.limit:
-            self._layout_turns.limit = pages_at_once
+            self._layout_turns.resize(pages_at_once, reserve_of(pages_at_once))
         await self._layout_turns.acquire(flow, page)
         try:
             yield
         finally:
             self._layout_turns.release(flow)
+
+    async def run_layout(self, flow: Flow, page: int, pages_at_once: int, work: Callable[[], T]) -> T:
+        """Does what takes the place of the layout, and as long, in a layout turn; no page waits for it to be cut."""
+        async with self.layout_turn(flow, page, pages_at_once):
+            return await asyncio.get_running_loop().run_in_executor(self._layout_threads, work)
 
     async def run(self, flow: Flow, page: int, work: Callable[[], T]) -> T:
         """Does what needs a page's pixels in one of the threads."""
@@ -121,4 +128,5 @@ class PageSlots:
             self._thread_turns.release(flow)
 
     def close(self) -> None:
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        for threads in (self._threads, self._layout_threads):
+            threads.shutdown(wait=False, cancel_futures=True)

@@ -53,6 +53,7 @@ from gateway.intake.sniff import media_type
 from gateway.model import Block, PageResult, Reading, Region
 from gateway.reading_options import OcrOptions
 from gateway.recognition.repetition import RepetitionDetector, remove_loop
+from textlines.order import reading_order
 from textlines.paragraphs import find_initials, find_labelled, paragraphs
 from vlm_backend import embedded
 
@@ -265,6 +266,22 @@ def test_work_on_boxes(draw: Callable[[int], list[Box]], work: Callable[[list[Bo
         (taken := seconds(8 * BOXES)) < NO_TIME_S or taken < MAX_PAIRS_RATIO * min(seconds(BOXES) for _ in range(2))
         for _ in range(3)
     )
+
+
+MAX_TRIPLES_RATIO = 8**2.25
+"""Between the square of eight and its cube."""
+
+
+@pytest.mark.parametrize("draw", [_letters, _narrow_columns])
+def test_order_of_boxes(draw: Callable[[int], list[Box]]) -> None:
+    """Each pair is held against all others, many at a time."""
+
+    def seconds(count: int) -> float:
+        boxes, started = draw(count), time.process_time()
+        reading_order(boxes)
+        return time.process_time() - started
+
+    assert any(seconds(8 * BOXES) < MAX_TRIPLES_RATIO * min(seconds(BOXES) for _ in range(2)) for _ in range(3))
 
 
 SLOW: dict[str, Work] = {

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
+import cv2
 import numpy as np
+import pytest
 from PIL import Image, ImageDraw, ImageFont
 
 from textlines.detection import upright_line
-from textlines.glyphs import Pixels, StrayInk, find_ink, find_leaders, find_stray_windows
+from textlines.glyphs import Pixels, StrayInk, find_components, find_ink, find_leaders, find_stray_windows
 
 FONT = ImageFont.load_default(28)
 
@@ -93,3 +97,35 @@ def test_paper_with_grain_has_no_stray_ink() -> None:
 
 def test_picture_of_a_few_pixels_has_no_stray_ink() -> None:
     assert StrayInk(np.zeros((3, 1, 3), np.uint8)).find_area([]) is None
+
+
+def test_ink_that_reaches_over_strips_is_connected() -> None:
+    """A picture of 12 million pixels, whose labels are looked at in parts: shapes down all of it, and in steps."""
+    mask = np.zeros((6000, 2000), np.uint8)
+    mask[10:5990, 20:30] = mask[10:5990, 100:110] = mask[5980:5990, 20:110] = 255
+    mask[40:5990, 60:70] = mask[40:50, 60:80] = 255
+    steps = np.arange(1000)
+    mask[2000 + steps, 300 + steps] = 255
+    mask[30:35, 1500:1510] = 255
+    found = find_components(mask)
+    assert found[:, :4].tolist() == [[20, 10, 90, 5980], [1500, 30, 10, 5], [300, 2000, 1000, 1000]]
+    assert found[:, 4].tolist() == [int((mask[:, :200] > 0).sum()), 50, 1000]
+
+
+@pytest.mark.parametrize("share", [0.02, 0.3])
+def test_labels_are_those_of_the_whole_picture(share: float) -> None:
+    mask = (np.random.default_rng(1).random((2500, 2000)) < share).astype(np.uint8)
+    whole = cv2.connectedComponentsWithStatsWithAlgorithm(mask, 8, cv2.CV_32S, cv2.CCL_BBDT)[2][1:]
+    assert np.array_equal(find_components(mask), whole)
+
+
+def test_labels_take_no_memory_of_the_picture_s_size() -> None:
+    mask = np.zeros((6000, 6000), np.uint8)
+    mask[::50, ::50] = 255
+    tracemalloc.start()
+    try:
+        find_components(mask)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < mask.nbytes

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
+import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from textlines.detection import LineDetector, Pixels
-from textlines.restoration import measure_noise, reduce_noise
+from textlines.restoration import BLURRED, measure_noise, measure_sharpness, reduce_noise
 
 
 def page() -> Pixels:
@@ -52,3 +55,21 @@ def test_lines_in_grain() -> None:
     lines = LineDetector()(add_grain(page(), 30))
     assert len(lines) == 12
     assert all(line.leader is None for line in lines)
+
+
+def test_sharpness_takes_no_memory_of_the_picture_s_size() -> None:
+    """And is that of all its parts: strips of a picture that is sharp above and blurred below."""
+    page = np.full((5000, 4000, 3), 255, np.uint8)
+    page.reshape(-1, 40, 4000, 3)[:, :20] = 0
+    blurred = np.asarray(cv2.GaussianBlur(page, (0, 0), 2), dtype=np.uint8)
+    assert measure_sharpness(page) == 1.0
+    assert measure_sharpness(blurred) < BLURRED
+    mostly_blurred = np.concatenate([page[:1000], blurred[1000:]])
+    tracemalloc.start()
+    try:
+        sharpness = measure_sharpness(mostly_blurred)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert sharpness < BLURRED
+    assert peak < page.nbytes

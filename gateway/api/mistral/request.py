@@ -23,6 +23,7 @@ from gateway.errors import ServiceError
 from gateway.intake.document import clean_name
 from gateway.intake.sniff import HEAD_BYTES, media_type
 from gateway.intake.spool import SpooledFile
+from gateway.intake.url_rules import MAX_URL
 from gateway.session import DocumentSource
 from gateway.storage.files import FileStore
 from gateway.storage.keys import DOCUMENT_ID
@@ -99,6 +100,8 @@ def make_signed_path(file_id: str) -> str:
 def _own_file(url: str, links: Links) -> str | None:
     """The id in a URL that this service has signed; None for any other. Such a URL is not fetched, whose address may
     be one that the service must not ask."""
+    if len(url) > MAX_URL:
+        return None
     try:
         parts = urlsplit(url)
         query = parse_qs(parts.query)

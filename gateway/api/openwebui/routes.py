@@ -5,6 +5,8 @@ It sends files of every kind here, so texts go back as they came.
 
 from __future__ import annotations
 
+import asyncio
+from functools import partial
 from typing import Any
 from urllib.parse import unquote
 
@@ -57,7 +59,8 @@ async def _read(service: Service, source: DocumentSource, admission: Admission) 
     pages = bytearray()
     async with open_session(service, source, _OPTIONS, admission.deadline, flow=admission.flow) as session:
         async for page in session.pages():
-            append(pages, _encode_page(page.result.markdown, page.result.page - 1, session.document.name), b",")
+            encode = partial(_encode_page, page.result.markdown, page.result.page - 1, session.document.name)
+            append(pages, await asyncio.to_thread(encode), b",")
         session.finish()
         session.stats.require_read(shows_warnings=False)
     told = status_headers(session.stats.status, session.stats.warnings)

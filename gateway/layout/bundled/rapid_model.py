@@ -38,6 +38,7 @@ from gateway.layout.overlaps import remove_overlaps
 from gateway.layout.pp_doclayout.postprocess import is_confident, unclip
 from gateway.model import BBox, PageImage, PageLayout, Pixels, Region
 from gateway.reading_options import LayoutOptions
+from gateway.scheduling.fair_semaphore import reserve_of
 from textlines.detection import LineDetector, TextLine, upright_line
 from textlines.frame import find_frame
 from textlines.typewriter import find_typewriter
@@ -84,7 +85,7 @@ class BundledLayout:
         self.state: LayoutState = "not_initialized"
         self.reason: str | None = "the layout model is loading"
         self._cores = threads or available_cores()
-        self._threads = ThreadPoolExecutor(self._cores, thread_name_prefix="layout")
+        self._threads = ThreadPoolExecutor(self._cores + reserve_of(self._cores), thread_name_prefix="layout")
         self._model: Session | None = None
         self._classes: Sequence[str] = ()
         self._lines: LineDetector | None = None

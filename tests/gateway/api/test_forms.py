@@ -1,4 +1,4 @@
-"""Multipart forms that break off."""
+"""Multipart forms that break off, or keep their parser busy."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from tempfile import SpooledTemporaryFile
 from typing import Any
 
 import pytest
-from starlette.datastructures import Headers
+from starlette.datastructures import Headers, UploadFile
+from starlette.formparsers import MultiPartException
 
 from gateway.api.forms import parse_form
 
@@ -32,3 +33,40 @@ async def test_the_file_of_a_part_without_an_end_is_closed(monkeypatch: pytest.M
     assert ([*form], [file.closed for file in files]) == (["file"], [False, True])
     await form.close()
     assert files[0].closed
+
+
+def _file_of(unit: bytes, size: int = 200_000) -> bytes:
+    return PART + unit * max(1, size // len(unit)) + b"\r\n--x--\r\n"
+
+
+@pytest.mark.parametrize("step", [7, 65_536])
+@pytest.mark.parametrize("unit", [b"\r\n--xy", b"\r\n--x-y", b"\r\n--x\ry", b"\r\n--x" + b" \t" * 100_000])
+async def test_delimiters_that_part_nothing(unit: bytes, step: int) -> None:
+    """The parser would look at each byte around them, for as long as a file of a form may be."""
+    body, taken = _file_of(unit), 0
+
+    async def pieces() -> AsyncIterator[bytes]:
+        nonlocal taken
+        for at in range(0, len(body), step):
+            taken = at + step
+            yield body[at : at + step]
+
+    with pytest.raises(MultiPartException):
+        await parse_form(HEADERS, pieces(), max_files=2, max_fields=2, max_part_size=100)
+    assert taken <= 65_536, "the rest of it was heard too"
+
+
+@pytest.mark.parametrize("step", [1, 3, 1000])
+async def test_padded_delimiters_and_what_resembles_them(step: int) -> None:
+    content = b"--x\r\n--\r\n-x\r\r\n--y" * 50
+
+    async def pieces() -> AsyncIterator[bytes]:
+        body = PART + content + b"\r\n--x \t \r\nContent-Disposition: form-data; name=a\r\n\r\n1\r\n--x--\r\nepilogue"
+        for at in range(0, len(body), step):
+            yield body[at : at + step]
+
+    form = await parse_form(HEADERS, pieces(), max_files=1, max_fields=1, max_part_size=100)
+    file = form["file"]
+    assert isinstance(file, UploadFile)
+    assert (await file.read(), form["a"]) == (b"abc" + content, "1")
+    await form.close()

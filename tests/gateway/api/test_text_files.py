@@ -155,3 +155,14 @@ def test_what_is_no_text_fails_as_a_document_does(served: Gateway) -> None:
 
 def test_a_reader_of_documents_takes_none(served: Gateway) -> None:
     assert served.client.post("/ocr", files={"file": ("a.txt", b"plain")}).status_code == 415
+
+
+def test_large_texts(served: Gateway) -> None:
+    """Each step of an answer takes a text as a whole, for as long as nobody else is answered."""
+    data = b"line\n" * 500_000
+    answer = served.client.put("/process", content=data, headers={"X-Filename": "a.log"})
+    assert (answer.status_code, answer.json()["code"]) == (413, "text_too_large")
+    assert "MAX_TEXT_KB" in answer.json()["detail"]
+    answer = post(served, "/v1/convert/file", "files", data, "a.log").json()
+    assert answer["status"] == "failure"
+    assert "MAX_TEXT_KB" in answer["errors"][0]["error_message"]

@@ -188,6 +188,14 @@ async def test_invalid_urls(url: str) -> None:
     assert (error.status, error.code) == (400, "url_not_allowed")
 
 
+async def test_long_urls_are_not_asked_for(origin: Origin) -> None:
+    """Libraries would remember some hundreds of them, a megabyte each."""
+    origin.handler = lambda _: web.Response(body=b"x")
+    assert (await fetch(f"http://{ALLOWED}:{origin.port}/?{'a' * 8000}", RULES)).content.size == 1
+    error = await refused(f"http://{ALLOWED}:{origin.port}/?{'a' * 9000}")
+    assert (error.code, "8192" in error.detail) == ("url_not_allowed", True)
+
+
 async def test_url_fetch_off() -> None:
     with pytest.raises(ServiceError) as caught:
         fetch_rules(Settings(_env_file=None, url_fetch="off"))
@@ -280,6 +288,12 @@ async def test_what_cannot_be_unpacked(origin: Origin, coding: str, body: bytes)
         ("attachment; filename=x.pdf; filename*=UTF-8''%C3%9Cbersicht.pdf", "Übersicht.pdf"),
         ("attachment; filename*=iso-8859-1''caf%E9.pdf", "café.pdf"),
         ('attachment; filename="=?utf-8?B?w5xiZXI=?="', "Über"),
+        ("attachment; filename*=windows-1251''%F1%F7%B8%F2.pdf", "счёт.pdf"),
+        ("attachment; filename*=undefined''a.pdf", "a.pdf"),
+        ("attachment; filename*=idna''a%FF.pdf", "aÿ.pdf"),
+        ("attachment; filename*=unicode_escape''%5Cud800.pdf", "\\ud800.pdf"),
+        ('attachment; filename="=?utf-8?b?a?="', "=?utf-8?b?a?="),
+        ('attachment; filename="=?undefined?q?a?="', "=?undefined?q?a?="),
     ],
 )
 async def test_name_of_the_file(origin: Origin, disposition: str | None, name: str) -> None:

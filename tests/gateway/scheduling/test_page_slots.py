@@ -8,7 +8,7 @@ from functools import partial
 import pytest
 
 from gateway.errors import ServiceError
-from gateway.model import PageFailure, PageImage, PageLayout, Region
+from gateway.model import PageFailure, PageImage, PageLayout, Pixels, Region
 from gateway.pipeline import read_pages
 from gateway.reading_options import LayoutOptions, OcrOptions
 from gateway.scheduling.fair_semaphore import BATCH, INTERACTIVE, Flow, Priority
@@ -168,3 +168,45 @@ async def test_whatever_becomes_of_documents_their_places_are_free_again(stub: S
                 task.cancel()
         await asyncio.gather(*reading, return_exceptions=True)
         await eventually(lambda: parts.slots.rendered == 0)
+
+
+async def test_long_work_of_one_caller_leaves_room_to_others(stub: StubEngine) -> None:
+    """Whatever it has sent: in the threads that cut, and at the layout."""
+    slots, gate = PageSlots(settings_for(stub)), threading.Event()
+    busy, other = Flow(caller="busy"), Flow(caller="other")
+    try:
+        held = [asyncio.create_task(slots.run(busy, page, gate.wait)) for page in range(20)]
+        held += [asyncio.create_task(slots.run_layout(busy, page, 2, gate.wait)) for page in range(20)]
+        await asyncio.sleep(0)
+        async with asyncio.timeout(WAIT_S):
+            assert await slots.run(other, 1, lambda: "cut") == "cut"
+            assert await slots.run_layout(other, 1, 2, lambda: "laid out") == "laid out"
+        assert not any(one.done() for one in held)
+    finally:
+        gate.set()
+    await asyncio.gather(*held)
+    slots.close()
+
+
+async def test_pages_whose_lines_are_looked_for_keep_none_from_being_cut(
+    stub: StubEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = threading.Event()
+    async with parts_for(stub, FakeLayout(text_regions(1))) as parts:
+
+        def lay_out(_pixels: Pixels) -> PageLayout:
+            gate.wait(WAIT_S)
+            return PageLayout(text_regions(1), ())
+
+        monkeypatch.setattr(parts.ink, "lay_out", lay_out)
+
+        async def read(options: OcrOptions) -> list[str]:
+            deadline = asyncio.get_running_loop().time() + 2 * WAIT_S
+            return [page.result.status async for page in read_pages(parts, FakeDocument(), options, deadline)]
+
+        looked_for = [asyncio.create_task(read(OcrOptions(task="lines"))) for _ in range(3)]
+        async with asyncio.timeout(WAIT_S / 2):
+            assert await read(OcrOptions()) == ["ok"]
+        assert not any(one.done() for one in looked_for)
+        gate.set()
+        assert await asyncio.gather(*looked_for) == [["ok"]] * 3
