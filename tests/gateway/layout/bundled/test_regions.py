@@ -136,6 +136,19 @@ def test_words_in_a_small_picture_are_read_and_numbers_of_a_chart_are_not() -> N
     assert text.bbox[3] < 300
 
 
+def test_short_labels_of_a_picture_are_read() -> None:
+    """Names below icons, fields of a card: hardly any is as long as a line of text, and none as short as a tick."""
+    labels: list[BBox] = [
+        (120 + 100 * at, 350 + 30 * row, 180 + 100 * at, 372 + 30 * row) for at in range(3) for row in (0, 1)
+    ]
+    regions = compose([Detection("image", 0.8, (100, 120, 440, 430))], [(120, 200, 220, 222), *labels])
+    texts = [region.bbox for region in regions if region.label == "text"]
+    assert all(
+        any(text[0] <= x1 and text[1] <= y1 and x2 <= text[2] and y2 <= text[3] for text in texts)
+        for x1, y1, x2, y2 in labels
+    )
+
+
 def test_number_in_the_margin_is_the_page_s() -> None:
     regions = compose([], [*lines_of(100, 900, 200, 12), (880, 1340, 910, 1362)])
     assert [region.label for region in regions] == ["text", "number"]
