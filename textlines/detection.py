@@ -19,18 +19,9 @@ from numpy.typing import NDArray
 
 from common.geometry import Box, Boxes, area, clip, intersection_area
 from common.inference.models import find_model, load_session
-from textlines.glyphs import (
-    LEADER_GAP,
-    MIN_GLYPH,
-    Ink,
-    Leader,
-    find_ink,
-    find_leaders,
-    find_stray_glyphs,
-    find_stray_windows,
-    glyph_middles,
-)
+from textlines.glyphs import MIN_GLYPH, Ink, find_ink, find_stray_glyphs, find_stray_windows, glyph_middles
 from textlines.glyphs import Pixels as Pixels
+from textlines.leaders import join_at_leaders
 from textlines.model_inputs import make_input
 from textlines.restoration import BLURRED, measure_sharpness, reduce_noise, sharpen
 from textlines.vertical_text import find_figure_rows
@@ -57,6 +48,7 @@ MOSTLY_LOST, LOST_AREA = 0.25, 3_000_000  # the same where the first look left t
 MAX_SECOND_AREA = 8_000_000  # for a picture whose print the first look could not see large enough
 MAX_WINDOWS = 64
 SAME = 0.5  # share of a line inside another from which both are the same
+ASKEW = 1.3  # upright box of a line, in areas of its outline, from which on it lies askew
 LONGER = 1.15  # a line found again counts if it is so much longer
 DETECTION_MODEL = "PP-OCRv6_det_small.onnx"
 USUAL_SHAPE = (1, 3, 480, 480)  # of a part of a page, to measure the model with
@@ -172,7 +164,7 @@ class LineDetector:
         lines = self._find_all(pixels, scale)
         if ink.height:
             lines = self._find_blurred(pixels, ink, lines, scale) or self._look_again(pixels, ink, lines, scale)
-        return _join_at_leaders(_part_figures(pixels, lines), find_leaders(ink), ink.height)
+        return join_at_leaders(_part_figures(pixels, lines), ink)
 
     def look(self, pixels: Pixels) -> list[TextLine]:
         """Lines of the part of an RGB image with most ink, as large as one look of the model may be: all lines of a
@@ -357,6 +349,8 @@ def _merge_lines(lines: list[TextLine], found: Sequence[TextLine]) -> list[TextL
     for line in found:
         box = np.array([line.box], dtype=np.int64)
         are_twins = _share(box, boxes) > SAME
+        for index in np.flatnonzero(are_twins).tolist():
+            are_twins[index] = _are_twins(line, lines[index])
         if (_lengths(box) < LONGER * _lengths(boxes[are_twins])).any():
             continue
         lines = [*compress(lines, ~are_twins), line]
@@ -371,36 +365,20 @@ def _share(box: NDArray[np.int64], others: NDArray[np.int64]) -> NDArray[np.floa
     return np.asarray(shared / np.maximum(np.minimum(*areas), 1), dtype=np.float64)
 
 
+def _are_twins(line: TextLine, other: TextLine) -> bool:
+    """Whether two lines whose upright boxes have much in common have so themselves: the box of a long line that lies
+    askew holds parts of its neighbours."""
+    outlines = [cv2.convexHull(one.quad) for one in (line, other)]
+    areas = [cv2.contourArea(outline) for outline in outlines]
+    if all(ASKEW * own >= area(one.box) for own, one in zip(areas, (line, other), strict=True)):
+        return True
+    shared, _ = cv2.intersectConvexConvex(outlines[0], outlines[1])
+    return bool(shared > SAME * min(areas))
+
+
 def _lengths(boxes: NDArray[np.int64]) -> NDArray[np.int64]:
     """Of their longer sides."""
     return np.asarray((boxes[:, 2:] - boxes[:, :2]).max(axis=1, initial=0), dtype=np.int64)
-
-
-def _join_at_leaders(lines: list[TextLine], leaders: Sequence[Leader], glyph: float) -> list[TextLine]:
-    for leader in leaders:
-        lines = _join_at(lines, leader, LEADER_GAP * glyph)
-    return lines
-
-
-def _join_at(lines: list[TextLine], leader: Leader, gap: float) -> list[TextLine]:
-    """The lines with the one that a leader starts from drawn out to its end, in the place of what stands there."""
-    row = [line for line in lines if _holds_row(line.box, (leader.top + leader.bottom) / 2)]
-    row = [line for line in row if (line.box[0] + line.box[2]) / 2 < leader.end]
-    starts = [line for line in row if line.box[0] < leader.left and leader.left - gap < line.box[2]]
-    if not starts:
-        return lines
-    start = min(starts, key=lambda line: line.box[0])
-    own = [line for line in row if start.box[0] <= line.box[0]]
-    last = max(own, key=lambda line: line.box[2])
-    left, right = start.box[0], max(leader.end + gap / 10, float(last.box[2]))
-    top, bottom = last.quad[1:3, 1]
-    quad = np.array([start.quad[0], (right, top), (right, bottom), start.quad[3]], dtype=np.float32)
-    dots = (leader.left - left) / (right - left), (leader.right - left) / (right - left)
-    return [*(line for line in lines if all(line is not other for other in own)), TextLine(quad, start.score, dots)]
-
-
-def _holds_row(box: Box, y: float) -> bool:
-    return box[1] < y < box[3] + (box[3] - box[1]) / 4
 
 
 def detection_scale(pixels: Pixels, min_long_side: int, glyph: float) -> float:

@@ -1,4 +1,4 @@
-"""What of a picture's ink looks like glyphs, leader dots among them, and which of it no text line holds."""
+"""What of a picture's ink looks like glyphs, and which of it no text line holds."""
 
 from __future__ import annotations
 
@@ -41,20 +41,9 @@ WINDOW_REACH = 3, 1
 WINDOW_MARGIN = 2.0
 """White space around such glyphs that the detector needs, in glyph heights."""
 DOT = 0.4
-"""A leader's dot is at most so large, in glyph heights ..."""
+"""A dot of a leader is at most so large, in glyph heights."""
 MANY_DOTS = 0.4
 """Share of a picture's ink that is dots from which they are no part of its glyphs."""
-DOT_PITCH = 1.6
-"""... the next one is at most so far off ..."""
-LEADER = 4.0
-"""... and they go on for so long."""
-SOLID, SAME_DOT, DOTTED = 0.65, 0.5, 0.8
-"""Share of its box that a dot fills, by which share of the usual one its size is off at most, and the share of a
-leader's pieces that are such dots: beside large print, letters of a small line are as small as dots."""
-LEADER_GAP = 3.0
-"""White space between a leader and the text at its ends, in glyph heights, at most."""
-LEADER_END = 8.0
-"""What stands behind a leader ends so many glyph heights after it: a page's number, a price."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +65,7 @@ def find_ink(pixels: Pixels) -> Ink:
     rows, columns = gray.shape
     del gray
     components = find_components(np.asarray(ink, dtype=np.uint8))
-    return Ink(components, _typical_height(components[_are_glyphs(components, rows, columns)]), (rows, columns))
+    return Ink(components, _typical_height(components[are_glyphs(components, rows, columns)]), (rows, columns))
 
 
 def is_inverted(pixels: Pixels) -> bool:
@@ -166,7 +155,7 @@ def find_glyphs(pixels: Pixels, part: Box) -> Boxes:
     """Boxes of what looks like a glyph of the picture by its size, in a part of it: x1, y1, x2, y2, shape (n, 4)."""
     x1, y1, x2, y2 = part
     components = find_ink(pixels[y1:y2, x1:x2]).components
-    left, top, width, height, _ = components[_are_glyphs(components, *pixels.shape[:2])].T
+    left, top, width, height, _ = components[are_glyphs(components, *pixels.shape[:2])].T
     return np.stack([x1 + left, y1 + top, x1 + left + width, y1 + top + height], axis=1).astype(np.float64)
 
 
@@ -214,7 +203,7 @@ def halve(pixels: Pixels) -> Pixels:
     return np.asarray(halved, dtype=np.uint8)
 
 
-def _are_glyphs(components: Components, rows: int, columns: int) -> NDArray[np.bool_]:
+def are_glyphs(components: Components, rows: int, columns: int) -> NDArray[np.bool_]:
     _, _, width, height, area = components.T
     result: NDArray[np.bool_] = (
         (height >= MIN_GLYPH) & (width >= 2) & (area >= 12) & (height < max(rows / 4, 40)) & (width < columns / 2)
@@ -246,7 +235,7 @@ def _stray(ink: Ink, quads: Sequence[Corners]) -> Components:
 
 def _are_likely(ink: Ink) -> NDArray[np.bool_]:
     width, height = ink.components.T[2:4]
-    likely = _are_glyphs(ink.components, *ink.size) & (width < LONGEST_WORD * ink.height)
+    likely = are_glyphs(ink.components, *ink.size) & (width < LONGEST_WORD * ink.height)
     result: NDArray[np.bool_] = likely & (height >= ALIKE[0] * ink.height) & (height <= ALIKE[1] * ink.height)
     return result
 
@@ -281,74 +270,3 @@ def _windows(stray: Components, ink: Ink) -> list[Box]:
         )
         boxes.append((int(inside.sum()) / (width * height), box))
     return [box for _, box in sorted(boxes, reverse=True)]
-
-
-@dataclass(frozen=True, slots=True)
-class Leader:
-    """A row of dots that leads from one text to another, as in a table of contents: from the first dot to the last.
-
-    `end`: where the print behind them ends, `right` where there is none.
-    """
-
-    left: int
-    top: int
-    right: int
-    bottom: int
-    end: int
-
-
-def find_leaders(ink: Ink) -> list[Leader]:
-    if not ink.height:
-        return []
-    width, height, area = ink.components.T[2:]
-    are_dots = np.maximum(width, height) <= max(DOT * ink.height, 2)
-    dots = ink.components[are_dots & (area >= 2)]
-    glyphs = ink.components[_are_glyphs(ink.components, *ink.size) & ~are_dots]
-    runs = _dot_runs(dots, ink) if len(dots) * DOT_PITCH >= LEADER else []
-    return [
-        _leader(run, glyphs, ink.height)
-        for run in runs
-        if not _holds_print(run, glyphs, ink.height) and _is_dotted(run, dots)
-    ]
-
-
-def _dot_runs(dots: Components, ink: Ink) -> list[Box]:
-    marks = np.zeros(ink.size, dtype=np.uint8)
-    for x, y, width, height, _ in dots:
-        marks[y : y + height, x : x + width] = 1
-    pitch, length = max(3, round(DOT_PITCH * ink.height)), max(5, round(LEADER * ink.height))
-    closed = cv2.morphologyEx(marks, cv2.MORPH_CLOSE, np.ones((1, pitch), np.uint8))
-    runs = cv2.morphologyEx(closed, cv2.MORPH_OPEN, np.ones((1, length), np.uint8))
-    grown = np.asarray(cv2.dilate(runs, np.ones((3, 3), np.uint8)), dtype=np.uint8)
-    return [(x, y, x + width, y + height) for x, y, width, height, _ in find_components(grown).tolist()]
-
-
-def _is_dotted(run: Box, dots: Components) -> bool:
-    """Whether the pieces of a run are solid and alike, as letters are not. Pieces too small for letters are dots."""
-    x, y = dots[:, 0] + dots[:, 2] / 2, dots[:, 1] + dots[:, 3] / 2
-    _, _, width, height, area = dots[(x > run[0]) & (x < run[2]) & (y > run[1]) & (y < run[3])].T
-    size = np.maximum(width, height)
-    usual = float(np.median(size)) if len(size) else 0.0
-    is_solid = (area >= SOLID * width * height) & (size <= 2 * np.minimum(width, height))
-    is_dot = ((is_solid & (np.abs(size - usual) <= SAME_DOT * usual)) | (size < MIN_GLYPH)).astype(np.float64)
-    return bool(len(size)) and float(is_dot.mean()) >= DOTTED
-
-
-def _holds_print(run: Box, glyphs: Components, height: float) -> bool:
-    """Whether glyphs stand above the dots: they are a dotted rule under a row then, or dots of the glyphs."""
-    x, y = glyphs[:, 0] + glyphs[:, 2] / 2, glyphs[:, 1] + glyphs[:, 3] / 2
-    over = (
-        (x > run[0] + height / 2) & (x < run[2] - height / 2) & (y > run[1] - 1.2 * height) & (y < run[3] + height / 3)
-    )
-    return bool(over.any())
-
-
-def _leader(run: Box, glyphs: Components, height: float) -> Leader:
-    bottom = glyphs[:, 1] + glyphs[:, 3]
-    level = (bottom > run[1] - height / 2) & (bottom < run[3] + height / 2) & (glyphs[:, 3] < ALIKE[1] * height)
-    end = run[2]
-    for x, _, width, _, _ in sorted(glyphs[level & (glyphs[:, 0] >= run[2] - 2)].tolist()):
-        if x > end + LEADER_GAP * height or x + width > run[2] + LEADER_END * height:
-            break
-        end = x + width
-    return Leader(*run, end=end)

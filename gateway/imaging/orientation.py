@@ -71,14 +71,14 @@ def warn_of_turn(page: PageImage, half: Pixels, lines: Sequence[BBox] | None = N
 
 
 def _find_turn(pixels: Pixels, half: Pixels, lines: Sequence[BBox] | None) -> int:
-    """The angle of a page whose lines tell that it is turned; 0 of any other."""
+    """The angle of a page whose lines tell that it is turned, or the model for sure where they do not; 0 of others."""
     angle, certainty = _guess(half)
     if angle == 0 and certainty >= MIN_CALM:
         return 0
     try:
         return read_direction(pixels, rotate, lines)
     except UnclearDirection:
-        return 0
+        return angle if certainty >= MIN_CERTAINTY else 0
 
 
 def _guess(pixels: Pixels) -> tuple[int, float]:

@@ -10,7 +10,8 @@ import pytest
 from PIL import Image, ImageDraw, ImageFont
 
 from textlines.detection import upright_line
-from textlines.glyphs import Pixels, StrayInk, find_components, find_ink, find_leaders, find_stray_windows
+from textlines.glyphs import Pixels, StrayInk, find_components, find_ink, find_stray_windows
+from textlines.leaders import find_leaders
 
 FONT = ImageFont.load_default(28)
 

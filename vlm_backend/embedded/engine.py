@@ -32,6 +32,7 @@ from vlm_backend.embedded.reader import (
 )
 from vlm_backend.embedded.recognizers import LineText
 from vlm_backend.embedded.row_groups import group_rows
+from vlm_backend.embedded.skew import Turn, find_turn
 from vlm_backend.embedded.table_model import TableModel, count_joined, measure_table_model
 from vlm_backend.embedded.tables import (
     Grid,
@@ -226,12 +227,17 @@ class EmbeddedEngine:
         drawn = pixels = await self._run(work, lambda: erase_watermarks(image()))
         lines = await self._run(work, lambda: self._reader.find(pixels, known))
         is_table = prompt == TABLE_PROMPT
+        turn = await self._run(work, find_turn, pixels, lines) if is_table else None
+        if turn:
+            drawn = pixels = await self._run(work, turn.level_pixels, pixels)
+            lines = turn.level_lines(lines)
         boxes = await self._run(work, lambda: find_tick_boxes(pixels, [line.box for line in lines], in_table=is_table))
         if boxes:
             pixels = await self._run(work, erase_tick_boxes, pixels, boxes)
             lines = await self._run(work, self._reader.find, pixels)  # those known reach over the boxes
         crop = _Crop(work, drawn, pixels, lines, boxes, gone, with_lines, with_words)
         answer = await (self._table(crop) if is_table else self._text(crop))
+        answer = _turn_back(answer, turn) if turn else answer
         self.load_now.served += 1
         self.load_now.lines += len(lines)
         return answer
@@ -330,6 +336,20 @@ def _find_alone(crop: _Crop, grid: Grid) -> tuple[list[TextLine], set[TickBox]]:
     pieces = split_at_rules(crop.lines, grid)
     rows = Rows([line.box for line in pieces], grid.find_walls)
     return pieces, {one for one in assign_inner(crop.boxes, rows)[1] if not is_beside(one, rows)}
+
+
+def _turn_back(answer: Answer, turn: Turn) -> Answer:
+    """The answer about a picture that was made level, with places in the picture that came."""
+    lines = answer.lines and [
+        replace(
+            line,
+            box=turn.restore_box(line.box),
+            words=tuple(replace(word, box=turn.restore(word.box)) for word in line.words),
+        )
+        for line in answer.lines
+    ]
+    cells = answer.cells and [replace(cell, box=turn.restore_box(cell.box)) for cell in answer.cells]
+    return replace(answer, lines=lines, cells=cells)
 
 
 def _refusal(lines: Sequence[ReadLine], readable: Sequence[str]) -> str | None:

@@ -24,7 +24,7 @@ from textlines.words import find_line_ink, place_words
 from vlm_backend.embedded.character_grid import CharacterGrid, find_grid
 from vlm_backend.embedded.languages import BUNDLED_SCRIPTS, Recognizers
 from vlm_backend.embedded.recognizers import LineRecognizer, LineText
-from vlm_backend.embedded.scripts import read_cyrillic
+from vlm_backend.embedded.scripts import drop_siblings, read_cyrillic
 from vlm_backend.embedded.unread import LOOK_ALIKE, ScriptGuess, is_sparse, is_unread
 
 MIN_LONG_SIDE = 320  # crops are small: nothing is gained by looking at them larger than their glyphs need
@@ -38,6 +38,7 @@ BAR, MIN_BARRED, BARRED = "|", 3, 0.5  # rows of a table drawn with bars, and th
 FLUSH = 0.7  # share of the pieces on the right of a gutter that begin at one column
 LEADER, DOTS = " … ", " .·…"  # a leader in the text, and what is read of its ends
 MARKS = tuple(",.;:!?)")  # they follow a box to tick without a space
+LEADER_MARGIN = 0.06  # of line heights, beside a leader: what is left of a dot at a part's end looks like a dash
 MIN_PART = 0.3  # width of a part of a line beside a box to tick, in line heights: less is no letter
 LONE_SIGNS = {"十": "+", "一": "—", "丨": "|", "〇": "0"}  # alone, the bundled model takes marks for Chinese ones
 _WORD = re.compile(r"\S+")
@@ -209,6 +210,7 @@ class CropReader:
 
         What looks Cyrillic and is not read by that model either becomes `unread`.
         """
+        unread[:] = drop_siblings(unread, cuts, cyrillic, check)
         known = [index for index, guess in enumerate(unread) if guess is None]
         lines, first = [cuts[index] for index in known], [texts[index] for index in known]
         result = list(texts)
@@ -292,9 +294,10 @@ def _divide(line: TextLine, cuts: Sequence[_Cut]) -> list[TextLine | None]:
     """The parts of a line before, between and behind the cuts; None for one that has no room for a letter."""
     if not cuts:
         return [line]
-    edges = [0.0, *(edge for cut in cuts for edge in (cut.start, cut.end)), 1.0]
-    x1, y1, x2, y2 = line.box
-    least = MIN_PART * (y2 - y1) / (x2 - x1)
+    length, height = (float(np.linalg.norm(line.quad[corner] - line.quad[0])) for corner in (1, 3))
+    least, margin = (times * height / max(length, 1.0) for times in (MIN_PART, LEADER_MARGIN))
+    spans = [(cut.start, cut.end) if cut.box else (cut.start - margin, cut.end + margin) for cut in cuts]
+    edges = [0.0, *(edge for span in spans for edge in span), 1.0]
     return [
         part_of(line, start, end) if end - start >= least else None
         for start, end in zip(edges[::2], edges[1::2], strict=True)

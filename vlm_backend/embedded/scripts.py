@@ -12,8 +12,11 @@ from difflib import SequenceMatcher
 from functools import cache
 from itertools import pairwise
 
+import numpy as np
+
 from textlines.detection import Pixels
 from vlm_backend.embedded.recognizers import LineRecognizer, LineText
+from vlm_backend.embedded.unread import ScriptGuess
 
 SPARSE = 0.6  # letters and digits per line height of width; Chinese print has about 1, Latin about 2
 DOUBTFUL = 0.99  # among Cyrillic lines, words like "Copr" (Сорт) are read as Latin look-alikes, with less than this
@@ -24,10 +27,12 @@ BRACKETS = frozenset("「」『』")  # of Chinese script: "г" looks so behind 
 MIN_LETTERS = 2  # one letter alone is no evidence: a digit, a bullet and a cut word look like one ...
 SURE = 0.9  # ... and is believed by itself with so much confidence, where the main model has read nothing
 FIGURE, WORD = 0.6, 2.2  # width of a figure in line heights; room for a word beside figures, in their widths
-SURE_WORDS = 0.8  # confidence of a reading that adds words to figures, or beside Latin ones
+SURE_WORDS = 0.8  # confidence of a reading that adds words to figures, or beside Latin ones ...
+SAME_DIGITS = 0.8  # ... and how alike the digits of both readings are at least
 SURE_TOKEN, SAME_TOKEN, MIN_TOKEN = 0.97, 0.7, 3  # confidence, likeness and length of a Latin word read by both models
-CYRILLIC_TWINS = frozenset("АВЕКМНОРСТУХаеорсух")  # the other way round: of Latin words they make none
+CYRILLIC_TWINS = frozenset("АВСЕНКМОРТХУасеорху")  # the other way round: of Latin words they make none
 MIN_LABELS = 3  # so few short lines tell by their confidences together which script they are in
+SIBLING, SURE_SIBLING = "Greek", 0.9  # what looks like this script is Cyrillic if it is read so with such confidence
 PLAIN = frozenset("АВГЕЗІЈКМНОПРСТУХЬагезіјкмнопрстухь")  # not these: they look like Latin letters, digits and strokes
 TWIN_WORD = (
     0.93  # confidence of a reading of letters that are all alike: of Latin words it has less, but for short ones
@@ -124,6 +129,26 @@ def _are_read_better(texts: Sequence[LineText], read: Callable[[int], LineText])
     return is_cyrillic and gain > 0
 
 
+def drop_siblings(
+    guesses: Sequence[ScriptGuess | None],
+    lines: Sequence[Pixels],
+    recognizer: LineRecognizer,
+    check: Callable[[], None],
+) -> list[ScriptGuess | None]:
+    """The guesses without those of Cyrillic lines that look Greek: their capitals are alike, but the model for Cyrillic
+    reads Greek words with doubt. `check` is called before each reading."""
+
+    def is_cyrillic(line: Pixels) -> bool:
+        check()
+        text = recognizer(line)
+        return text.confidence >= SURE_SIBLING and _is_cyrillic(text.text)
+
+    return [
+        None if guess and guess.likeliest == SIBLING and is_cyrillic(line) else guess
+        for guess, line in zip(guesses, lines, strict=True)
+    ]
+
+
 def _may_be_mistaken(text: LineText) -> bool:
     """Whether a line may be Cyrillic although its crop shows no other sign of it: by its letters, or most of them."""
     letters = [character for character in text.text if character.isalpha()]
@@ -162,28 +187,50 @@ def _is_latin(text: LineText) -> bool:
 
 
 def _lacks_words(line: Pixels, text: LineText) -> bool:
-    """Whether a text of figures alone leaves room for a word on a side, or between them."""
-    if not text.middles or not text.text.strip() or any(character.isalpha() for character in text.text):
+    """Whether a text leaves room for a word on a side, or between its characters: figures, and a few letters that look
+    alike, are all that is read of many Cyrillic lines."""
+    if not text.middles or not text.text.strip():
         return False
     height, width = line.shape[:2]
     middles = [middle for middle, character in zip(text.middles, text.text, strict=True) if not character.isspace()]
     steps = [after - before for before, after in pairwise(middles)]
+    if _count_letters(text):
+        return bool(steps) and max(steps) > WORD * float(np.median(steps))
     usual = min([*steps, FIGURE * height / width])
     return bool(max(middles[0], 1 - middles[-1], *steps) > WORD * max(usual, 1 / width))
 
 
 def _add_words(first: LineText, second: LineText) -> LineText:
     """The words of the second reading, with the figures of the first, which reads those better."""
-    words, figures = second.text.split(), [word for word in first.text.split() if _has_digit(word)]
-    if second.confidence < SURE_WORDS or _count_letters(second) < MIN_LETTERS or not _is_cyrillic(second.text):
+    gained = _count_letters(second) - _count_letters(first)
+    if second.confidence < SURE_WORDS or gained < MIN_LETTERS or not _is_cyrillic(second.text):
         return first
+    if _count_letters(first) and not any(map(_is_cyrillic_alone, second.text)):
+        return first
+    text = _put_figures(second.text, first.text) or _put_digits(second.text, first.text)
+    if text is None and _holds_digits(second.text, first.text):
+        text = second.text  # the main model may lose figures too, beside words that it can't read
+    return _make_line(text.split(), first, second) if text else first
+
+
+def _put_figures(text: str, source: str) -> str | None:
+    """The text with the figures of the source in the places of its own; None where it has not as many."""
+    words, figures = text.split(), list(filter(_has_digit, source.split()))
     places = [place for place, word in enumerate(words) if _has_digit(word) and not any(map(str.isalpha, word))]
     if len(places) != len(figures):
-        # The main model may lose figures too, beside words that it can't read.
-        return second if _holds_digits(second.text, first.text) else first
+        return None
     for place, word in zip(places, figures, strict=True):
         words[place] = word if len(word) == len(words[place]) else words[place]
-    return _make_line(words, first, second)
+    return " ".join(words)
+
+
+def _put_digits(text: str, source: str) -> str | None:
+    """The text with the digits of the source, where it has as many; as it is, where they are nearly the same."""
+    own, others = (re.sub(r"\D", "", one) for one in (text, source))
+    if len(own) == len(others):
+        digits = iter(others)
+        return re.sub(r"\d", lambda _: next(digits), text)
+    return text if SequenceMatcher(None, own, others, autojunk=False).ratio() >= SAME_DIGITS else None
 
 
 def _has_digit(word: str) -> bool:
@@ -261,6 +308,11 @@ def _count_letters(text: LineText) -> int:
 
 def _better(first: LineText, second: LineText) -> LineText:
     return second if second.confidence >= ACCEPTED and _is_cyrillic(second.text) else first
+
+
+def _is_cyrillic_alone(character: str) -> bool:
+    """Whether it is a letter of a form that no Latin one has."""
+    return "\u0400" <= character <= "\u052f" and character not in CYRILLIC_TWINS
 
 
 def _is_cyrillic(text: str) -> bool:

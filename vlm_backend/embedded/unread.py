@@ -65,6 +65,10 @@ class ScriptGuess:
 
     shares: tuple[tuple[str, float], ...]
 
+    @property
+    def likeliest(self) -> str:
+        return max(self.shares, key=lambda share: share[1])[0]
+
     def beyond(self, readable: Sequence[str]) -> float:
         """How probable it is that the script is one of those that are not `readable`."""
         return sum(share for script, share in self.shares if script not in (*readable, OTHER))

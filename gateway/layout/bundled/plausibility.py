@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache, partial
-from itertools import combinations
+from itertools import combinations, compress, pairwise
 
 import cv2
 import numpy as np
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from common.geometry import Rectangle, area, clip, intersection_area, union
 from gateway.layout.base import Detection
 from gateway.model import BBox, Pixels
+from textlines.glyphs import find_components
 from textlines.paragraphs import paragraphs, rows
 
 PICTURE, TABLE, FORMULA, LISTING = "image", "table", "display_formula", "algorithm"
@@ -31,10 +32,10 @@ MARGIN = 0.1  # headers and footers stand in this outer share of the page's heig
 MARGIN_ROWS = 2
 HEADING_SIZE = 1.12  # a "header" this much larger than the page's other lines is a heading where it stands alone ...
 LARGE_SIZE = 1.3  # ... and one this much larger anywhere
-SMALL_SIZE = 0.92  # a running head is often set so much smaller than the text ...
-APART = 3.0  # ... or stands in one row with another text, so many line heights apart ...
-NUMBER_WIDTH = 3.5  # ... or is a page's number, so many line heights wide at most ...
-FAR = 1.5  # ... or stands alone in the margin, so many line heights from the text
+SMALL_SIZE, SMALL_FOOT = 0.92, 0.82  # running heads and feet are often set so much smaller than the text; notes less
+CAPITAL = 0.9  # quantile of the heights of a line's letters that is a capital's
+NUMBER_WIDTH, APART = 2.7, 3.0  # a page's number is so many line heights wide at most, and so far from what is beside
+WORD_WIDTH = 3.5  # a title of one word is so many line heights wide at most
 MIN_RUNNING_ROWS = 6  # a page of fewer rows, a notice or a memo, has no running head but a title
 COVER_LINES, COVER_ROWS = 14, 3  # most lines of a cover, and so many rows of one text are prose ...
 COVER_SIZE = 1.8  # ... and height of its largest line beside a line in the margin
@@ -62,8 +63,9 @@ MIN_LINES_TO_TELL = 2
 def correct_label(detection: Detection, page_lines: Sequence[BBox]) -> Detection:
     """A header or footer that does not look like one is a heading, where it is set large, or text.
 
-    Running heads are left out of the Markdown, and a model calls one what stands high on the page: titles, captions,
-    the only line. Their print and their place among the other lines tell them from these.
+    Running heads are left out of the Markdown, and a model calls one what stands high or low on the page: titles and
+    captions, a letter's date and who signs it, the only line. A page's number and small print tell them from these,
+    and later that they repeat (`gateway.assembly.running_heads`).
     """
     lines = find_lines(page_lines, detection)
     if detection.label not in MARGIN_LABELS or not lines:
@@ -74,9 +76,10 @@ def correct_label(detection: Detection, page_lines: Sequence[BBox]) -> Detection
     if _is_cover(lines, others) or (detection.label == "header" and _is_below_title(lines, others)):
         return replace(detection, label=TEXT)
     size = _height(lines) / _height(others)
-    if detection.label == "footer" or _is_running_head(lines, others, size):
+    small = SMALL_SIZE if detection.label == "header" else SMALL_FOOT
+    if size < small or (size <= LARGE_SIZE and _has_page_number(lines, others)):
         return detection
-    return replace(detection, label=TITLE if size > HEADING_SIZE else TEXT)
+    return replace(detection, label=TITLE if detection.label == "header" and size > HEADING_SIZE else TEXT)
 
 
 def _is_below_title(lines: Sequence[BBox], others: Sequence[BBox]) -> bool:
@@ -98,19 +101,24 @@ def _is_cover(lines: Sequence[BBox], others: Sequence[BBox]) -> bool:
     return not is_number and all(len(rows([others[i] for i in group])) < COVER_ROWS for group in paragraphs(others))
 
 
-def _is_running_head(lines: list[BBox], others: Sequence[BBox], size: float) -> bool:
+def _has_page_number(lines: Sequence[BBox], others: Sequence[BBox]) -> bool:
+    """Whether the lines are as narrow as a page's number, or one as narrow stands at an end of their row, apart from
+    the rest or outside of the text's columns. What else stands beside each other there are places and dates, names and
+    signatures."""
     own, height = union(lines), _height(lines)
-    row = [*lines, *(line for line in others if min(line[3], own[3]) - max(line[1], own[1]) > height / 2)]
-    if size > LARGE_SIZE:
+    if own[2] - own[0] <= NUMBER_WIDTH * height:
+        return True
+    is_level = [min(line[3], own[3]) - max(line[1], own[1]) > height / 2 for line in others]
+    row = sorted([*lines, *compress(others, is_level)])
+    text = union([line for line, level in zip(others, is_level, strict=True) if not level] or others)
+    gaps = [after[0] - before[2] for before, after in pairwise(row)]
+    if not gaps:
         return False
-    if any(max(a[0], b[0]) - min(a[2], b[2]) > APART * height for a in lines for b in row):
-        return True
-    if own[2] - own[0] <= NUMBER_WIDTH * height or size < SMALL_SIZE:
-        return True
-    text = union(others)
-    is_aside = own[0] > (text[0] + text[2]) / 2
-    gap = min((line[1] - own[3] for line in others if line not in row), default=0)
-    return size <= HEADING_SIZE and (is_aside or gap > FAR * height)
+    sides = ((row[0], gaps[0], row[0][2] <= text[0]), (row[-1], gaps[-1], row[-1][0] >= text[2]))
+    return any(
+        end[2] - end[0] <= NUMBER_WIDTH * height and (gap > APART * height or is_outside)
+        for end, gap, is_outside in sides
+    )
 
 
 def is_plausible(detection: Detection, page_lines: Sequence[BBox], height: int) -> bool:
@@ -214,27 +222,29 @@ def promote_large(detections: Sequence[Detection], lines: Sequence[BBox], pixels
 
 
 def promote_heads(detections: Sequence[Detection], lines: Sequence[BBox], pixels: Pixels) -> list[Detection]:
-    """The detections, headers that are a title as headings or text: those of a page of a few rows, and bold ones.
+    """The detections, headers and footers that are none as headings or text.
 
-    Running heads stand above a full page, beside its number or in print that is no bolder than the text's. Where a word
-    is as narrow as a page's number, its text tells which it is.
+    Running heads and feet stand on a full page beside its number, or in smaller print. A letter's place and date stand
+    as high, names and signatures as low. Where a word is as narrow as a page's number, its text tells which it is.
     """
     page = _Print(pixels)
 
     def find_label(detection: Detection) -> str:
         own, others = _part_lines(lines, detection)
-        if detection.label != "header" or not own or not others or len(rows(own)) > 1 or _shares_row(own, others):
+        if detection.label not in MARGIN_LABELS or not own or not others:
             return detection.label
-        box, text = union(own), union(others)
-        is_full, is_small = len(rows(others)) >= MIN_RUNNING_ROWS, _is_small(own, others, page)
-        is_narrow = box[2] - box[0] <= NUMBER_WIDTH * _height(own)
-        if is_small and is_full:
-            return detection.label
-        is_bold = not is_small and _weight(own, page) > BOLDER * _weight(others, page)
-        is_aside = box[0] > (text[0] + text[2]) / 2
-        if is_full:
-            return TITLE if is_bold and not is_aside else detection.label
-        return TITLE if is_bold or (is_narrow and not is_aside) else TEXT
+        is_header, is_full = detection.label == "header", len(rows(others)) >= MIN_RUNNING_ROWS
+        is_small = _is_small(own, others, page, SMALL_SIZE if is_header else SMALL_FOOT)
+        if is_header and not (is_small and is_full) and len(rows(own)) == 1 and not _shares_row(own, others):
+            box, text = union(own), union(others)
+            is_bold = not is_small and _weight(own, page) > BOLDER * _weight(others, page)
+            is_aside = box[0] > (text[0] + text[2]) / 2
+            is_word = not is_full and box[2] - box[0] <= WORD_WIDTH * _height(own)
+            if (is_bold and not (is_full and is_aside)) or (is_word and not is_aside):
+                return TITLE
+            if not is_full:
+                return TEXT
+        return detection.label if is_small or _has_page_number(own, others) else TEXT
 
     return [replace(one, label=find_label(one)) for one in detections]
 
@@ -254,10 +264,11 @@ def _shares_row(own: Sequence[BBox], others: Sequence[BBox]) -> bool:
     return is_beside or any(max(a[0], b[0]) - min(a[2], b[2]) > APART * height for a, b in combinations(own, 2))
 
 
-def _is_small(own: Sequence[BBox], others: Sequence[BBox], page: _Print) -> bool:
-    """Whether the print is smaller than the others': by its boxes, which are loose, and by its letters."""
-    is_low = _height(own) < SMALL_SIZE * _height(others)
-    return is_low and _core(own, page) < SMALL_SIZE * _core(others, page)
+def _is_small(own: Sequence[BBox], others: Sequence[BBox], page: _Print, share: float) -> bool:
+    """Whether the print is below that share of the others': by its boxes, which are loose, and by its capitals and
+    figures, which are as high as letters that reach up or down."""
+    is_low = _height(own) < share * _height(others)
+    return is_low and _capital(own, page) < share * _capital(others, page)
 
 
 def _are_much_larger(own: Sequence[BBox], others: Sequence[BBox]) -> bool:
@@ -295,6 +306,11 @@ def _weight(lines: Sequence[BBox], page: _Print) -> float:
     return float(np.median([page.stroke(line) / (line[3] - line[1]) for line in lines]))
 
 
+def _capital(lines: Sequence[BBox], page: _Print) -> float:
+    """Height of capitals in pixels."""
+    return float(np.median([page.capital(line) for line in lines]))
+
+
 def _core(lines: Sequence[BBox], page: _Print) -> float:
     """Height of small letters in pixels."""
     return float(np.median([page.core(line) for line in lines]))
@@ -304,6 +320,7 @@ class _Print:
     """What the lines of a page's picture look like; each is looked at once."""
 
     def __init__(self, pixels: Pixels) -> None:
+        self.capital = cache(partial(_capital_height, pixels))
         self.core = cache(partial(_core_rows, pixels))
         self.stroke = cache(partial(_stroke, pixels))
 
@@ -311,6 +328,11 @@ class _Print:
 def _core_rows(pixels: Pixels, line: BBox) -> int:
     rows_of_ink = _ink_of(pixels, line).sum(axis=1, dtype=np.int64)
     return int((rows_of_ink >= CORE * rows_of_ink.max(initial=1)).sum())
+
+
+def _capital_height(pixels: Pixels, line: BBox) -> float:
+    pieces = find_components(_ink_of(pixels, line))
+    return float(np.quantile(pieces[:, cv2.CC_STAT_HEIGHT], CAPITAL)) if len(pieces) else 0.0
 
 
 def _stroke(pixels: Pixels, line: BBox) -> float:

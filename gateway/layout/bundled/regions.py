@@ -40,6 +40,7 @@ PADDING = 0.15  # white space kept around text, in line heights: detectors cut a
 SCREEN = 0.6  # share of the page from which a picture is a screenshot or a poster, whose first line is no running head
 PAGE_PICTURE = 0.4  # share of the page from which a picture is the page: a screenshot, a poster, a receipt on a table
 WORDS = 4.0  # a line in a smaller picture is text, not one of a chart's numbers, if it is so many times as wide as high
+LABEL, LABELLED = 2.2, 0.7  # a short word is so many times as wide as high; share of a picture's lines that are as long
 MAX_NUMBER, NUMBER_MARGIN = 2.5, 0.08  # width of a page's number in its heights, the margin in heights of the page ...
 MIN_PAGE_LINES = 4  # ... of a page with so many lines at least
 IN_ROWS = 0.7  # share of the free lines beside a table that stand in its rows if they are its labels ...
@@ -128,14 +129,16 @@ def _free_printed(
     owners: list[int | None], detections: list[Detection], lines: Sequence[BBox], page_area: int
 ) -> list[int | None]:
     """The owners without pictures, where the lines in those are text: of a picture that is most of the page all lines,
-    of a smaller one those that are words, and its labels too where most are."""
+    of a smaller one those that are words, and all where most are, or nearly all longer than a chart's numbers."""
     result = list(owners)
     for index, detection in enumerate(detections):
         if detection.label != PICTURE:
             continue
         own = [at for at, owner in enumerate(owners) if owner == index]
         words = [at for at in own if lines[at][2] - lines[at][0] >= WORDS * _height(lines[at])]
-        is_whole = area(detection.box) >= PAGE_PICTURE * page_area or 2 * len(words) > len(own)
+        labels = [at for at in own if lines[at][2] - lines[at][0] >= LABEL * _height(lines[at])]
+        is_labelled = bool(words) and len(labels) >= LABELLED * len(own)
+        is_whole = area(detection.box) >= PAGE_PICTURE * page_area or 2 * len(words) > len(own) or is_labelled
         for at in own if is_whole else words:
             result[at] = None
     return result

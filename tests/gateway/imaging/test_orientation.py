@@ -96,6 +96,13 @@ def test_an_upright_page_says_nothing(name: str) -> None:
     assert warn(page) is page
 
 
+def test_a_sparse_russian_page_that_lies_turned_says_so() -> None:
+    """The lines tell nothing, because the model that reads them both ways knows no Cyrillic."""
+    words = "Объявление", "Уважаемые жильцы дома!", "Мастер будет ждать вас во дворе"
+    (warning,) = warn(PageImage(1, sparse(words, 90))).warnings
+    assert "90°" in warning
+
+
 @pytest.mark.parametrize("angle", [0, 90])
 def test_the_text_of_a_pdf_tells_its_direction(angle: int) -> None:
     page = PageImage(1, lying("article-en.png", angle), text_angle=angle)

@@ -10,6 +10,8 @@ import pytest
 from openai import OpenAI
 from PIL import Image, ImageDraw, ImageFont
 
+from tests.support.missing import needs_russian
+from tests.support.script_pages import FONT
 from tests.vlm_backend.embedded.conftest import pixels
 from tests.vlm_backend.embedded.test_server import ask
 from textlines.box_shapes import TickBox
@@ -46,6 +48,21 @@ def test_a_leader_parts_an_entry_from_its_page(client: OpenAI) -> None:
         draw.ellipse((x, 64, x + 3, 67), fill="black")
     draw.text((830, 40), "28", fill="black", font=font)
     assert re.fullmatch(r"Rules for captains\W+28", read(client, np.asarray(image), "OCR:"))
+
+
+@needs_russian
+@pytest.mark.parametrize("degrees", [0, 3])
+def test_dots_leave_nothing_in_entries(client: OpenAI, degrees: float) -> None:
+    """A dot that is cut looks like a dash; on a page that lies askew dots are a leader, too."""
+    entries = {"Введение": 3, "Термины и сроки": 12, "Порядок учёта": 24, "Приложения": 42}
+    image, font = Image.new("RGB", (1100, 520), "white"), ImageFont.truetype(str(FONT), 28)
+    draw = ImageDraw.Draw(image)
+    for y, (text, page) in zip(range(110, 400, 70), entries.items(), strict=False):
+        start, end = 64 + draw.textlength(text, font), 1020 - draw.textlength(str(page), font)
+        draw.text((60, y), text + "." * int((end - start) / draw.textlength(".", font)), fill="black", font=font)
+        draw.text((1030, y), str(page), fill="black", font=font, anchor="ra")
+    crop = np.asarray(image.rotate(-degrees, Image.Resampling.BICUBIC, fillcolor="white"))
+    assert read(client, crop, "OCR:").split("\n") == [f"{text} … {page}" for text, page in entries.items()]
 
 
 def set_column(text: str) -> Pixels:

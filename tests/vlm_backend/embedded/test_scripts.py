@@ -6,7 +6,8 @@ import numpy as np
 
 from textlines.detection import Pixels
 from vlm_backend.embedded.recognizers import LineText
-from vlm_backend.embedded.scripts import read_cyrillic
+from vlm_backend.embedded.scripts import drop_siblings, read_cyrillic
+from vlm_backend.embedded.unread import ScriptGuess
 
 LINE = np.full((48, 400, 3), 255, dtype=np.uint8)
 
@@ -114,6 +115,36 @@ def test_short_words_tell_their_script_together() -> None:
     assert read_days(days, ["Пн", "Вт", "Ср", "Чт", "Пт"]) == ["Пн", "Вт", "Ср", "Чт", "Пт"]
     latin = {"Mo": 0.99, "Di": 1.0, "Mi": 0.98, "Do": 1.0, "Fr": 0.99}
     assert read_days(latin, ["Мо", "Ви", "Мі", "Во", "Ег"]) == list(latin)
+
+
+def test_words_between_figures_and_letters_that_look_alike_are_read() -> None:
+    """An address, a telephone: of its words nothing is read, or a letter, and the digits of the main model stay."""
+    places = (*np.linspace(0.02, 0.2, 6).tolist(), 0.22, 0.22, 0.5, 0.5, 0.9, 0.9, 0.95)
+    address = LineText("123007, , . 3", (0.98,) * 13, middles=places)
+    assert read_one(address, "123001, Москва, Полевая, 3") == "123007, Москва, Полевая, 3"
+    line = LineText(
+        "T./: (812) 334", (0.98,) * 14, middles=(0.02, 0.2, 0.22, 0.4, *np.linspace(0.42, 0.97, 10).tolist())
+    )
+    assert read_one(line, "Тел./факс: (812) 384") == "Тел./факс: (812) 334"
+    assert read_one(line, "Tel./fax: (812) 334") == line.text
+    assert read_one(line, "Тел./факс: 11") == line.text
+    assert read_one(line, "ТОР./ХО: (812) 334") == line.text
+
+
+def read_one(line: LineText, second: str) -> str:
+    return read_cyrillic([LINE], [line], lambda _: text(second), set(), sure=False, check=lambda: None)[0].text
+
+
+def test_cyrillic_that_looks_greek() -> None:
+    greek, hebrew = (ScriptGuess(((script, 0.97), ("Cyrillic", 0.03))) for script in ("Greek", "Hebrew"))
+
+    def keep(guess: ScriptGuess, second: str, confidence: float) -> bool:
+        return drop_siblings([guess], [LINE], lambda _: text(second, confidence), lambda: None) == [guess]
+
+    assert not keep(greek, "ООО «Ромашка»", 0.95)
+    assert keep(greek, "То ВВЛю", 0.8)
+    assert keep(greek, "Nooo", 0.95)
+    assert keep(hebrew, "ООО «Ромашка»", 0.95)
 
 
 def test_no_line_is_read_twice() -> None:

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import pytest
 from openai import OpenAI
+from PIL import Image, ImageDraw, ImageFont
 
 from gateway.assembly.tables.otsl import otsl_to_html
 from tests.support.examples import TableCell, TruthBlock, load_truth
@@ -34,6 +35,22 @@ def read_table(client: OpenAI, name: str) -> tuple[str, TruthBlock]:
 def test_every_cell_of_a_ruled_table_comes_back_with_its_spans_and_text(client: OpenAI, name: str) -> None:
     otsl, truth = read_table(client, name)
     assert otsl_to_html(otsl) == truth.html
+
+
+@pytest.mark.parametrize("degrees", [-5, 2, 4])
+def test_a_table_that_lies_askew_keeps_its_rows(client: OpenAI, degrees: float) -> None:
+    cells = [["Item", "Count", "Price"], ["Nails", "12", "35.00"], ["Board", "7", "410.00"], ["Paint", "3", "560.00"]]
+    cells += [["Brush", "5", "120.00"], ["Scraper", "2", "90.00"], ["Varnish", "4", "645.00"]]
+    image = Image.new("RGB", (1100, 560), "white")
+    draw = ImageDraw.Draw(image)
+    for row, texts in enumerate(cells):
+        for column, text in enumerate(texts):
+            corner = (60 + column * 320, 60 + row * 60)
+            draw.rectangle((*corner, corner[0] + 320, corner[1] + 60), outline="black", width=2)
+            draw.text((corner[0] + 16, corner[1] + 14), text, fill="black", font=ImageFont.load_default(28))
+    image = image.rotate(-degrees, Image.Resampling.BICUBIC, expand=True, fillcolor="white")
+    otsl = text_of(ask(client, np.asarray(image), "Table Recognition:"))
+    assert [row.split("<fcel>")[1:] for row in otsl.removesuffix("<nl>").split("<nl>")] == cells
 
 
 def test_a_table_without_rules_has_its_rows_and_columns(client: OpenAI) -> None:

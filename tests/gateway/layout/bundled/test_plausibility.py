@@ -134,15 +134,27 @@ def test_bold_titles_above_full_pages_are_no_running_heads() -> None:
     assert header_label([WORD], width=7, rows=12) == "paragraph_title"
 
 
+def test_places_dates_and_signatures_of_full_pages_are_text() -> None:
+    """As large as the text, alone, aside or beside each other: nothing says that they are of each page."""
+    body: list[BBox] = [(100, 300 + 40 * row, 880, 330 + 40 * row) for row in range(12)]
+    for label, top in (("header", 40), ("footer", 1300)):
+        for row in ([(100, 480)], [(600, 880)], [(100, 230), (640, 880)], [(100, 230)]):
+            own: list[BBox] = [(left, top, right, top + 30) for left, right in row]
+            for x1, y1, x2, y2 in own:
+                found = Detection(label, 0.8, (x1 - 4, y1 - 4, x2 + 4, y2 + 4))
+                lines = [*own, *body]
+                assert promote_heads([found], lines, page(lines, [3] * len(lines)))[0].label == "text"
+
+
 @pytest.mark.parametrize(
     ("own", "width", "number"),
     [
-        (SENTENCE, 3, None),
+        ((100, 40, 150, 70), 3, None),
         ((100, 40, 400, 58), 3, None),
-        ((600, 40, 880, 70), 7, None),
         (SENTENCE, 7, (850, 40, 880, 70)),
+        (SENTENCE, 3, (60, 40, 90, 70)),
     ],
-    ids=["plain", "small", "bold and aside", "beside a number"],
+    ids=["number", "small", "beside a number", "beside a number in the margin"],
 )
 def test_running_heads_of_full_pages_stay(own: BBox, width: int, number: BBox | None) -> None:
     assert header_label([own], width, rows=12, number=number) == "header"

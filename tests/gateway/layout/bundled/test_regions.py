@@ -114,7 +114,6 @@ def test_running_heads_look_like_such() -> None:
         [(100, 40, 500, 58)],  # small print
         [(100, 40, 400, 66), (840, 40, 900, 66)],  # a title and a number in one row
         [(100, 40, 150, 64)],  # a number
-        [(600, 40, 900, 62)],  # set aside
     ]
     for lines in heads:
         x1, x2 = min(line[0] for line in lines), max(line[2] for line in lines)
@@ -135,6 +134,19 @@ def test_words_in_a_small_picture_are_read_and_numbers_of_a_chart_are_not() -> N
     assert sorted(region.label for region in regions) == ["image", "text"]
     text = next(region for region in regions if region.label == "text")
     assert text.bbox[3] < 300
+
+
+def test_short_labels_of_a_picture_are_read() -> None:
+    """Names below icons, fields of a card: hardly any is as long as a line of text, and none as short as a tick."""
+    labels: list[BBox] = [
+        (120 + 100 * at, 350 + 30 * row, 180 + 100 * at, 372 + 30 * row) for at in range(3) for row in (0, 1)
+    ]
+    regions = compose([Detection("image", 0.8, (100, 120, 440, 430))], [(120, 200, 220, 222), *labels])
+    texts = [region.bbox for region in regions if region.label == "text"]
+    assert all(
+        any(text[0] <= x1 and text[1] <= y1 and x2 <= text[2] and y2 <= text[3] for text in texts)
+        for x1, y1, x2, y2 in labels
+    )
 
 
 def test_number_in_the_margin_is_the_page_s() -> None:
@@ -292,8 +304,8 @@ def test_pages_far_behind_the_entries_of_contents() -> None:
 
 def test_first_line_of_a_screen_is_no_running_head() -> None:
     """On a page with a smaller picture it is one."""
-    lines: list[BBox] = [(40, 20, 180, 44), *lines_of(100, 300, 300, 3)]
-    head = Detection("header", 0.8, (30, 15, 190, 50))
+    lines: list[BBox] = [(40, 20, 180, 36), *lines_of(100, 300, 300, 3)]
+    head = Detection("header", 0.8, (30, 15, 190, 40))
     screen = compose([head, Detection("image", 0.8, (0, 100, 1000, 1400))], lines)
     assert "header" not in [region.label for region in screen]
     paper = compose([head, Detection("image", 0.8, (0, 250, 400, 500))], lines)
