@@ -10,6 +10,7 @@ import pytest
 from openai import OpenAI
 from PIL import Image, ImageDraw, ImageFont
 
+from tests.textlines.test_fractions import draw_fraction
 from tests.vlm_backend.embedded.conftest import pixels
 from tests.vlm_backend.embedded.test_server import ask
 from textlines.detection import LineDetector, Pixels, upright_line
@@ -46,6 +47,19 @@ def test_a_leader_parts_an_entry_from_its_page(client: OpenAI) -> None:
         draw.ellipse((x, 64, x + 3, 67), fill="black")
     draw.text((830, 40), "28", fill="black", font=font)
     assert re.fullmatch(r"Rules for captains\W+28", read(client, np.asarray(image), "OCR:"))
+
+
+def test_fractions_are_no_numbers_of_two_digits(client: OpenAI) -> None:
+    image, font = Image.new("RGB", (700, 220), "white"), ImageFont.load_default(28)
+    draw = ImageDraw.Draw(image)
+    draw.text((30, 40), "Which is less than", fill="black", font=font)
+    draw_fraction(draw, 290, 58, "4", "8")
+    draw.text((30, 140), "A", fill="black", font=font)
+    draw_fraction(draw, 70, 158, "3", "4")
+    draw.text((200, 140), "B", fill="black", font=font)
+    draw_fraction(draw, 240, 158, "5", "12")
+    text = re.sub(r"\s", "", read(client, np.asarray(image), "OCR:"))
+    assert text == r"Whichislessthan$\frac{4}{8}$A$\frac{3}{4}$B$\frac{5}{12}$"
 
 
 def set_column(text: str) -> Pixels:
