@@ -35,6 +35,7 @@ SMALL_SIZE = 0.92  # a running head is often set so much smaller than the text .
 APART = 3.0  # ... or stands in one row with another text, so many line heights apart ...
 NUMBER_WIDTH = 3.5  # ... or is a page's number, so many line heights wide at most ...
 FAR = 1.5  # ... or stands alone in the margin, so many line heights from the text
+NAME_SIZE = 2.0  # a newspaper's name is so much larger than the date below it
 MIN_RUNNING_ROWS = 6  # a page of fewer rows, a notice or a memo, has no running head but a title
 COVER_LINES, COVER_ROWS = 14, 3  # most lines of a cover, and so many rows of one text are prose ...
 COVER_SIZE = 1.8  # ... and height of its largest line beside a line in the margin
@@ -59,11 +60,11 @@ MIN_LINES_TO_TELL = 2
 """A page's only line may be its heading."""
 
 
-def correct_label(detection: Detection, page_lines: Sequence[BBox]) -> Detection:
+def correct_label(detection: Detection, page_lines: Sequence[BBox], titles: Sequence[BBox] = ()) -> Detection:
     """A header or footer that does not look like one is a heading, where it is set large, or text.
 
     Running heads are left out of the Markdown, and a model calls one what stands high on the page: titles, captions,
-    the only line. Their print and their place among the other lines tell them from these.
+    the only line. Their print and their place among the other lines tell them from these. `titles`: lines of headings.
     """
     lines = find_lines(page_lines, detection)
     if detection.label not in MARGIN_LABELS or not lines:
@@ -71,7 +72,7 @@ def correct_label(detection: Detection, page_lines: Sequence[BBox]) -> Detection
     others = [line for line in page_lines if not contains_line(detection, line)]
     if not others:
         return replace(detection, label=TEXT)
-    if _is_cover(lines, others) or (detection.label == "header" and _is_below_title(lines, others)):
+    if _is_cover(lines, others) or (detection.label == "header" and _is_below_title(lines, others, titles)):
         return replace(detection, label=TEXT)
     size = _height(lines) / _height(others)
     if detection.label == "footer" or _is_running_head(lines, others, size):
@@ -79,13 +80,24 @@ def correct_label(detection: Detection, page_lines: Sequence[BBox]) -> Detection
     return replace(detection, label=TITLE if size > HEADING_SIZE else TEXT)
 
 
-def _is_below_title(lines: Sequence[BBox], others: Sequence[BBox]) -> bool:
-    """Whether larger print stands above, on a page of a few rows: no running head is below a title. Full pages may have
-    a name in large print over theirs."""
+def _is_below_title(lines: Sequence[BBox], others: Sequence[BBox], titles: Sequence[BBox]) -> bool:
+    """Whether a heading or larger print stands above: no running head is below a title, as place and date of a contract
+    are. Full pages may have a name in much larger print over theirs."""
     _, top, _, bottom = union(lines)
-    above = (line for line in others if line[3] <= (top + bottom) / 2)
-    is_below = any(_height_of(line) > HEADING_SIZE * _height(lines) for line in above)
-    return is_below and len(rows(others)) < MIN_RUNNING_ROWS
+    above = [line for line in others if line[3] <= (top + bottom) / 2]
+    size = max(map(_height_of, above), default=0) / _height(lines)
+    is_titled = size > HEADING_SIZE or not set(titles).isdisjoint(above)
+    return is_titled and (size < NAME_SIZE or len(rows(others)) < MIN_RUNNING_ROWS)
+
+
+def _is_above_title(lines: Sequence[BBox], others: Sequence[BBox]) -> bool:
+    """Whether it stands close above larger print on the same axis, as who issues a form does above its title."""
+    own, height = union(lines), _height(lines)
+    below = [line for line in others if line[1] > (own[1] + own[3]) / 2]
+    nearest = min(below, key=lambda line: line[1], default=own)
+    is_near = nearest[1] - own[3] <= FAR * height and len(rows(lines)) == 1
+    is_centred = abs(own[0] + own[2] - nearest[0] - nearest[2]) <= height
+    return is_near and is_centred and _height_of(nearest) > HEADING_SIZE * height
 
 
 def _is_cover(lines: Sequence[BBox], others: Sequence[BBox]) -> bool:
@@ -101,7 +113,7 @@ def _is_cover(lines: Sequence[BBox], others: Sequence[BBox]) -> bool:
 def _is_running_head(lines: list[BBox], others: Sequence[BBox], size: float) -> bool:
     own, height = union(lines), _height(lines)
     row = [*lines, *(line for line in others if min(line[3], own[3]) - max(line[1], own[1]) > height / 2)]
-    if size > LARGE_SIZE:
+    if size > LARGE_SIZE or (len(row) == 1 and _is_above_title(lines, others)):
         return False
     if any(max(a[0], b[0]) - min(a[2], b[2]) > APART * height for a in lines for b in row):
         return True
