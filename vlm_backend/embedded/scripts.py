@@ -138,15 +138,22 @@ def _lacks_words(line: Pixels, text: LineText) -> bool:
 
 def _add_words(first: LineText, second: LineText) -> LineText:
     """The words of the second reading, with the figures of the first, which reads those better."""
-    words, figures = second.text.split(), first.text.split()
-    places = [place for place, word in enumerate(words) if not any(map(str.isalpha, word))]
-    is_fitting = len(places) == len(figures) and second.confidence >= SURE_WORDS
-    if not is_fitting or _count_letters(second) < MIN_LETTERS or not _is_cyrillic(second.text):
+    if _count_letters(second) < MIN_LETTERS or second.confidence < ACCEPTED or not _is_cyrillic(second.text):
         return first
-    for place, word in zip(places, figures, strict=True):
+    words, figures = second.text.split(), [word for word in first.text.split() if _list_digits(word)]
+    places = [place for place, word in enumerate(words) if _list_digits(word) and not any(map(str.isalpha, word))]
+    # With the same figures it has seen the same line, however doubtful its words are to it.
+    is_same = bool(figures) and _list_digits(first.text) == _list_digits(second.text)
+    if not is_same and (len(places) != len(figures) or second.confidence < SURE_WORDS):
+        return first
+    for place, word in zip(places, figures, strict=False) if len(places) == len(figures) else ():
         words[place] = word if len(word) == len(words[place]) else words[place]
     text = " ".join(words)
     return LineText(text, (min(first.confidence, second.confidence),) * len(text))
+
+
+def _list_digits(text: str) -> list[str]:
+    return [character for character in text if character.isdigit()]
 
 
 def _is_letter(first: LineText, second: LineText, *, is_expected: bool) -> bool:
