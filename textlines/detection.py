@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from common.geometry import Box, Boxes, area, clip, intersection_area
 from common.inference.models import find_model, load_session
+from textlines.fractions import Fraction, find_fractions
 from textlines.glyphs import MIN_GLYPH, Ink, find_ink, find_stray_glyphs, find_stray_windows, glyph_middles
 from textlines.glyphs import Pixels as Pixels
 from textlines.leaders import join_at_leaders
@@ -54,6 +55,9 @@ DETECTION_MODEL = "PP-OCRv6_det_small.onnx"
 USUAL_SHAPE = (1, 3, 480, 480)  # of a part of a page, to measure the model with
 FIGURE_COLUMN, FIGURE_MARGIN = 1.5, 0.3  # height of a column of figures in widths; white around them, in their heights
 MAX_FIGURES, CELL = 4000, 64  # rows of figures on a page; side of the cells in which lines are compared, in pixels
+HELD, MAX_HOLDER = 0.2, 1.6  # share of a fraction in a line that is parted there, and that line's height in its own
+COLUMN = 0.6  # share of a higher line's height that is fractions where it is a column of them
+MUCH, FRACTION_MARGIN = 0.75, 0.2  # height of a line that was found around a fraction, in its own; glyph heights
 STRIDE = 32  # the model takes pictures whose sides are multiples of it
 
 
@@ -62,12 +66,14 @@ class TextLine:
     """`quad` in pixels of the image given; `score` is DB's mean probability inside it, 0 to 1.
 
     `leader`: where dots begin and end that lead from the text at its start to the one at its end, as in a table of
-    contents; shares of its length.
+    contents; shares of its length. `bar`: where the bar of a fraction begins and ends that the line is, shares of its
+    height.
     """
 
     quad: Quad
     score: float
     leader: tuple[float, float] | None = None
+    bar: tuple[float, float] | None = None
 
     @cached_property
     def box(self) -> tuple[int, int, int, int]:
@@ -122,6 +128,81 @@ def _part_figures(pixels: Pixels, lines: Sequence[TextLine]) -> list[TextLine]:
     return kept
 
 
+def part_at_fractions(lines: Sequence[TextLine], ink: Ink) -> list[TextLine]:
+    """The lines, with each fraction as a line of its own in the place of those that hold a part of it."""
+    result = list(lines)
+    for one in _drop_strokes(find_fractions(ink), lines):
+        holders = [line for line in result if _holds_part(line.box, one)]
+        if not holders:
+            continue
+        rest = [part for line in holders for part in _cut_out(line, one, ink)]
+        result = [line for line in result if not any(line is holder for holder in holders)]
+        result += [*rest, _make_fraction(one, ink)]
+    return result
+
+
+def _drop_strokes(fractions: Sequence[Fraction], lines: Sequence[TextLine]) -> list[Fraction]:
+    """The fractions without those in a line that runs down the page, where strokes of Chinese signs stand above each
+    other: it holds more than fractions."""
+    strokes: set[int] = set()
+    for line in lines if fractions else ():
+        held = [index for index, one in enumerate(fractions) if _holds_part(line.box, one)]
+        heights = [_height(fractions[index].box) for index in held]
+        if held and _height(line.box) > MAX_HOLDER * max(heights) and sum(heights) < COLUMN * _height(line.box):
+            strokes.update(held)
+    return [one for index, one in enumerate(fractions) if index not in strokes]
+
+
+def _holds_part(line: Box, one: Fraction) -> bool:
+    shared = intersection_area(line, one.box)
+    return shared > HELD * min(area(line), area(one.box))
+
+
+def _make_fraction(one: Fraction, ink: Ink) -> TextLine:
+    x1, y1, x2, y2 = one.box
+    margin = max(2, round(FRACTION_MARGIN * ink.height))
+    box = clip((x1 - margin, y1 - margin, x2 + margin, y2 + margin), ink.size[1], ink.size[0])
+    height = _height(box)
+    return replace(upright_line(box), bar=((one.top - box[1]) / height, (one.bottom - box[1]) / height))
+
+
+def _cut_out(line: TextLine, one: Fraction, ink: Ink) -> list[TextLine]:
+    """The parts of a line on both sides of a fraction that hold print: a line as high as the fraction is no higher than
+    its print is then."""
+    x1, y1, x2, y2 = line.box
+    if y2 - y1 > MAX_HOLDER * _height(one.box):
+        return []  # a column of fractions
+    sides = [(x1, min(one.box[0], x2)), (max(one.box[2], x1), x2)]
+    parts = []
+    for left, right in sides:
+        print_ = _find_print(ink, (left, y1, right, y2), one)
+        if print_ is None:
+            continue
+        if y2 - y1 < MUCH * _height(one.box):
+            parts.append(part_of(line, max(left - x1, 0) / (x2 - x1), (right - x1) / (x2 - x1)))
+        else:
+            margin = max(2, round(FRACTION_MARGIN * ink.height))
+            box = print_[0] - margin, print_[1] - margin, print_[2] + margin, print_[3] + margin
+            parts.append(upright_line(clip(box, ink.size[1], ink.size[0]), line.score))
+    return parts
+
+
+def _find_print(ink: Ink, box: Box, one: Fraction) -> Box | None:
+    """Bounds of the glyphs whose middles lie in a box beside a fraction, in its rows."""
+    x, y, width, height, _ = ink.components.T
+    across, down = x + width / 2, y + height / 2
+    inside = (across > box[0]) & (across < box[2]) & (down > box[1]) & (down < box[3]) & (height >= MIN_GLYPH)
+    inside &= height <= _height(one.box)
+    if not inside.any():
+        return None
+    left, top, right, bottom = x[inside].min(), y[inside].min(), (x + width)[inside].max(), (y + height)[inside].max()
+    return int(left), int(top), int(right), int(bottom)
+
+
+def _height(box: Box) -> int:
+    return box[3] - box[1]
+
+
 def _put_in_cells(cells: defaultdict[tuple[int, int], list[Box]], box: Box) -> None:
     """Adds a box to each cell of the page that it reaches into."""
     x1, y1, x2, y2 = (side // CELL for side in box)
@@ -164,7 +245,7 @@ class LineDetector:
         lines = self._find_all(pixels, scale)
         if ink.height:
             lines = self._find_blurred(pixels, ink, lines, scale) or self._look_again(pixels, ink, lines, scale)
-        return join_at_leaders(_part_figures(pixels, lines), ink)
+        return join_at_leaders(part_at_fractions(_part_figures(pixels, lines), ink), ink)
 
     def look(self, pixels: Pixels) -> list[TextLine]:
         """Lines of the part of an RGB image with most ink, as large as one look of the model may be: all lines of a

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from common.geometry import Box, area, intersection_area
 from textlines.detection import Pixels, TextLine
+from textlines.fractions import level_box
 
 Points = NDArray[np.float64]
 """Shape (n, 2): x, y."""
@@ -70,7 +71,12 @@ class ReadingFrame:
         return self.is_level and not self.is_vertical
 
     def map_box(self, line: TextLine) -> Box:
-        """The line's box in the frame."""
+        """The line's box in the frame; a fraction's is as high as the text beside it."""
+        box = self.map_whole(line)
+        return level_box(box, line.bar) if line.bar and not self.is_vertical else box
+
+    def map_whole(self, line: TextLine) -> Box:
+        """The line's box in the frame, with all of a fraction."""
         if self.is_upright:
             return line.box
         if self.is_level:

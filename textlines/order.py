@@ -1,7 +1,8 @@
 """Reading order of boxes on a page, columns included.
 
 The rule is T. Breuel's ("High Performance Document Layout Analysis", 2003): of two boxes that share columns the upper
-one comes first; a box left of another comes first unless something between them spans both.
+one comes first; a box left of another comes first unless something between them spans both. It holds within what white
+space across a page, and down the whole of it, leaves together: articles side by side are read one by one.
 Boxes are rows x1, y1, x2, y2 of an array of shape (n, 4).
 """
 
@@ -21,6 +22,10 @@ MIN_COLUMN = 0.5
 """Width of a column beside the usual width of boxes: a formula and its number are none."""
 HEADING = 0.5
 """Height of a heading in its width, at most."""
+TOP, NEXT = 0.15, 0.06
+"""Height of a letterhead, at most, and white space to what follows right below, in the height of all boxes."""
+MAX_DEPTH = 40
+"""So often white space parts what white space has parted; pages have some four levels, a spiral any number."""
 NEAR = 24
 """Boxes on each side of white space that tell whether columns end there: more than stand next to it."""
 PAIRS_AT_ONCE = 2**20
@@ -33,13 +38,29 @@ OVERLAP = 0.2
 
 def reading_order(boxes: Sequence[Box]) -> list[int]:
     """Indices of `boxes` in the order in which they are read."""
-    if not boxes:
-        return []
-    array = np.asarray(boxes, dtype=np.float64)
+    return _order(np.asarray(boxes, dtype=np.float64), MAX_DEPTH) if boxes else []
+
+
+def _order(array: Boxes, depth: int) -> list[int]:
+    array = _widen_headings(array)
     order: list[int] = []
     for band in _bands(array):
-        order.extend(band[_sort(_precedes(array[band]), array[band])].tolist())
+        for side in _sides(array, band):
+            if len(side) < len(array) and depth > 0:
+                order.extend(side[_order(array[side], depth - 1)].tolist())
+            else:
+                order.extend(side[_sort(_precedes(array[side]), array[side])].tolist())
     return order
+
+
+def _sides(array: Boxes, band: NDArray[np.intp]) -> list[NDArray[np.intp]]:
+    """Indices of a band's boxes parted where white space goes down all of it, from left to right."""
+    wide = _widen_boxes(array[band])
+    by_left = np.argsort(wide[:, 0], kind="stable")
+    rights = np.maximum.accumulate(wide[by_left, 2])
+    touching = TOUCHING * (rights[-1] - wide[by_left[0], 0])
+    edges = np.flatnonzero(wide[by_left[1:], 0] >= rights[:-1] - touching) + 1
+    return [band[np.sort(side)] for side in np.split(by_left, edges)]
 
 
 def overlap(low_a: Boxes, high_a: Boxes, low_b: Boxes, high_b: Boxes) -> Boxes:
@@ -69,15 +90,29 @@ def _bands(array: Boxes) -> list[NDArray[np.intp]]:
     array = array / max(array[:, 2].max() - array[:, 0].min(), 1)
     by_top = np.argsort(array[:, 1], kind="stable")
     least = MIN_COLUMN * _usual_width(array)
+    extent = float(array[:, 3].max() - array[:, 1].min())
     bottoms = np.maximum.accumulate(array[by_top, 3])
     gaps = np.flatnonzero(array[by_top[1:], 1] >= bottoms[:-1] - TOUCHING) + 1
     bands, start = [], 0
     for end in gaps.tolist():
         above, below = by_top[max(start, end - NEAR) : end], by_top[end : end + NEAR]
-        if _ends_columns(array[above], array[below], least):
+        is_head = start == 0 and _ends_head(array[above], array[below], TOP * extent, NEXT * extent)
+        if is_head or _ends_columns(array[above], array[below], least):
             bands.append(by_top[start:end])
             start = end
     return [*bands, by_top[start:]]
+
+
+def _ends_head(above: Boxes, below: Boxes, most: float, near: float) -> bool:
+    """Whether what stands at the top of a page, no higher than `most`, is a letterhead or a name over all: not all of
+    its columns go on right below."""
+    bottom = above[:, 3].max()
+    if bottom - above[:, 1].min() > most:
+        return False
+    last = above[_stands_first(above, -above[:, 3], -above[:, 1])]
+    following = below[below[:, 1] - bottom <= near]
+    shared = overlap(last[:, None, 0], last[:, None, 2], following[None, :, 0], following[None, :, 2]) > OVERLAP
+    return not bool(shared.any(axis=1).all())
 
 
 def _usual_width(array: Boxes) -> float:
@@ -90,16 +125,52 @@ def _usual_width(array: Boxes) -> float:
 
 def _ends_columns(above: Boxes, below: Boxes, least: float) -> bool:
     """Whether a box that begins the part below reaches over two columns above it, or the other way about; columns are
-    `least` wide at least."""
+    `least` wide at least. Not where a gutter goes down both parts: what stands beside it is read by itself."""
+    if _find_gutter(np.concatenate([above, below])) > 0:
+        return False
     first = below[_stands_first(below, below[:, 1], below[:, 3])]
     last = above[_stands_first(above, -above[:, 3], -above[:, 1])]
     columns = [boxes[boxes[:, 2] - boxes[:, 0] >= least] for boxes in (last, first)]
     return _reaches_over(first, columns[0]) or _reaches_over(_drop_headings(last), columns[1])
 
 
+def _find_gutter(boxes: Boxes) -> float:
+    """Width of the widest white space down all of the boxes; 0 where there is none."""
+    by_left = boxes[np.argsort(boxes[:, 0])]
+    gaps = by_left[1:, 0] - np.maximum.accumulate(by_left[:, 2])[:-1]
+    return float(gaps.max(initial=0))
+
+
+def _widen_headings(array: Boxes) -> Boxes:
+    """The boxes, each low one as wide as the columns that it is the heading of: they begin level below it, and nothing
+    stands beside it."""
+    result = array.copy()
+    x1, y1, x2, y2 = array.T
+    touching = TOUCHING * (x2.max() - x1.min())
+    for index in np.flatnonzero(y2 - y1 <= HEADING * (x2 - x1)).tolist():
+        left, top, right, bottom = array[index]
+        below = np.flatnonzero((y1 >= bottom - touching) & (x1 < right) & (x2 > left))
+        if not len(below):
+            continue
+        first = below[np.argmin(y1[below])]
+        is_level = (np.abs(y1 - y1[first]) < HEADING * (bottom - top)) & (x1 >= x2[first] - touching)
+        level = np.flatnonzero(is_level & (x2 - x1 >= MIN_COLUMN * (x2 - x1)[first]))
+        row = (y1 < bottom - touching) & (y2 > top + touching)
+        for column in level[np.argsort(x1[level])].tolist():
+            if (row & (x1 < x2[column]) & (x2 > right)).any():
+                break
+            result[index, 2] = max(result[index, 2], x2[column])
+    return result
+
+
+def _stand_apart(boxes: Boxes) -> bool:
+    """Whether some stand side by side."""
+    return bool((boxes[:, None, 2] <= boxes[None, :, 0] + TOUCHING).any())
+
+
 def _drop_headings(boxes: Boxes) -> Boxes:
     """The boxes without low ones where some stand side by side: each is the heading of the article below it."""
-    if not (boxes[:, None, 2] <= boxes[None, :, 0] + TOUCHING).any():
+    if not _stand_apart(boxes):
         return boxes
     return boxes[boxes[:, 3] - boxes[:, 1] > HEADING * (boxes[:, 2] - boxes[:, 0])]
 

@@ -25,7 +25,8 @@ USUAL_ROWS = 4  # so many rows tell what is usual
 WIDE_PITCH = 1.3  # or so many times what a quarter of the rows have from middle to middle, behind a row ...
 EARLY_END = 0.08  # ... that ends this share of the text's width before its right edge
 HEIGHT_RATIO = 0.62  # rows of one paragraph have heights at least this alike
-GUTTER_REACH = 4  # rows above and below that tell whether a gap is a gutter, in line heights
+GUTTER_REACH = 4  # rows above and below that tell whether a gap is a gutter, in line heights ...
+LONG_REACH = 16  # ... or so far, where they are too few and nothing crosses it
 GUTTER_ROWS = 3  # a gutter has at least so many pieces on each side ...
 GUTTER_WIDTH = 4  # ... which are at least so many line heights wide: bullets and numbers make no column
 MAX_CROSSING = 0.35  # of the pieces on a gutter's poorer side, so many may reach across: a heading over both columns
@@ -168,16 +169,29 @@ def _are_beside(array: Boxes) -> Relation:
 
 
 def _is_gutter(array: Boxes, left: int, right: int) -> bool:
-    """Whether the white space between two pieces goes on above and below, with text on both sides."""
+    """Whether the white space between two pieces goes on above and below, with text on both sides: beside the last rows
+    of a column, which may be few, farther than else, where nothing reaches across."""
+    sides, crossing = _look_along(array, left, right, GUTTER_REACH)
+    if crossing == 0 and any(len(side) < GUTTER_ROWS for side in sides):
+        sides, crossing = _look_along(array, left, right, LONG_REACH)
+        if crossing:
+            return False
+    if crossing > MAX_CROSSING * min(len(side) for side in sides):
+        return False
+    height = array[left, 3] - array[left, 1]
+    return all(len(side) >= GUTTER_ROWS and np.median(side) >= GUTTER_WIDTH * height for side in sides)
+
+
+def _look_along(array: Boxes, left: int, right: int, reach: float) -> tuple[tuple[Boxes, Boxes], int]:
+    """Widths of the pieces on the left and on the right of a gap, so many line heights up and down, and how many cross
+    it."""
     x1, y1, x2, y2 = array.T
     middle = (x2[left] + x1[right]) / 2
     height = y2[left] - y1[left]
-    near = (y2 > y1[left] - GUTTER_REACH * height) & (y1 < y2[left] + GUTTER_REACH * height)
-    sides = near & (x2 <= middle + height / 2), near & (x1 >= middle - height / 2)
+    near = (y2 > y1[left] - reach * height) & (y1 < y2[left] + reach * height)
     crossing = near & (x1 < middle - height / 2) & (x2 > middle + height / 2)
-    if crossing.sum() > MAX_CROSSING * min(side.sum() for side in sides):
-        return False
-    return all(side.sum() >= GUTTER_ROWS and np.median((x2 - x1)[side]) >= GUTTER_WIDTH * height for side in sides)
+    sides = near & (x2 <= middle + height / 2), near & (x1 >= middle - height / 2)
+    return ((x2 - x1)[sides[0]], (x2 - x1)[sides[1]]), int(crossing.sum())
 
 
 def _are_stacked(array: Boxes) -> Relation:

@@ -98,10 +98,11 @@ class Placement:
 
 class CropLine(TypedDict):
     """A text line of a crop: its corners from the top left on, x and y in turn, in pixels of the crop. `leader`: where
-    leading dots begin and end, shares of its length."""
+    leading dots begin and end, shares of its length; `bar`: where a fraction's bar does, shares of its height."""
 
     corners: list[float]
     leader: tuple[float, float] | None
+    bar: tuple[float, float] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -371,4 +372,4 @@ def _is_held_better(line: DetectedLine, region: Region, others: Sequence[Region]
 
 def _place_line(line: DetectedLine, placement: Placement) -> CropLine:
     corners = [value for x, y in line.quad.tolist() for value in placement.place(x, y)]
-    return CropLine(corners=corners, leader=line.leader)
+    return CropLine(corners=corners, leader=line.leader, bar=line.bar)

@@ -56,6 +56,48 @@ def test_a_heading_in_the_right_column_waits_for_the_left_one() -> None:
     assert names_in_order(page) == ["title", "abstract", "left", "right heading", "right"]
 
 
+def test_articles_side_by_side_are_read_one_by_one() -> None:
+    """On the left a picture over a box of two columns, on the right two articles, each under a short heading."""
+    page: dict[str, Box] = {
+        "right: first heading": (510, 100, 640, 125), "right: first, left": (510, 130, 700, 400),
+        "right: first, right": (710, 130, 900, 380), "right: second heading": (510, 410, 680, 435),
+        "right: second, left": (510, 440, 700, 700), "right: second, right": (710, 440, 900, 690),
+        "picture": (50, 100, 495, 430), "caption": (50, 435, 300, 455), "box heading": (60, 470, 200, 495),
+        "box left": (60, 500, 270, 720), "box right": (280, 500, 490, 730),
+    }  # fmt: skip
+    assert names_in_order(page) == [
+        "picture", "caption", "box heading", "box left", "box right",
+        "right: first heading", "right: first, left", "right: first, right",
+        "right: second heading", "right: second, left", "right: second, right",
+    ]  # fmt: skip
+
+
+def test_a_letterhead_comes_before_the_recipient() -> None:
+    page: dict[str, Box] = {
+        "recipient": (100, 250, 260, 340), "name": (100, 80, 490, 130), "address": (920, 75, 1140, 180),
+        "date": (890, 380, 1140, 410), "letter": (100, 500, 1130, 1100),
+    }  # fmt: skip
+    assert names_in_order(page) == ["name", "address", "recipient", "date", "letter"]
+
+
+def test_a_name_over_the_page_comes_first() -> None:
+    """Nothing below it is as wide, and no column begins right under it."""
+    page: dict[str, Box] = {
+        "headline": (50, 170, 370, 230), "text": (50, 280, 320, 700), "name": (480, 40, 750, 120),
+        "brief": (910, 170, 1190, 690), "second": (335, 280, 615, 700),
+    }  # fmt: skip
+    assert names_in_order(page)[0] == "name"
+
+
+def test_columns_that_end_early_are_no_letterhead() -> None:
+    """The left one goes on right below."""
+    page: dict[str, Box] = {
+        "left": (50, 50, 480, 130), "left, next": (50, 140, 480, 900), "right": (520, 50, 940, 130),
+        "right, next": (520, 140, 940, 880),
+    }  # fmt: skip
+    assert names_in_order(page) == ["left", "left, next", "right", "right, next"]
+
+
 def test_columns_whose_boxes_touch_are_still_columns() -> None:
     page: dict[str, Box] = {"right": (470, 100, 900, 480), "left low": (50, 300, 480, 480), "left": (50, 100, 480, 290)}
     assert names_in_order(page) == ["left", "left low", "right"]

@@ -50,13 +50,15 @@ class StreamOptions(BaseModel):
 
 class KnownLine(BaseModel):
     """A text line of the picture. `corners`: x and y in pixels of top left, top right, bottom right, bottom left;
-    `leader`: where dots begin and end that lead from one text to another, shares of its length."""
+    `leader`: where dots begin and end that lead from one text to another, shares of its length; `bar`: where the bar of
+    a fraction does, shares of its height."""
 
     corners: list[FiniteFloat] = Field(min_length=8, max_length=8)
     leader: tuple[FiniteFloat, FiniteFloat] | None = None
+    bar: tuple[FiniteFloat, FiniteFloat] | None = None
 
     def as_text_line(self) -> TextLine:
-        return TextLine(np.array(self.corners, dtype=np.float32).reshape(4, 2), 1.0, self.leader)
+        return TextLine(np.array(self.corners, dtype=np.float32).reshape(4, 2), 1.0, self.leader, self.bar)
 
 
 class ChatRequest(BaseModel):

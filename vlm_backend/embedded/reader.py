@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
@@ -45,6 +46,8 @@ _WORD = re.compile(r"\S+")
 OPENING = "\"'“„«‘"  # quotation marks, which may stand before an initial
 APOSTROPHES = "'’"  # and what may follow it
 SURE_COLUMN, GAIN = 0.98, 0.1  # confidence of signs set as a row, alone, or beyond that of their column
+BAR_SIDE, SURE_NUMBER = 0.9, 0.6  # width of a fraction's number in its height, at least, and its least confidence
+_NUMBER = re.compile(r"[0-9A-Za-z]{1,5}(?:[.,+\-][0-9A-Za-z]{1,4})?")
 DOUBTFUL = 0.9  # a line read with less confidence is tried upside down too
 
 
@@ -111,6 +114,9 @@ class CropReader:
 
         Raises `Cancelled` soon after `cancelled()` turns true.
         """
+        fractions = {index for index, line in enumerate(lines) if line.bar}
+        if fractions:
+            return self._read_with_fractions(pixels, lines, fractions, cancelled, boxes=boxes, with_words=with_words)
         cuts = [_find_cuts(line, own) for line, own in zip(lines, boxes or repeat(()), strict=False)]
         parts = [_divide(line, own) for line, own in zip(lines, cuts, strict=True)]
         pieces = [piece for own in parts for piece in own if piece]
@@ -118,6 +124,34 @@ class CropReader:
         found = [[_keep(next(read)) if piece else None for piece in own] for own in parts]
         whole = (_join_parts(*line, with_words=with_words) for line in zip(lines, cuts, found, strict=True))
         return [line for line in whole if line]
+
+    def _read_with_fractions(
+        self,
+        pixels: Pixels,
+        lines: Sequence[TextLine],
+        fractions: set[int],
+        cancelled: Callable[[], bool],
+        *,
+        boxes: Sequence[Sequence[TickBox]] | None,
+        with_words: bool,
+    ) -> list[ReadLine]:
+        """As `read`. What is a fraction and has no number on both sides of its bar is read as any other line."""
+        own = sorted(fractions)
+        numbers = self._read_pieces(
+            pixels, [part for index in own for part in part_at_bar(lines[index])], cancelled, with_words=False
+        )
+        pairs = zip(own, zip(numbers[::2], numbers[1::2], strict=True), strict=True)
+        read = [(index, make_fraction(lines[index], *pair, with_words=with_words)) for index, pair in pairs]
+        known = {index for index, line in read if line}
+        others = [index for index in range(len(lines)) if index not in known]
+        rest = self.read(
+            pixels,
+            [replace(lines[index], bar=None) for index in others],
+            cancelled,
+            boxes=[boxes[index] for index in others] if boxes else None,
+            with_words=with_words,
+        )
+        return [*rest, *(line for _, line in read if line)]
 
     def _read_pieces(
         self, pixels: Pixels, lines: Sequence[TextLine], cancelled: Callable[[], bool], *, with_words: bool
@@ -302,6 +336,27 @@ def _divide(line: TextLine, cuts: Sequence[_Cut]) -> list[TextLine | None]:
         part_of(line, start, end) if end - start >= least else None
         for start, end in zip(edges[::2], edges[1::2], strict=True)
     ]
+
+
+def part_at_bar(line: TextLine) -> tuple[TextLine, TextLine]:
+    """The lines above and below a fraction's bar."""
+    assert line.bar
+    x1, y1, x2, y2 = line.box
+    top, bottom = (y1 + share * (y2 - y1) for share in line.bar)
+    margin = max(0, round((BAR_SIDE * (top - y1) - (x2 - x1)) / 2))
+    upper = upright_line((x1 - margin, y1, x2 + margin, math.floor(top)))
+    return upper, upright_line((x1 - margin, math.ceil(bottom), x2 + margin, y2))
+
+
+def make_fraction(line: TextLine, above: ReadLine, below: ReadLine, *, with_words: bool) -> ReadLine | None:
+    """The fraction as LaTeX; None where one of its numbers is not read as such for sure."""
+    numbers = above.text.text, below.text.text
+    confidence = min(above.text.confidence, below.text.confidence)
+    if confidence < SURE_NUMBER or not all(_NUMBER.fullmatch(number) for number in numbers):
+        return None
+    text = rf"$\frac{{{numbers[0]}}}{{{numbers[1]}}}$"
+    words = (ReadWord(text, line.box, confidence),) if with_words else ()
+    return ReadLine(line.box, LineText(text, (confidence,) * len(text)), place=line, words=words)
 
 
 def _keep(line: ReadLine) -> ReadLine | None:

@@ -203,7 +203,10 @@ def _lacks_words(line: Pixels, text: LineText) -> bool:
 def _add_words(first: LineText, second: LineText) -> LineText:
     """The words of the second reading, with the figures of the first, which reads those better."""
     gained = _count_letters(second) - _count_letters(first)
-    if second.confidence < SURE_WORDS or gained < MIN_LETTERS or not _is_cyrillic(second.text):
+    digits, others = (re.sub(r"\D", "", text.text) for text in (first, second))
+    # With the same figures it has seen the same line, however doubtful its words are to it.
+    least = ACCEPTED if digits and digits == others else SURE_WORDS
+    if second.confidence < least or gained < MIN_LETTERS or not _is_cyrillic(second.text):
         return first
     if _count_letters(first) and not any(map(_is_cyrillic_alone, second.text)):
         return first

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from common.geometry import area, clip_nonempty, intersection_area
+from common.geometry import area, clip_nonempty, intersection_area, union
 from gateway.labels import PICTURE_LABELS
 from gateway.layout.base import Detection
 from gateway.layout.bundled.plausibility import FORMULA, INSIDE, TABLE
@@ -34,7 +34,11 @@ def lay_out(
     size = (height, width) if frame.is_vertical else (width, height)
     boxes = [frame.map_box(line) for line in level]
     leaders = [box for box, line in zip(boxes, level, strict=True) if line.leader]
-    found = (_relabel_contents(region, boxes, leaders) for region in build_regions(detections, boxes, *size))
+    fractions = [(box, frame.map_whole(line)) for box, line in zip(boxes, level, strict=True) if line.bar]
+    found = (
+        _hold_fractions(_relabel_contents(region, boxes, leaders), fractions)
+        for region in build_regions(detections, boxes, *size)
+    )
     regions = [_restore(region, frame, width, height) for region in found]
     return regions, [_watermark(lines[index], width, height) for index in sorted(watermarks)]
 
@@ -46,6 +50,12 @@ def _relabel_contents(region: Region, lines: Sequence[BBox], leaders: Sequence[B
     own = [_is_inside(line, region.bbox) for line in lines]
     dotted = sum(_is_inside(line, region.bbox) for line in leaders)
     return replace(region, label="content") if dotted >= max(MIN_ENTRIES, ENTRIES * sum(own)) else region
+
+
+def _hold_fractions(region: Region, fractions: Sequence[tuple[BBox, BBox]]) -> Region:
+    """The region around all of the fractions in it; `fractions`: as high as a line, and whole."""
+    own = [whole for level, whole in fractions if _is_inside(level, region.bbox)]
+    return replace(region, bbox=union([region.bbox, *own])) if own and region.polygon is None else region
 
 
 def _restore(region: Region, frame: ReadingFrame, width: int, height: int) -> Region:

@@ -36,6 +36,8 @@ SMALL_SIZE, SMALL_FOOT = 0.92, 0.82  # running heads and feet are often set so m
 CAPITAL = 0.9  # quantile of the heights of a line's letters that is a capital's
 NUMBER_WIDTH, APART = 2.7, 3.0  # a page's number is so many line heights wide at most, and so far from what is beside
 WORD_WIDTH = 3.5  # a title of one word is so many line heights wide at most
+FAR = 1.5  # who issues a form stands so near above its title, in line heights
+NAME_SIZE = 2.0  # a newspaper's name is so much larger than the date below it
 MIN_RUNNING_ROWS = 6  # a page of fewer rows, a notice or a memo, has no running head but a title
 COVER_LINES, COVER_ROWS = 14, 3  # most lines of a cover, and so many rows of one text are prose ...
 COVER_SIZE = 1.8  # ... and height of its largest line beside a line in the margin
@@ -60,12 +62,13 @@ MIN_LINES_TO_TELL = 2
 """A page's only line may be its heading."""
 
 
-def correct_label(detection: Detection, page_lines: Sequence[BBox]) -> Detection:
+def correct_label(detection: Detection, page_lines: Sequence[BBox], titles: Sequence[BBox] = ()) -> Detection:
     """A header or footer that does not look like one is a heading, where it is set large, or text.
 
     Running heads are left out of the Markdown, and a model calls one what stands high or low on the page: titles and
     captions, a letter's date and who signs it, the only line. A page's number and small print tell them from these,
     and later that they repeat (`gateway.assembly.running_heads`).
+    `titles`: lines of headings.
     """
     lines = find_lines(page_lines, detection)
     if detection.label not in MARGIN_LABELS or not lines:
@@ -73,22 +76,35 @@ def correct_label(detection: Detection, page_lines: Sequence[BBox]) -> Detection
     others = [line for line in page_lines if not contains_line(detection, line)]
     if not others:
         return replace(detection, label=TEXT)
-    if _is_cover(lines, others) or (detection.label == "header" and _is_below_title(lines, others)):
+    is_head = detection.label == "header"
+    is_titled = is_head and (_is_below_title(lines, others, titles) or _is_above_title(lines, others))
+    if is_titled or _is_cover(lines, others):
         return replace(detection, label=TEXT)
     size = _height(lines) / _height(others)
-    small = SMALL_SIZE if detection.label == "header" else SMALL_FOOT
+    small = SMALL_SIZE if is_head else SMALL_FOOT
     if size < small or (size <= LARGE_SIZE and _has_page_number(lines, others)):
         return detection
-    return replace(detection, label=TITLE if detection.label == "header" and size > HEADING_SIZE else TEXT)
+    return replace(detection, label=TITLE if is_head and size > HEADING_SIZE else TEXT)
 
 
-def _is_below_title(lines: Sequence[BBox], others: Sequence[BBox]) -> bool:
-    """Whether larger print stands above, on a page of a few rows: no running head is below a title. Full pages may have
-    a name in large print over theirs."""
+def _is_below_title(lines: Sequence[BBox], others: Sequence[BBox], titles: Sequence[BBox]) -> bool:
+    """Whether a heading or larger print stands above: no running head is below a title, as place and date of a contract
+    are. Full pages may have a name in much larger print over theirs."""
     _, top, _, bottom = union(lines)
-    above = (line for line in others if line[3] <= (top + bottom) / 2)
-    is_below = any(_height_of(line) > HEADING_SIZE * _height(lines) for line in above)
-    return is_below and len(rows(others)) < MIN_RUNNING_ROWS
+    above = [line for line in others if line[3] <= (top + bottom) / 2]
+    size = max(map(_height_of, above), default=0) / _height(lines)
+    is_titled = size > HEADING_SIZE or not set(titles).isdisjoint(above)
+    return is_titled and (size < NAME_SIZE or len(rows(others)) < MIN_RUNNING_ROWS)
+
+
+def _is_above_title(lines: Sequence[BBox], others: Sequence[BBox]) -> bool:
+    """Whether it stands close above larger print on the same axis, as who issues a form does above its title."""
+    own, height = union(lines), _height(lines)
+    below = [line for line in others if line[1] > (own[1] + own[3]) / 2]
+    nearest = min(below, key=lambda line: line[1], default=own)
+    is_near = nearest[1] - own[3] <= FAR * height and len(rows(lines)) == 1
+    is_centred = abs(own[0] + own[2] - nearest[0] - nearest[2]) <= height
+    return is_near and is_centred and _height_of(nearest) > HEADING_SIZE * height
 
 
 def _is_cover(lines: Sequence[BBox], others: Sequence[BBox]) -> bool:

@@ -44,12 +44,22 @@ LABEL, LABELLED = 2.2, 0.7  # a short word is so many times as wide as high; sha
 MAX_NUMBER, NUMBER_MARGIN = 2.5, 0.08  # width of a page's number in its heights, the margin in heights of the page ...
 MIN_PAGE_LINES = 4  # ... of a page with so many lines at least
 IN_ROWS = 0.7  # share of the free lines beside a table that stand in its rows if they are its labels ...
-BESIDE = 0.4  # ... and so many for each row of the table
+BESIDE = 0.4  # ... and so many for each row of the table ...
+COLUMN_REACH, MIN_COLUMN_ROWS = (
+    4.0,
+    2,
+)  # ... with fewer rows of text, so near above, in line heights: else a column ends
+MAX_TRIMMED = 500  # lines of a table that is looked at for text beside it
+CONTINUED, LEVEL = (
+    0.5,
+    0.8,
+)  # white space in a column that goes on beside a table; share of rows that are level if it is its
 BARE = 0.1  # share of a picture in a listing that lines of text hold at most
 AS_MUCH = 0.9  # share of the most that a detection holds of a line, from which on another one holds as much
 SMALLER = 0.62  # height of a line beside the largest of its heading from which on it is none of it
 LARGER = 1.18  # height of a heading's rows beside those of the text below, in lines that no detection holds ...
 MAX_HEADING_ROWS = 3  # ... and how many they are at most, always fewer than the text's
+HEADING_GAP, HEADING_WIDTH = 0.3, 0.9  # white space above a heading within a column, in line heights, and its width
 
 
 MUCH_WIDER = 1.6
@@ -79,9 +89,10 @@ class _Part:
 
 def build_regions(detections: Sequence[Detection], lines: Sequence[BBox], width: int, height: int) -> list[Region]:
     """Regions of a page of `width` × `height` pixels, in reading order, boxes within the page."""
-    believed = (correct_label(detection, lines) for detection in detections)
+    titles = [line for detection in detections if detection.label == TITLE for line in find_lines(lines, detection)]
+    believed = (correct_label(detection, lines, titles) for detection in detections)
     chosen = _drop_covered([detection for detection in believed if is_plausible(detection, lines, height)], lines)
-    chosen = _free_margins(chosen, width * height)
+    chosen = [_trim_table(one, lines) for one in _free_margins(chosen, width * height)]
     owners = _free_printed(assign_lines(lines, chosen), chosen, lines, width * height)
     owners = _free_labelled(_free_smaller(owners, chosen, lines), chosen, lines)
     parts: list[_Part] = []
@@ -94,6 +105,37 @@ def build_regions(detections: Sequence[Detection], lines: Sequence[BBox], width:
     parts = _join_wrapped(_join_ragged(parts))
     parts = [_relabel_number(part, lines, height) for part in parts]
     return _order_parts(_promote_title(parts, height), width, height)
+
+
+def _trim_table(detection: Detection, lines: Sequence[BBox]) -> Detection:
+    """The detection, a table without the end of a column of text beside it, which the model takes for its first or last
+    columns: text that goes on from above, whose rows are not level with the table's."""
+    own = find_lines(lines, detection) if detection.label == TABLE else []
+    for side, rest in _part_edges(own) if len(own) <= MAX_TRIMMED else ():
+        if not _are_level(side, rest) and _ends_column(side, union(rest), lines):
+            x1, y1, x2, y2 = detection.box
+            is_left = side[0][0] < rest[0][0]
+            edges = (min(line[0] for line in rest), x2) if is_left else (x1, max(line[2] for line in rest))
+            return replace(detection, box=(edges[0], y1, edges[1], y2))
+    return detection
+
+
+def _are_level(side: Sequence[BBox], rest: Sequence[BBox]) -> bool:
+    """Whether most lines of a side stand in rows of the rest, and most rows of the rest beside such lines."""
+    table = [union([rest[i] for i in row]) for row in rows(rest)]
+    one, other = (np.asarray([(_middle(line), _height(line)) for line in group]) for group in (side, table))
+    is_level = np.abs(one[:, None, 0] - other[None, :, 0]) < one[:, None, 1] / 4
+    return bool(min(is_level.any(axis=1).mean(), is_level.any(axis=0).mean()) >= LEVEL)
+
+
+def _part_edges(lines: Sequence[BBox]) -> Iterator[tuple[list[BBox], list[BBox]]]:
+    """The lines on the left of each gutter with those on its right, and the other way about: `side`, `rest`."""
+    by_left, edge = sorted(lines), -math.inf
+    for at, line in enumerate(by_left):
+        if at > 0 and line[0] - edge >= _height(line) / 2:
+            yield by_left[:at], by_left[at:]
+            yield by_left[at:], by_left[:at]
+        edge = max(edge, line[2])
 
 
 def _free_margins(detections: list[Detection], page_area: int) -> list[Detection]:
@@ -305,7 +347,15 @@ def _split_detection(detection: Detection, lines: list[BBox]) -> list[_Part]:
     x1, y1, x2, y2 = (round(value) for value in detection.box)
     if detection.label in {PICTURE, TABLE, FORMULA, LISTING} or not lines:
         return [_Part(detection.label, detection.score, union([(x1, y1, x2, y2), *lines]), tuple(lines))]
-    return [_Part(detection.label, detection.score, union(column), tuple(column)) for column in _columns(lines)]
+    columns = _columns(lines)
+    if len(columns) == 1 or detection.label != TEXT:
+        return [_Part(detection.label, detection.score, union(column), tuple(column)) for column in columns]
+    return [
+        _Part(label, detection.score, union(part), tuple(part))
+        for column in columns
+        for label, part in _split_heading(column)
+        if part
+    ]
 
 
 def _columns(lines: list[BBox]) -> list[list[BBox]]:
@@ -314,7 +364,24 @@ def _columns(lines: list[BBox]) -> list[list[BBox]]:
     boxes = [union(group) for group in groups]
     if not any(_are_columns(a, b) for a in boxes for b in boxes):
         return [lines]
-    return groups
+    return [part for group in groups for part in _split_at_headings(group)]
+
+
+def _split_at_headings(group: list[BBox]) -> list[list[BBox]]:
+    """The rows of a column from each heading to the next, where a column holds several articles: short rows in larger
+    print, with white space above."""
+    table = [[group[i] for i in row] for row in rows(group)]
+    boxes = [union(row) for row in table]
+    usual = float(np.median([_height(box) for box in boxes]))
+    width = max(box[2] for box in boxes) - min(box[0] for box in boxes)
+    starts = [
+        at
+        for at, (above, box) in enumerate(pairwise(boxes), 1)
+        if min(map(_height, table[at])) >= LARGER * usual
+        and box[1] - above[3] > HEADING_GAP * usual
+        and box[2] - box[0] < HEADING_WIDTH * width
+    ]
+    return [[line for row in table[start:end] for line in row] for start, end in pairwise([0, *starts, len(table)])]
 
 
 def _are_columns(a: BBox, b: BBox) -> bool:
@@ -521,7 +588,20 @@ def _find_row_labels(own: list[BBox], free: list[int], lines: Sequence[BBox]) ->
     beside = [i for i in free if top <= _middle(lines[i]) <= bottom]
     in_rows = [i for i in beside if min(abs(_middle(lines[i]) - c) for c in centres) < _height(lines[i]) / 4]
     complete = len(in_rows) >= max(2, IN_ROWS * len(beside), BESIDE * len(centres))
-    return in_rows if complete else []
+    return in_rows if complete and not _ends_column([lines[i] for i in in_rows], union(own), lines) else []
+
+
+def _ends_column(labels: Sequence[BBox], table: BBox, lines: Sequence[BBox]) -> bool:
+    """Whether what stands beside a table is the end of a column of text that begins above it and goes on."""
+    own, height = union(labels), float(np.median([_height(line) for line in labels]))
+    reach, gap = COLUMN_REACH * height, CONTINUED * height
+    above = [
+        line
+        for line in lines
+        if own[1] - reach < _middle(line) < own[1] and _shares_columns(line, own)
+        and (line[2] <= table[0] or line[0] >= table[2])
+    ]  # fmt: skip
+    return len(rows(above)) >= MIN_COLUMN_ROWS and own[1] - max(line[3] for line in above) <= gap
 
 
 def _middle(line: BBox) -> float:

@@ -12,6 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from tests.support.missing import needs_russian
 from tests.support.script_pages import FONT
+from tests.textlines.test_fractions import draw_fraction
 from tests.vlm_backend.embedded.conftest import pixels
 from tests.vlm_backend.embedded.test_server import ask
 from textlines.box_shapes import TickBox
@@ -63,6 +64,19 @@ def test_dots_leave_nothing_in_entries(client: OpenAI, degrees: float) -> None:
         draw.text((1030, y), str(page), fill="black", font=font, anchor="ra")
     crop = np.asarray(image.rotate(-degrees, Image.Resampling.BICUBIC, fillcolor="white"))
     assert read(client, crop, "OCR:").split("\n") == [f"{text} … {page}" for text, page in entries.items()]
+
+
+def test_fractions_are_no_numbers_of_two_digits(client: OpenAI) -> None:
+    image, font = Image.new("RGB", (700, 220), "white"), ImageFont.load_default(28)
+    draw = ImageDraw.Draw(image)
+    draw.text((30, 40), "Which is less than", fill="black", font=font)
+    draw_fraction(draw, 290, 58, "4", "8")
+    draw.text((30, 140), "A", fill="black", font=font)
+    draw_fraction(draw, 70, 158, "3", "4")
+    draw.text((200, 140), "B", fill="black", font=font)
+    draw_fraction(draw, 240, 158, "5", "12")
+    text = re.sub(r"\s", "", read(client, np.asarray(image), "OCR:"))
+    assert text == r"Whichislessthan$\frac{4}{8}$A$\frac{3}{4}$B$\frac{5}{12}$"
 
 
 def set_column(text: str) -> Pixels:

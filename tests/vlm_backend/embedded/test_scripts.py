@@ -51,10 +51,10 @@ def test_letter_among_cyrillic_lines() -> None:
     assert read(["*"], "Ж", confidence=0.7, sure=True) == ["*"]
 
 
-def read_figures(first: str, span: tuple[float, float], second: str) -> str:
+def read_figures(first: str, span: tuple[float, float], second: str, confidence: float = 0.9) -> str:
     middles = tuple(np.linspace(*span, len(first)).tolist())
     figures = LineText(first, (0.99,) * len(first), middles=middles)
-    answer = read_cyrillic([LINE], [figures], lambda _: text(second), set(), sure=False, check=lambda: None)
+    answer = read_cyrillic([LINE], [figures], lambda _: text(second, confidence), set(), sure=False, check=lambda: None)
     return answer[0].text
 
 
@@ -145,6 +145,15 @@ def test_cyrillic_that_looks_greek() -> None:
     assert keep(greek, "То ВВЛю", 0.8)
     assert keep(greek, "Nooo", 0.95)
     assert keep(hebrew, "ООО «Ромашка»", 0.95)
+
+
+def test_words_around_figures_are_read() -> None:
+    """The main model leaves marks of the words; with the same figures a doubtful reading has seen the same line."""
+    assert read_figures("3  2024 .", (0.03, 0.97), "3 июня 2024 г.") == "3 июня 2024 г."
+    assert read_figures(": 03.07.1984", (0.4, 0.97), "Дата рождения: 03.07.1934") == "Дата рождения: 03.07.1984"
+    assert read_figures(", 14  2024", (0.2, 0.8), "Среда, 14 мая 2024 года", 0.6) == "Среда, 14 мая 2024 года"
+    assert read_figures(", 14  2024", (0.2, 0.8), "Среда, 11 мая 2024 года", 0.6) == ", 14  2024"
+    assert read_figures(", 14  2024", (0.2, 0.8), "Сред, 14 мня 2024 гола", 0.4) == ", 14  2024"
 
 
 def test_no_line_is_read_twice() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 
@@ -70,3 +72,13 @@ def test_a_vertical_title_on_the_right_comes_first() -> None:
     assert len(holders(regions, title)) == 1
     assert holders(regions, title)[0].order == 1
     assert {region.order for line in columns for region in holders(regions, line)} == {2}
+
+
+def test_region_holds_the_whole_of_its_fractions() -> None:
+    row, below = upright_line((100, 300, 400, 330)), upright_line((100, 420, 900, 450))
+    fraction = replace(upright_line((410, 286, 440, 344)), bar=(0.48, 0.52))
+    regions, _ = lay_out_page([Detection("text", 0.9, (95, 296, 450, 334))], [row, below, fraction])
+    (region,) = holders(regions, row)
+    assert holders(regions, fraction) == [region]
+    assert region.bbox[1] <= 286
+    assert region.bbox[3] >= 344

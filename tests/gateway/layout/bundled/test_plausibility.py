@@ -7,7 +7,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from gateway.layout.base import Detection
-from gateway.layout.bundled.plausibility import demote_prose, promote_heads, promote_large
+from gateway.layout.bundled.plausibility import correct_label, demote_prose, promote_heads, promote_large
 from gateway.model import BBox, Pixels
 
 PROSE: list[BBox] = [(100, 300 + 40 * row, 880, 330 + 40 * row) for row in range(4)]
@@ -128,6 +128,36 @@ def test_titles_of_notices_are_no_running_heads() -> None:
     assert header_label([SENTENCE], width=7) == "paragraph_title"
     assert header_label([(790, 40, 880, 70)]) == "text"
     assert header_label([(100, 40, 480, 60)]) == "text"
+
+
+def correct_header(own: BBox, others: list[BBox], titles: list[BBox]) -> str:
+    x1, y1, x2, y2 = own
+    page = [own, *others, *titles]
+    return correct_label(Detection("header", 0.9, (x1 - 4, y1 - 4, x2 + 4, y2 + 4)), page, titles).label
+
+
+FULL_PAGE: list[BBox] = [(100, 200 + row * 40, 900, 230 + row * 40) for row in range(20)]
+
+
+def test_place_and_date_below_a_title_are_text() -> None:
+    """A contract's. A page's number stands beside a running head as far apart, and is narrower."""
+    title: BBox = (350, 50, 650, 80)
+    place, date = (100, 100, 210, 130), (790, 100, 900, 130)
+    assert correct_header(place, [date, *FULL_PAGE], [title]) == "text"
+    number: BBox = (850, 100, 900, 130)
+    assert correct_header(place, [number, *FULL_PAGE], []) == "header"
+
+
+def test_date_below_a_newspapers_name_is_a_running_head() -> None:
+    name: BBox = (250, 20, 750, 90)
+    assert correct_header((100, 100, 300, 130), [(850, 100, 900, 130), *FULL_PAGE], [name]) == "header"
+
+
+def test_issuer_close_above_a_larger_title_is_text() -> None:
+    title, issuer = (300, 100, 700, 145), (400, 58, 600, 85)
+    values: list[BBox] = [(500, 200 + row * 40, 700, 232 + row * 40) for row in range(20)]
+    assert correct_header(issuer, values, [title]) == "text"
+    assert correct_header((400, 10, 600, 37), values, [title]) == "header"
 
 
 def test_bold_titles_above_full_pages_are_no_running_heads() -> None:

@@ -392,3 +392,38 @@ def test_picture_in_a_typed_page_stays() -> None:
     assert sorted(region.label for region in compose([photo, listing], rows)) == ["algorithm", "image"]
     mistaken = Detection("image", 0.9, (90, 340, 450, 510))
     assert [region.label for region in compose([mistaken, listing], rows)] == ["algorithm"]
+
+
+def test_text_beside_a_table_that_goes_on_from_above_is_none_of_it() -> None:
+    """The model's box of the table reaches over the end of the sidebar, whose rows have a pitch of their own."""
+    sidebar: list[BBox] = [(60, 300 + i * 27, 280 - 20 * (i % 3), 322 + i * 27) for i in range(24)]
+    numbers: list[BBox] = [(x, 800 + i * 40, x + 90, 822 + i * 40) for i in range(5) for x in (350, 550, 750)]
+    regions = compose([Detection("table", 0.9, (50, 790, 900, 990))], sidebar + numbers)
+    (table,) = [region for region in regions if region.label == "table"]
+    assert 280 < table.bbox[0] <= 350
+
+
+@pytest.mark.parametrize("is_found", [False, True])
+def test_first_column_below_a_caption_stays_with_its_table(*, is_found: bool) -> None:
+    caption: list[BBox] = [(60, 740, 240, 762), (60, 770, 200, 792)]
+    numbers: list[BBox] = [(x, 830 + i * 40, x + 90, 852 + i * 40) for i in range(5) for x in (60, 350, 550, 750)]
+    left = 50 if is_found else 340
+    regions = compose([Detection("table", 0.9, (left, 820, 900, 1020))], caption + numbers)
+    (table,) = [region for region in regions if region.label == "table"]
+    assert table.bbox[0] <= 60
+
+
+def test_columns_of_several_articles_are_parted_at_their_headings() -> None:
+    """The model has taken all four columns for one text."""
+    left = [*lines_of(60, 440, 110, 5), (60, 290, 300, 320), *lines_of(60, 440, 330, 5)]
+    right = [*lines_of(470, 850, 110, 5), (470, 290, 700, 320), *lines_of(470, 850, 330, 5)]
+    regions = compose([Detection("text", 0.8, (50, 100, 900, 520))], left + right)
+    assert [region.label for region in regions] == ["text", "paragraph_title", "text"] * 2
+
+
+def test_short_end_of_a_column_is_no_piece_of_the_next_one() -> None:
+    """Two rows stand alone beside many: the white space between goes on far above."""
+    left, right = lines_of(60, 440, 110, 20), lines_of(460, 840, 110, 8)
+    right += lines_of(460, 840, 650, 2)
+    regions = compose([Detection("text", 0.8, (50, 100, 900, 720))], left + right)
+    assert all(region.bbox[2] <= 460 or region.bbox[0] >= 440 for region in regions)
