@@ -22,6 +22,7 @@ from common.inference.models import find_model, load_session
 from textlines.fractions import Fraction, find_fractions
 from textlines.glyphs import MIN_GLYPH, Ink, find_ink, find_stray_glyphs, find_stray_windows, glyph_middles
 from textlines.glyphs import Pixels as Pixels
+from textlines.initials import find_initials_apart
 from textlines.leaders import join_at_leaders
 from textlines.model_inputs import make_input
 from textlines.restoration import BLURRED, measure_sharpness, reduce_noise, sharpen
@@ -105,13 +106,13 @@ def part_of(line: TextLine, start: float, end: float) -> TextLine:
     return TextLine(np.array(corners, dtype=np.float32), line.score)
 
 
-def _part_figures(pixels: Pixels, lines: Sequence[TextLine]) -> list[TextLine]:
+def _part_figures(pixels: Pixels, lines: Sequence[TextLine], glyph: float) -> list[TextLine]:
     """The lines, with those that are figures below each other parted: DB takes a table's narrow column for one line, or
-    for two that share a row."""
+    for two that share a row. `glyph`: height of the picture's glyphs."""
     kept: list[TextLine] = []
     parted: list[TextLine] = []
     for line in lines:
-        found = _find_figures(pixels, line) if len(parted) < MAX_FIGURES else []
+        found = _find_figures(pixels, line, glyph) if len(parted) < MAX_FIGURES else []
         (parted if found else kept).extend(found or [line])
     if not parted:
         return kept
@@ -210,17 +211,29 @@ def _put_in_cells(cells: defaultdict[tuple[int, int], list[Box]], box: Box) -> N
         cells[place].append(box)
 
 
-def _find_figures(pixels: Pixels, line: TextLine) -> list[TextLine]:
-    """The rows of figures in a line that is higher than wide, whole where its ends cut them; none if it is text."""
+def _find_figures(pixels: Pixels, line: TextLine, glyph: float) -> list[TextLine]:
+    """The rows of figures in a line that is higher than wide, whole where its ends cut them; none if it is text. Two
+    rows stand in the line itself: what is above and below may be no figures."""
     height, width = pixels.shape[:2]
     x1, y1, x2, y2 = clip(line.box, width, height)
     if y2 - y1 < FIGURE_COLUMN * (x2 - x1) or x2 <= x1:
         return []
-    y1, y2 = max(0, y1 - (x2 - x1)), min(height, y2 + (x2 - x1))
-    found = find_figure_rows(pixels[y1:y2, x1:x2])
+    pair = find_figure_rows(pixels[y1:y2, x1:x2], glyph)
+    y1, y2 = (y1, y2) if len(pair) == 2 else (max(0, y1 - (x2 - x1)), min(height, y2 + (x2 - x1)))
+    found = pair if len(pair) == 2 else find_figure_rows(pixels[y1:y2, x1:x2])
     margin = round(FIGURE_MARGIN * float(np.median([bottom - top for _, top, _, bottom in found]))) if found else 0
     boxes = [(x1 + a - margin, y1 + b - margin, x1 + c + margin, y1 + d + margin) for a, b, c, d in found]
     return [upright_line(clip(box, width, height), line.score) for box in boxes]
+
+
+def _part_initials(ink: Ink, lines: Sequence[TextLine]) -> list[TextLine]:
+    """The lines, with large initials as lines of their own."""
+    initials, cuts = find_initials_apart(ink, [line.box for line in lines])
+    rest = [
+        part_of(line, (cuts[at] - line.box[0]) / (line.box[2] - line.box[0]), 1.0) if at in cuts else line
+        for at, line in enumerate(lines)
+    ]
+    return [*rest, *map(upright_line, initials)]
 
 
 class LineDetector:
@@ -245,7 +258,8 @@ class LineDetector:
         lines = self._find_all(pixels, scale)
         if ink.height:
             lines = self._find_blurred(pixels, ink, lines, scale) or self._look_again(pixels, ink, lines, scale)
-        return join_at_leaders(part_at_fractions(_part_figures(pixels, lines), ink), ink)
+        lines = _part_initials(ink, _part_figures(pixels, lines, ink.height))
+        return join_at_leaders(part_at_fractions(lines, ink), ink)
 
     def look(self, pixels: Pixels) -> list[TextLine]:
         """Lines of the part of an RGB image with most ink, as large as one look of the model may be: all lines of a

@@ -15,8 +15,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from common.geometry import Box, area, intersection_area
-from textlines.detection import Pixels, TextLine
+from common.geometry import Box, intersection_area
+from textlines.detection import Pixels, Quad, TextLine
 from textlines.fractions import level_box
 
 Points = NDArray[np.float64]
@@ -26,14 +26,16 @@ MIN_LENGTH = 2.5
 """A line that is fewer times as long as thick tells no direction: a word, a number, a single glyph."""
 LARGE, MIN_LARGE_LENGTH = 2.0, 1.08
 """In print so many times as large as the others a few letters, so many times as long as high, tell it too."""
+MIN_SHORT_LENGTH, SHORT_TURN = 1.4, 0.2
+"""Beside slanted lines, one of so many times its thickness that is turned by up to 11 degrees from them is one too."""
 MIN_DRIFT = 0.3
 """Lines are level while none of them rises or falls by more than this share of its thickness from end to end."""
 MAX_SLOPE = 0.6
 """Beyond 31 degrees a page is not held by its lines' slope."""
 MAX_DEVIATION = 0.12
 """A line whose slope differs by more from that of the others, 7 degrees, is slanted: a watermark, a stamp."""
-UNDER = 0.05
-"""Share of a slanted line's upright box that other lines take from which it lies over them."""
+UNDER = 0.1
+"""Share of a slanted line that others take from which it lies over them: loose boxes touch it at its ends."""
 MIN_REPEATED, SPREAD = 3, 0.3
 """So many slanted lines that run alike are one watermark, repeated, where they reach over that share of the text's
 width and height: the slanted labels of a chart stand in one row."""
@@ -165,11 +167,11 @@ def find_frame(lines: Sequence[TextLine], width: int, height: int) -> ReadingFra
 
 
 def find_watermarks(lines: Sequence[TextLine], frame: ReadingFrame) -> set[int]:
-    """Indices of the slanted lines whose upright boxes hold other lines: they are no part of the text around them. Of a
-    watermark that is repeated all over the page, those too that stand between lines, and pieces of it."""
-    slanted = _find_slanted(lines, frame)
+    """Indices of the slanted lines that lie over others: they are no part of the text around them. Of a watermark that
+    is repeated all over the page, those too that stand between lines, and pieces of it."""
+    slanted = find_slanted(lines, frame)
     others = [line.box for index, line in enumerate(lines) if index not in slanted]
-    over = {index for index in slanted if _lies_over(lines[index].box, others)}
+    over = {index for index in slanted if _lies_over(lines[index], others)}
     return over | _find_repeated(lines, over, slanted, frame) if over else over
 
 
@@ -191,11 +193,26 @@ def _angle(line: TextLine) -> float:
     return math.atan2(y2 - y1, x2 - x1)
 
 
-def _lies_over(box: Box, others: Sequence[Box]) -> bool:
-    return sum(intersection_area(other, box) for other in others) > UNDER * area(box)
+def _lies_over(line: TextLine, others: Sequence[Box]) -> bool:
+    near = [other for other in others if intersection_area(other, line.box)]
+    return sum(_shared_area(line.quad, other) for other in near) > UNDER * cv2.contourArea(line.quad)
 
 
-def _find_slanted(lines: Sequence[TextLine], frame: ReadingFrame) -> set[int]:
+def _shared_area(quad: Quad, box: Box) -> float:
+    x1, y1, x2, y2 = box
+    corners = np.array([(x1, y1), (x2, y1), (x2, y2), (x1, y2)], dtype=np.float32)
+    return float(cv2.intersectConvexConvex(quad, corners)[0])
+
+
+def find_foot(line: TextLine) -> Box:
+    """A square as wide as the line is thick at its lower end: there a slanted head stands over its column."""
+    start, end, half = _axis(line.quad.astype(np.float64))
+    foot, head = (start, end) if start[1] > end[1] else (end, start)
+    x, y = foot + (head - foot) * half / max(float(np.linalg.norm(head - foot)), half)
+    return math.floor(x - half), math.floor(y - half), math.ceil(x + half), math.ceil(y + half)
+
+
+def find_slanted(lines: Sequence[TextLine], frame: ReadingFrame) -> set[int]:
     """Indices of the lines that run askew to the others: neither along the frame nor across it."""
     result = set()
     axes = [_axis(line.quad.astype(np.float64)) for line in lines]
@@ -205,7 +222,18 @@ def _find_slanted(lines: Sequence[TextLine], frame: ReadingFrame) -> set[int]:
             continue
         if _measure_turn(line, frame) > math.atan(MAX_DEVIATION):
             result.add(index)
-    return result
+    return result | _find_short(lines, axes, result, frame)
+
+
+def _find_short(lines: Sequence[TextLine], axes: Sequence[Axis], slanted: set[int], frame: ReadingFrame) -> set[int]:
+    """Indices of lines too short to tell a direction alone that run as some of the slanted ones do."""
+    if not slanted:
+        return set()
+    known = np.array([_angle(lines[index]) for index in sorted(slanted)])
+    likely = (index for index, axis in enumerate(axes) if index not in slanted and _is_long(axis, MIN_SHORT_LENGTH))
+    askew = [index for index in likely if _measure_turn(lines[index], frame) > math.atan(MAX_DEVIATION)]
+    turns = [np.abs((known - _angle(lines[index]) + math.pi / 2) % math.pi - math.pi / 2).min() for index in askew]
+    return {index for index, turn in zip(askew, turns, strict=True) if turn <= SHORT_TURN}
 
 
 def _measure_turn(line: TextLine, frame: ReadingFrame) -> float:

@@ -30,6 +30,9 @@ MIN_FIGURE, BAR, BARS = 8, 0.85, 0.5
 are no figures but the dashes or dots of a rule."""
 UNLIKE = 1.5
 """The highest row of figures beside the lowest."""
+PAIR, LIKE, FRAGMENT = 2, 1.25, 0.25
+"""So many rows will do where both are as high as the page's glyphs, but for this factor; what is lower than that share
+of them is a piece of the next row."""
 
 
 def set_as_row(column: Pixels) -> Pixels | None:
@@ -54,14 +57,17 @@ def set_as_row(column: Pixels) -> Pixels | None:
     return row
 
 
-def find_figure_rows(column: Pixels) -> list[tuple[int, int, int, int]]:
+def find_figure_rows(column: Pixels, glyph: float | None = None) -> list[tuple[int, int, int, int]]:
     """Boxes of the rows of narrow figures that an RGB column is, from the top, without those that its ends cut; none
-    where it is a column of signs, or a line of text that runs up or down."""
+    where it is a column of signs, or a line of text that runs up or down. `glyph`: height of the page's glyphs, which
+    tells a pair of rows from the parts of a sign."""
     ink = find_line_ink(column)
     bands = _find_runs(np.asarray(ink.any(axis=1), dtype=np.bool_))
-    bands = [(start, end) for start, end in bands if start > 0 and end < len(ink)]
+    least = FRAGMENT * (glyph or 0.0)
+    bands = [(start, end) for start, end in bands if start > 0 and end < len(ink) and end - start > least]
     heights = np.array([end - start for start, end in bands], dtype=np.float64)
-    if len(bands) < MIN_ROWS or heights.max() > UNLIKE * heights.min():
+    is_pair = len(bands) == PAIR and glyph is not None and bool((np.abs(np.log(heights / glyph)) <= np.log(LIKE)).all())
+    if (len(bands) < MIN_ROWS and not is_pair) or heights.max() > UNLIKE * heights.min():
         return []
     gaps = np.array([below[0] - above[1] for above, below in pairwise(bands)], dtype=np.float64)
     if float(np.median(gaps)) < ROW_GAP * float(np.median(heights)):
@@ -71,8 +77,9 @@ def find_figure_rows(column: Pixels) -> list[tuple[int, int, int, int]]:
     is_bar = [ink[start:end].sum() >= BAR * size for size, (start, end) in zip(sizes, bands, strict=True)]
     if float(np.median(heights)) < MIN_FIGURE or sum(is_bar) >= BARS * len(rows):
         return []
+    widest = FIGURE * heights + 1  # a pixel more for soft edges
     is_narrow = [
-        all(right - left <= FIGURE * height for left, right in row) for row, height in zip(rows, heights, strict=True)
+        all(right - left <= most for left, right in row) for row, most in zip(rows, widest.tolist(), strict=True)
     ]
     if sum(is_narrow) < FIGURES * len(rows):
         return []

@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from textlines.detection import TextLine, upright_line
-from textlines.frame import find_frame, find_watermarks
+from textlines.frame import find_foot, find_frame, find_watermarks
 from textlines.paragraphs import rows
 
 WIDTH, HEIGHT = 1200, 1600
@@ -115,6 +115,28 @@ def test_slanted_labels_in_a_row_are_text() -> None:
     over = slanted(900, 820)
     lines = [*moved(np.eye(3)), *labels, over]
     assert find_watermarks(lines, find_frame(lines, WIDTH, HEIGHT)) <= {len(lines) - 1}
+
+
+def head(x: int, y: int) -> TextLine:
+    """A table's head that rises by 45 degrees from its foot at x, y."""
+    quad = np.array([(x - 12, y - 12), (x + 58, y - 82), (x + 82, y - 58), (x + 12, y + 12)], dtype=np.float32)
+    return TextLine(quad, 1.0)
+
+
+def test_slanted_heads_lie_over_nothing_though_their_boxes_hold_other_text() -> None:
+    names = [upright_line((x + 10, 905, x + 80, 935)) for x in (300, 400, 500)]
+    cells = [upright_line((x - 24, y, x + 24, y + 30)) for x in (300, 400, 500) for y in (1010, 1042)]
+    lines = [*moved(np.eye(3)), *names, *cells, *(head(x, 1000) for x in (300, 400, 500))]
+    assert find_watermarks(lines, find_frame(lines, WIDTH, HEIGHT)) == set()
+
+
+def test_a_slanted_line_stands_at_its_lower_end() -> None:
+    rising, falling = head(300, 1000), TextLine(head(300, 1000).quad * (-1, 1) + (600, 0), 1.0)
+    for line in (rising, falling):
+        x1, y1, x2, y2 = find_foot(line)
+        assert x1 <= 300 <= x2
+        assert 990 <= y2 <= 1012
+        assert y2 - y1 <= 40
 
 
 def test_a_straightened_picture_shows_the_lines_where_the_frame_has_them() -> None:

@@ -27,6 +27,13 @@ def test_rows_of_figures_are_parted(rows: list[str]) -> None:
         assert right - left < 18 * len(rows[row]) + 4
 
 
+@pytest.mark.parametrize("rows", [["2", "3"], ["14", "7"]])
+def test_two_rows_of_figures_are_parted_where_they_are_as_high_as_the_pages(rows: list[str]) -> None:
+    height = find_figure_rows(write(["7", "1", "8", "4"], 38))[0]
+    assert len(find_figure_rows(write(rows, 38), glyph=height[3] - height[1])) == 2
+    assert find_figure_rows(write(rows, 38), glyph=2 * (height[3] - height[1])) == []
+
+
 def test_row_that_an_end_cuts_is_left_out() -> None:
     assert len(find_figure_rows(write(["7", "1", "8", "4"], 38)[35:])) == 3
 

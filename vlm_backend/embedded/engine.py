@@ -33,6 +33,7 @@ from vlm_backend.embedded.reader import (
 from vlm_backend.embedded.recognizers import LineText
 from vlm_backend.embedded.row_groups import group_rows
 from vlm_backend.embedded.skew import Turn, find_turn
+from vlm_backend.embedded.slanted_heads import find_feet, lift_heads, part_heads, stand_at_feet
 from vlm_backend.embedded.table_model import TableModel, count_joined, measure_table_model
 from vlm_backend.embedded.tables import (
     Grid,
@@ -252,33 +253,43 @@ class EmbeddedEngine:
 
     async def _table(self, crop: _Crop) -> Answer:
         work, pixels = crop.work, crop.pixels
+        heads, level = await self._run(work, part_heads, crop.lines, pixels)
+        feet = find_feet(heads)
+        crop, placed = replace(crop, lines=level), [*level, *map(upright_line, feet)]
         rulings = await self._run(work, find_rulings, crop.drawn)
         rulings = rulings.without([one.box for one in crop.boxes])
         # Rules tell first which boxes stand in a cell of their own; where there are none, these make columns.
-        drawn = await self._run(work, find_grid, rulings, crop.lines)
+        drawn = await self._run(work, find_grid, rulings, placed)
         pieces, alone = await self._run(work, _find_alone, crop, drawn)
-        grid = await self._run(work, find_grid, rulings, [*crop.lines, *(upright_line(one.box) for one in alone)])
+        grid = await self._run(work, find_grid, rulings, [*placed, *(upright_line(one.box) for one in alone)])
         clean = await self._run(work, grid.rulings.erased, pixels)
-        pieces = [*pieces, *await self._run(work, find_missed, clean, grid, pieces)]
+        pieces = [*pieces, *await self._run(work, find_missed, clean, grid, [*pieces, *heads])]
         with_text = [one for one in crop.boxes if one not in alone]
         rows = Rows([line.box for line in pieces], drawn.find_walls)
         inner, outer = await self._run(work, assign_inner, with_text, rows)
-        read, refusal, _ = await self._read_lines(replace(crop, pixels=clean, lines=pieces), inner)
+        in_lines = [*inner, *(() for _ in heads)]
+        whole = replace(crop, pixels=clean, lines=[*pieces, *heads])
+        read, refusal, noise = await self._read_lines(whole, in_lines)
+        read = stand_at_feet(read, heads, feet)
         add = partial(add_tick_boxes, read, outer, drawn.find_walls, with_words=crop.with_words)
         read = await self._run(work, add)
         read = [*read, *(make_sign(one, with_words=crop.with_words) for one in alone)]
         if not read:
             return Answer([], refusal, [] if crop.with_lines else None)
-        table = await self._run(work, self._fill_table, pixels, grid, read)
+        if noise and not refusal:  # what holds no text makes no column
+            grid = await self._run(work, find_grid, rulings, [upright_line(line.box) for line in read])
+        # The model knows no slanted heads; their feet tell the columns.
+        fill = partial(self._fill_table, pixels, grid, read, asks_model=not heads)
+        table = lift_heads(await self._run(work, fill), heads)
         text = await self._run(work, otsl, table)
         if not crop.with_lines:
             return Answer(text, refusal)
         return Answer(text, refusal, await self._run(work, order_by_cells, table), place_cells(table))
 
-    def _fill_table(self, pixels: Pixels, grid: Grid, lines: Sequence[ReadLine]) -> Table:
+    def _fill_table(self, pixels: Pixels, grid: Grid, lines: Sequence[ReadLine], *, asks_model: bool) -> Table:
         """The lines in cells: those that rules draw, or the model's where it parts the words at least as well."""
         drawn = fill_grid(grid, spans(grid, [line.box for line in lines]), lines)
-        model = None if grid.ruled_columns else _load_table_model()
+        model = _load_table_model() if asks_model and not grid.ruled_columns else None
         seen = model(pixels, lines) if model else None
         return group_rows(seen) if seen and count_joined(seen) <= count_joined(drawn) else drawn
 

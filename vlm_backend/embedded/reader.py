@@ -45,6 +45,7 @@ LONE_SIGNS = {"十": "+", "一": "—", "丨": "|", "〇": "0"}  # alone, the bu
 _WORD = re.compile(r"\S+")
 OPENING = "\"'“„«‘"  # quotation marks, which may stand before an initial
 APOSTROPHES = "'’"  # and what may follow it
+LETTERS = {"0": "O", "1": "I", "|": "I", "l": "I"}  # what alone looks like a large letter
 SURE_COLUMN, GAIN = 0.98, 0.1  # confidence of signs set as a row, alone, or beyond that of their column
 BAR_SIDE, SURE_NUMBER = 0.9, 0.6  # width of a fraction's number in its height, at least, and its least confidence
 _NUMBER = re.compile(r"[0-9A-Za-z]{1,5}(?:[.,+\-][0-9A-Za-z]{1,4})?")
@@ -514,19 +515,27 @@ def _is_prose_beside(lines: Sequence[ReadLine], grid: CharacterGrid) -> bool:
 
 def _join_initials(lines: Sequence[ReadLine], boxes: list[Box]) -> tuple[list[ReadLine], list[Box]]:
     """The lines and their boxes with each large initial put before the word that it begins, or that follows it."""
-    result = list(lines)
+    found = find_initials(boxes)
+    result = [_restore_letter(line, lines[found[at]]) if at in found else line for at, line in enumerate(lines)]
     initials = {
-        index: first
-        for index, first in find_initials(boxes).items()
-        if index != first and is_initial(lines[index].text.text)
+        index: first for index, first in found.items() if index != first and is_initial(result[index].text.text)
     }
     joined = {index for index, first in initials.items() if first not in initials}
     for index in joined:
         first = initials[index]
         is_begun = _goes_on_word(lines[first].text.text) and abuts_initial(boxes, index, first)
-        result[first] = _put_before(lines[index], result[first], "" if is_begun else " ")
+        result[first] = _put_before(result[index], result[first], "" if is_begun else " ")
     kept = sorted(set(range(len(lines))) - joined)
     return [result[index] for index in kept], [boxes[index] for index in kept]
+
+
+def _restore_letter(initial: ReadLine, first: ReadLine) -> ReadLine:
+    """The letter that a large figure alone before the rest of a word is: alone they look alike."""
+    letter = LETTERS.get(initial.text.text)
+    if letter is None or not first.text.text[:1].islower():
+        return initial
+    words = tuple(replace(word, text=letter) for word in initial.words)
+    return replace(initial, text=replace(initial.text, text=letter), words=words)
 
 
 def is_initial(text: str) -> bool:

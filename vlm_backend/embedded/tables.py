@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain, pairwise
 
 import numpy as np
@@ -20,7 +21,7 @@ from common.geometry import Box, clip, union
 from textlines.detection import Pixels, TextLine, upright_line
 from textlines.glyphs import find_ink, find_stray_glyphs
 from textlines.paragraphs import rows
-from vlm_backend.embedded.edges import Rulings, add_outer, column_edges, row_edges, split_bands
+from vlm_backend.embedded.edges import Rulings, add_outer, column_edges, row_edges, split_bands, tighten
 from vlm_backend.embedded.reader import ReadLine, joined, markup
 from vlm_backend.embedded.recognizers import LineText
 
@@ -102,7 +103,7 @@ class PlacedCell:
 
 def find_grid(rulings: Rulings, lines: Sequence[TextLine]) -> Grid:
     """Grid of a table, given its rules and its text lines (at least one)."""
-    boxes = [line.box for line in lines]
+    boxes = [tighten(line.box, rulings.line_height) for line in lines]
     xs, ys = rulings.positions(vertical=True), rulings.positions(vertical=False)
     ruled_columns, ruled_rows = len(xs) >= 3, len(ys) >= 3 and len(xs) >= 2
     if ruled_columns and (len(xs) - 1) * (len(ys) - 1) > CELLS_A_LINE * len(lines) + LEAST_CELLS:
@@ -148,7 +149,7 @@ def spans(grid: Grid, boxes: Sequence[Box]) -> list[Span]:
     """Cells of the grid: single ones, and those joined where no rule stands between them or a text crosses the edge."""
     height, width = grid.shape
     cells = [Span(r, c, r + 1, c + 1) for r in range(height) for c in range(width)]
-    for common in {*_find_open_pairs(grid, boxes), *(_place(box, grid) for box in boxes)}:
+    for common in {*_find_open_pairs(grid, boxes), *_place_all(grid, boxes)}:
         if common.bottom - common.top > 1 or common.right - common.left > 1:
             touched = [cell for cell in cells if cell.meets(common)]
             if len(touched) > 1:
@@ -263,6 +264,35 @@ def _join_pairs(walls: list[bool], pairs: list[tuple[Cell, Cell]], filled: set[C
         for wall, (first, second) in zip(walls, pairs, strict=True)
         if not wall and (drawn or not {first, second} <= filled)
     ]
+
+
+def _place_all(grid: Grid, boxes: Sequence[Box]) -> list[Span]:
+    """Cells that the texts cover. Without drawn columns, none reaches into a cell that has a text of its own beside
+    it: a loose box does."""
+    spans = [_place(box, grid) for box in boxes]
+    if grid.ruled_columns:
+        return spans
+    homes: dict[Cell, list[int]] = {}
+    for index, box in enumerate(boxes):
+        home = _centre(box, grid)
+        homes.setdefault((home.top, home.left), []).append(index)
+
+    def is_free(index: int, column: int) -> bool:
+        beside = homes.get((spans[index].top, column), [])
+        return all(other == index or not _is_level(boxes[index], boxes[other]) for other in beside)
+
+    return [_shrink(span, _centre(boxes[at], grid).left, partial(is_free, at)) for at, span in enumerate(spans)]
+
+
+def _shrink(span: Span, home: int, is_free: Callable[[int], bool]) -> Span:
+    """The part of the span around its home column whose other columns are free."""
+    left = next((column + 1 for column in range(home - 1, span.left - 1, -1) if not is_free(column)), span.left)
+    right = next((column for column in range(home + 1, span.right) if not is_free(column)), span.right)
+    return Span(span.top, left, span.bottom, right)
+
+
+def _is_level(box: Box, other: Box) -> bool:
+    return abs(box[1] + box[3] - other[1] - other[3]) <= min(box[3] - box[1], other[3] - other[1])
 
 
 def _place(box: Box, grid: Grid) -> Span:

@@ -10,9 +10,10 @@ from gateway.labels import PICTURE_LABELS
 from gateway.layout.base import Detection
 from gateway.layout.bundled.plausibility import FORMULA, INSIDE, TABLE
 from gateway.layout.bundled.regions import build_regions
+from gateway.layout.bundled.slanted_heads import SlantedLine, include_heads
 from gateway.model import BBox, Polygon, Region
-from textlines.detection import TextLine
-from textlines.frame import ReadingFrame, find_watermarks
+from textlines.detection import TextLine, upright_line
+from textlines.frame import ReadingFrame, find_foot, find_slanted, find_watermarks
 
 WATERMARK = "aside_text"
 BOXED_LABELS = PICTURE_LABELS | {TABLE, FORMULA}
@@ -32,7 +33,7 @@ def lay_out(
     watermarks = find_watermarks(lines, frame)
     level = [line for index, line in enumerate(lines) if index not in watermarks]
     size = (height, width) if frame.is_vertical else (width, height)
-    boxes = [frame.map_box(line) for line in level]
+    detections, boxes = _place_heads(detections, level, frame)
     leaders = [box for box, line in zip(boxes, level, strict=True) if line.leader]
     fractions = [(box, frame.map_whole(line)) for box, line in zip(boxes, level, strict=True) if line.bar]
     found = (
@@ -41,6 +42,21 @@ def lay_out(
     )
     regions = [_restore(region, frame, width, height) for region in found]
     return regions, [_watermark(lines[index], width, height) for index in sorted(watermarks)]
+
+
+def _place_heads(
+    detections: Sequence[Detection], lines: Sequence[TextLine], frame: ReadingFrame
+) -> tuple[list[Detection], list[BBox]]:
+    """The detections, tables with their slanted heads; and the lines' boxes, of a slanted head its foot."""
+    boxes = [frame.map_box(line) for line in lines]
+    slanted = {
+        index: SlantedLine(boxes[index], frame.map_box(upright_line(find_foot(lines[index]))))
+        for index in find_slanted(lines, frame)
+    }
+    others = [box for index, box in enumerate(boxes) if index not in slanted]
+    found, heads = include_heads(detections, others, list(slanted.values()))
+    feet = {at: line.foot for at, line in slanted.items() if line in heads}
+    return found, [feet.get(at, box) for at, box in enumerate(boxes)]
 
 
 def _relabel_contents(region: Region, lines: Sequence[BBox], leaders: Sequence[BBox]) -> Region:

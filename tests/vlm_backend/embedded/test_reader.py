@@ -294,6 +294,7 @@ def test_initial_begins_its_word() -> None:
         ("Я", "помню", 157, "Я помню"),
         ("B", "Baker", 150, "B Baker"),
         ("A", "fter dusk", 152, "After dusk"),
+        ("0", "ver dusk", 152, "Over dusk"),
     ],
 )
 def test_initial_that_is_a_word(letter: str, first: str, left: int, expected: str) -> None:

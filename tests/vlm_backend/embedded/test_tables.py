@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import cv2
 import numpy as np
 import pytest
@@ -11,6 +13,8 @@ from PIL import Image, ImageDraw, ImageFont
 from gateway.assembly.tables.otsl import otsl_to_html
 from tests.support.examples import TableCell, TruthBlock, load_truth
 from tests.support.missing import needs_russian
+from tests.support.slanted_tables import draw_slanted_table
+from tests.support.text_layers import SANS
 from tests.vlm_backend.embedded.conftest import pixels
 from tests.vlm_backend.embedded.test_server import ask, text_of
 from vlm_backend.embedded.reader import ReadLine
@@ -79,3 +83,39 @@ def test_a_page_that_shows_otsls_tags_as_text_keeps_them_as_text() -> None:
         "<table><tr><td>ends at &lt;nl&gt;, not at &lt;fcel&gt;</td></tr></table>"
     )
     assert all(len(piece.text) == len(piece.confidences) for piece in pieces if piece.confidences)
+
+
+VALUES = [
+    ["0.87", "0.20", "1.00", "0.40"],
+    ["0.68", "0.40", "0.93", "0.00"],
+    ["0.42", "0.00", "0.40", "0.44"],
+    ["0.58", "0.60", "0.25", "0.05"],
+    ["0.33", "0.13", "0.20", "0.80"],
+]
+NAMES = {
+    "en": ["Simple tasks", "Measure an instrument", "Move through doors", "Normal tasks", "Search"],
+    "ru": ["Обычные задачи", "Измерение прибором", "Проход через двери", "Поиск предмета", "Разговор"],
+}
+
+
+@pytest.mark.parametrize(
+    ("language", "groups", "heads", "angle"),
+    [
+        ("en", ["Baseline", "Hypothesis"], ["Procedure", "Completion", "Procedure", "Completion"], 45),
+        ("en", ["North", "South"], ["Berths", "Cranes", "Storage", "Tonnage"], 60),
+        ("en", ["Baseline", "Hypothesis"], ["Length", "Weight", "Height", "Volume"], -50),
+        pytest.param(
+            "ru", ["Базовая", "Гипотеза"], ["Порядок", "Завершение", "Порядок", "Завершение"], 45, marks=needs_russian
+        ),
+    ],
+)
+def test_slanted_heads_stand_over_their_columns(
+    client: OpenAI, language: str, groups: list[str], heads: list[str], angle: float
+) -> None:
+    rows = [[str(at), name, *values] for at, (name, values) in enumerate(zip(NAMES[language], VALUES, strict=True), 1)]
+    drawn = draw_slanted_table(groups, heads, rows, angle, SANS)
+    otsl = text_of(ask(client, np.asarray(drawn), "Table Recognition:"))
+    cells = [re.split("<[felux]cel>", row)[1:] for row in otsl.removesuffix("<nl>").split("<nl>")]
+    assert [[text for text in row if text] for row in cells[:2]] == [groups, heads]
+    assert [text != "" for text in cells[1]] == [False, False, True, True, True, True]
+    assert cells[2:] == rows

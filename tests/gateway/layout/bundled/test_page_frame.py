@@ -57,6 +57,37 @@ def test_watermark_takes_no_text_with_it() -> None:
     assert watermarks[0].polygon is not None
 
 
+def rising(x: int, y: int) -> TextLine:
+    """A slanted line with its foot at x, y."""
+    quad = np.array([(x - 12, y - 12), (x + 58, y - 82), (x + 82, y - 58), (x + 12, y + 12)], dtype=np.float32)
+    return TextLine(quad, 1.0)
+
+
+def test_a_table_holds_its_slanted_heads_and_the_names_above_them() -> None:
+    """The model has cut the table below its heads, and takes these for a formula."""
+    columns = (400, 500, 600, 700)
+    caption = [upright_line((100, 300 + row * 36, 900, 328 + row * 36)) for row in range(3)]
+    names = [upright_line((x, 440, x + 90, 466)) for x in (430, 630)]
+    heads = [rising(x, 545) for x in columns]
+    rows = [upright_line((110, y, 300, y + 26)) for y in range(570, 900, 36)]
+    cells = [upright_line((x - 30, y, x + 30, y + 26)) for x in columns for y in range(570, 900, 36)]
+    table = Detection("table", 0.9, (100, 540, 760, 900))
+    formula = Detection("display_formula", 0.5, (390, 430, 790, 560))
+    regions, watermarks = lay_out_page([table, formula], [*caption, *names, *heads, *rows, *cells])
+    assert watermarks == []
+    assert "display_formula" not in [region.label for region in regions]
+    for line in (*names, *heads):
+        assert [region.label for region in holders(regions, line)] == ["table"]
+
+
+def test_slanted_labels_below_a_table_are_none_of_its_heads() -> None:
+    cells = [upright_line((x - 30, y, x + 30, y + 26)) for x in (200, 400, 600) for y in range(570, 760, 36)]
+    labels = [rising(x, 990) for x in (200, 400, 600)]
+    regions, _ = lay_out_page([Detection("table", 0.9, (150, 560, 650, 770))], [*cells, *labels])
+    table = next(region for region in regions if region.label == "table")
+    assert table.bbox[3] < 800
+
+
 def test_contents_are_labelled_so() -> None:
     quads = [upright_line((100, 300 + row * 50, 900, 328 + row * 50)) for row in range(5)]
     entries = [TextLine(line.quad, 1.0, (0.4, 0.9)) for line in quads]
