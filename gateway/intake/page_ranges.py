@@ -52,7 +52,7 @@ def _parse_part(part: str, pages_total: int, names: OptionNames) -> tuple[int, i
         raise _invalid(names, part, "names page 0; pages count from 1")
     if first > pages_total:
         held = "1 page" if pages_total == 1 else f"{pages_total} pages"
-        counted = f"; the first is {names.first_page}" if names.first_page != 1 else ""
+        counted = f"; the first is number {names.first_page}" if names.first_page != 1 else ""
         raise _invalid(names, part, f"names a page that does not exist: the file has {held}{counted}")
     if last < first:
         raise _invalid(names, part, "runs backwards")

@@ -33,3 +33,9 @@ def test_litellm_reads_with_either_base(scripted: Gateway, document: Path) -> No
     got = run("mistral", PROGRAM, "litellm", scripted.url, KEY, str(document))
     assert [len(texts) for texts in got["texts"]] == [3, 3]
     assert got["texts"][0][0].startswith("Running head\n\n# A title")
+
+
+def test_litellm_reads_by_azure_s_api(scripted: Gateway, document: Path) -> None:
+    got = run("mistral", PROGRAM, "litellm_azure", scripted.url, KEY, str(document))
+    assert got["indexes"] == [0, 2]
+    assert all("A title" in text for text in got["texts"])

@@ -76,8 +76,10 @@ def _explain(code: int, names: OptionNames, *, has_password: bool) -> ServiceErr
         detail = f"The PDF is encrypted, and `{names.password}` is not its password."
         return ServiceError(422, "wrong_password", detail)
     if code == pdfium_c.FPDF_ERR_PASSWORD:
-        remedy = f"give it in `{names.password}`" if names.password else "this API takes none, `POST /ocr` does"
-        detail = f"The PDF is encrypted and asks for a password: {remedy}, or send it without."
+        remedy = f"give it in `{names.password}`, or send it without"
+        if names.password is None:
+            remedy = "send it without, or by `POST /ocr`, because this API has no field for it"
+        detail = f"The PDF is encrypted and asks for a password: {remedy}."
         return ServiceError(422, "password_required", detail)
     if code == pdfium_c.FPDF_ERR_SECURITY:
         detail = "The PDF is encrypted in a way that the service can't open; send it without."

@@ -40,6 +40,26 @@ def test_a_file_is_read_by_its_id_and_by_its_url(served: Gateway) -> None:
         assert answer.json()["pages"][0]["markdown"].startswith("Running head")
 
 
+@pytest.mark.parametrize("kind", ["document_url", "image_url"])
+def test_the_requests_of_librechat(served: Gateway, kind: str) -> None:
+    """It streams the form, names images by `image_url` wherever they are, and deletes what it has uploaded."""
+    data, boundary = (pdf(1), "--------------------------123")
+    part = 'Content-Disposition: form-data; name="%s"'
+    form = (
+        f"--{boundary}\r\n{part % 'purpose'}\r\n\r\nocr\r\n--{boundary}\r\n{part % 'file'}; "
+        f'filename="a.pdf"\r\nContent-Type: application/pdf\r\n\r\n'
+    )
+    pieces = (form.encode(), data[:100], data[100:], f"\r\n--{boundary}--\r\n".encode())
+    headers = {"content-type": f"multipart/form-data; boundary={boundary}"}
+    file = served.client.post(FILES, content=iter(pieces), headers=headers).json()
+    url = served.client.get(f"{FILES}/{file['id']}/url?expiry=24").json()["url"]
+    answer = ocr(served, {"type": kind, kind: url}, image_limit=0, include_image_base64=False)
+    (page,) = answer.json()["pages"]
+    assert page["markdown"].startswith("Running head")
+    assert page["images"] == []
+    assert served.client.delete(f"{FILES}/{file['id']}").json()["deleted"]
+
+
 def test_a_file_can_be_fetched_again(served: Gateway) -> None:
     data = pdf(1)
     file = upload(served, data).json()["id"]
