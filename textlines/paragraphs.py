@@ -395,8 +395,9 @@ def _join_short_columns(boxes: Sequence[Box], groups: list[list[int]]) -> list[l
     """Joins narrow groups that stand side by side: they are read row by row, as in "A 1   C 3" over "B 2   D 4"."""
     array, height = _measure(boxes, groups)
     x1, y1, x2, y2 = array.T
-    # A group may be several columns already: its widest piece tells whether they are narrow.
-    short = np.asarray([max(boxes[i][2] - boxes[i][0] for i in group) for group in groups]) < SHORT_WIDTH * height
+    # A group of figures may be several columns already, unlike a list whose numbers have joined it.
+    is_figures = np.asarray([max(boxes[i][2] - boxes[i][0] for i in group) for group in groups]) < LABEL_WIDTH * height
+    short = is_figures | ((x2 - x1) < SHORT_WIDTH * height)
     for at in np.flatnonzero(short & (x2 - x1 >= COLUMN_WIDTH * height)).tolist():
         short[at] = not _is_narrow_prose(np.asarray([boxes[i] for i in groups[at]], dtype=np.float64))
     is_text = np.asarray([_is_short_text([boxes[i] for i in group]) for group in groups], dtype=np.bool_)

@@ -53,7 +53,8 @@ def read_direction(pixels: Pixels, turn: Callable[[Pixels, int], Pixels], known:
     lines = [_cut(pixels, box) for box in sorted(boxes, key=_long_side, reverse=True)[:MAX_LINES]]
     read = _reader()
     scores = {angle: float(np.mean([read(turn(line, angle)).confidence for line in lines])) for angle in angles}
-    if is_sideways and _are_columns(lines, read):
+    # The model reads signs on their left side, too: of columns this turn makes those, of a line that runs up the other.
+    if is_sideways and scores[90] >= scores[270] and _are_columns(lines, read):
         return 0
     best, other = sorted(angles, key=scores.__getitem__, reverse=True)
     if scores[best] < MIN_READING or scores[best] - scores[other] < MIN_LEAD:

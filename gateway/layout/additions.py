@@ -106,17 +106,27 @@ def include_tick_boxes(layout: PageLayout, pixels: Pixels, stray: StrayInk) -> P
 
     `stray`: of the same pixels.
     """
-    if stray.find_area([region.bbox for region in layout.regions if not _is_small(region)]) is None:
+    shown = [region for region in layout.regions if not _shows_text(region, layout.regions)]
+    if stray.find_area([region.bbox for region in shown if not _is_small(region)]) is None:
         return layout
     texts = layout.lines if layout.lines is not None else [region.bbox for region in layout.regions]
     boxes = find_tick_boxes(pixels, texts)
     regions = [region for region in layout.regions if not any(_is_alone(one, region) for one in boxes)]
+    screens = {index for index, region in enumerate(regions) if _shows_text(region, regions)}
     for one in boxes:
-        if not any(intersection_area(one.box, region.bbox) >= COVERED * area(one.box) for region in regions):
+        others = [region for index, region in enumerate(regions) if index not in screens]
+        if not any(intersection_area(one.box, region.bbox) >= COVERED * area(one.box) for region in others):
             index = _nearest(one, regions)
             if index is not None:
-                regions[index] = _grow(regions[index], one.box, regions)
+                regions[index] = _grow(regions[index], one.box, others)
     return replace(layout, regions=regions)
+
+
+def _shows_text(region: Region, regions: Sequence[Region]) -> bool:
+    """Whether it is a picture whose text has regions of its own: a screen."""
+    if region.label not in PICTURE_LABELS:
+        return False
+    return any(_holds_text(other) and _is_printed(other, [region.bbox]) for other in regions)
 
 
 def _is_small(region: Region) -> bool:

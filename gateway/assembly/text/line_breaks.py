@@ -69,6 +69,7 @@ _ADDRESS = re.compile(
 )
 """What may begin with a small letter: addresses of the web, of mail and of the post, and keys."""
 _POSTCODE = re.compile(r"(?:\d{5,6}|\d{3}\s\d{2}),?\s+(?:г\.\s*)?[^\W\d_a-zа-яё]")
+_AMOUNT = re.compile(r"\D\d{1,9}(?:[.,]\d{2}|(?:[.,]\d{2})?\s?(?:[€$£₽%]|руб\.?|р\.|Kč|zł|EUR|USD|CHF|元|円))$")
 _HYPHENS = ("-", "\u2010", "\u00ad")
 _OPENING = "\"'“‘«„([{*"
 _WIDE_KINDS, _WIDE_AMONG_WIDE = ("W", "F"), ("W", "F", "A")
@@ -84,7 +85,7 @@ def find_hard_breaks(lines: Sequence[str], room: float = 1.0) -> list[bool]:
     loose, continued = _loose_breaks(lines, widths), [_continues(*pair) for pair in breaks]
     is_column = _is_column(lines, widths)
     is_verse = _is_verse(lines, is_column=is_column) and max(widths) <= VERSE_WIDTH
-    is_set = is_verse or (room >= WIDE_ROOM and _is_even(lines)) or _are_figures(lines)
+    is_set = is_verse or (room >= WIDE_ROOM and _is_even(lines)) or _are_figures(lines) or _are_amounts(lines)
     if is_set or _are_rows(lines) or _are_keyed(lines):
         return [True] * len(breaks)
     ends_phrase = any(is_loose and line.endswith(_MARKS_AT_END) for is_loose, line in zip(loose, lines, strict=False))
@@ -164,6 +165,12 @@ def _are_rows(lines: Sequence[str]) -> bool:
 def _are_figures(lines: Sequence[str]) -> bool:
     """Whether no line has a letter: a column of figures."""
     return not any(character.isalpha() for line in lines for character in line)
+
+
+def _are_amounts(lines: Sequence[str]) -> bool:
+    """Whether nearly all lines end with an amount: those of a menu or a bill; all of them where they are few."""
+    share = ROWS if len(lines) > MIN_BREAKS else 1.0
+    return len(lines) > 1 and sum(bool(_AMOUNT.search(line)) for line in lines) >= share * len(lines)
 
 
 def _are_keyed(lines: Sequence[str]) -> bool:

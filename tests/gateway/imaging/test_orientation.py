@@ -145,3 +145,14 @@ def test_columns_of_chinese_are_not_turned() -> None:
         for place in range(20):
             page.paste(title.crop((42 * place, 0, 42 * place + 42, 42)), (560 - 70 * column, 80 + 44 * place))
     assert read_direction(np.asarray(page), rotate) == 0
+
+
+@pytest.mark.parametrize("angle", [90, 270])
+def test_rows_of_chinese_are_turned(angle: int) -> None:
+    """Lines that run up or down the page, whose signs lie: some are read as if they stood."""
+    with Image.open(EXAMPLES / "article-zh.png") as image:
+        title = image.convert("RGB").crop((200, 130, 1040, 172))
+    page = Image.new("RGB", (1100, 700), "white")
+    for row in range(3):
+        page.paste(title, (80, 80 + 70 * row))
+    assert read_direction(rotate(np.asarray(page), 360 - angle), rotate) == angle

@@ -72,6 +72,13 @@ def test_boxes_join_the_region_of_their_text() -> None:
     assert grown.detections == [region]
 
 
+def test_boxes_on_a_screen_join_their_text() -> None:
+    """The picture that shows both holds neither."""
+    screen, region = Region("image", (0, 0, 600, 300), 1, 0.9), Region("text", (148, 55, 505, 225), 2)
+    _, grown = include(PageLayout([screen, region], [], lines=LINES), page([cross, None, None])).regions
+    assert grown.bbox[0] <= 100
+
+
 def test_region_of_a_box_alone_is_no_text() -> None:
     """A detector of lines takes it for a letter; one with a letter beside the box stays."""
     alone, region = Region("text", (90, 56, 138, 104), 1), Region("text", (148, 55, 505, 225), 2)

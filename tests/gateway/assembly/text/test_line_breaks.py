@@ -68,6 +68,7 @@ NARROW = ["Quay workers met", "Monday evening", "in the hall and", "voted at len
         (CHINESE_VERSE, 1.0),
         (MASTHEAD, 1.8),
         (METRE, 2.0),
+        (["Суп дня 250 г 180 руб.", "пельмени 300 г 240 руб.", "компот 200 мл 60 руб."], 1.2),
         (["9", "7", "1"], 1.0),
         (["1 200,50", "87,00", "412,30", "96,20"], 1.0),
         (DATES, 1.0),
@@ -102,6 +103,15 @@ def test_long_lines_that_end_with_marks_are_prose() -> None:
 def test_nouns_at_the_beginning_of_lines_are_no_verse() -> None:
     """German prose, ragged: the one short line ends, the others are wrapped."""
     assert find_hard_breaks(GERMAN) == [False, False, True]
+
+
+def test_amounts_in_prose_end_few_lines() -> None:
+    lines = [
+        "The harbour office paid the baker 12.50",
+        "for bread and another eleven for cakes, which is",
+        "more than usual, 23.50",
+    ]
+    assert not any(find_hard_breaks(lines))
 
 
 def test_items_that_go_on_in_wide_room() -> None:
