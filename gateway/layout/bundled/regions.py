@@ -58,6 +58,7 @@ AS_MUCH = 0.9  # share of the most that a detection holds of a line, from which 
 SMALLER = 0.62  # height of a line beside the largest of its heading from which on it is none of it
 LARGER = 1.18  # height of a heading's rows beside those of the text below, in lines that no detection holds ...
 MAX_HEADING_ROWS = 3  # ... and how many they are at most, always fewer than the text's
+MIN_ARTICLE_ROWS = 4  # of a column that may begin with a heading: the first row of an address is higher by chance
 HEADING_GAP, HEADING_WIDTH = 0.3, 0.9  # white space above a heading within a column, in line heights, and its width
 
 
@@ -355,7 +356,7 @@ def _split_detection(detection: Detection, lines: list[BBox]) -> list[_Part]:
     return [
         _Part(label, detection.score, union(part), tuple(part))
         for column in columns
-        for label, part in _split_heading(column)
+        for label, part in (_split_heading(column) if len(rows(column)) >= MIN_ARTICLE_ROWS else [(TEXT, column)])
         if part
     ]
 

@@ -423,3 +423,10 @@ def test_text_that_runs_down_the_margin_stands_beside_the_text() -> None:
     regions = {region.bbox[0] // 100: region.label for region in compose([], [stamp, label, *text])}
     assert regions == {0: "aside_text", 1: "text", 4: "text"}
     assert [region.label for region in compose([], [stamp, *text[:4]])] == ["text", "text"]
+
+
+def test_first_row_of_an_address_is_no_heading() -> None:
+    """The parties of a contract, side by side in one text of the model; one name has letters that reach up and down."""
+    left, right = lines_of(60, 300, 110, 3), [(500, 104, 700, 134), *lines_of(500, 740, 140, 2)]
+    regions = compose([Detection("text", 0.8, (50, 100, 900, 220))], left + right)
+    assert [region.label for region in regions] == ["text", "text"]
