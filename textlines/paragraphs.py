@@ -183,15 +183,23 @@ def _is_gutter(array: Boxes, left: int, right: int) -> bool:
 
 
 def _look_along(array: Boxes, left: int, right: int, reach: float) -> tuple[tuple[Boxes, Boxes], int]:
-    """Widths of the pieces on the left and on the right of a gap, so many line heights up and down, and how many cross
-    it."""
+    """Widths of the pieces next to a gap on its left and on its right, so many line heights up and down, and how many
+    cross it. Farther pieces of a row say nothing: words that justified print has torn apart, the next column."""
     x1, y1, x2, y2 = array.T
     middle = (x2[left] + x1[right]) / 2
     height = y2[left] - y1[left]
     near = (y2 > y1[left] - reach * height) & (y1 < y2[left] + reach * height)
     crossing = near & (x1 < middle - height / 2) & (x2 > middle + height / 2)
-    sides = near & (x2 <= middle + height / 2), near & (x1 >= middle - height / 2)
-    return ((x2 - x1)[sides[0]], (x2 - x1)[sides[1]]), int(crossing.sum())
+    sides = array[near & (x2 <= middle + height / 2)], array[near & (x1 >= middle - height / 2)]
+    return (_next_widths(sides[0], -sides[0][:, 2]), _next_widths(sides[1], sides[1][:, 0])), int(crossing.sum())
+
+
+def _next_widths(boxes: Boxes, distance: Boxes) -> Boxes:
+    """Widths of the boxes before which no nearer one stands in their row."""
+    level = overlap(boxes[:, None, 1], boxes[:, None, 3], boxes[None, :, 1], boxes[None, :, 3]) > SAME_ROW
+    is_next = ~(level & (distance[None] < distance[:, None])).any(axis=1)
+    widths: Boxes = (boxes[:, 2] - boxes[:, 0])[is_next]
+    return widths
 
 
 def _are_stacked(array: Boxes) -> Relation:

@@ -35,6 +35,13 @@ def test_a_heading_in_the_reach_of_a_narrow_gutter_does_not_join_its_columns() -
     assert not any(group & set(range(1, 9)) and group & set(range(9, 17)) for group in found)
 
 
+def test_words_that_justified_print_has_torn_apart_are_a_column_too() -> None:
+    """In most rows of the right one, whose first words are long."""
+    left, right = column(50, 300, 100, 8), column(312, 560, 160, 2, pitch=90)
+    torn = [(x1, top, x2, top + 20) for top in (100, 130, 190, 220) for x1, x2 in ((312, 420), (440, 480), (510, 560))]
+    assert set(range(8)) in groups([*left, *right, *torn])
+
+
 def test_white_space_between_paragraphs_parts_them() -> None:
     lines = column(50, 500, 100, 3) + column(50, 500, 230, 3)
     assert groups(lines) == [{0, 1, 2}, {3, 4, 5}]

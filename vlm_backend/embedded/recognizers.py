@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -9,6 +10,7 @@ from pathlib import Path
 from queue import Empty, LifoQueue
 from typing import Any, Literal, Protocol
 
+import cv2
 import numpy as np
 
 from textlines.detection import Pixels
@@ -108,6 +110,7 @@ def _trimmed(found: CtcReading, script: ScriptGuess | None) -> LineText:
 
 
 MAX_WIDTH = 32_000  # Tesseract refuses images of 2^15 pixels and more
+LINE_HEIGHT = 52  # pixels of a line; 48 to 64 read alike
 
 
 SURE = 0.85
@@ -140,7 +143,7 @@ class TesseractRecognizer:
         from PIL import Image
 
         with self._borrow_api(languages) as api:
-            api.SetImage(Image.fromarray(_with_border(line[:, :MAX_WIDTH])))
+            api.SetImage(Image.fromarray(_with_border(_enlarge(line[:, :MAX_WIDTH]))))
             text = api.GetUTF8Text().strip().replace("\n", " ")
             confidence = max(0, api.MeanTextConf()) / 100
         return LineText(text, (confidence,) * len(text))
@@ -161,6 +164,16 @@ class TesseractRecognizer:
         import tesserocr
 
         return tesserocr.PyTessBaseAPI(path=str(self._tessdata), lang=languages, psm=tesserocr.PSM.SINGLE_LINE)
+
+
+def _enlarge(line: Pixels) -> Pixels:
+    """Small print as high as Tesseract reads it best: at 25 pixels a line it loses words, and some lines whole."""
+    height, width = line.shape[:2]
+    scale = min(LINE_HEIGHT / height, MAX_WIDTH / width)
+    if scale <= 1:
+        return line
+    size = max(1, math.floor(scale * width)), max(1, round(scale * height))
+    return np.asarray(cv2.resize(line, size, interpolation=cv2.INTER_CUBIC), dtype=np.uint8)
 
 
 def _with_border(line: Pixels) -> Pixels:

@@ -59,6 +59,7 @@ AS_MUCH = 0.9  # share of the most that a detection holds of a line, from which 
 SMALLER = 0.62  # height of a line beside the largest of its heading from which on it is none of it
 LARGER = 1.18  # height of a heading's rows beside those of the text below, in lines that no detection holds ...
 MAX_HEADING_ROWS = 3  # ... and how many they are at most, always fewer than the text's
+MIN_ARTICLE_ROWS = 4  # of a column that may begin with a heading: the first row of an address is higher by chance
 HEADING_GAP, HEADING_WIDTH = 0.3, 0.9  # white space above a heading within a column, in line heights, and its width
 
 
@@ -69,6 +70,11 @@ WRAPPED_GAP, SAME_PITCH, SINGLE_PITCH = 0.6, 1.15, 1.3
 beside the line height where there are no others ..."""
 WRAPPED_EDGE, WRAPPED_WIDTH = 2.0, 10.0
 """... how far the upper one may end from the right edge, and its least width, in line heights."""
+MIN_FULL_ROWS = 12  # of a page whose margins hold none of its text
+ASIDE, DOWN = (
+    0.1,
+    2.0,
+)  # share of the page's width that is its outer margin; height of a line that runs down, in its width
 FOOT_GAP = 0.75  # white space above a page's foot, in its line heights, at least
 COLUMN_WIDTH = 8.0  # of texts side by side, in line heights: between narrower ones is no gutter
 COLUMN_LABELS = frozenset({TEXT, "reference_content", "figure_title"})
@@ -103,7 +109,7 @@ def build_regions(detections: Sequence[Detection], lines: Sequence[BBox], width:
     parts = _join_enclosed(parts)
     parts.extend(_group_text([line for line, owner in zip(lines, owners, strict=True) if owner is None], parts))
     parts = _join_wrapped(_join_ragged(parts))
-    parts = [_relabel_number(part, lines, height) for part in parts]
+    parts = _relabel_asides([_relabel_number(part, lines, height) for part in parts], width)
     return _order_parts(_promote_title(parts, height), width, height)
 
 
@@ -353,7 +359,7 @@ def _split_detection(detection: Detection, lines: list[BBox]) -> list[_Part]:
     return [
         _Part(label, detection.score, union(part), tuple(part))
         for column in columns
-        for label, part in _split_heading(column)
+        for label, part in (_split_heading(column) if len(rows(column)) >= MIN_ARTICLE_ROWS else [(TEXT, column)])
         if part
     ]
 
@@ -460,6 +466,26 @@ def _relabel_number(part: _Part, lines: Sequence[BBox], height: int) -> _Part:
     others = (max(other[1] - y2, y1 - other[3], other[0] - x2, x1 - other[2]) for other in lines if other != part.box)
     distance = min(others, default=0)
     return _Part("number", None, part.box, part.lines) if distance > y2 - y1 else part
+
+
+def _relabel_asides(parts: list[_Part], width: int) -> list[_Part]:
+    """The parts, texts that run down the outer margin of a full page as what stands beside its text: the stamp of an
+    archive, the kind of a report on a coloured strip."""
+    level = [line for part in parts for line in part.lines if not _runs_down(line)]
+    if len(rows(level)) < MIN_FULL_ROWS:
+        return parts
+    left, right = (float(np.quantile([line[side] for line in level], share)) for side, share in ((0, 0.05), (2, 0.95)))
+
+    def is_aside(part: _Part) -> bool:
+        x1, _, x2, _ = part.box
+        is_outside = (x2 <= left and x1 < ASIDE * width) or (x1 >= right and x2 > (1 - ASIDE) * width)
+        return part.label == TEXT and is_outside and bool(part.lines) and all(map(_runs_down, part.lines))
+
+    return [replace(part, label="aside_text") if is_aside(part) else part for part in parts]
+
+
+def _runs_down(line: BBox) -> bool:
+    return line[3] - line[1] >= DOWN * (line[2] - line[0])
 
 
 def _promote_title(parts: list[_Part], height: int) -> list[_Part]:

@@ -427,3 +427,18 @@ def test_short_end_of_a_column_is_no_piece_of_the_next_one() -> None:
     right += lines_of(460, 840, 650, 2)
     regions = compose([Detection("text", 0.8, (50, 100, 900, 720))], left + right)
     assert all(region.bbox[2] <= 460 or region.bbox[0] >= 440 for region in regions)
+
+
+def test_text_that_runs_down_the_margin_stands_beside_the_text() -> None:
+    """An archive's stamp; within the text's columns, or on a page of a few rows, the same is text."""
+    stamp, label, text = (20, 300, 50, 900), (500, 700, 530, 900), lines_of(120, 880, 100, 16)
+    regions = {region.bbox[0] // 100: region.label for region in compose([], [stamp, label, *text])}
+    assert regions == {0: "aside_text", 1: "text", 4: "text"}
+    assert [region.label for region in compose([], [stamp, *text[:4]])] == ["text", "text"]
+
+
+def test_first_row_of_an_address_is_no_heading() -> None:
+    """The parties of a contract, side by side in one text of the model; one name has letters that reach up and down."""
+    left, right = lines_of(60, 300, 110, 3), [(500, 104, 700, 134), *lines_of(500, 740, 140, 2)]
+    regions = compose([Detection("text", 0.8, (50, 100, 900, 220))], left + right)
+    assert [region.label for region in regions] == ["text", "text"]
