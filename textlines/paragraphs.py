@@ -415,7 +415,8 @@ def _join_short_columns(boxes: Sequence[Box], groups: list[list[int]]) -> list[l
         level = overlap(y1[part, None], y2[part, None], y1[None], y2[None]) > SAME_ROW
         are_texts = is_text[part, None] & is_text[None] & (gap >= TEXT_GAP * height[part, None])
         is_near: Relation = ~are_texts & (gap < SHORT_GAP * height[part, None])
-        return short[part, None] & short[None] & level & is_near & _alike(height, part)
+        is_joined: Relation = short[part, None] & short[None] & level & is_near
+        return is_joined & _alike(height, part)
 
     joined = relate(len(array), compare)
     return [[i for member in members for i in groups[member]] for members in _components(joined)]
