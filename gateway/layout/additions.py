@@ -21,7 +21,7 @@ from textlines.detection import LineDetector, TextLine
 from textlines.frame import find_frame
 from textlines.glyphs import StrayInk
 from textlines.tick_boxes import MAX_GAP, TickBox, find_tick_boxes
-from textlines.watermarks import erase_watermarks
+from textlines.watermarks import find_page_lines
 
 PAGE_PICTURE = 0.4
 """Share of the page from which a picture is the page."""
@@ -57,7 +57,7 @@ class PictureText(LayoutWrapper):
 
     def _find(self, pixels: Pixels) -> list[TextLine]:
         self._lines = self._lines or LineDetector()
-        return self._lines(erase_watermarks(pixels))
+        return find_page_lines(self._lines, pixels)
 
 
 def may_hide_text(regions: Sequence[Region], page_area: int) -> bool:
