@@ -83,7 +83,7 @@ class ReadingFrame:
             return line.box
         if self.is_level:
             return _bounds(self.turn(line.quad.astype(np.float64)))
-        start, end, half = _axis(self.turn(line.quad.astype(np.float64)))
+        start, end, half = line_axis(self.turn(line.quad.astype(np.float64)))
         (x1, y1), (x2, y2) = self._flatten(np.array([start, end]))
         half = max(half, abs(y2 - y1) / 2 - half, 0.5)
         y = (y1 + y2) / 2
@@ -155,7 +155,7 @@ def find_frame(lines: Sequence[TextLine], width: int, height: int) -> ReadingFra
     """The frame of a picture of `width` x `height` pixels with these lines."""
     frame = ReadingFrame(width, is_vertical=_are_vertical(lines))
     size = (height, width) if frame.is_vertical else (width, height)
-    axes = [_axis(frame.turn(line.quad.astype(np.float64))) for line in lines]
+    axes = [line_axis(frame.turn(line.quad.astype(np.float64))) for line in lines]
     long = [axis for axis in axes if _is_long(axis) and abs(_slope(axis)) <= MAX_SLOPE]
     usual = _usual_slope(long)
     own = [axis for axis in long if abs(_slope(axis) - usual) <= MAX_DEVIATION]
@@ -189,7 +189,7 @@ def _find_repeated(lines: Sequence[TextLine], over: set[int], slanted: set[int],
 
 
 def _angle(line: TextLine) -> float:
-    (x1, y1), (x2, y2) = _axis(line.quad.astype(np.float64))[:2]
+    (x1, y1), (x2, y2) = line_axis(line.quad.astype(np.float64))[:2]
     return math.atan2(y2 - y1, x2 - x1)
 
 
@@ -206,7 +206,7 @@ def _shared_area(quad: Quad, box: Box) -> float:
 
 def find_foot(line: TextLine) -> Box:
     """A square as wide as the line is thick at its lower end: there a slanted head stands over its column."""
-    start, end, half = _axis(line.quad.astype(np.float64))
+    start, end, half = line_axis(line.quad.astype(np.float64))
     foot, head = (start, end) if start[1] > end[1] else (end, start)
     x, y = foot + (head - foot) * half / max(float(np.linalg.norm(head - foot)), half)
     return math.floor(x - half), math.floor(y - half), math.ceil(x + half), math.ceil(y + half)
@@ -215,7 +215,7 @@ def find_foot(line: TextLine) -> Box:
 def find_slanted(lines: Sequence[TextLine], frame: ReadingFrame) -> set[int]:
     """Indices of the lines that run askew to the others: neither along the frame nor across it."""
     result = set()
-    axes = [_axis(line.quad.astype(np.float64)) for line in lines]
+    axes = [line_axis(line.quad.astype(np.float64)) for line in lines]
     usual = float(np.median([half for _, _, half in axes])) if axes else 0.0
     for index, (line, axis) in enumerate(zip(lines, axes, strict=True)):
         if not _is_long(axis) and not (axis[2] > LARGE * usual and _is_long(axis, MIN_LARGE_LENGTH)):
@@ -238,7 +238,7 @@ def _find_short(lines: Sequence[TextLine], axes: Sequence[Axis], slanted: set[in
 
 def _measure_turn(line: TextLine, frame: ReadingFrame) -> float:
     """Angle, 0 to π / 4, between a line and the frame or what runs across it."""
-    start, end, _ = _axis(frame.turn(line.quad.astype(np.float64)))
+    start, end, _ = line_axis(frame.turn(line.quad.astype(np.float64)))
     expected = math.atan(frame.slope_at(np.array([(start + end) / 2]))[0]) + (math.pi / 2 if frame.is_vertical else 0)
     return abs((_angle(line) - expected + math.pi / 4) % (math.pi / 2) - math.pi / 4)
 
@@ -247,7 +247,7 @@ Axis = tuple[Points, Points, float]
 """Start and end of a line's middle, and half its thickness."""
 
 
-def _axis(quad: Points) -> Axis:
+def line_axis(quad: Points) -> Axis:
     """Along the longer sides; a line that runs down starts at its top, any other on the left."""
     across = np.linalg.norm(quad[1] - quad[0]) + np.linalg.norm(quad[2] - quad[3])
     down = np.linalg.norm(quad[3] - quad[0]) + np.linalg.norm(quad[2] - quad[1])
@@ -274,7 +274,7 @@ def _slope(axis: Axis) -> float:
 def _are_vertical(lines: Sequence[TextLine]) -> bool:
     """Whether most of the text runs down the page. Lines of a few glyphs have no say."""
     down = across = 0.0
-    for start, end, half in (_axis(line.quad.astype(np.float64)) for line in lines):
+    for start, end, half in (line_axis(line.quad.astype(np.float64)) for line in lines):
         run = np.abs(end - start)
         length = float(np.linalg.norm(run))
         if length >= MIN_LENGTH * 2 * half and run[1] > 2 * run[0]:

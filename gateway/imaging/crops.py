@@ -48,6 +48,8 @@ ENLARGED = 2
 """Times the pixels of a crop that is read a second time, for want of confidence."""
 MIN_ENLARGED = 1.2
 DATA_URL = "data:image/png;base64,"
+ROUNDING = 1
+"""Pixels by which the box of a region and that of the one line that it was made from may differ."""
 BETTER = 1.2
 """Times of a line's area that another region holds, from which on the line is that one's."""
 
@@ -362,12 +364,17 @@ def is_inside(point: tuple[float, float], region: Region) -> bool:
 
 
 def _is_held_better(line: DetectedLine, region: Region, others: Sequence[Region]) -> bool:
+    """Whether another region holds more of it, or is nothing else: a watermark's piece between the lines of a text."""
     share = BETTER * intersection_area(line.box, region.bbox)
-    return any(
+    return any(_is_alone(line, other) for other in others if other is not region) or any(
         intersection_area(line.box, other.bbox) > share and is_inside(line.middle, other)
         for other in others
         if other is not region
     )
+
+
+def _is_alone(line: DetectedLine, region: Region) -> bool:
+    return max(abs(one - other) for one, other in zip(line.box, region.bbox, strict=True)) <= ROUNDING
 
 
 def _place_line(line: DetectedLine, placement: Placement) -> CropLine:

