@@ -104,7 +104,7 @@ def find_marked_squares(
     square = [TickBox(box, _is_marked(gray, box)) for box in squares if box not in letters]
     outlined = [one for one in square if one.is_ticked or not _has_feet(ink, one.box)]
     rounded = _find_rounded(ink, max(MIN_SIDE, CAPITAL * height), LARGEST * height)
-    outlined += [TickBox(box, _is_marked(gray, box)) for box in rounded if not any(_stands_on(box, b) for b in squares)]
+    outlined += [TickBox(box, _is_marked(gray, box)) for box in _list_free(rounded, squares)]
     solid = _find_solid(ink, max(MIN_SIDE, SMALLEST * height), LARGEST * height)
     checked = [box for box in solid if _is_apart(ink, box) and _holds_check(ink, box)]
     filled = dict.fromkeys([*_choose_filled(ink, solid, outlined), *checked])
@@ -166,22 +166,42 @@ def _look_at_circle(gray: NDArray[np.uint8], ink: NDArray[np.uint8], box: Box) -
 
 
 def _find_squares(ink: NDArray[np.uint8], smallest: float, largest: float) -> list[Box]:
-    """Outlines of squares: two level and two upright strokes that meet, with nothing beside them."""
+    """Outlines of squares, with nothing beside them. One whose corner a mark has crossed is as large as another one:
+    signs of Chinese script have corners like that."""
     level = _strokes(ink, smallest, largest, is_level=True)
-    pairs = _pair_strokes(level)
+    squares = _choose_squares(ink, _list_squares(ink, level, smallest, largest, is_crossed=False))
+    if not squares:
+        return []
+    forms = {(0, 0, x2 - x1, y2 - y1) for x1, y1, x2, y2 in squares}
+    crossed = _choose_squares(ink, _list_squares(ink, level, smallest, largest, is_crossed=True))
+    return [*squares, *(box for box in _list_free(crossed, squares) if any(are_same(box, form) for form in forms))]
+
+
+def _list_squares(
+    ink: NDArray[np.uint8], level: Boxes, smallest: float, largest: float, *, is_crossed: bool
+) -> list[Box]:
+    """Where two level and two upright strokes meet."""
+    pairs = _pair_strokes(level, is_crossed=is_crossed)
     if not len(pairs):
         return []
     upright = _strokes_near(ink, level[np.unique(pairs)], smallest, largest)
     found: list[Box] = []
     for top, bottom in zip(level[pairs[:, 0]], level[pairs[:, 1]], strict=True):
-        x1, y1, x2 = max(top[0], bottom[0]), top[1], min(top[2], bottom[2])
+        x1, y1, x2 = (max(top[0], bottom[0]), top[1], min(top[2], bottom[2])) if is_crossed else top[:3]
         loose = max(1.0, LOOSE * (x2 - x1))
         # A mark that crosses a side makes it longer.
         sides = upright[(upright[:, 1] <= y1 + loose) & (upright[:, 3] >= bottom[3] - loose)]
         left, right = sides[np.abs(sides[:, 0] - x1) <= loose], sides[np.abs(sides[:, 2] - x2) <= loose]
         if len(left) and len(right):
+            if is_crossed:
+                x1, x2 = left[:, 0].min(), right[:, 2].max()
             edges = min(x1, left[:, 0].min()), y1, max(x2, right[:, 2].max()), bottom[3]
             found.append((int(edges[0]), int(edges[1]), int(edges[2]), int(edges[3])))
+    return found
+
+
+def _choose_squares(ink: NDArray[np.uint8], found: Sequence[Box]) -> list[Box]:
+    """Those that are drawn whole, hold no strokes of a sign, and stand apart."""
     large = [box for box in _distinct(found) if box[2] - box[0] >= MIN_SIDE]
     drawn = [box for box in large if _drawn_share(ink, box) >= DRAWN and not _is_sign(ink, box)]
     sharp = {box for box in drawn if _is_sharp(ink, box)}
@@ -274,24 +294,28 @@ def _has_feet(ink: NDArray[np.uint8], box: Box) -> bool:
     return all(foot[0].any() and not foot[-1].any() for foot in feet) and not any(other.any() for other in others)
 
 
-def _pair_strokes(level: Boxes) -> NDArray[np.intp]:
-    """Indices of level strokes that may be top and bottom of one square, from the top: shape (n, 2)."""
+def _pair_strokes(level: Boxes, *, is_crossed: bool) -> NDArray[np.intp]:
+    """Indices of level strokes that may be top and bottom of one square, from the top: shape (n, 2). `is_crossed`: one
+    of them may be longer by a mark."""
     x1, y1, x2, y2 = level.T
     order = np.argsort(y2, kind="stable")
     found = []
     # A few at a time: where all stand in one row, all at once would be a table of millions.
     for start in range(0, len(level), STROKES_AT_ONCE):
         side = (x2 - x1)[start : start + STROKES_AT_ONCE]
-        reach = np.maximum(1.0, CROSSED * side)
-        ends = y1[start : start + STROKES_AT_ONCE] + side + np.stack([-2 * reach, reach])
+        reach = np.maximum(1.0, (CROSSED if is_crossed else LOOSE) * side)
+        ends = y1[start : start + STROKES_AT_ONCE] + side + np.stack([-reach, reach])
         first, last = np.searchsorted(y2[order], ends[0]), np.searchsorted(y2[order], ends[1], side="right")
         top = np.repeat(np.arange(len(side)), last - first)
         bottom = order[np.arange(len(top)) - np.repeat(np.cumsum(last - first) - last, last - first)]
-        inner = np.minimum(x2[bottom], x2[start + top]) - np.maximum(x1[bottom], x1[start + top])
-        loose = np.maximum(1.0, LOOSE * inner)
-        is_pair = np.abs(y2[bottom] - y1[start + top] - inner) <= loose
-        ends_apart = np.abs(x1[bottom] - x1[start + top]), np.abs(x2[bottom] - x2[start + top])
-        is_pair &= (np.minimum(*ends_apart) <= loose) & (np.maximum(*ends_apart) <= np.maximum(loose, CROSSED * inner))
+        apart = np.abs(x1[bottom] - x1[start + top]), np.abs(x2[bottom] - x2[start + top])
+        if is_crossed:
+            inner = np.minimum(x2[bottom], x2[start + top]) - np.maximum(x1[bottom], x1[start + top])
+            loose = np.maximum(1.0, LOOSE * inner)
+            is_pair = np.abs(y2[bottom] - y1[start + top] - inner) <= loose
+            is_pair &= (np.minimum(*apart) <= loose) & (np.maximum(*apart) <= np.maximum(loose, CROSSED * inner))
+        else:
+            is_pair = np.maximum(*apart) <= np.maximum(1.0, LOOSE * side)[top]
         found.append(np.stack([start + top, bottom], axis=1)[is_pair])
     pairs = np.concatenate(found) if found else np.empty((0, 2), dtype=np.intp)
     return pairs[np.lexsort(pairs.T[::-1])][:MAX_PAIRS]
@@ -401,6 +425,18 @@ def _distinct(boxes: Sequence[Box]) -> list[Box]:
             kept[column, row].append(box)
             result.append(box)
     return result
+
+
+def _list_free(boxes: Sequence[Box], others: Sequence[Box]) -> list[Box]:
+    """Those that stand on none of the others."""
+    if not others:
+        return list(boxes)
+    x1, y1, x2, y2 = np.array(others).T
+    return [
+        (left, top, right, bottom)
+        for left, top, right, bottom in boxes
+        if not ((np.abs(left + right - x1 - x2) < x2 - x1) & (np.abs(top + bottom - y1 - y2) < y2 - y1)).any()
+    ]
 
 
 def _stands_on(box: Box, other: Box) -> bool:

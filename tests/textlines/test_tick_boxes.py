@@ -106,6 +106,18 @@ def test_light_boxes_on_dark_paper() -> None:
     ]
 
 
+def test_square_with_an_uneven_base_is_a_sign() -> None:
+    """As 图 before a figure's number, whose top is longer; a box that a mark has crossed is as large as others."""
+
+    def draw_sign(draw: Draw, top: int) -> None:
+        draw.rectangle((128, top, 134, top + 2), fill="black")
+        draw.line((106, top + 8, 122, top + 22), fill="black", width=3)
+
+    image = np.array(page([draw_sign]))
+    assert find_tick_boxes(image, LINES[:1]) == []
+    assert len(find_tick_boxes(page([draw_sign, None, None]), LINES)) == 3
+
+
 def test_letter_with_a_bow_is_none() -> None:
     """A wide D, alone in its cell."""
     image = Image.new("RGB", (600, 300), "white")

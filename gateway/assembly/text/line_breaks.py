@@ -31,7 +31,7 @@ less where the script has no small letters to tell."""
 NEARLY_ALL_LOOSE, MOSTLY_LOOSE, SOMETIMES_LOOSE = 0.7, 0.5, 0.3
 """Share of the breaks before which there was room, from which on all lines are meant; all but those that go on in the
 next one; the same in wide room."""
-MIN_BREAKS = 3
+MIN_BREAKS, FEW_BREAKS = 3, 2
 KEY_SHARE = 0.65
 """Share of the lines that begin with a key and a colon in a list of keys and values."""
 MIN_CAPITALS = 5
@@ -98,8 +98,9 @@ def find_hard_breaks(lines: Sequence[str], room: float = 1.0) -> list[bool]:
     if len(breaks) >= MIN_BREAKS and share >= (SOMETIMES_LOOSE if room >= WIDE_ROOM else MOSTLY_LOOSE):
         joined = [goes_on or _is_wide(following[0]) for goes_on, (_, following) in zip(continued, breaks, strict=True)]
         return [is_loose or not is_joined for is_loose, is_joined in zip(loose, joined, strict=True)]
+    is_short = len(breaks) <= FEW_BREAKS and room >= TWICE_THE_ROOM
     return [
-        bool(_LEADER.search(line)) or (is_loose and (room >= WIDE_ROOM or not goes_on))
+        bool(_LEADER.search(line)) or (is_loose and (is_short or not goes_on))
         for (line, _), is_loose, goes_on in zip(breaks, loose, continued, strict=True)
     ]
 

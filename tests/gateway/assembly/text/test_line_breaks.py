@@ -114,6 +114,19 @@ def test_amounts_in_prose_end_few_lines() -> None:
     assert not any(find_hard_breaks(lines))
 
 
+def test_narrow_column_of_a_newspaper_in_wide_room() -> None:
+    """One of its lines ends early, before a word that does not look long."""
+    lines = [
+        "Individuals outside the United States",
+        "should use the relay services offered",
+        "within their country to make",
+        "international calls to the point of",
+        "contact named in the notice above,",
+        "and have the number of the case ready",
+    ]
+    assert not any(find_hard_breaks(lines, 3.0))
+
+
 def test_items_that_go_on_in_wide_room() -> None:
     lines = [
         "Berths are let by the week,",
