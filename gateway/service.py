@@ -26,6 +26,7 @@ from gateway.parts import Parts
 from gateway.recognition.line_reader import LineReader
 from gateway.runtime import repeat
 from gateway.scheduling.fair_semaphore import Places
+from gateway.scheduling.fair_threads import FairThreads
 from gateway.selfcheck import SelfCheck
 from gateway.settings import Settings
 from gateway.storage.bucket import Bucket
@@ -137,6 +138,7 @@ class Service:
     async def run(self) -> AsyncIterator[None]:
         """Starts all in the background, so that the gateway answers at once; stops all at the end."""
         self._announce_start()
+        asyncio.get_running_loop().set_default_executor(FairThreads())
         self.objects.start(asyncio.get_running_loop())
         parts = self.parts
         starts = [parts.pool.start(), parts.layout.start(), *(engine.start() for engine in self.engines)]

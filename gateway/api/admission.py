@@ -11,14 +11,13 @@ from fastapi import Request
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive
 
-from gateway.api.auth import account_of
+from gateway.api.auth import account_of, caller_of
 from gateway.api.forms import content_type_of
 from gateway.api.problems import shutting_down
 from gateway.engine.pool import EnginePool
 from gateway.errors import ServiceError
 from gateway.parts import Parts
 from gateway.scheduling.fair_semaphore import INTERACTIVE, PRIORITIES, Flow, Priority
-from gateway.server.connections import peer_name
 from gateway.service import Service
 
 T = TypeVar("T")
@@ -105,17 +104,6 @@ class Admission:
         count = self._service.uploads.count
         detail = f"{count} uploads are in progress, the most that this service takes of you now (MAX_UPLOADS)."
         return ServiceError(429, "too_many_uploads", detail, retry_after_s=UPLOAD_RETRY_AFTER_S)
-
-
-def caller_of(request: Request) -> str:
-    """Who asks, for shares of the service: a key, or an address where there are none.
-
-    Behind a proxy it is the proxy's address, unless FORWARDED_ALLOW_IPS names that one.
-    """
-    account = account_of(request)
-    if account:
-        return f"key {account.owner}"
-    return "peer " + peer_name(request.client.host if request.client else "")
 
 
 def flow_of(request: Request, priority: Priority = INTERACTIVE) -> Flow:

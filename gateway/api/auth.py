@@ -13,6 +13,8 @@ from starlette.datastructures import Headers
 from gateway.errors import ServiceError
 from gateway.keys.accounts import Account, Scope
 from gateway.keys.keyring import Keyring
+from gateway.scheduling.fair_threads import CALLER
+from gateway.server.connections import peer_name
 
 key_header = APIKeyHeader(
     name="X-API-Key", auto_error=False, description="One of `API_KEYS`, or one that `API_KEYS_FILE` knows"
@@ -44,6 +46,7 @@ async def require_key(request: Request, scope: Scope | None) -> None:
         account.require_scope(scope)
         account.take_request()
     request.state.account = account
+    CALLER.set(caller_of(request))
 
 
 def key_required(scope: Scope | None) -> Any:  # noqa: ANN401 - as FastAPI's Depends
@@ -63,6 +66,17 @@ def account_of(request: Request) -> Account | None:
     """The account of the key that the request came with; None without one."""
     account: Account | None = request.state.account
     return account
+
+
+def caller_of(request: Request) -> str:
+    """Who asks, for shares of the service: a key, or an address where there are none.
+
+    Behind a proxy it is the proxy's address, unless FORWARDED_ALLOW_IPS names that one.
+    """
+    account = account_of(request)
+    if account:
+        return f"key {account.owner}"
+    return "peer " + peer_name(request.client.host if request.client else "")
 
 
 def owner_of(request: Request) -> str:

@@ -17,6 +17,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from gateway.api.problems import error_event, error_response, internal_error, shutting_down
 from gateway.errors import ServiceError
 from gateway.metrics import Metrics
+from gateway.scheduling.fair_threads import CALLER
 
 _SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _HOST = re.compile(r"(?:[A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
@@ -44,6 +45,7 @@ class RequestMiddleware:
             await self.app(scope, receive, send)
             return
         request_id = scope["request_id"] = _request_id(scope)
+        CALLER.set(f"peer {(scope.get('client') or ('',))[0]}")
         answer = _Answer(send, request_id)
         started = time.perf_counter()
         with structlog.contextvars.bound_contextvars(request_id=request_id):

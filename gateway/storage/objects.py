@@ -13,12 +13,12 @@ import shutil
 import threading
 import uuid
 from collections.abc import Coroutine, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from gateway.intake.spool import SpooledFile
+from gateway.scheduling.fair_threads import FairThreads
 from gateway.settings import Settings
 from gateway.storage.bucket import Bucket, BucketError, StoredObject, unavailable
 from gateway.storage.keys import PRIVATE_FOLDER
@@ -151,7 +151,7 @@ class BucketObjects:
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        loop.set_default_executor(ThreadPoolExecutor(MAX_WAITING + OTHER_THREADS))
+        loop.set_default_executor(FairThreads(MAX_WAITING + OTHER_THREADS))
 
     def prepare(self, folder: str) -> None:
         self._await(self._bucket.exists(self._key(folder)))
