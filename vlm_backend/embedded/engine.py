@@ -11,14 +11,20 @@ from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from typing import TypeVar
 
+import numpy as np
+
 from common.cores import available_cores
 from common.logs import log
 from textlines.detection import LineDetector, Pixels, TextLine, upright_line
+from textlines.frame import ReadingFrame, find_frame
+from textlines.row_slope import find_row_frame
 from textlines.tick_boxes import Rows, TickBox, assign_inner, erase_tick_boxes, find_tick_boxes, is_beside
 from textlines.watermarks import erase_watermarks
 from vlm_backend.embedded.core_shares import CoreShares, Work
 from vlm_backend.embedded.edges import find_rulings
 from vlm_backend.embedded.languages import ModelMissing, fetch_cyrillic, load_recognizers, package_of
+from vlm_backend.embedded.level_tables import restore_cells, restore_lines
+from vlm_backend.embedded.open_tables import build_open_table
 from vlm_backend.embedded.protocol import ApiError
 from vlm_backend.embedded.reader import (
     Cancelled,
@@ -30,8 +36,7 @@ from vlm_backend.embedded.reader import (
     text_of,
 )
 from vlm_backend.embedded.recognizers import LineText
-from vlm_backend.embedded.row_groups import group_rows
-from vlm_backend.embedded.table_model import TableModel, count_joined, measure_table_model
+from vlm_backend.embedded.table_model import TableModel, measure_table_model
 from vlm_backend.embedded.tables import (
     Grid,
     PlacedCell,
@@ -39,6 +44,7 @@ from vlm_backend.embedded.tables import (
     fill_grid,
     find_grid,
     find_missed,
+    open_bands,
     order_by_cells,
     otsl,
     place_cells,
@@ -225,12 +231,18 @@ class EmbeddedEngine:
         drawn = pixels = await self._run(work, lambda: erase_watermarks(image()))
         lines = await self._run(work, lambda: self._reader.find(pixels, known))
         is_table = prompt == TABLE_PROMPT
+        frame = await self._run(work, _find_table_frame, pixels, lines) if is_table else None
+        if frame:
+            drawn = pixels = await self._run(work, frame.straighten, pixels)
+            lines = await self._run(work, self._reader.find, pixels)
         boxes = await self._run(work, lambda: find_tick_boxes(pixels, [line.box for line in lines], in_table=is_table))
         if boxes:
             pixels = await self._run(work, erase_tick_boxes, pixels, boxes)
             lines = await self._run(work, self._reader.find, pixels)  # those known reach over the boxes
         crop = _Crop(work, drawn, pixels, lines, boxes, gone, with_lines, with_words)
         answer = await (self._table(crop) if is_table else self._text(crop))
+        if frame:
+            answer = _restore_places(answer, frame)
         self.load_now.served += 1
         self.load_now.lines += len(lines)
         return answer
@@ -270,10 +282,11 @@ class EmbeddedEngine:
 
     def _fill_table(self, pixels: Pixels, grid: Grid, lines: Sequence[ReadLine]) -> Table:
         """The lines in cells: those that rules draw, or the model's where it parts the words at least as well."""
+        grid = open_bands(grid, lines)
         drawn = fill_grid(grid, spans(grid, [line.box for line in lines]), lines)
         model = None if grid.ruled_columns else _load_table_model()
         seen = model(pixels, lines) if model else None
-        return group_rows(seen) if seen and count_joined(seen) <= count_joined(drawn) else drawn
+        return build_open_table(pixels, grid, drawn, seen, lines)
 
     async def _read_lines(
         self, crop: _Crop, boxes: Sequence[Sequence[TickBox]]
@@ -322,6 +335,20 @@ def _load_table_model() -> TableModel | None:
         return TableModel()
     except FileNotFoundError:
         return None
+
+
+def _find_table_frame(pixels: Pixels, lines: Sequence[TextLine]) -> ReadingFrame | None:
+    """Where its rows are not level the frame in which they are."""
+    height, width = pixels.shape[:2]
+    if find_frame(lines, width, height).is_vertical:
+        return None
+    return find_row_frame(pixels, float(np.median([line.box[3] - line.box[1] for line in lines])))
+
+
+def _restore_places(answer: Answer, frame: ReadingFrame) -> Answer:
+    lines = None if answer.lines is None else restore_lines(answer.lines, frame)
+    cells = None if answer.cells is None else restore_cells(answer.cells, frame)
+    return replace(answer, lines=lines, cells=cells)
 
 
 def _find_alone(crop: _Crop, grid: Grid) -> tuple[list[TextLine], set[TickBox]]:

@@ -41,6 +41,7 @@ _WORD = re.compile(r"\S+")
 OPENING = "\"'“„«‘"  # quotation marks, which may stand before an initial
 APOSTROPHES = "'’"  # and what may follow it
 SURE_COLUMN, GAIN = 0.98, 0.1  # confidence of signs set as a row, alone, or beyond that of their column
+NUMBER_LETTERS = 3  # letters that a number may have: a unit, a currency
 DOUBTFUL = 0.9  # a line read with less confidence is tried upside down too
 
 
@@ -530,6 +531,12 @@ def _space(before: ReadLine | None, line: ReadLine, grid: CharacterGrid | None, 
     if before:
         return " " * (grid.gap(before.box, line.box) if grid else 1)
     return ("" if is_first else "\n") + " " * (grid.column(line.box[0]) if grid else 0)
+
+
+def is_number(text: str) -> bool:
+    """Whether it is a number, perhaps with a unit behind it; a dash stands for none."""
+    signs = [character for character in text if character.isalnum()]
+    return not signs or (signs[0].isdigit() and sum(map(str.isalpha, signs)) <= NUMBER_LETTERS)
 
 
 def markup(text: str) -> LineText:
