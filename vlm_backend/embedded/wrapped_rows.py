@@ -20,7 +20,7 @@ from common.geometry import Box, union
 from textlines.detection import Pixels
 from vlm_backend.embedded.edges import Rulings
 from vlm_backend.embedded.reader import ReadLine, is_number
-from vlm_backend.embedded.row_marks import PrintedLines, find_full_rules, find_shade_edges
+from vlm_backend.embedded.row_marks import FIRST_HAN, PrintedLines, find_full_rules, find_shade_edges
 from vlm_backend.embedded.tables import Span, Table
 
 SAME_PITCH = 1.15
@@ -37,6 +37,8 @@ MAX_WRONG = 0.2
 """Share of the bands of several lines that may be no row: a gap is missed at times."""
 USUAL = 0.85
 """Share of a column's texts that stand at its usual height."""
+FILLED, FULL_LINES = 0.95, 0.7
+"""Of the width of its column a line and the next word fill so much where text is wrapped, and so do most lines."""
 NUMERIC, MIN_NUMERIC = 0.6, 2
 """Share of numbers in a column of numbers, and so many such columns tell where a head ends."""
 CENTRED = 0.1
@@ -58,6 +60,9 @@ class _Text:
     is_number: bool
     goes_on: bool
     """Whether it begins with a small letter."""
+    width: float
+    first_word: float
+    """Width of its first word, pixels as `width`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +113,7 @@ class _Placed:
     def measure(self) -> _Print | None:
         """None where too few texts stand above each other."""
         texts = [
-            _Text(cell.left, cell.right, number, is_number(line.text.text), line.text.text[:1].islower())
-            for (cell, line), number in zip(self._placed, self._numbers, strict=True)
+            _make_text(cell, line, number) for (cell, line), number in zip(self._placed, self._numbers, strict=True)
         ]
         pitch = _find_pitch(texts, self._baselines)
         return None if pitch is None else _Print(texts, self._baselines, pitch)
@@ -200,6 +204,13 @@ def _narrow(cell: Span, box: Box, extents: dict[int, Bounds], starts: set[tuple[
     return cell if is_centred and not is_flush else Span(cell.top, over[0], cell.bottom, over[0] + 1)
 
 
+def _make_text(cell: Span, line: ReadLine, number: int) -> _Text:
+    text, width = line.text.text, float(line.box[2] - line.box[0])
+    first = 1 if text[:1] >= FIRST_HAN else len(text.split(maxsplit=1)[0]) if text.strip() else 0
+    share = first / max(1, len(text))
+    return _Text(cell.left, cell.right, number, is_number(text), text[:1].islower(), width, share * width)
+
+
 def _find_pitch(texts: Sequence[_Text], lines: NDArray[np.float64]) -> float | None:
     """From a line to the next one in its column, where these are closest."""
     distances = sorted(
@@ -286,9 +297,24 @@ def _judge(found: _Print, bands: Sequence[_Band], *, needs_many: bool) -> list[b
         return []
     if uneven < max(MIN_UNEVEN if needs_many else 1, UNEVEN_SHARE * len(good)) or all(band.is_block for band in good):
         return []
-    if not _are_aligned(found, good):
+    if not _are_aligned(found, good) or (needs_many and _are_headings(found, good)):
         return []
-    return [not bands[0].is_stacked, *(band in good or not band.is_tall for band in body)]
+    return [not bands[0].is_stacked and not bands[0].has_numbers, *(band in good or not band.is_tall for band in body)]
+
+
+def _are_headings(found: _Print, bands: Sequence[_Band]) -> bool:
+    """Whether the first lines of the bands stand alone above a row, as headings of sections do, and would have had room
+    for the next word, as lines of a wrapped name have not."""
+    columns = {column for band in bands for column, lines in band.columns.items() if len(lines) > 1}
+    is_led = all(lines[-1:] == [band.bounds[1] - 1] for band in bands for lines in band.columns.values())
+    if len(columns) != 1 or not is_led:
+        return False
+    column = columns.pop()
+    texts = {text.line: text for text in found.texts if (text.left, text.right) == (column, column + 1)}
+    room = max(text.width for text in texts.values())
+    pairs = [pair for band in bands for pair in pairwise(band.columns.get(column, []))]
+    full = sum(texts[line].width + texts[after].first_word > FILLED * room for line, after in pairs)
+    return full < FULL_LINES * len(pairs)
 
 
 def _find_head_end(found: _Print, ruled: Sequence[int]) -> int:

@@ -15,8 +15,8 @@ from vlm_backend.embedded.row_marks import find_printed_lines
 from vlm_backend.embedded.tables import Span, Table
 from vlm_backend.embedded.wrapped_rows import join_head, join_wrapped_rows
 
-WIDTH, HEIGHT = 160, 20
-"""Of a column and of a letter."""
+WIDTH, HEIGHT, LETTER = 240, 20, 12
+"""Of a column; a letter's height and width."""
 Columns = Sequence[Sequence[tuple[float, str]]]
 """The baselines of each column's texts, and what they say."""
 
@@ -31,10 +31,11 @@ def _draw(columns: Columns) -> tuple[Pixels, Table]:
     for index, cell in enumerate(cells):
         for y, text in columns[cell.left]:
             if y == places[cell.top]:
-                x1, _, x2, y2 = boxes[index]
+                x1, y1, _, y2 = boxes[index]
+                x2 = x1 + 20 + LETTER * len(text)
                 for x in range(x1 + 10, x2 - 10, 10):
                     pixels[y2 - 8 - HEIGHT : y2 - 8, x : x + 4] = 0
-                held[index] = [ReadLine(boxes[index], LineText(text, (0.9,) * len(text)))]
+                held[index] = [ReadLine((x1, y1, x2, y2), LineText(text, (0.9,) * len(text)))]
     return pixels, Table((len(places), len(columns)), cells, boxes, held)
 
 
@@ -92,7 +93,7 @@ def test_rules_and_shades_part_rows_without_white(mark: str) -> None:
     pixels, table = _draw([names, amounts, amounts])
     edges = [47, 115, 149, 217]
     for y in edges if mark == "rules" else ():
-        pixels[y : y + 2, :440] = 0
+        pixels[y : y + 2] = 0
     for y1, y2 in [(47, 115), (149, 217)] if mark == "shades" else ():
         pixels[y1:y2][pixels[y1:y2] == 255] = 220
     joined = _join(pixels, table)
@@ -110,6 +111,10 @@ def _blocks(*texts: Sequence[str]) -> list[tuple[float, str]]:
     return [line for place, own in enumerate(texts) for line in _block(96 + 128 * place, own)]
 
 
+SECTIONS = [
+    *((100, "Costs"), (134, "Rent of the quay"), (186, "Levy"), (238, "Income"), (272, "Dues of pilots")),
+    *((324, "Fees"), (376, "Others"), (410, "Sale of timber"), (462, "Gifts")),
+]
 NAMES = _blocks(["Fee", "Levy", "Quay"], ["Dues", "Pilot", "Crane"], ["Berth", "Cargo", "Weight"])
 
 
@@ -129,6 +134,10 @@ NAMES = _blocks(["Fee", "Levy", "Quay"], ["Dues", "Pilot", "Crane"], ["Berth", "
             [_blocks(["Fee", "", ""], ["Dues", "", ""], ["Berth", "", ""]), NAMES, NAMES], id="names of groups"
         ),
         pytest.param([NAMES, NAMES, NAMES], id="rows in groups"),
+        pytest.param(
+            [SECTIONS, [(y, "1.5") for y, text in SECTIONS if text not in ("Costs", "Income", "Others")]],
+            id="headings close to a row",
+        ),
         pytest.param(
             [_block(96, ["Fee", "", "Dues", "", "Berth", ""]), _block(96, ["Oak", "Elm", "Ash", "Fir", "Yew", "Box"])]
             * 2,
