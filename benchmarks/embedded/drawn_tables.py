@@ -1,4 +1,5 @@
-"""Tables drawn from their truth: with all rules, with those of books (above, below and under the head), with none."""
+"""Tables drawn from their truth: with all rules, with those of books (above, below and under the head), these and rules
+between columns, or a rule under each row, with shaded rows, with nothing but white."""
 
 from __future__ import annotations
 
@@ -12,23 +13,14 @@ from typing import Literal
 
 from PIL import Image, ImageDraw, ImageFont
 
-Style = Literal["ruled", "book", "bare"]
-STYLES: tuple[Style, ...] = ("ruled", "book", "bare")
-SIZE, LEADING, PADDING, MARGIN = 26, 34, 14, 30
-"""Of the print, its lines, a cell's sides and the picture's, pixels: print of 10 points at 180 dpi."""
-WORDS = (
-    *("harbour", "dues", "tonnage", "berth", "pilot", "crane", "cargo", "storage", "weight", "customs", "daily", "fee"),
-    *("vessel", "length", "draught", "arrival", "permit", "levy", "quay", "lighter", "ballast", "survey", "anchor"),
-)
+from benchmarks.embedded.table_kinds import KINDS, Cell, Rows, Sheet
 
-
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """`lines`: its text as it stands; more columns or rows where it spans them."""
-
-    lines: tuple[str, ...]
-    columns: int = 1
-    rows: int = 1
+Style = Literal["ruled", "columns", "rows", "book", "shaded", "bare"]
+STYLES: tuple[Style, ...] = ("ruled", "columns", "rows", "book", "shaded", "bare")
+SIZE, LEADING, SIDE, BREAK, MARGIN = 26, 34, 14, 20, 30
+"""Of the print, its lines, the white on a cell's sides, above a row after a break and around the table, pixels: print
+of 10 points at 180 dpi."""
+SHADE = "#e4e9f0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,81 +31,64 @@ class DrawnTable:
     html: str
 
 
-Rows = Sequence[Sequence[Cell]]
-"""Cells of each row that begin in it, from the left."""
+def draw_tables(seed: int = 20, styles: Sequence[Style] = STYLES, slant: float = 0.0) -> Iterator[DrawnTable]:
+    """The same tables for the same seed, each kind in each style, turned clockwise by `slant` degrees."""
+    for style in styles:
+        for name, make in KINDS.items():
+            sheet = make(random.Random(f"{seed} {name}"))
+            yield DrawnTable(name, style, turn(draw(sheet, style), slant), as_html(sheet.rows))
 
 
-def draw_tables(seed: int = 20) -> Iterator[DrawnTable]:
-    """The same tables for the same seed: six kinds in three styles."""
-    kinds = {
-        "numbers": _numbers, "words": _words, "lines": _lines, "gaps": _gaps, "heads": _heads, "groups": _groups,
-    }  # fmt: skip
-    for style in STYLES:
-        for name, make in kinds.items():
-            table = make(random.Random(f"{seed} {name}"))
-            yield DrawnTable(name, style, _draw(table, style), _as_html(table))
+def turn(image: Image.Image, degrees: float) -> Image.Image:
+    """Turned clockwise on white paper."""
+    if not degrees:
+        return image
+    return image.rotate(-degrees, Image.Resampling.BICUBIC, expand=True, fillcolor="white")
 
 
-def _text(source: random.Random, words: int) -> str:
-    return " ".join(source.choice(WORDS) for _ in range(words)).capitalize()
+def draw(sheet: Sheet, style: Style) -> Image.Image:
+    font = _font()
+    places = list(_places(sheet.rows))
+    xs = _edges([(column, cell.columns, _width(cell, font)) for _, column, cell in places])
+    ys = _edges([(row, cell.rows, max(1, len(cell.lines)) * LEADING + sheet.padding) for row, _, cell in places])
+    ys = [y + BREAK * sum(row <= place for row in sheet.breaks) for place, y in enumerate(ys)]
+    image = Image.new("RGB", (xs[-1] + MARGIN, ys[-1] + MARGIN), "white")
+    pen = ImageDraw.Draw(image)
+    head = max(cell.rows for cell in sheet.rows[0])
+    if style == "shaded":
+        for row in range(head, len(ys) - 1, 2):
+            pen.rectangle((xs[0], ys[row], xs[-1], ys[row + 1]), fill=SHADE)
+    for row, column, cell in places:
+        box = xs[column], ys[row], xs[column + cell.columns], ys[row + cell.rows]
+        if style == "ruled":
+            pen.rectangle(box, outline="black", width=2)
+        elif style == "columns":
+            for x in (box[0], box[2]):
+                pen.line((x, box[1], x, box[3]), fill="black", width=2)
+        elif style == "rows":
+            pen.line((box[0], box[3], box[2], box[3]), fill="black", width=2)
+        top = _top(cell, (box[1], box[3] - BREAK * (row + cell.rows in sheet.breaks)), sheet, is_head=row == 0)
+        for line, text in enumerate(cell.lines):
+            free = box[2] - box[0] - 2 * SIDE - font.getlength(text)
+            left = box[0] + SIDE + (free if _is_number(text) else free / 2 if cell.columns > 1 else 0)
+            pen.text((left, top + line * LEADING), text, fill="black", font=font)
+    for y in (ys[0], ys[head], ys[-1]) if style in ("book", "columns") else ():
+        pen.line((xs[0], y, xs[-1], y), fill="black", width=2)
+    return image
 
 
-def _number(source: random.Random) -> str:
-    return f"{source.randint(2, 99_999) / 10:,.1f}"
+def as_html(rows: Rows) -> str:
+    def tag(cell: Cell) -> str:
+        spans = f' rowspan="{cell.rows}"' * (cell.rows > 1) + f' colspan="{cell.columns}"' * (cell.columns > 1)
+        return f"<td{spans}>{escape(' '.join(cell.lines))}</td>"
+
+    return "<table>" + "".join("<tr>" + "".join(map(tag, cells)) + "</tr>" for cells in rows) + "</table>"
 
 
-def _head(source: random.Random, columns: int) -> list[Cell]:
-    return [Cell((_text(source, 1),)) for _ in range(columns)]
-
-
-def _numbers(source: random.Random) -> Rows:
-    rows = [[Cell((_text(source, 2),)), *(Cell((_number(source),)) for _ in range(5))] for _ in range(9)]
-    return [_head(source, 6), *rows]
-
-
-def _words(source: random.Random) -> Rows:
-    return [_head(source, 4), *([Cell((_text(source, 1 + column % 3),)) for column in range(4)] for _ in range(6))]
-
-
-def _lines(source: random.Random) -> Rows:
-    """Cells of one to three lines."""
-    rows = []
-    for _ in range(5):
-        texts = [tuple(_text(source, 2) for _ in range(source.randint(1, 3))) for _ in range(2)]
-        rows.append([Cell((_text(source, 1),)), *(Cell(text) for text in texts), Cell((_number(source),))])
-    return [_head(source, 4), *rows]
-
-
-def _gaps(source: random.Random) -> Rows:
-    """A third of the cells is empty."""
-
-    def cell() -> Cell:
-        return Cell(() if source.random() < 1 / 3 else (_number(source),))
-
-    return [_head(source, 5), *([Cell((_text(source, 2),)), *(cell() for _ in range(4))] for _ in range(7))]
-
-
-def _heads(source: random.Random) -> Rows:
-    """A head of two rows, whose first spans pairs of columns."""
-    first = [Cell((_text(source, 1),), rows=2), *(Cell((_text(source, 2),), columns=2) for _ in range(3))]
-    rows = [[Cell((_text(source, 1),)), *(Cell((_number(source),)) for _ in range(6))] for _ in range(6)]
-    return [first, _head(source, 6), *rows]
-
-
-def _groups(source: random.Random) -> Rows:
-    """Rows in groups of two or three, named once."""
-    rows: list[list[Cell]] = [_head(source, 4)]
-    for size in (2, 3, 2):
-        for place in range(size):
-            name = [Cell((_text(source, 1),), rows=size)] if place == 0 else []
-            rows.append([*name, Cell((_text(source, 2),)), Cell((_number(source),)), Cell((_number(source),))])
-    return rows
-
-
-def _places(table: Rows) -> Iterator[tuple[int, int, Cell]]:
+def _places(rows: Rows) -> Iterator[tuple[int, int, Cell]]:
     """Row and column of each cell, from 0."""
     taken: set[tuple[int, int]] = set()
-    for row, cells in enumerate(table):
+    for row, cells in enumerate(rows):
         column = 0
         for cell in cells:
             while (row, column) in taken:
@@ -122,30 +97,20 @@ def _places(table: Rows) -> Iterator[tuple[int, int, Cell]]:
             yield row, column, cell
 
 
-def _draw(table: Rows, style: Style) -> Image.Image:
-    font = _font()
-    places = list(_places(table))
-    xs = _edges([(column, cell.columns, _width(cell, font)) for _, column, cell in places])
-    ys = _edges([(row, cell.rows, max(1, len(cell.lines)) * LEADING + PADDING) for row, _, cell in places])
-    image = Image.new("RGB", (xs[-1] + MARGIN, ys[-1] + MARGIN), "white")
-    draw = ImageDraw.Draw(image)
-    for row, column, cell in places:
-        box = xs[column], ys[row], xs[column + cell.columns], ys[row + cell.rows]
-        if style == "ruled":
-            draw.rectangle(box, outline="black", width=2)
-        top = (box[1] + box[3] - len(cell.lines) * LEADING) // 2
-        for line, text in enumerate(cell.lines):
-            free = box[2] - box[0] - 2 * PADDING - font.getlength(text)
-            left = box[0] + PADDING + (free if text[0].isdigit() else free / 2 if cell.columns > 1 else 0)
-            draw.text((left, top + line * LEADING), text, fill="black", font=font)
-    head = max(cell.rows for cell in table[0])
-    for y in (ys[0], ys[head], ys[-1]) if style == "book" else ():
-        draw.line((xs[0], y, xs[-1], y), fill="black", width=2)
-    return image
+def _top(cell: Cell, room: tuple[int, int], sheet: Sheet, *, is_head: bool) -> int:
+    """Of the text of a cell between these edges."""
+    height = len(cell.lines) * LEADING
+    align = "middle" if cell.rows > 1 else sheet.head if is_head else sheet.align
+    tops = {"top": room[0] + sheet.padding // 2, "bottom": room[1] - sheet.padding // 2 - height}
+    return tops.get(align, (room[0] + room[1] - height) // 2)
+
+
+def _is_number(text: str) -> bool:
+    return text.strip("()–")[:1].isdigit() or text == "–"
 
 
 def _width(cell: Cell, font: ImageFont.FreeTypeFont) -> int:
-    return round(max((font.getlength(line) for line in cell.lines), default=0)) + 4 * PADDING
+    return round(max((font.getlength(line) for line in cell.lines), default=0)) + 4 * SIDE
 
 
 def _edges(parts: Sequence[tuple[int, int, int]]) -> list[int]:
@@ -159,15 +124,6 @@ def _edges(parts: Sequence[tuple[int, int, int]]) -> list[int]:
     for size in sizes:
         edges.append(edges[-1] + size)
     return edges
-
-
-def _as_html(table: Rows) -> str:
-    def tag(cell: Cell) -> str:
-        spans = f' rowspan="{cell.rows}"' * (cell.rows > 1) + f' colspan="{cell.columns}"' * (cell.columns > 1)
-        return f"<td{spans}>{escape(' '.join(cell.lines))}</td>"
-
-    rows = ("<tr>" + "".join(tag(cell) for cell in cells) + "</tr>" for cells in table)
-    return "<table>" + "".join(rows) + "</table>"
 
 
 def _font() -> ImageFont.FreeTypeFont:

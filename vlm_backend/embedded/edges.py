@@ -98,8 +98,8 @@ def _runs(ink: NDArray[Any], size: tuple[int, int]) -> Mask:
 
 
 def column_edges(boxes: Sequence[Box], line_height: float) -> list[int]:
-    """Middles of the white strips that (nearly) no row's text crosses, where the fewest do. The more pieces a row has,
-    the more it tells: the name of a group of rows stands over several columns."""
+    """Places in the white strips that (nearly) no row's text crosses. The more pieces a row has, the more it tells: the
+    name of a group of rows stands over several columns."""
     table = rows(boxes)
     start, end = min(box[0] for box in boxes), max(box[2] for box in boxes)
     crossed = np.zeros(end - start, dtype=np.int64)
@@ -109,9 +109,20 @@ def column_edges(boxes: Sequence[Box], line_height: float) -> list[int]:
             covered[boxes[index][0] - start : boxes[index][2] - start] = True
         crossed += len(row) * covered
     white = np.flatnonzero(crossed <= GUTTER_ROWS * len(boxes))
-    strips = np.split(white, np.flatnonzero(np.diff(white) > 1) + 1)
-    wide = (strip for strip in strips if len(strip) >= max(2.0, 0.3 * line_height))
-    return [start + round(float(strip[crossed[strip] == crossed[strip].min()].mean())) for strip in wide]
+    strips = [strip for strip in _runs_of(white) if len(strip) >= max(2.0, 0.3 * line_height)]
+    return [start + _least_crossed(strip, crossed) for strip in strips]
+
+
+def _least_crossed(strip: NDArray[np.intp], crossed: NDArray[np.int64]) -> int:
+    """The middle of the widest part of a strip that fewest texts cross: names of columns reach into the white between
+    numbers."""
+    parts = _runs_of(strip[crossed[strip] == crossed[strip].min()])
+    return round(float(max(parts, key=len).mean()))
+
+
+def _runs_of(places: NDArray[np.intp]) -> list[NDArray[np.intp]]:
+    """Ascending places, parted where some are left out."""
+    return np.split(places, np.flatnonzero(np.diff(places) > 1) + 1)
 
 
 def tighten(box: Box, line_height: float) -> Box:

@@ -11,15 +11,21 @@ from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from typing import TypeVar
 
+import numpy as np
+
 from common.cores import available_cores
 from common.logs import log
 from textlines.box_shapes import TickBox
 from textlines.detection import LineDetector, Pixels, TextLine, upright_line
+from textlines.frame import ReadingFrame, find_frame
+from textlines.row_slope import find_row_frame
 from textlines.tick_boxes import Rows, assign_inner, erase_tick_boxes, find_tick_boxes, is_beside
 from textlines.watermarks import erase_watermarks
 from vlm_backend.embedded.core_shares import CoreShares, Work
 from vlm_backend.embedded.edges import find_rulings
 from vlm_backend.embedded.languages import ModelMissing, fetch_cyrillic, load_recognizers, package_of
+from vlm_backend.embedded.level_tables import restore_cells, restore_lines
+from vlm_backend.embedded.open_tables import build_open_table
 from vlm_backend.embedded.protocol import ApiError
 from vlm_backend.embedded.reader import (
     Cancelled,
@@ -31,10 +37,8 @@ from vlm_backend.embedded.reader import (
     text_of,
 )
 from vlm_backend.embedded.recognizers import LineText
-from vlm_backend.embedded.row_groups import group_rows
-from vlm_backend.embedded.skew import Turn, find_turn
 from vlm_backend.embedded.slanted_heads import find_feet, lift_heads, part_heads, stand_at_feet
-from vlm_backend.embedded.table_model import TableModel, count_joined, measure_table_model
+from vlm_backend.embedded.table_model import TableModel, measure_table_model
 from vlm_backend.embedded.tables import (
     Grid,
     PlacedCell,
@@ -42,6 +46,7 @@ from vlm_backend.embedded.tables import (
     fill_grid,
     find_grid,
     find_missed,
+    open_bands,
     order_by_cells,
     otsl,
     place_cells,
@@ -228,17 +233,18 @@ class EmbeddedEngine:
         drawn = pixels = await self._run(work, lambda: erase_watermarks(image()))
         lines = await self._run(work, lambda: self._reader.find(pixels, known))
         is_table = prompt == TABLE_PROMPT
-        turn = await self._run(work, find_turn, pixels, lines) if is_table else None
-        if turn:
-            drawn = pixels = await self._run(work, turn.level_pixels, pixels)
-            lines = turn.level_lines(lines)
+        frame = await self._run(work, _find_table_frame, pixels, lines) if is_table else None
+        if frame:
+            drawn = pixels = await self._run(work, frame.straighten, pixels)
+            lines = await self._run(work, self._reader.find, pixels)
         boxes = await self._run(work, lambda: find_tick_boxes(pixels, [line.box for line in lines], in_table=is_table))
         if boxes:
             pixels = await self._run(work, erase_tick_boxes, pixels, boxes)
             lines = await self._run(work, self._reader.find, pixels)  # those known reach over the boxes
         crop = _Crop(work, drawn, pixels, lines, boxes, gone, with_lines, with_words)
         answer = await (self._table(crop) if is_table else self._text(crop))
-        answer = _turn_back(answer, turn) if turn else answer
+        if frame:
+            answer = _restore_places(answer, frame)
         self.load_now.served += 1
         self.load_now.lines += len(lines)
         return answer
@@ -288,10 +294,11 @@ class EmbeddedEngine:
 
     def _fill_table(self, pixels: Pixels, grid: Grid, lines: Sequence[ReadLine], *, asks_model: bool) -> Table:
         """The lines in cells: those that rules draw, or the model's where it parts the words at least as well."""
+        grid = open_bands(grid, lines)
         drawn = fill_grid(grid, spans(grid, [line.box for line in lines]), lines)
         model = _load_table_model() if asks_model and not grid.ruled_columns else None
         seen = model(pixels, lines) if model else None
-        return group_rows(seen) if seen and count_joined(seen) <= count_joined(drawn) else drawn
+        return build_open_table(pixels, grid, drawn, seen, lines)
 
     async def _read_lines(
         self, crop: _Crop, boxes: Sequence[Sequence[TickBox]]
@@ -342,25 +349,25 @@ def _load_table_model() -> TableModel | None:
         return None
 
 
+def _find_table_frame(pixels: Pixels, lines: Sequence[TextLine]) -> ReadingFrame | None:
+    """Where its rows are not level the frame in which they are."""
+    height, width = pixels.shape[:2]
+    if not lines or find_frame(lines, width, height).is_vertical:
+        return None
+    return find_row_frame(pixels, float(np.median([line.box[3] - line.box[1] for line in lines])))
+
+
+def _restore_places(answer: Answer, frame: ReadingFrame) -> Answer:
+    lines = None if answer.lines is None else restore_lines(answer.lines, frame)
+    cells = None if answer.cells is None else restore_cells(answer.cells, frame)
+    return replace(answer, lines=lines, cells=cells)
+
+
 def _find_alone(crop: _Crop, grid: Grid) -> tuple[list[TextLine], set[TickBox]]:
     """The lines cut where drawn rules cross them, and the boxes that have a cell for themselves."""
     pieces = split_at_rules(crop.lines, grid)
     rows = Rows([line.box for line in pieces], grid.find_walls)
     return pieces, {one for one in assign_inner(crop.boxes, rows)[1] if not is_beside(one, rows)}
-
-
-def _turn_back(answer: Answer, turn: Turn) -> Answer:
-    """The answer about a picture that was made level, with places in the picture that came."""
-    lines = answer.lines and [
-        replace(
-            line,
-            box=turn.restore_box(line.box),
-            words=tuple(replace(word, box=turn.restore(word.box)) for word in line.words),
-        )
-        for line in answer.lines
-    ]
-    cells = answer.cells and [replace(cell, box=turn.restore_box(cell.box)) for cell in answer.cells]
-    return replace(answer, lines=lines, cells=cells)
 
 
 def _refusal(lines: Sequence[ReadLine], readable: Sequence[str]) -> str | None:

@@ -49,6 +49,7 @@ LETTERS = {"0": "O", "1": "I", "|": "I", "l": "I"}  # what alone looks like a la
 SURE_COLUMN, GAIN = 0.98, 0.1  # confidence of signs set as a row, alone, or beyond that of their column
 BAR_SIDE, SURE_NUMBER = 0.9, 0.6  # width of a fraction's number in its height, at least, and its least confidence
 _NUMBER = re.compile(r"[0-9A-Za-z]{1,5}(?:[.,+\-][0-9A-Za-z]{1,4})?")
+NUMBER_LETTERS = 3  # letters that a number may have: a unit, a currency
 DOUBTFUL = 0.9  # a line read with less confidence is tried upside down too
 
 
@@ -621,6 +622,12 @@ def _space(before: ReadLine | None, line: ReadLine, grid: CharacterGrid | None, 
     if before:
         return " " * (grid.gap(before.box, line.box) if grid else 1)
     return ("" if is_first else "\n") + " " * (grid.column(line.box[0]) if grid else 0)
+
+
+def is_number(text: str) -> bool:
+    """Whether it is a number, perhaps with a unit behind it; a dash stands for none."""
+    signs = [character for character in text if character.isalnum()]
+    return not signs or (signs[0].isdigit() and sum(map(str.isalpha, signs)) <= NUMBER_LETTERS)
 
 
 def markup(text: str) -> LineText:

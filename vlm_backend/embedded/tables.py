@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain, pairwise
 
@@ -21,8 +22,8 @@ from common.geometry import Box, clip, union
 from textlines.detection import Pixels, TextLine, upright_line
 from textlines.glyphs import find_ink, find_stray_glyphs
 from textlines.paragraphs import rows
-from vlm_backend.embedded.edges import Rulings, add_outer, column_edges, row_edges, split_bands, tighten
-from vlm_backend.embedded.reader import ReadLine, joined, markup
+from vlm_backend.embedded.edges import BAND_ROWS, Rulings, add_outer, column_edges, row_edges, split_bands, tighten
+from vlm_backend.embedded.reader import ReadLine, is_number, joined, markup
 from vlm_backend.embedded.recognizers import LineText
 
 _TAG = re.compile(r"<(?=(?:[felux]cel|nl)>)")
@@ -30,7 +31,8 @@ _TAG = re.compile(r"<(?=(?:[felux]cel|nl)>)")
 DRAWN = 0.4  # share of an edge that must be ruled for its gaps to mean joined cells
 CELLS_A_LINE, LEAST_CELLS = 10, 200  # a grid has at most so many cells for each line of text, and so many besides
 MISSED_HEIGHT, MISSED_MARGIN = 1.6, 0.4  # height of a row of missed glyphs, and the paper around it, in glyph heights
-CROSSING = 0.5  # a line spans a column's edge if it reaches this many line heights over it on both sides
+CROSSING = 0.5  # a line spans a column's edge if it reaches this many line heights over it on both sides ...
+CROSSING_SHARE = 0.3  # ... and so far over texts of the column, or with this share of its own length
 
 
 Cell = tuple[int, int]
@@ -39,13 +41,15 @@ Cell = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """Edges of rows (`ys`) and columns (`xs`) in pixels, ascending, n + 1 of them; `rulings` tell which are drawn."""
+    """Edges of rows (`ys`) and columns (`xs`) in pixels, ascending, n + 1 of them; `rulings` tell which are drawn.
+    `open_ys`: those between rows that stand in one ruled band."""
 
     xs: tuple[int, ...]
     ys: tuple[int, ...]
     rulings: Rulings
     ruled_columns: bool
     ruled_rows: bool
+    open_ys: frozenset[int] = frozenset()
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -118,6 +122,20 @@ def find_grid(rulings: Rulings, lines: Sequence[TextLine]) -> Grid:
         ruled_columns,
         ruled_rows,
     )
+
+
+def open_bands(grid: Grid, lines: Sequence[ReadLine]) -> Grid:
+    """The grid with the printed rows of each ruled band that has many numbers in a column: some tables have rules
+    between columns, but only few between rows."""
+    if not grid.ruled_rows:
+        return grid
+    added: list[int] = []
+    for band in range(len(grid.ys) - 1):
+        own = [line for line in lines if _centre(line.box, grid).top == band]
+        columns = Counter(_centre(line.box, grid).left for line in own if is_number(line.text.text))
+        if max(columns.values(), default=0) >= BAND_ROWS:
+            added.extend(row_edges([line.box for line in own]))
+    return replace(grid, ys=tuple(sorted({*grid.ys, *added})), open_ys=frozenset(added) - set(grid.ys))
 
 
 def split_at_rules(lines: Sequence[TextLine], grid: Grid) -> list[TextLine]:
@@ -250,7 +268,7 @@ def _find_open_pairs(grid: Grid, boxes: Sequence[Box]) -> list[Span]:
             pairs = [((row, column - 1), (row, column)) for row in range(height)]
             result.extend(_join_pairs(walls, pairs, filled))
     if grid.ruled_rows:
-        for row in range(1, height):
+        for row in (row for row in range(1, height) if grid.ys[row] not in grid.open_ys):
             walls = [grid.rulings.wall(False, grid.ys[row], *grid.xs[column : column + 2]) for column in range(width)]
             pairs = [((row - 1, column), (row, column)) for column in range(width)]
             result.extend(_join_pairs(walls, pairs, filled))
@@ -269,7 +287,8 @@ def _join_pairs(walls: list[bool], pairs: list[tuple[Cell, Cell]], filled: set[C
 def _place_all(grid: Grid, boxes: Sequence[Box]) -> list[Span]:
     """Cells that the texts cover. Without drawn columns, none reaches into a cell that has a text of its own beside
     it: a loose box does."""
-    spans = [_place(box, grid) for box in boxes]
+    extents = _column_extents(grid, boxes)
+    spans = [_place(box, grid, extents) for box in boxes]
     if grid.ruled_columns:
         return spans
     homes: dict[Cell, list[int]] = {}
@@ -295,16 +314,31 @@ def _is_level(box: Box, other: Box) -> bool:
     return abs(box[1] + box[3] - other[1] - other[3]) <= min(box[3] - box[1], other[3] - other[1])
 
 
-def _place(box: Box, grid: Grid) -> Span:
-    """Cells that a text covers: its row, and the columns into which it reaches far enough."""
+def _column_extents(grid: Grid, boxes: Sequence[Box]) -> list[tuple[int, int]]:
+    """From where to where the texts of each column stand that lie in it; its edges where there are none."""
+    inside = [[box for box in boxes if left <= box[0] and box[2] <= right] for left, right in pairwise(grid.xs)]
+    return [
+        (min(box[0] for box in own), max(box[2] for box in own)) if own and not grid.ruled_columns else edges
+        for own, edges in zip(inside, pairwise(grid.xs), strict=True)
+    ]
+
+
+def _place(box: Box, grid: Grid, extents: Sequence[tuple[int, int]]) -> Span:
+    """Cells that a text covers: its row, and the columns into which it reaches far enough: over other texts, or with a
+    good part of its own."""
     reach = CROSSING * grid.rulings.line_height
     centre = _centre(box, grid)
     columns = [
         column
-        for column, (left, right) in enumerate(pairwise(grid.xs))
-        if min(box[2], right) - max(box[0], left) > min(reach, (box[2] - box[0]) / 2)
+        for column, edges in enumerate(pairwise(grid.xs))
+        if _shared(box, edges) > min(reach, (box[2] - box[0]) / 2)
+        and (_shared(box, extents[column]) > reach or _shared(box, edges) > CROSSING_SHARE * (box[2] - box[0]))
     ]
     return Span(centre.top, min([*columns, centre.left]), centre.bottom, max([*columns, centre.left]) + 1)
+
+
+def _shared(box: Box, across: tuple[int, int]) -> int:
+    return min(box[2], across[1]) - max(box[0], across[0])
 
 
 def _centre(box: Box, grid: Grid) -> Span:

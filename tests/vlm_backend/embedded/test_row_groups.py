@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
+from vlm_backend.embedded.edges import Rulings
 from vlm_backend.embedded.reader import ReadLine
 from vlm_backend.embedded.recognizers import LineText
-from vlm_backend.embedded.row_groups import group_rows
+from vlm_backend.embedded.row_groups import group_rows, group_ruled_rows
 from vlm_backend.embedded.tables import Span, Table
 
 
@@ -46,3 +48,27 @@ def test_a_name_stands_in_the_middle_of_its_rows() -> None:
 )
 def test_groups_that_are_right_or_not_understood_stay(groups: list[tuple[int, int]], names: list[float]) -> None:
     assert _groups(group_rows(_grouped(groups, names))) == groups
+
+
+def test_names_beside_empty_rows_have_these_too() -> None:
+    """As the table's model has it: a name of two rows, and one of three that stands in the middle one."""
+    table = group_rows(_grouped([(0, 1), (1, 3), (4, 5), (3, 4), (5, 6)], [20.0, 80.0, 180.0]))
+    assert _groups(table) == [(0, 1), (1, 3), (3, 6)]
+
+
+def test_the_lines_of_a_name_stay_together() -> None:
+    table = group_rows(_grouped([(0, 1), (1, 3), (3, 4), (4, 5)], [20.0, 80.0, 145.0, 175.0]))
+    assert _groups(table) == [(0, 1), (1, 3), (3, 5)]
+    names = [lines for index, lines in table.held.items() if table.cells[index] == Span(3, 0, 5, 1)]
+    assert [len(lines) for lines in names] == [2]
+
+
+def test_a_name_has_the_rows_that_rules_leave_to_it() -> None:
+    table = _grouped([(row, row + 1) for row in range(5)], [20.0, 60.0, 180.0])
+    table = Table(table.shape, table.cells, table.boxes, {i: held for i, held in table.held.items() if i != 7})
+    horizontal = np.zeros((200, 200), dtype=np.bool_)
+    for y, left in [(40, 0), (80, 100), (120, 0), (160, 100)]:
+        horizontal[y, left:] = True
+    rulings = Rulings(horizontal, np.zeros_like(horizontal), 20.0)
+    assert _groups(group_ruled_rows(rulings, table)) == [(0, 1), (1, 3), (3, 5)]
+    assert _groups(group_ruled_rows(Rulings(horizontal & False, horizontal & False, 20.0), table)) == _groups(table)
