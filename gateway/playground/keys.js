@@ -4,7 +4,7 @@ import { element, t } from './dom.js';
 
 const KEYS = [
   ['j', 'k', 'key_blocks'], ['n', 'p', 'key_pages'], ['+', '-', 'key_zoom'], ['0', 'fit'], ['r', 'rotate'],
-  ['o', 'layer_order'], ['w', 'layer_words'], ['u', 'layer_unsure'], ['1', '6', 'key_tabs'], ['Esc', 'key_clear'],
+  ['o', 'layer_order'], ['w', 'layer_words'], ['u', 'layer_unsure'], ['1–6', 'key_tabs'], ['Esc', 'key_clear'],
   ['?', 'help'],
 ];
 
