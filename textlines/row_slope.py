@@ -54,8 +54,9 @@ def find_row_frame(pixels: Pixels, line_height: float) -> ReadingFrame | None:
 def _find_ink_points(pixels: Pixels) -> NDArray[np.float64]:
     gray = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
     ink = cv2.adaptiveThreshold(gray, 255, cv2.ADAPTIVE_THRESH_MEAN_C, cv2.THRESH_BINARY_INV, WINDOW, CONTRAST)
-    places = np.argwhere(ink)[:, ::-1].astype(np.float64)
-    return places[:: max(1, len(places) // MAX_POINTS)]
+    places = np.flatnonzero(ink)
+    y, x = np.divmod(places[:: max(1, len(places) // MAX_POINTS)], ink.shape[1])
+    return np.stack([x, y], axis=1).astype(np.float64)
 
 
 def _search(points: NDArray[np.float64], frame: ReadingFrame, term: int, reach: float, scale: float) -> ReadingFrame:

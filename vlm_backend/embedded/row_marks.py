@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -66,7 +65,7 @@ def _find_baseline(pixels: Pixels, line: ReadLine) -> float:
     """y of the line on which the letters of a text stand; boxes of detected lines are too loose to tell."""
     x1, y1, x2, y2 = line.box
     dense = SPARSE if any(character >= FIRST_HAN for character in line.text.text) else DENSE
-    part = cv2.cvtColor(pixels[max(y1, 0) : y2, max(x1, 0) : x2], cv2.COLOR_RGB2GRAY).astype(np.float32)
+    part = pixels[max(y1, 0) : y2, max(x1, 0) : x2].mean(axis=2, dtype=np.float32)
     if part.size == 0:
         return float(y2)
     ink = np.abs(part - np.median(part, axis=1, keepdims=True)).sum(axis=1)  # without rules and the edges of shades
