@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache, partial
@@ -34,6 +35,7 @@ LARGE_SIZE = 1.3  # ... and one this much larger anywhere
 SMALL_SIZE = 0.92  # a running head is often set so much smaller than the text ...
 APART = 3.0  # ... or stands in one row with another text, so many line heights apart ...
 NUMBER_WIDTH = 3.5  # ... or is a page's number, so many line heights wide at most ...
+CLOSE = 0.3  # ... unless a row of its columns stands so close below, in line heights ...
 FAR = 1.5  # ... or stands alone in the margin, so many line heights from the text
 NAME_SIZE = 2.0  # a newspaper's name is so much larger than the date below it
 MIN_RUNNING_ROWS = 6  # a page of fewer rows, a notice or a memo, has no running head but a title
@@ -115,14 +117,22 @@ def _is_running_head(lines: list[BBox], others: Sequence[BBox], size: float) -> 
     row = [*lines, *(line for line in others if min(line[3], own[3]) - max(line[1], own[1]) > height / 2)]
     if size > LARGE_SIZE or (len(row) == 1 and _is_above_title(lines, others)):
         return False
-    if any(max(a[0], b[0]) - min(a[2], b[2]) > APART * height for a in lines for b in row):
+    goes_on = _goes_on_below(own, [line for line in others if line not in row], height)
+    if not goes_on and any(max(a[0], b[0]) - min(a[2], b[2]) > APART * height for a in lines for b in row):
         return True
     if own[2] - own[0] <= NUMBER_WIDTH * height or size < SMALL_SIZE:
         return True
     text = union(others)
     is_aside = own[0] > (text[0] + text[2]) / 2
     gap = min((line[1] - own[3] for line in others if line not in row), default=0)
-    return size <= HEADING_SIZE and (is_aside or gap > FAR * height)
+    return size <= HEADING_SIZE and not goes_on and (is_aside or gap > FAR * height)
+
+
+def _goes_on_below(own: BBox, others: Sequence[BBox], height: float) -> bool:
+    """Whether a row of the same columns stands as close below as in a text: the first of a column, as in contracts in
+    two languages."""
+    below = [line for line in others if line[1] > (own[1] + own[3]) / 2 and line[0] < own[2] and line[2] > own[0]]
+    return min((line[1] - own[3] for line in below), default=math.inf) < CLOSE * height
 
 
 def is_plausible(detection: Detection, page_lines: Sequence[BBox], height: int) -> bool:
