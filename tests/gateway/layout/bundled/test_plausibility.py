@@ -160,6 +160,14 @@ def test_issuer_close_above_a_larger_title_is_text() -> None:
     assert correct_header((400, 10, 600, 37), values, [title]) == "header"
 
 
+def test_title_of_a_column_is_no_running_head() -> None:
+    """A contract's in two languages: a title on each side, and its text close below."""
+    left: list[BBox] = [(80, 60, 440, 90), *((60, 92 + row * 36, 470, 122 + row * 36) for row in range(20))]
+    right: list[BBox] = [(520, 92 + row * 36, 940, 122 + row * 36) for row in range(20)]
+    assert correct_header((560, 60, 900, 90), left + right, []) == "text"
+    assert correct_header((560, 20, 900, 50), [(80, 20, 440, 50), *left[1:], *right], []) == "header"
+
+
 def test_bold_titles_above_full_pages_are_no_running_heads() -> None:
     assert header_label([WORD], width=7, rows=12) == "paragraph_title"
 
