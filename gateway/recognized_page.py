@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from time import monotonic
 
 from gateway.assembly.alignment import LineInk, align_readings
+from gateway.assembly.cards import order_cards
 from gateway.assembly.clean import clean_reading
 from gateway.assembly.look_alikes import settle_look_alikes
 from gateway.assembly.page import assemble_failure, assemble_page, assemble_text, page_image_key
@@ -106,14 +107,15 @@ def finish_page(
     ]
     if page.line_inks:
         readings = align_readings(page.regions, readings, page.line_inks, options)
+    regions, readings = order_cards(page.regions, readings)
     usage = _usage([*(reading.result() for reading in dict.fromkeys(page.readings)), *_list_samples(page)], price)
-    result = assemble_page(page.number, page.width, page.height, page.dpi, page.regions, readings, options, page.lines)
+    result = assemble_page(page.number, page.width, page.height, page.dpi, regions, readings, options, page.lines)
     if not reads_formulas:
-        result = _add_warning(result, warn_of_formulas(page.regions, readings))
+        result = _add_warning(result, warn_of_formulas(regions, readings))
     return RecognizedPage(
         _add_picture_notes(_add_warning(_add_usage(result, usage), page.layout.warning), page),
         page.images,
-        page.regions,
+        regions,
         page.layout.detections,
         page.views,
         is_refused=any(reading.is_refused for reading in readings),

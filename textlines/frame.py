@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from common.geometry import Box, intersection_area
+from common.geometry import Box, area, intersection_area
 from textlines.detection import Pixels, Quad, TextLine
 from textlines.fractions import level_box
 
@@ -34,8 +34,11 @@ MAX_SLOPE = 0.6
 """Beyond 31 degrees a page is not held by its lines' slope."""
 MAX_DEVIATION = 0.12
 """A line whose slope differs by more from that of the others, 7 degrees, is slanted: a watermark, a stamp."""
-UNDER = 0.1
-"""Share of a slanted line that others take from which it lies over them: loose boxes touch it at its ends."""
+UNDER = 0.05
+"""Share of a slanted line's upright box that other lines take from which it lies over them."""
+UNDER_HEAD, NEXT_HEAD = 0.1, 0.5
+"""The share of a line itself that others may take where it is one of several heads that stand beside each other: loose
+boxes touch it; and the white space between their boxes, in the lines' thickness."""
 MIN_REPEATED, SPREAD = 3, 0.3
 """So many slanted lines that run alike are one watermark, repeated, where they reach over that share of the text's
 width and height: the slanted labels of a chart stand in one row."""
@@ -167,11 +170,14 @@ def find_frame(lines: Sequence[TextLine], width: int, height: int) -> ReadingFra
 
 
 def find_watermarks(lines: Sequence[TextLine], frame: ReadingFrame) -> set[int]:
-    """Indices of the slanted lines that lie over others: they are no part of the text around them. Of a watermark that
-    is repeated all over the page, those too that stand between lines, and pieces of it."""
+    """Indices of the slanted lines whose upright boxes hold other lines: they are no part of the text around them, but
+    for heads of a table's columns. Of a watermark that is repeated all over the page, those too that stand between
+    lines, and pieces of it."""
     slanted = find_slanted(lines, frame)
     others = [line.box for index, line in enumerate(lines) if index not in slanted]
-    over = {index for index in slanted if _lies_over(lines[index], others)}
+    over = {index for index in slanted if _lies_over(lines[index].box, others)}
+    if over:
+        over -= _find_heads(lines, slanted, others)
     return over | _find_repeated(lines, over, slanted, frame) if over else over
 
 
@@ -193,9 +199,31 @@ def _angle(line: TextLine) -> float:
     return math.atan2(y2 - y1, x2 - x1)
 
 
-def _lies_over(line: TextLine, others: Sequence[Box]) -> bool:
+def _lies_over(box: Box, others: Sequence[Box]) -> bool:
+    return sum(intersection_area(other, box) for other in others) > UNDER * area(box)
+
+
+def _find_heads(lines: Sequence[TextLine], slanted: set[int], others: Sequence[Box]) -> set[int]:
+    """Indices of the slanted lines that may be heads: none lies over others, and each has one beside it whose foot
+    stands level with its own. The pieces of a watermark follow each other, and repeated ones stand apart."""
+    free = {index: find_foot(lines[index]) for index in slanted if not _covers(lines[index], others)}
+    return {
+        index
+        for index, foot in free.items()
+        if any(other != index and _are_next(lines[index].box, foot, lines[other].box, free[other]) for other in free)
+    }
+
+
+def _covers(line: TextLine, others: Sequence[Box]) -> bool:
     near = [other for other in others if intersection_area(other, line.box)]
-    return sum(_shared_area(line.quad, other) for other in near) > UNDER * cv2.contourArea(line.quad)
+    return sum(_shared_area(line.quad, other) for other in near) > UNDER_HEAD * cv2.contourArea(line.quad)
+
+
+def _are_next(box: Box, foot: Box, other: Box, other_foot: Box) -> bool:
+    """Whether two slanted lines stand level and close beside each other."""
+    thickness = foot[3] - foot[1]
+    gap = max(box[0], other[0]) - min(box[2], other[2])
+    return abs(foot[3] - other_foot[3]) <= thickness and gap <= NEXT_HEAD * thickness
 
 
 def _shared_area(quad: Quad, box: Box) -> float:

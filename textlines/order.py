@@ -212,12 +212,16 @@ def _precedes(array: Boxes) -> Relation:
 def _widen_boxes(array: Boxes) -> Boxes:
     """Boxes as wide as the column they stand in: a short heading else shares no columns with the title above it.
 
-    A box takes the width of the nearest box that is wider and reaches over it, if nothing stands beside it there.
+    A box takes the width of the nearest box that is wider and reaches over it, if nothing stands beside it there. One
+    that is no column itself passes over others that are none: headings may follow each other.
     """
     result = array.copy()
     x1, y1, x2, y2 = array.T
+    is_column = x2 - x1 >= MIN_COLUMN * _usual_width(array)
     for index, (left, top, right, bottom) in enumerate(array):
         over = (overlap(x1, x2, left, right) > 1 - OVERLAP) & (x2 - x1 > right - left)
+        if not is_column[index] and (over & is_column).any():
+            over &= is_column
         distance = np.where(over, np.maximum(top - y2, y1 - bottom), np.inf)
         nearest = int(np.argmin(distance))
         if not np.isfinite(distance[nearest]):

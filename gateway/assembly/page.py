@@ -56,6 +56,11 @@ _NUMBER_MARGIN = 0.1
 which the bundled layout model looks for headers."""
 _NUMBER_HEIGHT = 0.04
 """Largest height of such a number's box, which is loose, as a share of the page's: those of chapters are set larger."""
+_CENTRED, _NUMBER_WIDTH = 0.015, 0.1
+"""Share of the page's width by which a number in the middle may be off, and of the text's that it is wide at most."""
+_PROSE = 200
+"""Characters of a block that is a text: below a few words a number may be anything."""
+_MARGIN_LABELS = frozenset({"header", "footer", "number", "header_image", "footer_image", "aside_text"})
 _DEFAULT_IGNORED = OcrOptions().ignore_labels
 
 
@@ -79,7 +84,7 @@ def assemble_page(
         _block(f"p{page}-b{number}", region, reading, ids.get(region.group or 0), options)
         for number, (region, reading) in enumerate(pairs, 1)
     ]
-    blocks = promote_sections([_relabel_number(block, height) for block in blocks])
+    blocks = promote_sections(_relabel_last_number([_relabel_number(block, height) for block in blocks], width))
     pictures = picture_keys(page, blocks, options)
     blocks = restore_table_images(regions, blocks, pictures)
     if options.cells != "none":
@@ -114,6 +119,23 @@ def _relabel_number(block: Block, height: int) -> Block:
     if block.label == "paragraph_title" and is_small and is_outside and _PAGE_NUMBER.fullmatch(block.content):
         return block.model_copy(update={"label": "number"})
     return block
+
+
+def _relabel_last_number(blocks: Sequence[Block], width: int) -> list[Block]:
+    """The blocks, a bare number in the middle below a text as the page's, wherever on the page the text ends."""
+    result = list(blocks)
+    shown = [at for at, block in enumerate(blocks) if block.label not in _MARGIN_LABELS]
+    if not shown or not any(len(block.content) >= _PROSE for block in blocks):
+        return result
+    last = max(shown, key=lambda at: blocks[at].bbox[1])
+    block, others = blocks[last], [blocks[at].bbox for at in shown if at != last]
+    x1, y1, x2, y2 = block.bbox
+    is_alone = all(y1 - bottom >= y2 - y1 for _, _, _, bottom in others)
+    left, right = min((box[0] for box in others), default=0), max((box[2] for box in others), default=0)
+    is_centred = abs(x1 + x2 - left - right) <= 2 * _CENTRED * width and x2 - x1 <= _NUMBER_WIDTH * (right - left)
+    if block.label in ("text", "paragraph_title") and is_alone and is_centred and _PAGE_NUMBER.fullmatch(block.content):
+        result[last] = block.model_copy(update={"label": "number"})
+    return result
 
 
 def rerender(page: PageResult, options: OcrOptions) -> PageResult:

@@ -36,18 +36,7 @@ def draw(initial: str, text: str, rows: int) -> tuple[Image.Image, tuple[float, 
     return picture, (LEFT + (x2 - x1) / 2, TOP + 3 + (y2 - y1) / 2)
 
 
-@pytest.mark.parametrize(
-    ("initial", "text", "rows"),
-    [
-        ("Q", ENGLISH, 4),
-        ("O", ENGLISH, 4),
-        ("G", ENGLISH, 4),
-        ("С", ENGLISH, 5),
-        ("О", RUSSIAN, 4),
-        ("Э", RUSSIAN, 5),
-        ("Ю", RUSSIAN, 5),
-    ],
-)
+@pytest.mark.parametrize(("initial", "text", "rows"), [("Q", ENGLISH, 4), ("O", ENGLISH, 4), ("О", RUSSIAN, 4)])
 def test_an_initial_has_a_line_of_its_own(detector: LineDetector, initial: str, text: str, rows: int) -> None:
     picture, (x, y) = draw(initial, text, rows)
     holders = [box for box in (one.box for one in detector(np.asarray(picture))) if box[0] < x < box[2]]

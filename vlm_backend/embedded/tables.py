@@ -167,7 +167,7 @@ def spans(grid: Grid, boxes: Sequence[Box]) -> list[Span]:
     """Cells of the grid: single ones, and those joined where no rule stands between them or a text crosses the edge."""
     height, width = grid.shape
     cells = [Span(r, c, r + 1, c + 1) for r in range(height) for c in range(width)]
-    for common in {*_find_open_pairs(grid, boxes), *_place_all(grid, boxes)}:
+    for common in {*_find_open_pairs(grid, boxes), *_place_all(grid, boxes), *_find_spanners(grid, boxes)}:
         if common.bottom - common.top > 1 or common.right - common.left > 1:
             touched = [cell for cell in cells if cell.meets(common)]
             if len(touched) > 1:
@@ -301,6 +301,35 @@ def _place_all(grid: Grid, boxes: Sequence[Box]) -> list[Span]:
         return all(other == index or not _is_level(boxes[index], boxes[other]) for other in beside)
 
     return [_shrink(span, _centre(boxes[at], grid).left, partial(is_free, at)) for at, span in enumerate(spans)]
+
+
+def _find_spanners(grid: Grid, boxes: Sequence[Box]) -> list[Span]:
+    """Cells of texts that stand alone in the middle of a rule below them, which reaches over several columns but not
+    over all: heads of groups of columns, where no columns are drawn."""
+    if grid.ruled_columns:
+        return []
+    places = [_centre(box, grid) for box in boxes]
+    found = []
+    for box, place in zip(boxes, places, strict=True):
+        left, right = _find_rule_below(box, grid, grid.ys[place.bottom])
+        inside = [at for at, (x1, x2) in enumerate(pairwise(grid.xs)) if left < (x1 + x2) / 2 < right]
+        is_whole = left - grid.xs[0] < grid.rulings.line_height and grid.xs[-1] - right < grid.rulings.line_height
+        is_middle = abs(left + right - box[0] - box[2]) <= 2 * grid.rulings.line_height
+        beside = [other for other in places if other.top == place.top and other.left in inside]
+        if len(inside) > 1 and is_middle and not is_whole and len(beside) == 1:
+            found.append(Span(place.top, inside[0], place.bottom, inside[-1] + 1))
+    return found
+
+
+def _find_rule_below(box: Box, grid: Grid, edge: int) -> tuple[int, int]:
+    """Where the rule under a text's middle begins and ends, down to its row's lower edge; nowhere without one."""
+    middle, reach = (box[0] + box[2]) // 2, round(grid.rulings.line_height / 2)
+    mask = grid.rulings.horizontal[(box[1] + box[3]) // 2 : edge + reach]
+    if not len(mask) or not mask[:, middle].any():
+        return middle, middle
+    gaps = np.flatnonzero(~mask[mask[:, middle]].any(axis=0))
+    left, right = gaps[gaps < middle], gaps[gaps > middle]
+    return int(left[-1]) + 1 if len(left) else 0, int(right[0]) if len(right) else mask.shape[1]
 
 
 def _shrink(span: Span, home: int, is_free: Callable[[int], bool]) -> Span:

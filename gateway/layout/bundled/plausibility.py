@@ -87,6 +87,26 @@ def correct_label(detection: Detection, page_lines: Sequence[BBox], titles: Sequ
     return replace(detection, label=TITLE if is_head and size > HEADING_SIZE else TEXT)
 
 
+def correct_labels(detections: Sequence[Detection], page_lines: Sequence[BBox]) -> list[Detection]:
+    """As `correct_label`. On a full page no text stands above a running head: what a header above one looked like a
+    line of text is a head too, as a publisher's stamp is."""
+    titles = [line for one in detections if one.label == TITLE for line in find_lines(page_lines, one)]
+    found = [correct_label(detection, page_lines, titles) for detection in detections]
+    tops = [union(own)[1] for one in found if one.label == "header" and (own := find_lines(page_lines, one))]
+    lowest = max(tops, default=0)
+    if len(rows(page_lines)) < MIN_RUNNING_ROWS:
+        return found
+
+    def is_above(detection: Detection) -> bool:
+        own = find_lines(page_lines, detection)
+        return detection.label == TEXT and bool(own) and len(rows(own)) == 1 and union(own)[1] < lowest
+
+    return [
+        before if before.label == "header" and is_above(after) else after
+        for before, after in zip(detections, found, strict=True)
+    ]
+
+
 def _is_below_title(lines: Sequence[BBox], others: Sequence[BBox], titles: Sequence[BBox]) -> bool:
     """Whether a heading or larger print stands above: no running head is below a title, as place and date of a contract
     are. Full pages may have a name in much larger print over theirs."""
@@ -357,6 +377,17 @@ def _stroke(pixels: Pixels, line: BBox) -> float:
         return 0.0
     edge = int(ink.sum()) - int(cv2.erode(ink, np.ones((3, 3), dtype=np.uint8)).sum())
     return 2 * int(ink.sum()) / max(edge, 1)
+
+
+def measure_stroke(line: BBox, pixels: Pixels) -> float:
+    """Thickness of a line's strokes as a share of its height."""
+    return _stroke(pixels, line) / max(line[3] - line[1], 1)
+
+
+def measure_ink_height(line: BBox, pixels: Pixels) -> float:
+    """Share of a line's height that its print takes; 0 where there is none."""
+    across = np.flatnonzero(_ink_of(pixels, line).any(axis=1))
+    return float(np.ptp(across) + 1) / (line[3] - line[1]) if len(across) else 0.0
 
 
 def _ink_of(pixels: Pixels, line: BBox) -> NDArray[np.uint8]:

@@ -21,6 +21,7 @@ from common.geometry import Rectangle, area, clip_nonempty, intersection_area, u
 from common.inference.models import find_model, load_session
 from common.inference.sessions import Floats, Session
 from gateway.layout.base import Detection, LayoutEngine, LayoutState
+from gateway.layout.bundled.inner_headings import part_headings
 from gateway.layout.bundled.page_frame import lay_out
 from gateway.layout.bundled.picodet import MIN_SCORE, find_boxes
 from gateway.layout.bundled.plausibility import (
@@ -31,6 +32,7 @@ from gateway.layout.bundled.plausibility import (
     TITLE,
     demote_prose,
     is_plausible,
+    measure_ink_height,
     promote_heads,
     promote_large,
 )
@@ -72,6 +74,10 @@ on it stays theirs."""
 APART = 0.6
 """White space above and below a heading or a formula that is none of the listing around it, in line heights: as much as
 a blank row leaves."""
+
+
+RULE_LENGTH, RULE_HEIGHT = 6.0, 0.2
+"""Length of a rule of dots in its line's heights at least, and the share of that height that its ink takes at most."""
 
 
 class BundledLayout:
@@ -130,8 +136,10 @@ class BundledLayout:
     def _find_lines(self, pixels: Pixels, known: Sequence[BBox] | None = None) -> list[TextLine]:
         assert self._lines is not None
         if known is None:
-            return find_page_lines(self._lines, pixels)
-        return [upright_line(clip_nonempty(box, pixels.shape[1], pixels.shape[0])) for box in known]
+            lines = find_page_lines(self._lines, pixels)
+        else:
+            lines = [upright_line(clip_nonempty(box, pixels.shape[1], pixels.shape[0])) for box in known]
+        return [line for line in lines if not _is_rule(line.box, pixels)]
 
     def _lay_out(
         self, pixels: Pixels, lines: Sequence[TextLine], detections: Sequence[Detection], options: LayoutOptions
@@ -165,9 +173,16 @@ class BundledLayout:
         return [one for one in detections if is_confident(one.label, one.score, threshold)]
 
 
+def _is_rule(line: BBox, pixels: Pixels) -> bool:
+    """Whether a line is dots, dashes or underscores from end to end: print that is much lower than letters."""
+    x1, y1, x2, y2 = line
+    return x2 - x1 > RULE_LENGTH * (y2 - y1) and 0 < measure_ink_height(line, pixels) < RULE_HEIGHT
+
+
 def _relabel(detections: Sequence[Detection], lines: Sequence[BBox], pixels: Pixels) -> list[Detection]:
     """By what the lines in them look like."""
-    return demote_prose(promote_large(promote_heads(detections, lines, pixels), lines, pixels), lines, pixels)
+    found = demote_prose(promote_large(promote_heads(detections, lines, pixels), lines, pixels), lines, pixels)
+    return part_headings(found, lines, pixels)
 
 
 def take_typewriter(detections: Sequence[Detection], lines: Sequence[BBox], pixels: Pixels) -> list[Detection]:

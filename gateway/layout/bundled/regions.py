@@ -26,7 +26,7 @@ from gateway.layout.bundled.plausibility import (
     TEXT,
     TITLE,
     contains_line,
-    correct_label,
+    correct_labels,
     find_lines,
     is_plausible,
 )
@@ -95,8 +95,7 @@ class _Part:
 
 def build_regions(detections: Sequence[Detection], lines: Sequence[BBox], width: int, height: int) -> list[Region]:
     """Regions of a page of `width` × `height` pixels, in reading order, boxes within the page."""
-    titles = [line for detection in detections if detection.label == TITLE for line in find_lines(lines, detection)]
-    believed = (correct_label(detection, lines, titles) for detection in detections)
+    believed = correct_labels(detections, lines)
     chosen = _drop_covered([detection for detection in believed if is_plausible(detection, lines, height)], lines)
     chosen = [_trim_table(one, lines) for one in _free_margins(chosen, width * height)]
     owners = _free_printed(assign_lines(lines, chosen), chosen, lines, width * height)
@@ -511,10 +510,29 @@ def _order_parts(parts: list[_Part], width: int, height: int) -> list[Region]:
     pages, end = sum(_is_page(part, width * height) for part in rest), len(rest)
     text = (pages + index for index in reading_order([part.box for part in parts[pages:end]]))
     order = [*range(pages), *text, *range(end, len(parts))]
+    boxes = [_trim_box(_pad_box(part, width, height), at, parts) for at, part in enumerate(parts)]
     return [
-        Region(part.label, _pad_box(part, width, height), place, part.score, _outline(part, parts))
-        for place, part in enumerate((parts[index] for index in order), start=1)
+        Region(parts[at].label, boxes[at], place, parts[at].score, _outline(parts[at], parts))
+        for place, at in enumerate(order, start=1)
     ]
+
+
+def _trim_box(box: BBox, at: int, parts: Sequence[_Part]) -> BBox:
+    """The box of a part up to half-way to the rows of others above and below it, which would else be read twice."""
+    own = parts[at].lines
+    if not own or parts[at].label in {PICTURE, TABLE, FORMULA}:
+        return box
+    others = [other.lines for place, other in enumerate(parts) if place != at and other.label != PICTURE]
+    x1, top, x2, bottom = union(own)
+    foreign = np.asarray([line for lines in others for line in lines], dtype=np.float64).reshape(-1, 4)
+    foreign = foreign[_share_columns(foreign, (x1, top, x2, bottom))]
+    middle = foreign[:, [1, 3]].mean(axis=1)
+    first, last = min(map(_middle, own)), max(map(_middle, own))
+    above = foreign[(middle < top) & (foreign[:, 3] < first), 3]
+    below = foreign[(middle > bottom) & (foreign[:, 1] > last), 1]
+    y1 = max([box[1], *((top + above) / 2).astype(int).tolist()])
+    y2 = min([box[3], *((bottom + below) / 2).astype(int).tolist()])
+    return box[0], y1, box[2], y2
 
 
 def _find_feet(parts: Sequence[_Part], height: int) -> tuple[list[_Part], list[_Part]]:

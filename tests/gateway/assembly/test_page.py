@@ -291,3 +291,32 @@ def test_image_keys_differ_by_page() -> None:
     region = Region("image", (1, 2, 3, 4), 1)
     assert image_key(1, region) == "imgs/p1_img_in_image_box_1_2_3_4.jpg"
     assert image_key(2, region) != image_key(1, region)
+
+
+PROSE = "Stock-based compensation is recognised over the period in which it is earned. " * 4
+
+
+@pytest.mark.parametrize(
+    ("number", "box"), [("62", (480, 700, 520, 725)), ("- 7 -", (470, 760, 530, 785)), ("xiv", (480, 700, 520, 725))]
+)
+def test_a_number_alone_in_the_middle_below_the_text_is_the_pages(number: str, box: tuple[int, int, int, int]) -> None:
+    regions = [Region("text", (100, 100, 900, 600), 1), Region("text", box, 2)]
+    page = assemble_page(1, 1000, 1400, 144, regions, [Reading(PROSE), Reading(number)], OcrOptions())
+    assert page.blocks[1].label == "number"
+    assert number not in page.markdown
+
+
+@pytest.mark.parametrize(
+    ("text", "number", "box"),
+    [
+        (PROSE, "62", (100, 700, 140, 725)),
+        (PROSE, "62", (480, 610, 520, 635)),
+        (PROSE, "62 %", (480, 700, 520, 725)),
+        ("Seats left", "62", (480, 700, 520, 725)),
+    ],
+    ids=["at the edge", "close to the text", "an amount", "below a few words"],
+)
+def test_other_numbers_below_a_text_stay(text: str, number: str, box: tuple[int, int, int, int]) -> None:
+    regions = [Region("text", (100, 100, 900, 600), 1), Region("text", box, 2)]
+    page = assemble_page(1, 1000, 1400, 144, regions, [Reading(text), Reading(number)], OcrOptions())
+    assert number in page.markdown

@@ -165,7 +165,7 @@ def test_title_of_a_column_is_no_running_head() -> None:
     left: list[BBox] = [(80, 60, 440, 90), *((60, 92 + row * 36, 470, 122 + row * 36) for row in range(20))]
     right: list[BBox] = [(520, 92 + row * 36, 940, 122 + row * 36) for row in range(20)]
     assert correct_header((560, 60, 900, 90), left + right, []) == "text"
-    assert correct_header((560, 20, 900, 50), [(80, 20, 440, 50), *left[1:], *right], []) == "header"
+    assert correct_header((560, 20, 900, 50), [(80, 20, 120, 50), *left[1:], *right], []) == "header"
 
 
 def test_bold_titles_above_full_pages_are_no_running_heads() -> None:

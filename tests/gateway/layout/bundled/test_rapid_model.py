@@ -114,3 +114,17 @@ def test_detection_that_its_lines_contradict_cuts_no_listing() -> None:
     (listing,) = take_typewriter([mistaken], lines, pixels)
     assert listing.label == "algorithm"
     assert intersection_area(listing.box, union(lines)) >= 0.9 * area(union(lines))
+
+
+@pytest.mark.parametrize("mark", [".", "_", "–"])
+async def test_a_rule_of_dots_or_dashes_is_no_text(layout: LayoutDetector, mark: str) -> None:
+    with Image.open(EXAMPLES / "article-en.png") as image:
+        pixels = np.asarray(image.convert("RGB")).copy()
+    height, width = pixels.shape[:2]
+    box = (200, height - 160, width - 200, height - 126)
+    step = {".": 12, "_": 1, "–": 20}[mark]
+    for x in range(box[0] + 4, box[2] - 4, step):
+        pixels[box[1] + 24 : box[1] + 27, x : x + max(3, step - 8)] = 0
+    lines = [box, *((200, 300 + 40 * at, width - 200, 330 + 40 * at) for at in range(4))]
+    found = await layout.detect(PageImage(1, pixels, lines=lines), LayoutOptions())
+    assert not [region for region in found.regions if region.bbox[1] < box[1] + 20 < region.bbox[3]]

@@ -442,3 +442,24 @@ def test_first_row_of_an_address_is_no_heading() -> None:
     left, right = lines_of(60, 300, 110, 3), [(500, 104, 700, 134), *lines_of(500, 740, 140, 2)]
     regions = compose([Detection("text", 0.8, (50, 100, 900, 220))], left + right)
     assert [region.label for region in regions] == ["text", "text"]
+
+
+def test_a_line_above_a_running_head_is_a_head_too() -> None:
+    """A publisher's stamp over the head of a full page, which stands close to it."""
+    stamp, left, right = (300, 10, 800, 32), (80, 34, 260, 54), (880, 34, 920, 54)
+    heads = [
+        Detection("header", 0.5, (290, 8, 810, 34)),
+        Detection("header", 0.6, (76, 32, 264, 56)),
+        Detection("header", 0.9, (876, 32, 924, 56)),
+    ]
+    regions = compose(heads, [stamp, left, right, *lines_of(80, 920, 120, 12)])
+    assert [region.label for region in regions if region.bbox[1] < 100] == ["header"] * 3
+
+
+def test_no_region_reaches_into_the_rows_of_the_next_one() -> None:
+    """Loose boxes of a heading's rows and the text's overlap; each word lies in one region."""
+    heading, text = (100, 300, 700, 346), [(100, 332 + 34 * row, 900, 376 + 34 * row) for row in range(5)]
+    found = [Detection("paragraph_title", 0.9, (98, 308, 702, 338)), Detection("text", 0.9, (98, 340, 902, 510))]
+    upper, lower = compose(found, [heading, *text])
+    assert upper.bbox[3] <= lower.bbox[1] + 1
+    assert heading[3] > upper.bbox[3] > text[0][1]
