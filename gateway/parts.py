@@ -88,7 +88,7 @@ class Parts:
             None,
         )
 
-    def for_model(self, name: str | None, *, is_chat: bool = False) -> Parts:
+    def choose(self, name: str | None, *, is_chat: bool = False) -> Parts:
         """As `find_model`; ServiceError 422 `unknown_model`, 503 `vlm_unavailable` where an engine has not told its
         models yet."""
         found = self.find_model(name, is_chat=is_chat)

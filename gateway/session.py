@@ -184,7 +184,7 @@ async def open_session(
     `too_many_pages_for_key`, `unknown_model`, `hybrid_unavailable`, 503 `vlm_unavailable`.
     """
     flow = flow or Flow()
-    parts = service.parts.for_model(options.model)
+    parts = service.parts.choose(options.model)
     if options.model:
         parts.engine.require_serving()
     if not is_accepted:

@@ -212,7 +212,7 @@ def _engine(engine: EnginePool) -> EngineCapabilities:
 
 def _models(service: Service) -> list[ModelCapabilities]:
     parts = service.parts
-    named = ((name, parts.for_model(name)) for name in parts.model_names)
+    named = ((name, parts.choose(name)) for name in parts.model_names)
     return [
         ModelCapabilities(name=name, is_default=one is parts, kind=one.engine.kind, state=one.engine.state)
         for name, one in named

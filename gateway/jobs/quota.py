@@ -36,7 +36,7 @@ class JobQuota:
         return self._stored.total
 
     @property
-    def unfinished(self) -> int:
+    def unfinished_jobs(self) -> int:
         return self._unfinished.total
 
     async def survey(self) -> Sequence[StoredJob]:

@@ -137,7 +137,7 @@ class JobReading:
     async def _read(self, numbers: list[int], flow: Flow) -> None:
         if not numbers:
             return
-        engine = self._service.parts.for_model(self._record.options.model).engine
+        engine = self._service.parts.choose(self._record.options.model).engine
         about: Attributes = {"ocr.job": self._record.id, "ocr.pages": len(numbers)}
         with self._service.parts.tracing.root_span("read job", about, self._record.trace):
             async with open_job(self._service, self._store, self._record, flow, numbers, self._encoder) as session:

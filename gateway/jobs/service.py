@@ -183,7 +183,7 @@ class JobService:
         metrics = self._service.metrics
         metrics.watch("ocr_jobs_available", "1 while jobs are taken: their database answers", lambda: not self.reason)
         unfinished = "Jobs that wait or are read, of all gateways"
-        metrics.watch("ocr_jobs_unfinished", unfinished, lambda: self.quota.unfinished)
+        metrics.watch("ocr_jobs_unfinished", unfinished, lambda: self.quota.unfinished_jobs)
         metrics.watch("ocr_jobs_reading", "Jobs that this gateway reads", lambda: self.runner.readings)
         metrics.watch("ocr_jobs_stored_bytes", "What all jobs take of the store", lambda: self.quota.bytes_stored)
         gateways = "Gateways on the jobs' database that live"

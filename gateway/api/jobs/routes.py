@@ -62,7 +62,7 @@ async def submit_job(
     upload = await read_submission(request, service, admission)
     records = await make_records(request, upload, service.settings)
     first = records[0]
-    service.parts.for_model(first.options.model).require_recognition(first.options.recognition)
+    service.parts.choose(first.options.model).require_recognition(first.options.recognition)
     if first.webhook is not None:
         await jobs.webhooks.require_allowed(first.webhook.url)
     submissions = [NewJob(record, source.content) for record, source in zip(records, upload.sources, strict=True)]

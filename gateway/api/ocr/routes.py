@@ -54,7 +54,7 @@ async def ocr(request: Request, service: ServiceDep, scope: RequestScope) -> Res
     else:
         upload = body
     params = parse_options([*request.query_params.multi_items(), *upload.options], request.headers.get("accept", ""))
-    admission.require_model(service.parts.for_model(params.model))
+    admission.require_model(service.parts.choose(params.model))
     if params.images == "stored":
         service.require_picture_storage()
     if params.stream:

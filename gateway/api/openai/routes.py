@@ -196,7 +196,7 @@ def find_model(parts: Parts, name: str | None) -> tuple[Parts, ServedModel]:
     if name in _PADDLEX_NAMES and parts.find_model(name, is_chat=True) is None:
         name = None
     try:
-        chosen = parts.for_model(name, is_chat=True)
+        chosen = parts.choose(name, is_chat=True)
     except ServiceError as error:
         if error.status != 422:
             raise
@@ -213,7 +213,7 @@ def _served_models(parts: Parts) -> list[tuple[str, ServedModel]]:
     """Names and models of which something is known."""
     if not parts.engine.models:
         parts.engine.require_serving()
-    served = ((name, parts.for_model(name, is_chat=True)) for name in parts.chat_names)
+    served = ((name, parts.choose(name, is_chat=True)) for name in parts.chat_names)
     return [(name, model) for name, one in served if (model := _served_model(one, name))]
 
 
