@@ -28,7 +28,7 @@ from gateway.model import Document, PageFailure, PageImage, PageLayout, PageResu
 from gateway.page_inspection import PageInspector
 from gateway.parts import Parts
 from gateway.reading_options import OcrOptions
-from gateway.recognition.dispatch import RegionDispatcher, finish_future, find_partners
+from gateway.recognition.dispatch import RegionDispatcher, answer_at_once, find_partners
 from gateway.recognized_page import (
     PageInProgress,
     PageView,
@@ -289,9 +289,9 @@ class _DocumentWork:
         offer = find_offer(text, region, find_partners(region, cut.regions))
         is_asked = task_for(region.label, self._options) is not None
         if offer and is_asked and (is_only or self._text.is_proved(offer)):
-            return finish_future(offer.reading)
+            return answer_at_once(offer.reading)
         if is_only and is_asked:
-            return finish_future(Reading(status="skipped", error=NOT_PROVED))
+            return answer_at_once(Reading(status="skipped", error=NOT_PROVED))
         proof = partial(self._wait_for_proof, offer, cut.sample) if offer and cut.sample else None
         reading = await self._dispatcher.dispatch(page, slot, region, cut.layout, calls, proof, cut.lines)
         words = text.tables.get(region.order)

@@ -70,7 +70,7 @@ class RegionDispatcher:
         """
         task = task_for(region.label, self.options)
         if task is None:
-            return finish_future(Reading(status="skipped"))
+            return answer_at_once(Reading(status="skipped"))
         try:
             partners = find_partners(region, layout.regions)
             question = await self._cut(page.number, page.pixels, region, task, partners)
@@ -81,7 +81,7 @@ class RegionDispatcher:
                 question = question._replace(easy=await self._cut_parts(page, [region, *partners], task, layout, rows))
         except Exception:
             log.exception("cut_failed", page=page.number, bbox=region.bbox)
-            return finish_future(Reading(status="failed", error="The region could not be cut from its page."))
+            return answer_at_once(Reading(status="failed", error="The region could not be cut from its page."))
         slot.add_call()
         return tasks.create_task(self._read(page.number, slot, region.label, question, proof))
 
@@ -181,7 +181,7 @@ def _middle(line: InkedLine) -> tuple[float, float]:
     return (x1 + x2) / 2, (y1 + y2) / 2
 
 
-def finish_future(reading: Reading) -> asyncio.Future[Reading]:
+def answer_at_once(reading: Reading) -> asyncio.Future[Reading]:
     future: asyncio.Future[Reading] = asyncio.get_running_loop().create_future()
     future.set_result(reading)
     return future
