@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache, partial
@@ -33,9 +34,10 @@ MARGIN_ROWS = 2
 HEADING_SIZE = 1.12  # a "header" this much larger than the page's other lines is a heading where it stands alone ...
 LARGE_SIZE = 1.3  # ... and one this much larger anywhere
 SMALL_SIZE, SMALL_FOOT = 0.92, 0.82  # running heads and feet are often set so much smaller than the text; notes less
-CAPITAL = 0.9  # quantile of the heights of a line's letters that is a capital's
+CAPITAL, MANY_LETTERS = 0.9, 12  # quantile of the heights of so many letters that is a capital's; of fewer the highest
 NUMBER_WIDTH, APART = 2.7, 3.0  # a page's number is so many line heights wide at most, and so far from what is beside
 WORD_WIDTH = 3.5  # a title of one word is so many line heights wide at most
+CLOSE = 0.3  # rows of one text stand so close, in line heights
 FAR = 1.5  # who issues a form stands so near above its title, in line heights
 NAME_SIZE = 2.0  # a newspaper's name is so much larger than the date below it
 MIN_RUNNING_ROWS = 6  # a page of fewer rows, a notice or a memo, has no running head but a title
@@ -78,13 +80,13 @@ def correct_label(detection: Detection, page_lines: Sequence[BBox], titles: Sequ
         return replace(detection, label=TEXT)
     is_head = detection.label == "header"
     is_titled = is_head and (_is_below_title(lines, others, titles) or _is_above_title(lines, others))
-    if is_titled or _is_cover(lines, others):
+    if is_titled or (is_head and _goes_on_below(lines, others)) or _is_cover(lines, others):
         return replace(detection, label=TEXT)
     size = _height(lines) / _height(others)
-    small = SMALL_SIZE if is_head else SMALL_FOOT
-    if size < small or (size <= LARGE_SIZE and _has_page_number(lines, others)):
+    # Of what is no larger `promote_heads` has told by its print, which boxes do not show.
+    if size <= HEADING_SIZE or (size <= LARGE_SIZE and _has_page_number(lines, others)):
         return detection
-    return replace(detection, label=TITLE if is_head and size > HEADING_SIZE else TEXT)
+    return replace(detection, label=TITLE if is_head else TEXT)
 
 
 def correct_labels(detections: Sequence[Detection], page_lines: Sequence[BBox]) -> list[Detection]:
@@ -125,6 +127,14 @@ def _is_above_title(lines: Sequence[BBox], others: Sequence[BBox]) -> bool:
     is_near = nearest[1] - own[3] <= FAR * height and len(rows(lines)) == 1
     is_centred = abs(own[0] + own[2] - nearest[0] - nearest[2]) <= height
     return is_near and is_centred and _height_of(nearest) > HEADING_SIZE * height
+
+
+def _goes_on_below(lines: Sequence[BBox], others: Sequence[BBox]) -> bool:
+    """Whether a row of the same columns stands as close below as in a text: the first of a column, as in contracts in
+    two languages."""
+    own, height = union(lines), _height(lines)
+    below = [line for line in others if line[1] > (own[1] + own[3]) / 2 and line[0] < own[2] and line[2] > own[0]]
+    return min((line[1] - own[3] for line in below), default=math.inf) < CLOSE * height
 
 
 def _is_cover(lines: Sequence[BBox], others: Sequence[BBox]) -> bool:
@@ -301,10 +311,9 @@ def _shares_row(own: Sequence[BBox], others: Sequence[BBox]) -> bool:
 
 
 def _is_small(own: Sequence[BBox], others: Sequence[BBox], page: _Print, share: float) -> bool:
-    """Whether the print is below that share of the others': by its boxes, which are loose, and by its capitals and
-    figures, which are as high as letters that reach up or down."""
-    is_low = _height(own) < share * _height(others)
-    return is_low and _capital(own, page) < share * _capital(others, page)
+    """Whether the print is below that share of the others', by its capitals and figures, which are as high as letters
+    that reach up or down. Boxes of lines are loose."""
+    return 0 < _capital(own, page) < share * _capital(others, page)
 
 
 def _are_much_larger(own: Sequence[BBox], others: Sequence[BBox]) -> bool:
@@ -367,8 +376,8 @@ def _core_rows(pixels: Pixels, line: BBox) -> int:
 
 
 def _capital_height(pixels: Pixels, line: BBox) -> float:
-    pieces = find_components(_ink_of(pixels, line))
-    return float(np.quantile(pieces[:, cv2.CC_STAT_HEIGHT], CAPITAL)) if len(pieces) else 0.0
+    heights = find_components(_ink_of(pixels, line))[:, cv2.CC_STAT_HEIGHT]
+    return float(np.quantile(heights, CAPITAL if len(heights) >= MANY_LETTERS else 1.0)) if len(heights) else 0.0
 
 
 def _stroke(pixels: Pixels, line: BBox) -> float:
