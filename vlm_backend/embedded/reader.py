@@ -50,7 +50,7 @@ SURE_COLUMN, GAIN = 0.98, 0.1  # confidence of signs set as a row, alone, or bey
 BAR_SIDE, SURE_NUMBER = 0.9, 0.6  # width of a fraction's number in its height, at least, and its least confidence
 _NUMBER = re.compile(r"[0-9A-Za-z]{1,5}(?:[.,+\-][0-9A-Za-z]{1,4})?")
 NUMBER_LETTERS = 3  # letters that a number may have: a unit, a currency
-DOUBTFUL = 0.9  # a line read with less confidence is tried upside down too
+DOUBTFUL, SURE_CYRILLIC = 0.9, 0.8  # a line read with less confidence is tried upside down too
 
 
 class Cancelled(Exception):
@@ -173,13 +173,19 @@ class CropReader:
             looks = [self._unread(*line, BUNDLED_SCRIPTS) for line in seen]
             texts = self._with_cyrillic(self._recognizers.cyrillic, cuts, main, unread, looks, check)
         unread = _keep_doubtful(unread, [text if text is main[i] else None for i, text in enumerate(texts)], cuts)
-        # A line that proved to be Cyrillic stands upright; the main model's view of it turned would be worth nothing.
-        doubtful = [index for index, text in enumerate(texts) if text is main[index] and text.confidence < DOUBTFUL]
+        # A line that proved to be Cyrillic stands upright; of any other that is doubtful the view turned may be surer.
+        doubtful = [
+            index
+            for index, text in enumerate(texts)
+            if text.confidence < (DOUBTFUL if text is main[index] else SURE_CYRILLIC)
+        ]
         turned = self._recognizers.main.read_all(
             [np.ascontiguousarray(cuts[index][::-1, ::-1]) for index in doubtful], check
         )
         upside_down = {
-            i: text for i, text in zip(doubtful, turned, strict=True) if text.confidence > texts[i].confidence
+            i: text
+            for i, text in zip(doubtful, turned, strict=True)
+            if (text.confidence > texts[i].confidence if texts[i] is main[i] else _is_sure_whole(text, cuts[i]))
         }
         upside_down = _credible(upside_down, texts)
         for index, text in upside_down.items():
@@ -266,6 +272,11 @@ def _replace_lone_signs(texts: Sequence[LineText]) -> list[LineText]:
     if not words or any(_is_wide(character) for word in words for character in word):
         return list(texts)
     return [replace(text, text=LONE_SIGNS.get(text.text, text.text)) for text in texts]
+
+
+def _is_sure_whole(text: LineText, cut: Pixels) -> bool:
+    """Whether all of a line was read for sure: of Cyrillic the main model sees the figures alone."""
+    return text.confidence >= DOUBTFUL and not is_sparse(text.text, (cut.shape[0], cut.shape[1]))
 
 
 def _keep_doubtful(

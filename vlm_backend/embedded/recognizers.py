@@ -110,7 +110,7 @@ def _trimmed(found: CtcReading, script: ScriptGuess | None) -> LineText:
 
 
 MAX_WIDTH = 32_000  # Tesseract refuses images of 2^15 pixels and more
-LINE_HEIGHT = 52  # pixels of a line; 48 to 64 read alike
+LINE_HEIGHT, LARGE_ENOUGH = 52, 40  # pixels of a line that is enlarged; 48 to 64 read alike
 
 
 SURE, DOUBTED = 0.9, 0.85
@@ -177,7 +177,7 @@ def _enlarge(line: Pixels) -> Pixels:
     """Small print as high as Tesseract reads it best: at 25 pixels a line it loses words, and some lines whole."""
     height, width = line.shape[:2]
     scale = min(LINE_HEIGHT / height, MAX_WIDTH / width)
-    if scale <= 1:
+    if height >= LARGE_ENOUGH or scale <= 1:
         return line
     size = max(1, math.floor(scale * width)), max(1, round(scale * height))
     return np.asarray(cv2.resize(line, size, interpolation=cv2.INTER_CUBIC), dtype=np.uint8)

@@ -143,6 +143,37 @@ class ArabicRecognizer(PaddleRecognizer):
         return [LineText(word, (0.99,) * len(word)) for word in words]
 
 
+class MarkedRecognizer(PaddleRecognizer):
+    """Reads a line for sure whose dark mark is on its left, and nothing of it turned."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def read_all(self, lines: Sequence[Pixels], check: Callable[[], None]) -> list[LineText]:
+        check()
+        return [
+            LineText(self._text, (0.97,) * len(self._text)) if line[:, :5].min() < 100 else LineText(".", (0.6,))
+            for line in lines
+        ]
+
+
+@pytest.mark.parametrize(
+    ("turned", "confidence", "expected"),
+    [
+        ("copy the figures into the green ledger", 0.6, "copy the figures into the green ledger"),
+        ("copy the figures into the green ledger", 0.9, "рыба и хлеб"),
+        ("3 2024", 0.6, "рыба и хлеб"),
+    ],
+    ids=["sure", "Cyrillic for sure", "figures alone"],
+)
+def test_doubtful_cyrillic_may_stand_upside_down(turned: str, confidence: float, expected: str) -> None:
+    cyrillic = LineText("рыба и хлеб", (confidence,) * 11)
+    reader = CropReader(LineDetector(), Recognizers(MarkedRecognizer(turned), "", cyrillic=lambda _: cyrillic))
+    crop = np.full((60, 700, 3), 255, np.uint8)
+    crop[:, 690:] = 0
+    assert [line.text.text for line in reader.read(crop, [upright_line((0, 5, 700, 55))], lambda: False)] == [expected]
+
+
 def test_boxes_of_text_from_right_to_left() -> None:
     """Within a line, and beside one: a box stands on the right of its text."""
     reader = CropReader(LineDetector(), Recognizers(ArabicRecognizer(), ""))
