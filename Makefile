@@ -137,6 +137,10 @@ bench-embedded: env-test ## time /ocr against plain RapidOCR
 bench-tables: env-test ## score drawn tables and those of the sample pages against their truth
 	$(PY_TEST) -m benchmarks.embedded.tables
 
+bench-olmocr: env-test ## run olmOCR-bench's own checks on its sample pages
+	@sh scripts/venv.sh -s "60 MB" .venv-olmocr benchmarks/olmocr/olmocr.txt
+	$(PY_TEST) -m benchmarks.olmocr.bench --olmocr .venv-olmocr/bin/python
+
 bench-text-layer: env-test ## read born-digital PDFs by their text layers and by the engine, and layers that lie
 	$(PY_TEST) -m benchmarks.text_layer
 
@@ -197,6 +201,7 @@ lock: ## resolve pyproject.toml and its dependency groups into the pinned requir
 	$(LOCK) pyproject.toml --extra dev --extra bulk -o requirements/bulk.txt
 	$(LOCK) tests/differential/paddlex.in -o tests/differential/paddlex.txt
 	$(LOCK) benchmarks/load/peers/glmocr.in -o benchmarks/load/peers/glmocr.txt
+	$(LOCK) --no-deps benchmarks/olmocr/olmocr.in -o benchmarks/olmocr/olmocr.txt
 	$(LOCK) docker/sbom.in -o docker/sbom.txt
 	$(LOCK) tools/audit.in -o tools/audit.txt
 	$(LOCK) --group vllm -o $(VLLM_LOCK)-cuda.txt

@@ -1,4 +1,4 @@
-"""The OmniDocBench sample pages: not part of the project, read from `SAMPLES_DIR` or `../shared/samples`."""
+"""Sample pages of OmniDocBench and olmOCR-bench: no part of the project, in `SAMPLES_DIR` or `../shared/samples`."""
 
 from __future__ import annotations
 
@@ -26,6 +26,14 @@ def has_omnidocbench() -> bool:
 
 def samples_folder() -> Path:
     return Path(os.environ.get("SAMPLES_DIR", ROOT.parent / "shared" / "samples"))
+
+
+def olmocr_bench() -> tuple[list[Path], Path]:
+    """Pages of olmOCR-bench, and the file of its checks. Exits with a sentence if they are not there."""
+    checks = samples_folder() / "pdf" / "checks.jsonl"
+    if not checks.is_file():
+        sys.exit(f"{checks} is not there; set SAMPLES_DIR to the folder that holds pdf/")
+    return sorted(checks.parent.glob("*.pdf")), checks
 
 
 def _truth_file() -> Path:
