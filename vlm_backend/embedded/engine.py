@@ -25,17 +25,11 @@ from vlm_backend.embedded.core_shares import CoreShares, Work
 from vlm_backend.embedded.edges import find_rulings
 from vlm_backend.embedded.languages import ModelMissing, fetch_cyrillic, load_recognizers, package_of
 from vlm_backend.embedded.level_tables import restore_cells, restore_lines
+from vlm_backend.embedded.line_order import join_paragraphs, order_lines
 from vlm_backend.embedded.open_tables import build_open_table
 from vlm_backend.embedded.protocol import ApiError
-from vlm_backend.embedded.reader import (
-    Cancelled,
-    CropReader,
-    ReadLine,
-    add_tick_boxes,
-    in_order,
-    make_sign,
-    text_of,
-)
+from vlm_backend.embedded.read_lines import ReadLine, add_tick_boxes, make_sign
+from vlm_backend.embedded.reader import Cancelled, CropReader
 from vlm_backend.embedded.recognizers import LineText
 from vlm_backend.embedded.slanted_heads import find_feet, lift_heads, part_heads, stand_at_feet
 from vlm_backend.embedded.table_model import TableModel, measure_table_model
@@ -252,9 +246,11 @@ class EmbeddedEngine:
     async def _text(self, crop: _Crop) -> Answer:
         inner, outer = assign_inner(crop.boxes, Rows([line.box for line in crop.lines]))
         read, refusal, noise = await self._read_lines(crop, inner)
-        ordered = await self._run(crop.work, lambda: in_order(add_tick_boxes(read, outer, with_words=crop.with_words)))
+        ordered = await self._run(
+            crop.work, lambda: order_lines(add_tick_boxes(read, outer, with_words=crop.with_words))
+        )
         lines = [line for paragraph in ordered for row in paragraph for line in row]
-        text = await self._run(crop.work, text_of, ordered)
+        text = await self._run(crop.work, join_paragraphs, ordered)
         return Answer(text, refusal, lines if crop.with_lines else None, noise=noise)
 
     async def _table(self, crop: _Crop) -> Answer:

@@ -10,7 +10,7 @@ import numpy as np
 from common.geometry import Rectangle
 from textlines.detection import Quad, TextLine
 from textlines.frame import ReadingFrame
-from vlm_backend.embedded.reader import ReadLine
+from vlm_backend.embedded.read_lines import ReadLine
 from vlm_backend.embedded.tables import PlacedCell
 
 

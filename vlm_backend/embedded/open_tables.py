@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from textlines.detection import Pixels
 from vlm_backend.embedded.edges import Rulings
-from vlm_backend.embedded.reader import ReadLine
+from vlm_backend.embedded.read_lines import ReadLine
 from vlm_backend.embedded.row_groups import group_rows, group_ruled_rows
 from vlm_backend.embedded.row_marks import PrintedLines, find_printed_lines
 from vlm_backend.embedded.table_conflicts import count_column_conflicts, count_row_conflicts

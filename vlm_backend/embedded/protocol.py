@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
 from common.geometry import Rectangle, union
 from textlines.detection import TextLine
-from vlm_backend.embedded.reader import ReadLine
+from vlm_backend.embedded.read_lines import ReadLine
 from vlm_backend.embedded.recognizers import LineText
 from vlm_backend.embedded.tables import PlacedCell
 

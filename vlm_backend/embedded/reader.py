@@ -7,23 +7,20 @@ import re
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise, repeat
+from itertools import repeat
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from common.geometry import Box, Rectangle, union
+from common.geometry import Rectangle
 from textlines.box_shapes import TickBox
 from textlines.detection import LineDetector, Pixels, Quad, TextLine, part_of, upright_line
-from textlines.frame import ReadingFrame, find_frame, find_watermarks
-from textlines.order import reading_order
-from textlines.paragraphs import PROSE_FILL, abuts_initial, find_initials, paragraphs, rows, split_paragraphs
-from textlines.tick_boxes import Rows, Walls, label_index, no_walls
+from textlines.frame import find_frame, find_watermarks
 from textlines.vertical_text import set_as_row
 from textlines.words import find_line_ink, place_words
-from vlm_backend.embedded.character_grid import CharacterGrid, find_grid
 from vlm_backend.embedded.languages import BUNDLED_SCRIPTS, Recognizers
+from vlm_backend.embedded.read_lines import MAX_SHORT, ReadLine, ReadWord, are_right_to_left, concatenate, make_sign
 from vlm_backend.embedded.recognizers import LineRecognizer, LineText
 from vlm_backend.embedded.scripts import drop_siblings, read_cyrillic
 from vlm_backend.embedded.unread import LOOK_ALIKE, ScriptGuess, is_sparse, is_unread
@@ -32,52 +29,20 @@ MIN_LONG_SIDE = 320  # crops are small: nothing is gained by looking at them lar
 MIN_CONFIDENCE = 0.5  # below it a line is noise, RapidOCR's own default
 VERTICAL = 1.5  # a line image this much higher than wide holds vertical text, RapidOCR's own rule
 MAX_NARROW = 3.0  # a line this much higher than wide holds several glyphs, one below the other
-MAX_SHORT = 2  # so few characters read upside down as well as upright
-NEXT_ROW = 1.8  # pitch of two rows without a blank one between them, in line heights
-PROSE_WORDS, MIN_BESIDE = 4, 5  # words of a piece that is prose, and so many rows with prose on both sides of a gutter
-BAR, MIN_BARRED, BARRED = "|", 3, 0.5  # rows of a table drawn with bars, and the share of the rows that has some
-FLUSH = 0.7  # share of the pieces on the right of a gutter that begin at one column
 LEADER, DOTS = " … ", " .·…"  # a leader in the text, and what is read of its ends
 MARKS = tuple(",.;:!?)")  # they follow a box to tick without a space
 LEADER_MARGIN = 0.06  # of line heights, beside a leader: what is left of a dot at a part's end looks like a dash
 MIN_PART = 0.3  # width of a part of a line beside a box to tick, in line heights: less is no letter
 LONE_SIGNS = {"十": "+", "一": "—", "丨": "|", "〇": "0"}  # alone, the bundled model takes marks for Chinese ones
 _WORD = re.compile(r"\S+")
-OPENING = "\"'“„«‘"  # quotation marks, which may stand before an initial
-APOSTROPHES = "'’"  # and what may follow it
-LETTERS = {"0": "O", "1": "I", "|": "I", "l": "I"}  # what alone looks like a large letter
 SURE_COLUMN, GAIN = 0.98, 0.1  # confidence of signs set as a row, alone, or beyond that of their column
 BAR_SIDE, SURE_NUMBER = 0.9, 0.6  # width of a fraction's number in its height, at least, and its least confidence
 _NUMBER = re.compile(r"[0-9A-Za-z]{1,5}(?:[.,+\-][0-9A-Za-z]{1,4})?")
-NUMBER_LETTERS = 3  # letters that a number may have: a unit, a currency
 DOUBTFUL, SURE_CYRILLIC = 0.9, 0.8  # a line read with less confidence is tried upside down too
 
 
 class Cancelled(Exception):
     """The caller went away; what was read so far is of no use."""
-
-
-@dataclass(frozen=True, slots=True)
-class ReadWord:
-    """A word of a line; `box` in pixels of the crop, `confidence` 0 to 1."""
-
-    text: str
-    box: Rectangle
-    confidence: float
-
-
-@dataclass(frozen=True, slots=True)
-class ReadLine:
-    """A text line in place: `box` in pixels of the crop, `place` as it was found. `unread`: its script, where that is
-    none that a model reads; `text` is worth nothing then. `words`: those of the text in its order, where they were
-    asked for."""
-
-    box: Box
-    text: LineText
-    upside_down: bool = False
-    unread: ScriptGuess | None = None
-    place: TextLine | None = None
-    words: tuple[ReadWord, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -381,7 +346,7 @@ def _join_parts(
     line: TextLine, cuts: Sequence[_Cut], parts: Sequence[ReadLine | None], *, with_words: bool
 ) -> ReadLine | None:
     """The parts as one line, with a leader's dots and the boxes' signs between them; None where nothing was read."""
-    if _runs_left([part for part in parts if part]):
+    if are_right_to_left([part for part in parts if part]):
         cuts, parts = cuts[::-1], parts[::-1]
     whole = parts[0]
     for cut, part in zip(cuts, parts[1:], strict=True):
@@ -392,16 +357,9 @@ def _join_parts(
     return replace(whole, box=line.box, place=line) if whole else None
 
 
-def _runs_left(lines: Sequence[ReadLine]) -> bool:
-    """Whether the text goes on to the left on the page: Arabic and Hebrew do, and what stands upside down."""
-    classes = [unicodedata.bidirectional(character) for line in lines for character in line.text.text]
-    is_turned = 2 * sum(line.upside_down for line in lines) > len(lines)
-    return (classes.count("R") + classes.count("AL") > classes.count("L")) != is_turned
-
-
 def _join_at_box(before: ReadLine | None, sign: ReadLine, after: ReadLine | None) -> ReadLine:
-    with_sign = _concatenate(before, " ", sign) if before else sign
-    return _concatenate(with_sign, "" if after.text.text[:1] in MARKS else " ", after) if after else with_sign
+    with_sign = concatenate(before, " ", sign) if before else sign
+    return concatenate(with_sign, "" if after.text.text[:1] in MARKS else " ", after) if after else with_sign
 
 
 def _join_at_leader(before: ReadLine | None, after: ReadLine | None) -> ReadLine | None:
@@ -411,239 +369,8 @@ def _join_at_leader(before: ReadLine | None, after: ReadLine | None) -> ReadLine
     length, skipped = len(start.text.rstrip(DOTS)), len(end.text) - len(end.text.lstrip(DOTS))
     start = LineText(start.text[:length], start.confidences[:length])
     end = LineText(end.text[skipped:], end.confidences[skipped:])
-    joined_line = _concatenate(replace(before, text=start), LEADER, replace(after, text=end))
+    joined_line = concatenate(replace(before, text=start), LEADER, replace(after, text=end))
     return replace(joined_line, words=tuple(word for word in joined_line.words if word.text.strip(DOTS)))
-
-
-def _concatenate(before: ReadLine, joint: str, after: ReadLine) -> ReadLine:
-    text = f"{before.text.text}{joint}{after.text.text}"
-    confidences = *before.text.confidences, *(1.0,) * len(joint), *after.text.confidences
-    unread, words = before.unread or after.unread, (*before.words, *after.words)
-    has_look_alikes = bool(before.text.cyrillic or after.text.cyrillic)
-    ends = [line.text.cyrillic or line.text.text for line in (before, after)]
-    cyrillic = joint.join(ends) if has_look_alikes else ""
-    return replace(before, text=LineText(text, confidences, cyrillic=cyrillic), unread=unread, words=words)
-
-
-def make_sign(one: TickBox, *, with_words: bool) -> ReadLine:
-    """The box as a line of its own."""
-    sign = "☒" if one.is_ticked else "☐"
-    return ReadLine(one.box, LineText(sign, (1.0,)), words=(ReadWord(sign, one.box, 1.0),) if with_words else ())
-
-
-def add_tick_boxes(
-    lines: Sequence[ReadLine], boxes: Sequence[TickBox], find_walls: Walls = no_walls, *, with_words: bool
-) -> list[ReadLine]:
-    """The lines with ☐ or ☒ before them, or behind them, where a drawn box stands there, between the same walls."""
-    result, places = list(lines), Rows([line.box for line in lines], find_walls)
-    runs_left = 2 * sum(_runs_left([line]) for line in lines) > len(lines)
-    are_left = [_runs_left([line]) if len(line.text.text) > MAX_SHORT else runs_left for line in lines]
-    # Against the text, so that of two boxes before it the nearer one stands nearer.
-    for one in sorted(boxes, key=lambda box: box.box[0], reverse=not runs_left):
-        if (owner := label_index(one, places, runs_left=runs_left)) is not None:
-            (index, is_on_left), sign = owner, make_sign(one, with_words=with_words)
-            line, is_before = result[index], is_on_left != are_left[index]
-            joined_line = _concatenate(sign, " ", line) if is_before else _concatenate(line, " ", sign)
-            box = union([line.box, one.box])
-            result[index] = replace(line, text=joined_line.text, box=box, words=joined_line.words)
-            places.widen(index, one)
-    return result
-
-
-def in_order(lines: Sequence[ReadLine]) -> list[list[list[ReadLine]]]:
-    """Paragraphs in reading order, columns one after the other; each holds its rows, a row its pieces left to right.
-
-    The order is that along the lines' own direction. A crop that stands upside down is read from its lower right
-    corner.
-    """
-    if table := _typewriter_rows(lines) or _barred_rows(lines):
-        return table
-    places = [line.place or upright_line(line.box) for line in lines]
-    frame = _find_frame(places)
-    return _level_order(*_join_initials(lines, [frame.map_box(place) for place in places]))
-
-
-def _find_frame(places: Sequence[TextLine]) -> ReadingFrame:
-    width, height = (max((place.box[side] for place in places), default=1) for side in (2, 3))
-    return find_frame(places, width, height)
-
-
-def _typewriter_rows(lines: Sequence[ReadLine]) -> list[list[list[ReadLine]]]:
-    """Each row of typewriter print as a paragraph: its pieces are no columns of text. None for any other print."""
-    level = _make_level(lines)
-    if _find_layout_grid(level) is None:
-        return []
-    return [[[lines[index] for index in row]] for row in rows([line.box for line in level])]
-
-
-def _barred_rows(lines: Sequence[ReadLine]) -> list[list[list[ReadLine]]]:
-    """The rows of a table drawn with bars, as databases print it, as one paragraph: no text stands in its columns. None
-    for anything else."""
-    level = _make_level(lines)
-    table = [[lines[index] for index in row] for row in rows([line.box for line in level])]
-    barred = sum(any(BAR in line.text.text for line in row) for row in table)
-    return [table] if barred >= MIN_BARRED and barred >= BARRED * len(table) else []
-
-
-def _make_level(lines: Sequence[ReadLine]) -> list[ReadLine]:
-    """The lines where they would stand if the crop were level and upright."""
-    # A box to tick beside a line is none of its place.
-    places = [line.place if line.place and line.place.box == line.box else upright_line(line.box) for line in lines]
-    frame = _find_frame(places)
-    boxes = [frame.map_box(place) for place in places]
-    return [replace(line, box=box) for line, box in zip(lines, _turn_upright(lines, boxes), strict=True)]
-
-
-def _turn_upright(lines: Sequence[ReadLine], boxes: Sequence[Box]) -> list[Box]:
-    """The boxes turned by half a turn where most of the lines stand upside down."""
-    if sum(line.upside_down for line in lines) <= len(lines) / 2:
-        return list(boxes)
-    return [(-x2, -y2, -x1, -y1) for x1, y1, x2, y2 in boxes]
-
-
-def _find_layout_grid(lines: Sequence[ReadLine]) -> CharacterGrid | None:
-    """The columns of level lines in typewriter print, whose rows are read from end to end; None for other print, and
-    for prose side by side."""
-    grid = find_grid([(line.box, line.text.text) for line in lines])
-    return None if grid is None or _is_prose_beside(lines, grid) else grid
-
-
-def _is_prose_beside(lines: Sequence[ReadLine], grid: CharacterGrid) -> bool:
-    """Whether a gutter runs through many rows, with rows of words on both sides that fill their columns."""
-    table = rows([line.box for line in lines])
-    pairs = [
-        (lines[left], lines[right])
-        for row in table
-        for left, right in pairwise(row)
-        if all(len(lines[index].text.text.split()) >= PROSE_WORDS for index in (left, right))
-    ]
-    if len(pairs) < max(MIN_BESIDE, len(table) / 2):
-        return False
-    edge = float(np.median([right.box[0] for _, right in pairs]))
-    is_flush = float(np.mean([abs(right.box[0] - edge) <= grid.pitch for _, right in pairs])) >= FLUSH
-    widths = np.array([[line.box[2] - line.box[0] for line in pair] for pair in pairs])
-    return is_flush and bool((np.median(widths, axis=0) >= PROSE_FILL * widths.max(axis=0)).all())
-
-
-def _join_initials(lines: Sequence[ReadLine], boxes: list[Box]) -> tuple[list[ReadLine], list[Box]]:
-    """The lines and their boxes with each large initial put before the word that it begins, or that follows it."""
-    found = find_initials(boxes)
-    result = [_restore_letter(line, lines[found[at]]) if at in found else line for at, line in enumerate(lines)]
-    initials = {
-        index: first for index, first in found.items() if index != first and is_initial(result[index].text.text)
-    }
-    joined = {index for index, first in initials.items() if first not in initials}
-    for index in joined:
-        first = initials[index]
-        is_begun = _goes_on_word(lines[first].text.text) and abuts_initial(boxes, index, first)
-        result[first] = _put_before(result[index], result[first], "" if is_begun else " ")
-    kept = sorted(set(range(len(lines))) - joined)
-    return [result[index] for index in kept], [boxes[index] for index in kept]
-
-
-def _restore_letter(initial: ReadLine, first: ReadLine) -> ReadLine:
-    """The letter that a large figure alone before the rest of a word is: alone they look alike."""
-    letter = LETTERS.get(initial.text.text)
-    if letter is None or not first.text.text[:1].islower():
-        return initial
-    words = tuple(replace(word, text=letter) for word in initial.words)
-    return replace(initial, text=replace(initial.text, text=letter), words=words)
-
-
-def is_initial(text: str) -> bool:
-    """Whether it is one capital letter, perhaps behind a quotation mark."""
-    return len(text.lstrip(OPENING)) == 1 and text[-1:].isupper()
-
-
-def _goes_on_word(text: str) -> bool:
-    """Whether it may be the rest of a word behind its capital: small letters, or capitals where the first words are
-    set in them."""
-    word = text.split(maxsplit=1)[0].lstrip(APOSTROPHES) if text.strip() else ""
-    return word[:1].islower() or word.isupper()
-
-
-def _put_before(initial: ReadLine, line: ReadLine, space: str) -> ReadLine:
-    """The line with the initial as the first letter of its first word, or as a word of its own."""
-    text = f"{initial.text.text}{space}{line.text.text}"
-    confidences = (*initial.text.confidences, *(1.0,) * len(space), *line.text.confidences)
-    if not line.words:
-        return replace(line, text=LineText(text, confidences))
-    first, *others = line.words
-    if space:
-        own = ReadWord(initial.text.text, initial.box, initial.text.confidence)
-        return replace(line, text=LineText(text, confidences), words=(own, *line.words))
-    box = union([initial.box, first.box])
-    word = ReadWord(initial.text.text + first.text, box, min(initial.text.confidence, first.confidence))
-    return replace(line, text=LineText(text, confidences), words=(word, *others))
-
-
-def _level_order(lines: Sequence[ReadLine], boxes: list[Box]) -> list[list[list[ReadLine]]]:
-    boxes = _turn_upright(lines, boxes)
-    groups = paragraphs(boxes)
-    order = reading_order([union([boxes[i] for i in group]) for group in groups])
-    return [paragraph for place in order for paragraph in _paragraphs(lines, boxes, groups[place])]
-
-
-def _paragraphs(lines: Sequence[ReadLine], boxes: Sequence[Box], group: Sequence[int]) -> list[list[list[ReadLine]]]:
-    """Rows of one column's lines, parted where the column's text starts anew."""
-    table = [[group[i] for i in row] for row in rows([boxes[i] for i in group])]
-    parts = split_paragraphs([union([boxes[i] for i in row]) for row in table])
-    return [[[lines[i] for i in table[row]] for row in part] for part in parts]
-
-
-def text_of(paragraphs: Sequence[Sequence[Sequence[ReadLine]]]) -> list[LineText]:
-    """Texts of paragraphs in one sequence, a blank line between them; typewriter print with its spaces, and blank lines
-    where there is room for one."""
-    level = iter(lines := _make_level([line for table in paragraphs for row in table for line in row]))
-    grid = _find_layout_grid(lines)
-    if grid:
-        paragraphs = [[[next(level) for _ in row] for row in table] for table in paragraphs]
-    pieces: list[LineText] = []
-    for before, paragraph in zip([None, *paragraphs], paragraphs, strict=False):
-        if before is not None:
-            pieces.append(markup("\n" if grid and _is_next_row(before[-1], paragraph[0]) else "\n\n"))
-        pieces.extend(joined(paragraph, grid))
-    return pieces
-
-
-def _is_next_row(above: Sequence[ReadLine], below: Sequence[ReadLine]) -> bool:
-    """Whether nothing has room between two rows that stand below each other."""
-    (_, top, _, bottom), (_, y1, _, y2) = (union([line.box for line in row]) for row in (above, below))
-    return 0 < (y1 + y2 - top - bottom) / 2 < NEXT_ROW * max(y2 - y1, bottom - top)
-
-
-def joined(table: Sequence[Sequence[ReadLine]], grid: CharacterGrid | None = None) -> list[LineText]:
-    """Texts of rows in one sequence: pieces of a row joined by a space, rows by a line break.
-
-    With a `grid`, as many spaces stand before and between the pieces as they would take.
-    """
-    pieces: list[LineText] = []
-    for row in table:
-        before: ReadLine | None = None
-        for line in row:
-            if space := _space(before, line, grid, is_first=not pieces):
-                pieces.append(markup(space))
-            pieces.append(line.text)
-            before = line
-    return pieces
-
-
-def _space(before: ReadLine | None, line: ReadLine, grid: CharacterGrid | None, *, is_first: bool) -> str:
-    """What stands before a piece: behind another one of its row, or at the beginning of a row."""
-    if before:
-        return " " * (grid.gap(before.box, line.box) if grid else 1)
-    return ("" if is_first else "\n") + " " * (grid.column(line.box[0]) if grid else 0)
-
-
-def is_number(text: str) -> bool:
-    """Whether it is a number, perhaps with a unit behind it; a dash stands for none."""
-    signs = [character for character in text if character.isalnum()]
-    return not signs or (signs[0].isdigit() and sum(map(str.isalpha, signs)) <= NUMBER_LETTERS)
-
-
-def markup(text: str) -> LineText:
-    """Text that was not read from the picture and so has no confidence."""
-    return LineText(text, ())
 
 
 def cut_line(pixels: Pixels, quad: Quad) -> Pixels:

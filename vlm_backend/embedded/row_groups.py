@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from common.geometry import Box, union
 from vlm_backend.embedded.edges import Rulings
-from vlm_backend.embedded.reader import ReadLine, is_number
+from vlm_backend.embedded.read_lines import ReadLine, is_number
 from vlm_backend.embedded.tables import Span, Table
 
 RULED = 0.6

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from common.geometry import Box, union
 from textlines.detection import Pixels
 from vlm_backend.embedded.edges import Rulings
-from vlm_backend.embedded.reader import ReadLine
+from vlm_backend.embedded.read_lines import ReadLine
 from vlm_backend.embedded.tables import Table
 
 LEVEL = 0.2

@@ -9,7 +9,7 @@ from statistics import median
 from common.geometry import Box
 from textlines.detection import Pixels, TextLine
 from textlines.frame import find_foot, find_frame, find_slanted
-from vlm_backend.embedded.reader import ReadLine
+from vlm_backend.embedded.read_lines import ReadLine
 from vlm_backend.embedded.tables import Table
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from vlm_backend.embedded.reader import is_number
+from vlm_backend.embedded.read_lines import is_number
 from vlm_backend.embedded.row_marks import PrintedLines
 from vlm_backend.embedded.table_model import count_joined
 from vlm_backend.embedded.tables import Table

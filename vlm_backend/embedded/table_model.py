@@ -19,7 +19,7 @@ from common.geometry import Box, Rectangle, clip, union
 from common.inference.models import find_model, load_session, measure_ahead
 from common.inference.sessions import Floats
 from textlines.detection import Pixels
-from vlm_backend.embedded.reader import ReadLine
+from vlm_backend.embedded.read_lines import ReadLine
 from vlm_backend.embedded.tables import Span, Table
 
 MODEL = "slanet-plus.onnx"

@@ -23,7 +23,8 @@ from textlines.detection import Pixels, TextLine, upright_line
 from textlines.glyphs import find_ink, find_stray_glyphs
 from textlines.paragraphs import rows
 from vlm_backend.embedded.edges import BAND_ROWS, Rulings, add_outer, column_edges, row_edges, split_bands, tighten
-from vlm_backend.embedded.reader import ReadLine, is_number, joined, markup
+from vlm_backend.embedded.line_order import join_rows
+from vlm_backend.embedded.read_lines import ReadLine, is_number, markup
 from vlm_backend.embedded.recognizers import LineText
 
 _TAG = re.compile(r"<(?=(?:[felux]cel|nl)>)")
@@ -229,7 +230,7 @@ def _cell(row: int, column: int, cell: Span, lines: list[ReadLine]) -> list[Line
 
 
 def _cell_text(lines: list[ReadLine]) -> list[LineText]:
-    pieces = joined([[lines[i] for i in row] for row in rows([line.box for line in lines])])
+    pieces = join_rows([[lines[i] for i in row] for row in rows([line.box for line in lines])])
     return [_escape_tags(piece) for piece in pieces]
 
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from common.geometry import Box, union
 from textlines.detection import Pixels
 from vlm_backend.embedded.edges import Rulings
-from vlm_backend.embedded.reader import ReadLine, is_number
+from vlm_backend.embedded.read_lines import ReadLine, is_number
 from vlm_backend.embedded.row_marks import FIRST_HAN, PrintedLines, find_full_rules, find_shade_edges
 from vlm_backend.embedded.tables import Span, Table
 

@@ -11,7 +11,8 @@ import pytest
 from common.geometry import Box
 from textlines.detection import TextLine, upright_line
 from vlm_backend.embedded.character_grid import find_grid
-from vlm_backend.embedded.reader import ReadLine, in_order, text_of
+from vlm_backend.embedded.line_order import join_paragraphs, order_lines
+from vlm_backend.embedded.read_lines import ReadLine
 from vlm_backend.embedded.recognizers import LineText
 
 PROGRAM = ["def tide(hour):", "    level = read(hour)", "    if level < 2:", "        warn(level)", "    return level"]
@@ -28,7 +29,7 @@ def pieces(lines: list[str], pitch: float = 14.0) -> list[tuple[Box, str]]:
 
 def text(given: list[tuple[Box, str]]) -> str:
     lines = [ReadLine(box, LineText(words, (0.9,) * len(words))) for box, words in given]
-    return "".join(piece.text for piece in text_of(in_order(lines)))
+    return "".join(piece.text for piece in join_paragraphs(order_lines(lines)))
 
 
 def test_indentation_is_kept() -> None:
@@ -126,7 +127,7 @@ def turned(given: list[tuple[Box, str]], degrees: float) -> list[ReadLine]:
 
 @pytest.mark.parametrize("degrees", [0, 2.5, -2.5, 180])
 def test_rows_of_a_turned_page_are_read_from_the_first(degrees: float) -> None:
-    read = "".join(piece.text for piece in text_of(in_order(turned(cells(TABLE, 2), degrees))))
+    read = "".join(piece.text for piece in join_paragraphs(order_lines(turned(cells(TABLE, 2), degrees))))
     assert read.splitlines() == TABLE
 
 

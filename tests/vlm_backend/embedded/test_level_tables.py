@@ -15,7 +15,7 @@ from tests.vlm_backend.embedded.test_server import ask, text_of
 from textlines.detection import upright_line
 from textlines.row_slope import find_row_frame
 from vlm_backend.embedded.level_tables import restore_cells, restore_lines
-from vlm_backend.embedded.reader import ReadLine, ReadWord
+from vlm_backend.embedded.read_lines import ReadLine, ReadWord
 from vlm_backend.embedded.recognizers import LineText
 from vlm_backend.embedded.tables import PlacedCell, Span
 

@@ -18,7 +18,9 @@ from tests.vlm_backend.embedded.test_server import ask
 from textlines.box_shapes import TickBox
 from textlines.detection import LineDetector, Pixels, upright_line
 from vlm_backend.embedded.languages import Recognizers
-from vlm_backend.embedded.reader import CropReader, ReadLine, add_tick_boxes, in_order, text_of
+from vlm_backend.embedded.line_order import join_paragraphs, order_lines
+from vlm_backend.embedded.read_lines import ReadLine, add_tick_boxes
+from vlm_backend.embedded.reader import CropReader
 from vlm_backend.embedded.recognizers import LineText, PaddleRecognizer
 
 DIGITS = ("1212", "1626", "6912", "1122")
@@ -200,7 +202,7 @@ def test_table_drawn_with_bars_is_read_row_by_row() -> None:
         for row, texts in enumerate(table)
         for column, text in enumerate(texts)
     ]
-    (paragraph,) = in_order(lines)
+    (paragraph,) = order_lines(lines)
     assert [[line.text.text for line in row] for row in paragraph] == [list(row) for row in table]
 
 
@@ -301,12 +303,12 @@ def test_no_line_of_a_fax_is_taken_for_another_script(client: OpenAI) -> None:
 def test_columns_are_put_in_order_from_right_to_left() -> None:
     words = {"first": 700, "second": 640, "third": 580}
     lines = [ReadLine((x, 50, x + 44, 900), LineText(word, (1.0,) * len(word))) for word, x in words.items()]
-    assert "".join(piece.text for piece in text_of(in_order(lines[::-1]))).split() == list(words)
+    assert "".join(piece.text for piece in join_paragraphs(order_lines(lines[::-1]))).split() == list(words)
 
 
 def texts(boxes: dict[str, tuple[int, int, int, int]]) -> str:
     lines = [ReadLine(box, LineText(word, (1.0,) * len(word))) for word, box in boxes.items()]
-    return "".join(piece.text for piece in text_of(in_order(lines)))
+    return "".join(piece.text for piece in join_paragraphs(order_lines(lines)))
 
 
 def test_initial_begins_its_word() -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from vlm_backend.embedded.edges import Rulings
-from vlm_backend.embedded.reader import ReadLine
+from vlm_backend.embedded.read_lines import ReadLine
 from vlm_backend.embedded.recognizers import LineText
 from vlm_backend.embedded.row_groups import group_rows, group_ruled_rows
 from vlm_backend.embedded.tables import Span, Table

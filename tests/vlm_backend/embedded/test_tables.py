@@ -17,7 +17,7 @@ from tests.support.slanted_tables import draw_slanted_table
 from tests.support.text_layers import SANS
 from tests.vlm_backend.embedded.conftest import pixels
 from tests.vlm_backend.embedded.test_server import ask, text_of
-from vlm_backend.embedded.reader import ReadLine
+from vlm_backend.embedded.read_lines import ReadLine
 from vlm_backend.embedded.recognizers import LineText
 from vlm_backend.embedded.tables import Span, Table
 from vlm_backend.embedded.tables import otsl as written

@@ -9,7 +9,7 @@ import pytest
 
 from textlines.detection import Pixels
 from vlm_backend.embedded.edges import Rulings, find_rulings
-from vlm_backend.embedded.reader import ReadLine
+from vlm_backend.embedded.read_lines import ReadLine
 from vlm_backend.embedded.recognizers import LineText
 from vlm_backend.embedded.row_marks import find_printed_lines
 from vlm_backend.embedded.tables import Span, Table
