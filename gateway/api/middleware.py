@@ -131,7 +131,9 @@ class SlashMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["method"] in _WITH_BODY:
-            scope["path"] = scope["path"].rstrip("/") or "/"
+            prefix = scope.get("root_path", "").rstrip("/")
+            # The root itself ends with a slash, below a prefix too.
+            scope["path"] = max(scope["path"].rstrip("/"), f"{prefix}/", key=len)
         await self.app(scope, receive, send)
 
 

@@ -22,6 +22,7 @@ _HEAD_END = re.compile(rb"(?:\A|\n)\r?\n")
 _FOLD = re.compile(rb"\r?\n[ \t]+")
 _LINE_END = re.compile(rb"\r?\n")
 _WHITE = b" \t\r\n"
+_ONE_ALPHABET = bytes.maketrans(b"-_", b"+/")
 
 
 class FormParser(MultiPartParser):
@@ -67,19 +68,26 @@ class FormParser(MultiPartParser):
 
 
 class _Base64:
-    """Decodes a text that comes in pieces."""
+    """Decodes a text that comes in pieces, in either alphabet, with padding or without."""
 
     def __init__(self) -> None:
         self._rest = b""
+        self._is_padded = False
 
     def decode(self, piece: bytes) -> bytes:
-        text = self._rest + piece.translate(None, _WHITE)
+        text = self._rest + piece.translate(_ONE_ALPHABET, _WHITE)
         whole = len(text) - len(text) % 4
         self._rest = text[whole:]
-        return binascii.a2b_base64(text[:whole])
+        return self._decode_whole(text[:whole])
 
     def finish(self) -> bytes:
-        return binascii.a2b_base64(self._rest)
+        return self._decode_whole(self._rest + b"=" * (-len(self._rest) % 4))
+
+    def _decode_whole(self, text: bytes) -> bytes:
+        if text and self._is_padded:
+            raise binascii.Error("more follows its padding")
+        self._is_padded = self._is_padded or text.endswith(b"=")
+        return binascii.a2b_base64(text, strict_mode=True)
 
 
 def _rewrite_disposition(sent: bytes, charset: str) -> bytes:

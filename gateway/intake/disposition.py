@@ -20,7 +20,10 @@ def parse_filename(disposition: str) -> str | None:
     (RFC 2047); None where it names none."""
     message = Message()
     message["content-disposition"] = disposition.replace("\r", " ").replace("\n", " ")
-    values = dict(message.get_params([], header="content-disposition", unquote=True))
+    try:
+        values = dict(message.get_params([], header="content-disposition", unquote=True))
+    except ValueError:  # the number of a part (RFC 2231) that Python takes for none
+        return None
     value = values.get("filename")
     if value is None:
         return None

@@ -6,7 +6,7 @@ import argparse
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from glob import glob
+from glob import glob, has_magic
 from pathlib import Path, PurePath
 from typing import Any, NoReturn, cast
 from urllib.parse import unquote, urlsplit
@@ -86,7 +86,7 @@ def _expand(place: str, excluded: Path | None) -> Iterator[Input]:
         yield from (Input(str(file), file.relative_to(path)) for file in find_documents(path, excluded, _fail))
     elif path.exists():
         yield Input(place, PurePath(path.name))
-    elif matches := sorted(glob(place, recursive=True)):
+    elif has_magic(place) and (matches := sorted(filter(os.path.exists, glob(place, recursive=True)))):
         # A pattern that no shell has expanded: it was quoted, or the names would be too many for a command line.
         for match in matches:
             yield from _expand(match, excluded)

@@ -16,8 +16,9 @@ HEADERS = Headers({"content-type": "multipart/form-data; boundary=x"})
 PART = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.pdf"\r\n\r\nabc'
 
 
-async def stream(body: bytes) -> AsyncIterator[bytes]:
-    yield body
+async def stream(*pieces: bytes) -> AsyncIterator[bytes]:
+    for piece in pieces:
+        yield piece
 
 
 async def test_the_file_of_a_part_without_an_end_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -70,3 +71,35 @@ async def test_padded_delimiters_and_what_resembles_them(step: int) -> None:
     assert isinstance(file, UploadFile)
     assert (await file.read(), form["a"]) == (b"abc" + content, "1")
     await form.close()
+
+
+def _split(body: bytes, step: int) -> list[bytes]:
+    return [body[at : at + step] for at in range(0, len(body), step)]
+
+
+@pytest.mark.parametrize("step", [1, 5, 1000])
+@pytest.mark.parametrize("coded", [b"++//aGk=", b"--__aGk=", b"--__aG\r\nk"])
+async def test_base64_in_both_alphabets(coded: bytes, step: int) -> None:
+    form = await parse_form(
+        HEADERS, stream(*_split(_base64_of(coded), step)), max_files=1, max_fields=1, max_part_size=100
+    )
+    file = form["file"]
+    assert isinstance(file, UploadFile)
+    assert await file.read() == b"\xfb\xef\xffhi"
+    await form.close()
+
+
+@pytest.mark.parametrize("step", [1, 5, 1000])
+@pytest.mark.parametrize("coded", [b"QQ==QkNERQ==", b"QUJDR", b"QU!D"])
+async def test_broken_base64_is_refused_wherever_it_is_cut(coded: bytes, step: int) -> None:
+    with pytest.raises(MultiPartException):
+        await parse_form(
+            HEADERS, stream(*_split(_base64_of(coded), step)), max_files=1, max_fields=1, max_part_size=100
+        )
+
+
+def _base64_of(coded: bytes) -> bytes:
+    head = (
+        b'--x\r\nContent-Disposition: form-data; name="file"; filename="a"\r\nContent-Transfer-Encoding: base64\r\n\r\n'
+    )
+    return head + coded + b"\r\n--x--\r\n"

@@ -26,6 +26,11 @@ def test_a_slash_at_the_end_of_a_path_costs_no_redirect(served: Gateway, png: by
     assert served.client.post("/ocr/", files={"file": png}).json()["status"] == "ok"
     assert served.client.put("/process//", content=png).status_code == 200
     assert served.client.post("/v1/ocr/", json={}).status_code == 422
+    assert (
+        served.client.post("/").status_code
+        == served.client.post("/", headers={"X-Forwarded-Prefix": "/x"}).status_code
+        == 405
+    )
 
 
 @pytest.mark.parametrize("given", ["abc-123_X.y", "a" * 64])

@@ -213,6 +213,14 @@ def test_a_pattern_that_no_shell_has_expanded(read: Read, scans: Path, tmp_path:
     assert sorted(written(tmp_path / "out")) == ["a.pdf.md", "b.pdf.md"]
 
 
+def test_a_link_to_nothing_does_not_exist(read: Read, scans: Path) -> None:
+    (scans / "broken.pdf").symlink_to(scans / "nothing.pdf")
+    done = read("scans/broken.pdf")
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert b"broken.pdf does not exist" in done.stderr
+    assert read("scans/br*.pdf").returncode == 2
+
+
 def test_a_wrong_key_ends_the_run_at_once(served: Gateway, scans: Path, tmp_path: Path) -> None:
     done = run(tmp_path, "read", "scans", "-j", "1", names={URL_VARIABLE: served.url, KEY_VARIABLE: "wrong"})
     assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (1, b"", 1)

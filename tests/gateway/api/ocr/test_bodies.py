@@ -219,6 +219,12 @@ def test_the_name_of_a_bare_document(served: Gateway, png: bytes) -> None:
     assert name_of(send(served, png, "image/png", head)) == "Акт.png"
 
 
+def test_a_name_in_parts_without_end(served: Gateway, png: bytes) -> None:
+    """Python takes no number of so many digits."""
+    head = {"Content-Disposition": f"attachment; filename*{'9' * 5000}=a"}
+    assert send(served, png, "image/png", head).status_code == 200
+
+
 @pytest.mark.parametrize(
     ("coding", "pack"), [("gzip", gzip.compress), ("X-Gzip", gzip.compress), ("deflate", zlib.compress)]
 )
