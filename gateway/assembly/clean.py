@@ -17,10 +17,13 @@ _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x9f\ufdd0-\ufdef\ufffe\uffff]")
 _HALF = re.compile(r"[\ud800-\udfff]")
 _TICKED_BOX = re.compile(
     r"""[☑☒🗷🗹🗵]|✅
-    | (?m:^(?:[✓✔](?=[^\S\n]*\w)|\[[xXхХ×✓✔]\](?=[^\S\n]+\w)))
+    | (?m:^[✓✔](?=[^\S\n]*\w))
     | \$\s*\\(?:boxtimes|boxed\{\s*\\(?:checkmark|times)\s*\})\s*\$""",
     re.VERBOSE,
 )
+_LETTER_IN_BRACKETS = re.compile(r"(?m:^\[[xXхХ×✓✔]\](?=[^\S\n]+\w))")
+_SOURCE = re.compile(r"(?m:^\[(?:\d+|[^\W\d_]+\d\w*)\][^\S\n])")
+"""The head of an entry in a list of sources: there letters in brackets are heads, too."""
 _EMPTY_BOX = re.compile(
     r"""☐ | [□▢◻❏❐❑❒⬜](?=[^\S\n]*\w) | (?m:^\[\](?=[^\S\n]+\w)) | \$\s*\\(?:square|Box)\s*\$(?=[^\S\n]*\w)""",
     re.VERBOSE,
@@ -59,6 +62,8 @@ def mark_tick_boxes(text: str) -> str:
     has_both = _RADIO_BUTTON.search(text) and _EMPTY_RADIO_BUTTON.search(text)
     if has_both and not _is_nested_list(text):
         text = _EMPTY_RADIO_BUTTON.sub(partial(_write_box, "[ ]"), _RADIO_BUTTON.sub(partial(_write_box, "[x]"), text))
+    if not _SOURCE.search(text):
+        text = _LETTER_IN_BRACKETS.sub(partial(_write_box, "[x]"), text)
     return _EMPTY_BOX.sub(partial(_write_box, "[ ]"), _TICKED_BOX.sub(partial(_write_box, "[x]"), text))
 
 

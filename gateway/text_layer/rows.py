@@ -79,7 +79,7 @@ def _make_row(words: Sequence[Word]) -> Row:
 
 def _is_space_between(left: Word, right: Word) -> bool:
     gap, size = right.box[0] - left.box[2], max(left.size, right.size)
-    if left.raised and right.raised:  # two numbers, not one
+    if left.raised or right.raised:  # spaces of the file are PDFium's guess there; two numbers are not one
         return gap > LETTER_GAP * size
     if 0 < right.first - left.last <= MAX_SPACES:
         return right.is_spaced or gap > WIDE_GAP * size

@@ -62,7 +62,13 @@ def group_ruled_rows(rulings: Rulings, table: Table) -> Table:
     middles = _row_middles(table)
     if middles is None:
         return table
-    rules = rulings.positions(vertical=False)
+    columns = _column_boxes(table)
+
+    def parts_rows(y: int) -> bool:
+        """Whether a rule leaves one column out at most: a line to write on stands below one field."""
+        return sum(rulings.wall(False, y, left, right) for left, _, right, _ in columns) >= max(len(columns) - 1, 1)
+
+    rules = list(filter(parts_rows, rulings.positions(vertical=False)))
     edges = [next((y for y in rules if above < y < below), None) for above, below in pairwise(middles)]
     if len(edges) - edges.count(None) < RULED * len(edges):
         return table
@@ -81,6 +87,15 @@ def group_ruled_rows(rulings: Rulings, table: Table) -> Table:
             if lines := [*held.pop(above, []), *held.pop(below, [])]:
                 held[below] = lines
     return _drop_cells(table.shape, cells, boxes, held)
+
+
+def _column_boxes(table: Table) -> list[Box]:
+    """Of the columns that have cells of their own."""
+    boxes: dict[int, list[Box]] = {}
+    for cell, box in zip(table.cells, table.boxes, strict=True):
+        if cell.right - cell.left == 1:
+            boxes.setdefault(cell.left, []).append(box)
+    return [union(own) for own in boxes.values()]
 
 
 def _drop_cells(shape: tuple[int, int], cells: list[Span], boxes: list[Box], held: dict[int, list[ReadLine]]) -> Table:

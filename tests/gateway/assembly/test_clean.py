@@ -69,6 +69,7 @@ def test_any_reading(text: str, label: str, is_vlm: bool) -> None:
         ("☒ Danger ☐ Cold", "[x] Danger [ ] Cold"),
         ("☑Yes", "[x] Yes"),
         ("[X] Danger\n[] Cold\n[Х] Опасно", "[x] Danger\n[ ] Cold\n[x] Опасно"),
+        ("[1] A. Berg, Tides.\n[X] C. Okafor, Shoals.", "[1] A. Berg, Tides.\n[X] C. Okafor, Shoals."),
         ("see [X] there, a[] b", "see [X] there, a[] b"),
         ("□是 □否", "[ ] 是 [ ] 否"),
         ("✓ done\n✔ paid", "[x] done\n[x] paid"),

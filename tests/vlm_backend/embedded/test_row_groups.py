@@ -72,3 +72,14 @@ def test_a_name_has_the_rows_that_rules_leave_to_it() -> None:
     rulings = Rulings(horizontal, np.zeros_like(horizontal), 20.0)
     assert _groups(group_ruled_rows(rulings, table)) == [(0, 1), (1, 3), (3, 5)]
     assert _groups(group_ruled_rows(Rulings(horizontal & False, horizontal & False, 20.0), table)) == _groups(table)
+
+
+def test_a_line_to_write_on_is_no_rule_between_rows() -> None:
+    """It stands below one of several fields."""
+    table = _grouped([(row, row + 1) for row in range(5)], [20.0, 60.0, 180.0])
+    cells = [*table.cells, *(Span(row, 2, row + 1, 3) for row in range(5))]
+    boxes = [*table.boxes, *((210, 40 * row, 300, 40 * row + 40) for row in range(5))]
+    table = Table((5, 3), cells, boxes, {i: held for i, held in table.held.items() if i != 7})
+    horizontal = np.zeros((200, 300), dtype=np.bool_)
+    horizontal[[40, 80, 120, 160], 100:200] = True
+    assert _groups(group_ruled_rows(Rulings(horizontal, np.zeros_like(horizontal), 20.0), table)) == _groups(table)
