@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import zlib
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.api.problems import error_response
 from gateway.errors import ServiceError
+from gateway.unpacking import CODINGS, MAX_CODINGS, MAX_RATIO, UnknownCodingError, Unpacker, UnpackError, parse_codings
 
-CODINGS = {"gzip": 31, "x-gzip": 31, "deflate": 15}
-"""Codings (RFC 9110) to zlib's `wbits`."""
-_PIECE_BYTES = 2**16
 _OWN_FIELDS = frozenset({b"content-encoding", b"content-length"})
 """Fields that are true of the packed body only."""
 
@@ -26,63 +23,70 @@ class ContentCodingMiddleware:
         self.limit = limit
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        coding = Headers(scope=scope).get("content-encoding", "") if scope["type"] == "http" else ""
-        coding = coding.strip().lower()
-        if coding in ("", "identity"):
+        headers = Headers(scope=scope) if scope["type"] == "http" else Headers()
+        codings = parse_codings(headers.getlist("content-encoding"))
+        if not codings or not _has_body(headers):
             await self.app(scope, receive, send)
-        elif coding not in CODINGS:
-            await error_response(scope, _unknown_coding(coding))(scope, receive, send)
-        else:
-            scope["headers"] = [field for field in scope["headers"] if field[0] not in _OWN_FIELDS]
-            await self.app(scope, _UnpackedBody(receive, CODINGS[coding], self.limit).receive, send)
+            return
+        try:
+            unpacker = Unpacker(codings)
+        except UnknownCodingError as error:
+            await error_response(scope, _unknown_coding(error))(scope, receive, send)
+            return
+        scope["headers"] = [field for field in scope["headers"] if field[0] not in _OWN_FIELDS]
+        await self.app(scope, _UnpackedBody(receive, unpacker, self.limit).receive, send)
+
+
+def _has_body(headers: Headers) -> bool:
+    return "transfer-encoding" in headers or headers.get("content-length", "").strip("0") != ""
 
 
 class _UnpackedBody:
     """A request's body in pieces that are small however well it is packed."""
 
-    def __init__(self, receive: Receive, window_bits: int, limit: int) -> None:
+    def __init__(self, receive: Receive, unpacker: Unpacker, limit: int) -> None:
         self._receive = receive
-        self._unpacker = zlib.decompressobj(window_bits)
+        self._unpacker = unpacker
         self._limit = limit
-        self._size = 0
         self._more_body = True
         self._is_done = False
 
     async def receive(self) -> Message:
         if self._is_done:
             return await self._receive()
-        packed = self._unpacker.unconsumed_tail
-        if packed:
+        if self._unpacker.has_more:
             await asyncio.sleep(0)  # others have their turn, for nothing was waited for
         elif self._more_body:
             message = await self._receive()
             if message["type"] != "http.request":
                 return message
-            packed, self._more_body = message.get("body", b""), message.get("more_body", False)
-        return {"type": "http.request", "body": self._unpack(packed), "more_body": not self._is_done}
+            self._unpacker.feed(message.get("body", b""))
+            self._more_body = message.get("more_body", False)
+        return {"type": "http.request", "body": self._unpack(), "more_body": not self._is_done}
 
-    def _unpack(self, packed: bytes) -> bytes:
+    def _unpack(self) -> bytes:
         try:
-            piece = self._unpacker.decompress(packed, _PIECE_BYTES)
-        except zlib.error as error:
-            raise _broken_body(str(error)) from None
-        self._size += len(piece)
-        if self._size > self._limit:
-            detail = f"The request body is larger than {self._limit / 1e6:g} MB when unpacked (MAX_UPLOAD_MB)."
-            raise ServiceError(413, "body_too_large", detail)
-        self._is_done = not (self._more_body or self._unpacker.unconsumed_tail)
-        if self._is_done and not self._unpacker.eof:
-            raise _broken_body("its end is missing")
+            piece = self._unpacker.step() if self._unpacker.has_more else b""
+            self._is_done = not (self._more_body or self._unpacker.has_more)
+            if self._is_done:
+                self._unpacker.finish()
+        except UnpackError as error:
+            detail = f"The body can't be unpacked: {str(error)[:100]}."
+            raise ServiceError(400, "invalid_content_encoding", detail) from None
+        if self._unpacker.unpacked_bytes > self._limit:
+            raise _too_large(f"is larger than {self._limit / 1e6:g} MB when unpacked (MAX_UPLOAD_MB)")
+        if self._unpacker.is_bomb:
+            raise _too_large(f"is more than {MAX_RATIO} times as large when unpacked; send it unpacked")
         return piece
 
 
-def _broken_body(reason: str) -> ServiceError:
-    return ServiceError(400, "invalid_content_encoding", f"The body can't be unpacked: {reason[:100]}.")
+def _too_large(reason: str) -> ServiceError:
+    return ServiceError(413, "body_too_large", f"The request body {reason}.")
 
 
-def _unknown_coding(coding: str) -> ServiceError:
+def _unknown_coding(error: UnknownCodingError) -> ServiceError:
     return ServiceError(
         415,
         "unsupported_content_encoding",
-        f"A body may be packed by {', '.join(CODINGS)} (Content-Encoding), not by {coding[:40]!r}.",
+        f"A body may be packed by {', '.join(CODINGS)} (Content-Encoding), up to {MAX_CODINGS} times, not by {error}.",
     )

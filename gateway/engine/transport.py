@@ -6,7 +6,6 @@ headers; `AiohttpClient` leaves them out. `make bench-client` measures both.
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import AsyncGenerator, Mapping
 from functools import lru_cache
 from io import BytesIO
@@ -21,6 +20,7 @@ from openai import AsyncOpenAI, AsyncStream, Omit, RequestOptions
 from gateway.engine.errors import ResponseTooLarge, map_errors
 from gateway.settings import Settings
 from gateway.tracing import trace_headers
+from gateway.unpacking import Unpacker, UnpackError, parse_codings
 
 CONNECT_TIMEOUT_S = 5.0
 KEEPALIVE_S = 2.0
@@ -31,9 +31,6 @@ MAX_RESPONSE_BYTES = 8 * 2**20
 probability, stay below."""
 MAX_CHAT_BYTES = 64 * 2**20
 """Of a chat's: 20 alternatives for each token stay below."""
-_PIECE_BYTES = 2**16
-_CODINGS = {"gzip": 16 + zlib.MAX_WBITS, "x-gzip": 16 + zlib.MAX_WBITS, "deflate": zlib.MAX_WBITS}
-"""Content codings that some proxies apply unasked, and zlib's window bits for each."""
 
 _parse_url = lru_cache(maxsize=64)(httpx2.URL)
 
@@ -247,8 +244,8 @@ class ResponseStream(httpx2.AsyncByteStream):
         self.content_type = response.content_type
         self.max_bytes = MAX_RESPONSE_BYTES
         self._response = response
-        coding = response.headers.get("Content-Encoding", "").strip().lower()
-        self._decoder = None if coding in ("", "identity") else _Decoder(coding)
+        self._codings = parse_codings(response.headers.getall("Content-Encoding", []))  # by proxies, unasked
+        self._unpacker: Unpacker | None = None
         self._size = 0
 
     @property
@@ -261,16 +258,12 @@ class ResponseStream(httpx2.AsyncByteStream):
 
     async def __anext__(self) -> bytes:
         try:
-            piece = self._decoder.more() if self._decoder else b""
-            while not piece:
-                piece = await self._response.content.readany()
-                if not piece:
-                    raise StopAsyncIteration
-                if self._decoder:
-                    piece = self._decoder.feed(piece)
+            piece = await self._next_piece()
             self._size += len(piece)
-            if self._size > self.max_bytes:
-                raise ResponseTooLarge(f"more than {self.max_bytes} bytes")
+            self._check_size(self._size)
+        except UnpackError as error:
+            self._response.close()
+            raise httpx2.DecodingError(str(error)) from error
         except httpx2.RequestError:
             self._response.close()  # who reads an error's body leaves it as it is
             raise
@@ -282,25 +275,27 @@ class ResponseStream(httpx2.AsyncByteStream):
             raise httpx2.ReadError(str(error)) from error
         return piece
 
+    async def _next_piece(self) -> bytes:
+        if not self._codings:
+            return await self._next_packed()
+        while True:
+            if self._unpacker is None or not self._unpacker.has_more:
+                packed = await self._next_packed()
+                self._unpacker = self._unpacker or Unpacker(self._codings)
+                self._unpacker.feed(packed)
+            piece = self._unpacker.step()
+            self._check_size(max(self._unpacker.packed_bytes, self._unpacker.unpacked_bytes))
+            if piece:
+                return piece
+
+    async def _next_packed(self) -> bytes:
+        if piece := await self._response.content.readany():
+            return piece
+        raise StopAsyncIteration
+
+    def _check_size(self, size: int) -> None:
+        if size > self.max_bytes:
+            raise ResponseTooLarge(f"more than {self.max_bytes} bytes")
+
     async def aclose(self) -> None:
         self._response.close()
-
-
-class _Decoder:
-    """Undoes a content coding in pieces of `_PIECE_BYTES` at most, however small what makes them is."""
-
-    def __init__(self, coding: str) -> None:
-        self._inflater = zlib.decompressobj(_CODINGS[coding]) if coding in _CODINGS else None
-
-    def feed(self, data: bytes) -> bytes:
-        """What the data begins with, decoded; it may be nothing yet, and there may be more."""
-        if self._inflater is None:
-            raise httpx2.DecodingError("a content coding that was not asked for")
-        try:
-            return self._inflater.decompress(self._inflater.unconsumed_tail + data, _PIECE_BYTES)
-        except zlib.error as error:
-            raise httpx2.DecodingError(str(error)) from error
-
-    def more(self) -> bytes:
-        """The next piece of what was fed already."""
-        return self.feed(b"") if self._inflater is not None and self._inflater.unconsumed_tail else b""

@@ -6,7 +6,6 @@ Each redirect goes through the same rules. Imports aiohttp: import this module w
 from __future__ import annotations
 
 import asyncio
-import zlib
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import NamedTuple
@@ -29,14 +28,13 @@ from gateway.intake.url_rules import (
     resolve_host,
     unreachable,
 )
+from gateway.unpacking import MAX_RATIO, UnknownCodingError, Unpacker, UnpackError, parse_codings
 
 _MAX_REDIRECTS = 3
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _CHUNK_BYTES = 2**16
 _HEADERS = {"Accept": "*/*", "Accept-Encoding": "identity"}
 """Nothing of the client's own request; uncompressed, which a server need not heed."""
-_ENCODINGS = {"gzip": 31, "x-gzip": 31, "deflate": 15}
-"""Codings of a body (RFC 9110) to zlib's `wbits`."""
 
 
 class FetchedFile(NamedTuple):
@@ -104,34 +102,38 @@ async def _read_body(response: aiohttp.ClientResponse, limit: int) -> AsyncItera
     size = 0
     if (response.content_length or 0) > limit:
         raise _too_large(limit)
-    async for chunk in _decode(response):
+    async for chunk in _decode(response, limit):
         size += len(chunk)
         if size > limit:
             raise _too_large(limit)
         yield chunk
 
 
-async def _decode(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
+async def _decode(response: aiohttp.ClientResponse, limit: int) -> AsyncIterator[bytes]:
     """The body as it was before the server packed it, in pieces that are small however well it packs."""
     chunks = response.content.iter_chunked(_CHUNK_BYTES)
-    coding = response.headers.get("Content-Encoding", "identity").strip().lower()
-    if coding in ("identity", ""):
+    codings = parse_codings(response.headers.getall("Content-Encoding", []))
+    if not codings:
         async for chunk in chunks:
             yield chunk
         return
-    if coding not in _ENCODINGS:
-        raise unreachable("its server sends it in a coding that was not asked for")
-    unpacker = zlib.decompressobj(_ENCODINGS[coding])
     try:
+        unpacker = Unpacker(codings)
         async for chunk in chunks:
-            yield unpacker.decompress(chunk, _CHUNK_BYTES)
-            while unpacker.unconsumed_tail:
-                yield unpacker.decompress(unpacker.unconsumed_tail, _CHUNK_BYTES)
-        yield unpacker.flush()
-    except zlib.error:
-        raise unreachable("its server sends it packed, and it can't be unpacked") from None
-    if not unpacker.eof:
-        raise unreachable("its server sends it packed, and its end is missing")
+            unpacker.feed(chunk)
+            while unpacker.has_more:
+                yield unpacker.step()
+                if max(unpacker.packed_bytes, unpacker.unpacked_bytes) > limit:
+                    raise _too_large(limit)
+                if unpacker.is_bomb:
+                    detail = f"The URL's file is more than {MAX_RATIO} times as large as its server sends it packed."
+                    raise ServiceError(413, "url_too_large", detail)
+                await asyncio.sleep(0)  # others have their turn, for nothing was waited for
+        unpacker.finish()
+    except UnknownCodingError:
+        raise unreachable("its server sends it in a coding that was not asked for") from None
+    except UnpackError as error:
+        raise unreachable(f"its server sends it packed, and it can't be unpacked: {error}") from None
 
 
 def _too_large(limit: int) -> ServiceError:

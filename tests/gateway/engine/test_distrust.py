@@ -150,6 +150,24 @@ async def test_a_bomb_is_not_unpacked(coding: str, encode: Callable[[bytes], byt
         assert await failure(client) == "invalid_response"
 
 
+async def test_a_coding_of_several_members_is_undone() -> None:
+    async def pieces(_request: web.Request) -> AsyncIterator[bytes]:
+        yield gzip.compress(ANSWER[:20]) + gzip.compress(ANSWER[20:])
+
+    async with engine_of(pieces, Content_Type="application/json", Content_Encoding="gzip") as (client, _):
+        assert (await client.complete(REQUEST, WAIT_S)).text == "read"
+
+
+async def test_padding_without_end_is_given_up() -> None:
+    async def pieces(_request: web.Request) -> AsyncIterator[bytes]:
+        yield gzip.compress(ANSWER)
+        while True:
+            yield bytes(65536)
+
+    async with engine_of(pieces, Content_Type="application/json", Content_Encoding="gzip") as (client, _):
+        assert await failure(client) == "invalid_response"
+
+
 @pytest.mark.parametrize("coding", ["br", "zstd", "gzip, gzip", "x" * 1000])
 async def test_other_codings_are_not_understood(coding: str) -> None:
     async def pieces(_request: web.Request) -> AsyncIterator[bytes]:

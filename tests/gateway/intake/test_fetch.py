@@ -33,6 +33,7 @@ class Origin:
         self.handler: Callable[[web.Request], AsyncIterator[bytes] | web.StreamResponse] = lambda _: web.Response(
             body=b"the file"
         )
+        self.headers: dict[str, str] = {}  # of what comes in pieces
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         self.seen.append(request)
@@ -41,7 +42,7 @@ class Origin:
         answer = self.handler(request)
         if isinstance(answer, web.StreamResponse):
             return answer
-        response = web.StreamResponse()
+        response = web.StreamResponse(headers=self.headers)
         await response.prepare(request)
         async for chunk in answer:
             await response.write(chunk)
@@ -266,6 +267,30 @@ async def test_packed_file_counts_unpacked(origin: Origin) -> None:
     bomb = gzip.compress(bytes(10 * RULES.max_bytes))
     assert len(bomb) < RULES.max_bytes
     origin.handler = lambda _: web.Response(body=bomb, headers={"Content-Encoding": "gzip"})
+    assert (await refused(f"http://{ALLOWED}:{origin.port}/")).code == "url_too_large"
+
+
+async def test_packed_file_of_several_members(origin: Origin) -> None:
+    body = gzip.compress(b"one, ") + gzip.compress(b"two")
+    origin.handler = lambda _: web.Response(body=body, headers={"Content-Encoding": "gzip"})
+    assert (await fetch(f"http://{ALLOWED}:{origin.port}/", RULES)).content.read() == b"one, two"
+
+
+async def test_packed_file_that_grows_beyond_measure(origin: Origin) -> None:
+    body = gzip.compress(bytes(3_000_000))
+    origin.handler = lambda _: web.Response(body=body, headers={"Content-Encoding": "gzip"})
+    rules = replace(RULES, max_bytes=10_000_000)
+    assert (await refused(f"http://{ALLOWED}:{origin.port}/", rules)).code == "url_too_large"
+
+
+async def test_packed_file_without_end(origin: Origin) -> None:
+    async def zeros() -> AsyncIterator[bytes]:
+        yield gzip.compress(b"short")
+        while True:
+            yield bytes(4096)
+
+    origin.handler = lambda _: zeros()
+    origin.headers = {"Content-Encoding": "gzip"}
     assert (await refused(f"http://{ALLOWED}:{origin.port}/")).code == "url_too_large"
 
 

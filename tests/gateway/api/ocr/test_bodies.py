@@ -257,6 +257,45 @@ def test_a_packed_body_is_measured_unpacked(served: Gateway) -> None:
     assert_problem(send(served, packed, "image/png", {"Content-Encoding": "gzip"}), 413, "body_too_large")
 
 
+def test_a_packed_body_that_grows_beyond_measure(served: Gateway) -> None:
+    answer = send(
+        served, gzip.compress(pdf(pages=1) + bytes(3_000_000)), "application/pdf", {"Content-Encoding": "gzip"}
+    )
+    assert_problem(answer, 413, "body_too_large")
+    assert "100 times" in answer.json()["detail"]
+
+
+def test_a_body_of_several_members(served: Gateway) -> None:
+    large = pdf(pages=1) + b"\n" * 100
+    packed = gzip.compress(large[:300]) + gzip.compress(large[300:]) + bytes(512)
+    answer = send(served, packed, "application/pdf", {"Content-Encoding": "gzip"})
+    assert answer.json()["document"]["sha256"] == hashlib.sha256(large).hexdigest()
+    answer = send(served, packed + b"more", "application/pdf", {"Content-Encoding": "gzip"})
+    assert_problem(answer, 400, "invalid_content_encoding")
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS"])
+def test_the_coding_of_no_body(served: Gateway, method: str) -> None:
+    for headers in ({}, {"Content-Length": "0"}):
+        answer = served.client.request(method, "/health", headers={"Content-Encoding": "br", **headers})
+        assert answer.status_code in (200, 405)
+        assert answer.status_code == served.client.request(method, "/health").status_code
+
+
+@pytest.mark.parametrize("coding", ["utf-8", "UTF8, identity", "windows-1251", "iso-8859-1"])
+def test_codings_that_change_nothing(served: Gateway, png: bytes, coding: str) -> None:
+    assert send(served, png, "image/png", {"Content-Encoding": coding}).status_code == 200
+
+
+def test_several_codings(served: Gateway, png: bytes) -> None:
+    packed = gzip.compress(zlib.compress(png))
+    fields = [("Content-Encoding", "deflate"), ("Content-Encoding", "utf-8, gzip"), ("Content-Type", "image/png")]
+    answer = served.client.post("/ocr", content=packed, headers=fields)
+    assert answer.json()["document"]["sha256"] == hashlib.sha256(png).hexdigest()
+    answer = send(served, packed, "image/png", {"Content-Encoding": ", ".join(["gzip"] * 4)})
+    assert_problem(answer, 415, "unsupported_content_encoding")
+
+
 @pytest.mark.parametrize("is_chunked", [False, True], ids=["with its length", "in chunks"])
 def test_a_client_that_asks_for_http_2(served: Gateway, png: bytes, is_chunked: bool) -> None:
     """Java's does on the first request of a connection, and goes on with HTTP/1.1 where it is not heard."""
