@@ -208,6 +208,12 @@ def test_who_leaves_frees_what_the_request_held(service: Service, call_politely:
 
 def _busy_workers(service: Service) -> int:
     """Processes of the service that convert, and use the processor."""
-    children = psutil.Process(service.pid).children()
-    converting = [one for one in children if "gateway.conversion.conversion_worker" in one.cmdline()]
-    return sum(one.cpu_percent(0.2) > 10 for one in converting)
+    return sum(map(_is_converting, psutil.Process(service.pid).children()))
+
+
+def _is_converting(process: psutil.Process) -> bool:
+    try:
+        is_worker = "gateway.conversion.conversion_worker" in process.cmdline()
+        return is_worker and bool(process.cpu_percent(0.2) > 10)
+    except psutil.NoSuchProcess:  # it ended meanwhile
+        return False

@@ -31,7 +31,7 @@ class OpenAIError(BaseModel):
 
 def speaks_openai(path: str) -> bool:
     """Whether a path belongs to OpenAI's API, known or not."""
-    return path.startswith(_PREFIX) and not path.startswith(_NOT_OPENAI)
+    return f"{path}/".startswith(_PREFIX) and not path.startswith(_NOT_OPENAI)
 
 
 def openai_status(error: ServiceError) -> int:
