@@ -31,6 +31,7 @@ _PAGE = """<!doctype html>
 <style>
 body {{ max-width: 60em; margin: 2em auto; padding: 0 1em; font-family: sans-serif; line-height: 1.5; }}
 table {{ border-collapse: collapse; }} td, th {{ border: 1px solid; padding: .2em .5em; }} img {{ max-width: 100%; }}
+pre {{ white-space: pre-wrap; }}
 </style>
 </head>
 <body>
@@ -38,6 +39,10 @@ table {{ border-collapse: collapse; }} td, th {{ border: 1px solid; padding: .2e
 </body>
 </html>
 """
+MAX_PARSED_TEXT = 50_000
+"""Characters of a text file that are shown as Markdown, half a second at most; 2 MB of short paragraphs took 20 s."""
+MAX_PARSED_PAGE = 300_000
+"""Characters of a page's Markdown; a dense page with its tables has a tenth of them."""
 _TAGS = {
     *("br", "code", "div", "img", "li", "ol", "p", "pre", "section", "ul", "h1", "h2", "h3", "h4", "h5", "h6"),
     *("table", "thead", "tbody", "tr", "td", "th"),
@@ -79,7 +84,14 @@ def html_frame(title: str) -> tuple[str, str]:
 
 
 def render_html(page: PageResult, images: Mapping[str, str]) -> str:
-    """The page as a section that is safe to show: only our own pictures, no script, no style but alignment."""
+    """The page as a section that is safe to show: only our own pictures, no script, no style but alignment.
+
+    Half a second of CPU at most for a text file, three for any other page. What is longer stands as it is written.
+    """
+    is_text = any(block.label == TEXT_FILE for block in page.blocks)
+    if len(page.markdown) > (MAX_PARSED_TEXT if is_text else MAX_PARSED_PAGE):
+        # HTML drops a line break right behind the tag.
+        return f'<section id="page-{page.page}">\n<pre>\n{html.escape(page.markdown)}</pre>\n</section>'
     markdown = _MARKDOWN.render(render_markdown(page.markdown, images))
     sources = {_image_source(images, match[2]) for match in _IMAGE.finditer(page.markdown) if match[2] in images}
     return _sanitize(f'<section id="page-{page.page}">\n{markdown}</section>', sources)

@@ -34,8 +34,15 @@ from gateway.assembly.clean import clean_reading
 from gateway.assembly.docx.equations import convert_latex
 from gateway.assembly.docx.writer import DocxPage, build_docx
 from gateway.assembly.items import make_items
-from gateway.assembly.page import assemble_page, rerender
-from gateway.assembly.render import render_html, render_markdown, render_text, replace_pictures
+from gateway.assembly.page import assemble_page, assemble_text, rerender
+from gateway.assembly.render import (
+    MAX_PARSED_PAGE,
+    MAX_PARSED_TEXT,
+    render_html,
+    render_markdown,
+    render_text,
+    replace_pictures,
+)
 from gateway.assembly.restructure import assign_unique_keys, join_split_paragraphs, merge_split_tables, rename_images
 from gateway.assembly.tables.html import chart_to_html, rebuild_table, table_cells, table_to_html
 from gateway.assembly.tables.merge import parse_rows
@@ -50,7 +57,7 @@ from gateway.errors import ServiceError
 from gateway.intake.document import clean_name
 from gateway.intake.page_ranges import select_pages
 from gateway.intake.sniff import media_type
-from gateway.model import Block, PageResult, Reading, Region
+from gateway.model import Block, PageResult, Reading, Region, TextPage
 from gateway.reading_options import OcrOptions
 from gateway.recognition.repetition import RepetitionDetector, remove_loop
 from textlines.order import reading_order
@@ -300,6 +307,22 @@ def test_writers_of_documents(name: str) -> None:
     work = SLOW[name]
     units = ["".join(8 * character for character in unit) for unit in SLOW_UNITS]
     assert [unit for unit in units if _grows_too_fast(work, unit)] == []
+
+
+def _text_as_html(text: str) -> object:
+    return render_html(assemble_text(TextPage(1, text)), {})
+
+
+def _page_as_html(text: str) -> object:
+    return render_html(_page("text", "").model_copy(update={"markdown": text}), {})
+
+
+@pytest.mark.parametrize(("work", "most"), [(_text_as_html, MAX_PARSED_TEXT), (_page_as_html, MAX_PARSED_PAGE)])
+@pytest.mark.parametrize("unit", ["a\n\n", "- a\n", "&"])
+def test_long_texts_as_html(work: Work, most: int, unit: str) -> None:
+    """What is parsed holds the interpreter; what is longer than that takes less than a short text that is."""
+    texts = _repeated(unit, MAX_PARSED_TEXT), _repeated(unit, 4 * most)
+    assert any(_seconds(work, texts[1]) < _seconds(work, texts[0]) for _ in range(3))
 
 
 SEARCHES = frozenset({"search", "sub", "subn", "split", "findall", "finditer"})

@@ -46,7 +46,8 @@ class AnswerWriter:
         self.page_count = 0
 
     def add(self, page: PageResult, pictures: Mapping[str, bytes]) -> None:
-        """The next page. `pictures`: JPEG by key in the Markdown. Milliseconds of CPU."""
+        """The next page. `pictures`: JPEG by key in the Markdown. Milliseconds of CPU; HTML as long as
+        `render_html` takes."""
         self.page_count += 1
         self.warnings += page.warnings
         self._statuses.add(page.status)

@@ -50,7 +50,8 @@ class AnswerWriter:
     _statuses: set[DocumentStatus] = field(default_factory=set)
 
     def add(self, page: PageResult, pictures: Mapping[str, bytes]) -> None:
-        """The next page. `pictures`: JPEG by key in the Markdown. Milliseconds of CPU."""
+        """The next page. `pictures`: JPEG by key in the Markdown. Milliseconds of CPU; HTML as long as
+        `render_html` takes."""
         self._errors += _losses(page)
         self._warnings += page.warnings
         self._statuses.add(page.status)

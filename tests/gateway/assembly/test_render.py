@@ -9,9 +9,9 @@ from html.parser import HTMLParser
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.assembly.page import assemble_page
-from gateway.assembly.render import html_frame, render_html, render_markdown, render_text
-from gateway.model import PageResult, Reading, Region
+from gateway.assembly.page import assemble_page, assemble_text
+from gateway.assembly.render import MAX_PARSED_TEXT, html_frame, render_html, render_markdown, render_text
+from gateway.model import PageResult, Reading, Region, TextPage
 from gateway.reading_options import OcrOptions
 
 KEY = "imgs/p1_img_in_image_box_0_0_50_10.jpg"
@@ -52,6 +52,14 @@ def test_standalone_html_page() -> None:
     assert "<h1>Title</h1>" in text
     assert "<li>one</li>" in text
     assert '<td colspan="2">A</td>' in text
+
+
+def test_a_long_text_file_stands_as_it_is_written() -> None:
+    text = "\n # A&amp;B </pre><script>alert(1)</script> $x$ \\$\n\n" * 2000
+    seen = Seen(html_of(assemble_text(TextPage(1, text))))
+    assert [tag for tag, _ in seen.tags] == ["body", "section", "pre"]
+    assert text in seen.text
+    assert "<h1>" in html_of(assemble_text(TextPage(1, text[:MAX_PARSED_TEXT])))
 
 
 def test_hostile_text_is_shown_and_harmless() -> None:
