@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,6 +34,8 @@ TALLER = 0.85
 """Height of the glyphs beside a fraction, in its own, at most."""
 BESIDE, RULE = 3.0, 2.0
 """So far away, in heights of the fraction, glyphs in its row tell; what is so many times as high is a rule."""
+SAME_ROW = 0.2
+"""By so many glyph heights bottoms of what stands in one row differ at most, and right ends in a column of numbers."""
 LINE = 0.62
 """Height of a line of text in that of a fraction in it."""
 MAX_BARS = 2000
@@ -62,7 +65,7 @@ def find_fractions(ink: Ink) -> list[Fraction]:
         return []
     glyphs = ink.components[ink.components[:, 3] >= DIGITS[0] * height]
     by_left = glyphs[np.argsort(glyphs[:, 0])]
-    found = (_find_at(bar, _find_near(by_left, bar, height), height) for bar in bars)
+    found = (_find_at(bar, _find_near(by_left, bar, height), bars, height) for bar in bars)
     return [one for one in found if one]
 
 
@@ -72,12 +75,12 @@ def _find_near(by_left: Components, bar: NDArray[np.int32], height: float) -> Co
     reach = BESIDE * 4 * height
     first, last = np.searchsorted(by_left[:, 0], (x - reach, x + width + reach))
     near = by_left[first:last]
-    rise = (GAP + DIGITS[1]) * height
+    rise = 2 * (GAP + DIGITS[1]) * height  # to the bottom of the row above
     result: Components = near[(near[:, 1] + near[:, 3] > y - rise) & (near[:, 1] < y + thickness + rise)]
     return result
 
 
-def _find_at(bar: NDArray[np.int32], near: Components, height: float) -> Fraction | None:
+def _find_at(bar: NDArray[np.int32], near: Components, bars: Components, height: float) -> Fraction | None:
     x, y, width, thickness, _ = (int(value) for value in bar)
     left, top, right, bottom = near[:, 0], near[:, 1], near[:, 0] + near[:, 2], near[:, 1] + near[:, 3]
     middle = (left + right) / 2
@@ -103,7 +106,27 @@ def _find_at(bar: NDArray[np.int32], near: Components, height: float) -> Fractio
     row &= (right > x - BESIDE * tall) & (left < x + width + BESIDE * tall)
     if row.any() and float(np.median(near[row, 3])) > TALLER * tall:
         return None
+    crossing = others & (top < y) & (bottom > y + thickness) & (bottom - top < RULE * tall)
+    if not crossing.any() and _are_rows(numbers, near[others], bars, height):
+        return None
     return Fraction(whole, y, y + thickness)
+
+
+def _are_rows(numbers: Sequence[Box], others: Components, bars: Components, height: float) -> bool:
+    """Whether the numbers are rows of a column with a rule above its sum: each has its own words beside it, or they go
+    on above. What has a bar too is another fraction."""
+    room, gap = max(SAME_ROW * height, 2), GAP * height
+    top, right, bottom = others[:, 1], others[:, 0] + others[:, 2], others[:, 1] + others[:, 3]
+    middles = (others[:, 0] + others[:, 2] / 2)[:, None]
+    bars = bars[(bars[:, 1] > numbers[0][1] - 4 * height) & (bars[:, 1] < numbers[1][3] + height)]
+    with_bar = (middles > bars[:, 0]) & (middles < bars[:, 0] + bars[:, 2])
+    under = (with_bar & (bars[:, 1] < top[:, None]) & (bars[:, 1] > top[:, None] - gap)).any(axis=1)
+    over = (with_bar & (bars[:, 1] >= bottom[:, None] - 1) & (bars[:, 1] < bottom[:, None] + gap)).any(axis=1)
+    if all((~under & ~over & (np.abs(bottom - one[3]) <= room)).any() for one in numbers):
+        return True
+    upper, lower = numbers
+    next_bottom = 2 * upper[3] - lower[3]
+    return bool((~under & (np.abs(bottom - next_bottom) <= room) & (np.abs(right - upper[2]) <= room)).any())
 
 
 def _bounds(glyphs: Components) -> Box:

@@ -29,6 +29,8 @@ LEADER_END = 8.0
 """What stands behind a leader ends so many glyph heights after it: a page's number, a price."""
 MIN_LENGTH, MAX_SLOPE = 2.5, 0.6
 """A line so many times as long as high tells the slope of the lines, unless it is steeper."""
+SAME_ROW = 0.25
+"""By so many of their heights, bottoms of lines that a leader may start from differ at most."""
 LEVEL = 0.5
 """Lines that rise by less, in glyph heights, over the whole picture are level."""
 
@@ -188,8 +190,8 @@ def _join_at(lines: list[TextLine], leader: Leader, gap: float) -> list[TextLine
     starts = [line for line in row if line.box[0] < leader.left and leader.left - gap < line.box[2]]
     if not starts:
         return lines
-    start = min(starts, key=lambda line: line.box[0])
-    own = [line for line in row if start.box[0] <= line.box[0]]
+    start = min(_keep_level(starts, (leader.top + leader.bottom) / 2), key=lambda line: line.box[0])
+    own = [line for line in row if start.box[0] <= line.box[0] and _share_row(start, line)]
     last = max(own, key=lambda line: line.box[2])
     left, right = start.box[0], max(leader.end + gap / 10, float(last.box[2]))
     ends = [_measure_level(line) for line in (start, last)]
@@ -200,6 +202,19 @@ def _join_at(lines: list[TextLine], leader: Leader, gap: float) -> list[TextLine
         *(line for line in lines if all(line is not other for other in own)),
         replace(start, quad=quad, leader=dots),
     ]
+
+
+def _keep_level(lines: Sequence[TextLine], y: float) -> list[TextLine]:
+    """Those of the lines whose bottoms are nearest to the dots: where rows stand close, boxes reach into the next."""
+    offs = [abs(_measure_level(line)[1] - y) for line in lines]
+    rooms = [SAME_ROW * (line.box[3] - line.box[1]) for line in lines]
+    return [line for line, off, room in zip(lines, offs, rooms, strict=True) if off <= min(offs) + room]
+
+
+def _share_row(first: TextLine, second: TextLine) -> bool:
+    """Whether the middle of the second line is off the first one's by less than half the first one's height."""
+    top, bottom = _measure_level(first)
+    return abs(sum(_measure_level(second)) - top - bottom) < bottom - top
 
 
 def _measure_level(line: TextLine) -> tuple[float, float]:

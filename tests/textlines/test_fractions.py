@@ -60,6 +60,36 @@ def test_a_sum_above_its_result_is_no_fraction() -> None:
     assert count(image) == 0
 
 
+@pytest.mark.parametrize("amounts", [("5.50", "7.80", "2.20", "15.50"), ("12", "30", "42"), ("371", "74", "445")])
+def test_a_rule_as_long_as_the_total_below_it_makes_no_fraction(amounts: tuple[str, ...]) -> None:
+    """Nothing beside the amounts: they go on above."""
+    image, draw = draw_words("", "")
+    draw_amounts(draw, amounts)
+    assert count(image) == 0
+
+
+def test_a_rule_between_two_rows_makes_no_fraction() -> None:
+    image, draw = draw_words("", "")
+    draw_amounts(draw, ("48", "120"))
+    for row, word in enumerate(("Oak", "Sum")):
+        draw.text((150, 40 + 34 * row), word, fill="black", font=FONT)
+    assert count(image) == 0
+
+
+def draw_amounts(draw: ImageDraw.ImageDraw, amounts: tuple[str, ...]) -> None:
+    for row, amount in enumerate(amounts):
+        draw.text((400, 40 + 34 * row), amount, fill="black", font=FONT, anchor="ra")
+    left, y = 398 - draw.textlength(amounts[-1], FONT), 38 + 34 * (len(amounts) - 1)
+    draw.rectangle((left, y, 402, y + 1), fill="black")
+
+
+def test_fractions_beside_and_below_each_other() -> None:
+    image, draw = draw_words("", "", "")
+    for x, y in ((100, 80), (200, 80), (300, 80), (100, 150), (200, 150)):
+        draw_fraction(draw, x, y, "3", "4")
+    assert count(image) == 5
+
+
 def test_a_line_is_parted_at_its_fraction() -> None:
     image, draw = draw_words("Is", "more?")
     draw_fraction(draw, 120, 78, "3", "4")

@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from textlines.detection import upright_line
 from textlines.glyphs import Pixels, StrayInk, find_components, find_ink, find_stray_windows
-from textlines.leaders import find_leaders
+from textlines.leaders import find_leaders, join_at_leaders
 
 FONT = ImageFont.load_default(28)
 
@@ -35,6 +35,27 @@ def test_a_leader_reaches_from_its_dots_to_the_number_behind_them() -> None:
         assert abs(leader.left - 400) < 8
         assert abs(leader.right - 896) < 8
         assert 920 < leader.end < 950
+
+
+def test_no_entry_of_dense_contents_is_lost() -> None:
+    """The boxes of lines so close to each other reach into the next rows, and indented entries begin further right."""
+    names = ["Preface", "Instruments", "    Receivers", "    Calibration", "Results"]
+    page = Image.new("RGB", (1000, 260), "white")
+    draw = ImageDraw.Draw(page)
+    lines = []
+    for row, name in enumerate(names):
+        y, left = 50 + 30 * row, 60 + 40 * name.startswith(" ")
+        draw.text((left, y), name.strip(), fill="black", font=FONT)
+        draw.text((920, y), str(row + 1), fill="black", font=FONT)
+        for x in range(320, 900, 14):
+            draw.ellipse((x, y + 24, x + 3, y + 27), fill="black")
+        lines += [upright_line((left - 4, y - 8, 310, y + 34)), upright_line((912, y - 8, 950, y + 34))]
+    joined = join_at_leaders(lines, find_ink(np.asarray(page)))
+    assert len(joined) == len(names)
+    for row, line in enumerate(sorted(joined, key=lambda line: line.box[1])):
+        left = 60 + 40 * names[row].startswith(" ")
+        assert (line.box[0], line.box[1], line.box[3]) == (left - 4, 42 + 30 * row, 84 + 30 * row)
+        assert line.leader
 
 
 def test_a_dotted_rule_under_a_row_is_no_leader() -> None:

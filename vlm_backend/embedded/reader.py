@@ -102,14 +102,21 @@ class CropReader:
         boxes: Sequence[Sequence[TickBox]] | None,
         with_words: bool,
     ) -> list[ReadLine]:
-        """As `read`. What is a fraction and has no number on both sides of its bar is read as any other line."""
+        """As `read`. What looks like a fraction and has a number on one side of its bar only is two lines, and what has
+        none is read as any other line."""
         own = sorted(fractions)
-        numbers = self._read_pieces(
-            pixels, [part for index in own for part in part_at_bar(lines[index])], cancelled, with_words=False
-        )
-        pairs = zip(own, zip(numbers[::2], numbers[1::2], strict=True), strict=True)
-        read = [(index, make_fraction(lines[index], *pair, with_words=with_words)) for index, pair in pairs]
-        known = {index for index, line in read if line}
+        parts = [part_at_bar(lines[index]) for index in own]
+        numbers = self._read_pieces(pixels, [part for pair in parts for part in pair], cancelled, with_words=with_words)
+        pairs = list(zip(numbers[::2], numbers[1::2], strict=True))
+        made = [
+            make_fraction(lines[index], *pair, with_words=with_words) for index, pair in zip(own, pairs, strict=True)
+        ]
+        apart = {
+            index: pair
+            for index, pair, line in zip(own, pairs, made, strict=True)
+            if not line and any(map(_is_number, pair))
+        }
+        known = {index for index, line in zip(own, made, strict=True) if line} | apart.keys()
         others = [index for index in range(len(lines)) if index not in known]
         rest = self.read(
             pixels,
@@ -118,7 +125,8 @@ class CropReader:
             boxes=[boxes[index] for index in others] if boxes else None,
             with_words=with_words,
         )
-        return [*rest, *(line for _, line in read if line)]
+        kept = [line for pair in apart.values() for line in map(_keep, pair) if line]
+        return [*rest, *kept, *(line for line in made if line)]
 
     def _read_pieces(
         self, pixels: Pixels, lines: Sequence[TextLine], cancelled: Callable[[], bool], *, with_words: bool
@@ -324,6 +332,12 @@ def part_at_bar(line: TextLine) -> tuple[TextLine, TextLine]:
     margin = max(0, round((BAR_SIDE * (top - y1) - (x2 - x1)) / 2))
     upper = upright_line((x1 - margin, y1, x2 + margin, math.floor(top)))
     return upper, upright_line((x1 - margin, math.ceil(bottom), x2 + margin, y2))
+
+
+def _is_number(line: ReadLine) -> bool:
+    """Whether a line is a number with figures, read for sure."""
+    text = line.text.text
+    return line.text.confidence >= SURE_NUMBER and bool(_NUMBER.fullmatch(text)) and any(map(str.isdigit, text))
 
 
 def make_fraction(line: TextLine, above: ReadLine, below: ReadLine, *, with_words: bool) -> ReadLine | None:

@@ -117,6 +117,8 @@ SURE, DOUBTED = 0.9, 0.85
 """Confidence of a line at which Tesseract has read it with one language: nine in ten Russian lines have more, English
 ones reached 0.7 in trials, those in capitals 0.9. From the second on only a reading that is mostly Latin counts in its
 place."""
+SURE_SMALL = 0.95
+"""The same for small print that is not enlarged; clear print has so much."""
 
 
 class TesseractRecognizer:
@@ -126,6 +128,8 @@ class TesseractRecognizer:
 
     A line that `language` does not read for sure is read by `mixed` too (two languages, `rus+eng`), and the surer one
     counts. `mixed` alone would read all lines worse: it takes `№` for `Ne`.
+
+    Small print is enlarged where it is not read for sure as it is: of clear print that loses spaces and whole lines.
     """
 
     def __init__(self, tessdata: Path, language: str, mixed: str | None = None) -> None:
@@ -134,6 +138,17 @@ class TesseractRecognizer:
         self._idle[language].put_nowait(self._open(language))
 
     def __call__(self, line: Pixels) -> LineText:
+        line = line[:, :MAX_WIDTH]
+        enlarged = _enlarge(line)
+        if enlarged is line:
+            return self._read_surest(line)
+        small = self._read(line, self._language)
+        if small.confidence >= SURE_SMALL:
+            return small
+        found = self._read_surest(enlarged)
+        return small if small.confidence > max(found.confidence, DOUBTED) else found
+
+    def _read_surest(self, line: Pixels) -> LineText:
         found = self._read(line, self._language)
         if self._mixed is None or found.confidence >= SURE:
             return found
@@ -145,7 +160,7 @@ class TesseractRecognizer:
         from PIL import Image
 
         with self._borrow_api(languages) as api:
-            api.SetImage(Image.fromarray(_with_border(_enlarge(line[:, :MAX_WIDTH]))))
+            api.SetImage(Image.fromarray(_with_border(line)))
             text = api.GetUTF8Text().strip().replace("\n", " ")
             confidence = max(0, api.MeanTextConf()) / 100
         return LineText(text, (confidence,) * len(text))

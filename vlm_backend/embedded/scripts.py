@@ -72,8 +72,14 @@ def read_cyrillic(
 
     result = list(texts)
     single: dict[int, LineText] = {}
-    for index in (i for i, line in enumerate(lines) if i not in suspects and _lacks_words(line, texts[i])):
-        result[index] = _add_words(texts[index], read(index))
+
+    def add_words(*, is_expected: bool) -> None:
+        left = [i for i, text in enumerate(result) if text is texts[i] and i not in suspects]
+        for index in left:
+            if _lacks_words(lines[index], texts[index], is_expected=is_expected):
+                result[index] = _add_words(texts[index], read(index))
+
+    add_words(is_expected=sure)
     left = [i for i, text in enumerate(result) if text is texts[i]]
     for index in (i for i in left if i in suspects or _is_sparse(lines[i], texts[i])):
         second = read(index)
@@ -90,6 +96,7 @@ def read_cyrillic(
         if _is_letter(texts[index], second, is_expected=sure or is_proven):
             result[index] = second
     if is_proven:
+        add_words(is_expected=True)
         for index in (i for i, text in enumerate(result) if text is texts[i] and _may_be_look_alike(text)):
             second = read(index)
             is_sure = texts[index].confidence >= DOUBTFUL and BRACKETS.isdisjoint(texts[index].text)
@@ -186,16 +193,23 @@ def _is_latin(text: LineText) -> bool:
     )
 
 
-def _lacks_words(line: Pixels, text: LineText) -> bool:
+def _lacks_words(line: Pixels, text: LineText, *, is_expected: bool) -> bool:
     """Whether a text leaves room for a word on a side, or between its characters: figures, and a few letters that look
-    alike, are all that is read of many Cyrillic lines."""
+    alike, are all that is read of many Cyrillic lines.
+
+    Beside letters white space is no room unless Cyrillic `is_expected`: in justified lines it is as wide as a word.
+    """
     if not text.middles or not text.text.strip():
         return False
     height, width = line.shape[:2]
-    middles = [middle for middle, character in zip(text.middles, text.text, strict=True) if not character.isspace()]
+    places = [place for place, character in enumerate(text.text) if not character.isspace()]
+    middles = [text.middles[place] for place in places]
     steps = [after - before for before, after in pairwise(middles)]
     if _count_letters(text):
-        return bool(steps) and max(steps) > WORD * float(np.median(steps))
+        if not is_expected and _is_latin(text):
+            return False
+        within = [step for step, (i, j) in zip(steps, pairwise(places), strict=True) if is_expected or j == i + 1]
+        return bool(within) and max(within) > WORD * float(np.median(steps))
     usual = min([*steps, FIGURE * height / width])
     return bool(max(middles[0], 1 - middles[-1], *steps) > WORD * max(usual, 1 / width))
 

@@ -10,6 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 from rapidfuzz.distance import Levenshtein
 
 from tests.support.missing import MIXED_TESSDATA, needs_russian_and_english
+from tests.vlm_backend.embedded.conftest import pixels
 from textlines.detection import Pixels
 from vlm_backend.embedded.recognizers import TesseractRecognizer
 
@@ -61,3 +62,11 @@ def test_small_print() -> None:
     recognizer = TesseractRecognizer(Path(MIXED_TESSDATA or ""), "rus", "rus+eng")
     errors = [Levenshtein.distance(recognizer(line(text, 9)).text, text) for text in texts]
     assert sum(errors) <= 0.02 * sum(map(len, texts))
+
+
+@needs_russian_and_english
+def test_clear_print_keeps_its_short_words() -> None:
+    """Enlarged, this line loses one."""
+    recognizer = TesseractRecognizer(Path(MIXED_TESSDATA or ""), "rus", "rus+eng")
+    found = recognizer(pixels("article-ru.png", (196, 284, 1043, 313)))
+    assert found.text == "Четыре зимы подряд школьники Заречья считали звёзды в созвездии Ориона с балкона,"

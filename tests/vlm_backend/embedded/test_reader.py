@@ -81,6 +81,17 @@ def test_fractions_are_no_numbers_of_two_digits(client: OpenAI) -> None:
     assert text == r"Whichislessthan$\frac{4}{8}$A$\frac{3}{4}$B$\frac{5}{12}$"
 
 
+@pytest.mark.parametrize(("above", "below"), [("12", "$9"), ("1000", "100%"), ("12", "1:8")])
+def test_one_number_above_another_text_is_a_line(client: OpenAI, above: str, below: str) -> None:
+    """Neither a fraction nor a line of both."""
+    image, font = Image.new("RGB", (700, 160), "white"), ImageFont.load_default(28)
+    draw = ImageDraw.Draw(image)
+    draw.text((30, 60), "The share of the town", fill="black", font=font)
+    draw_fraction(draw, 360, 78, above, below)
+    text = read(client, np.asarray(image), "OCR:")
+    assert {above, below} <= set(text.split())
+
+
 def set_column(text: str) -> Pixels:
     """A column of signs of the example's title, 42 pixels each; full stops stand at the upper right of their cells."""
     title = "一张旧纸的寿命：县级图书馆古籍修复五年记"

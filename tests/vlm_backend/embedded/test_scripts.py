@@ -135,6 +135,26 @@ def read_one(line: LineText, second: str) -> str:
     return read_cyrillic([LINE], [line], lambda _: text(second), set(), sure=False, check=lambda: None)[0].text
 
 
+def justify(value: str, space: float) -> LineText:
+    """A line whose letters are a step wide each, and its spaces `space`; hardly read for sure."""
+    steps = np.cumsum([space if character == " " else 1.0 for character in value])
+    return LineText(value, (0.98,) * len(value), middles=tuple((0.98 * steps / steps[-1]).tolist()))
+
+
+def test_wide_spaces_of_justified_lines_are_no_missing_words() -> None:
+    """The model for Cyrillic takes its time: it is asked for none of an English page's lines."""
+    asked: list[Pixels] = []
+
+    def recognize(line: Pixels) -> LineText:
+        asked.append(line)
+        return text("")
+
+    lines = ["the harbour was built of", "stone from the quay’s end,", "and 12 ships lay in it"]
+    texts = [justify(line, space) for line, space in zip(lines, (2.5, 4.0, 6.0), strict=True)]
+    assert read_cyrillic([LINE] * 3, texts, recognize, set(), sure=False, check=lambda: None) == texts
+    assert not asked
+
+
 def test_cyrillic_that_looks_greek() -> None:
     greek, hebrew = (ScriptGuess(((script, 0.97), ("Cyrillic", 0.03))) for script in ("Greek", "Hebrew"))
 
