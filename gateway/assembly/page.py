@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from gateway.assembly.markdown import page_markdown
-from gateway.assembly.page_numbers import is_bare_number, is_page_number
+from gateway.assembly.page_numbers import ends_with_page_number, is_bare_number, is_page_number
 from gateway.assembly.tables.cells import list_cells
 from gateway.assembly.tables.html import restore_table_images, table_to_html
 from gateway.assembly.text.titles import promote_sections
@@ -80,7 +80,8 @@ def assemble_page(
         _block(f"p{page}-b{number}", region, reading, ids.get(region.group or 0), options)
         for number, (region, reading) in enumerate(pairs, 1)
     ]
-    blocks = promote_sections(_relabel_last_number([_relabel_number(block, height) for block in blocks], width))
+    numbered = _relabel_beside_number([_relabel_number(block, height) for block in blocks], height)
+    blocks = promote_sections(_relabel_last_number(numbered, width))
     pictures = picture_keys(page, blocks, options)
     blocks = restore_table_images(regions, blocks, pictures)
     if options.cells != "none":
@@ -109,14 +110,35 @@ def assemble_page(
 
 def _relabel_number(block: Block, height: int) -> Block:
     """A heading at a page's edge that is only a number is the page's, and so is a text that says so by its form."""
-    is_small = block.bbox[3] - block.bbox[1] <= _NUMBER_HEIGHT * height
-    middle = (block.bbox[1] + block.bbox[3]) / 2
-    is_outside = min(middle, height - middle) < _NUMBER_MARGIN * height
     is_heading = block.label == "paragraph_title"
-    if not is_small or not is_outside or not (is_heading or block.label == "text"):
+    if not _is_edge_row(block, height) or not (is_heading or block.label == "text"):
         return block
     is_number = is_page_number(block.content) or (is_heading and is_bare_number(block.content))
     return block.model_copy(update={"label": "number"}) if is_number else block
+
+
+def _relabel_beside_number(blocks: Sequence[Block], height: int) -> list[Block]:
+    """The blocks, texts at a page's edge that end with "page 3 of 12" or stand beside it as running heads and feet."""
+    numbers = [block.bbox for block in blocks if block.label == "number" and is_page_number(block.content)]
+
+    def is_running(block: Block) -> bool:
+        if block.label != "text" or not _is_edge_row(block, height):
+            return False
+        middle = (block.bbox[1] + block.bbox[3]) / 2
+        return any(y1 < middle < y2 for _, y1, _, y2 in numbers) or ends_with_page_number(block.content)
+
+    return [
+        block.model_copy(update={"label": "header" if 2 * block.bbox[1] < height else "footer"})
+        if is_running(block)
+        else block
+        for block in blocks
+    ]
+
+
+def _is_edge_row(block: Block, height: int) -> bool:
+    middle = (block.bbox[1] + block.bbox[3]) / 2
+    is_small = block.bbox[3] - block.bbox[1] <= _NUMBER_HEIGHT * height
+    return is_small and min(middle, height - middle) < _NUMBER_MARGIN * height and "\n" not in block.content.strip()
 
 
 def _relabel_last_number(blocks: Sequence[Block], width: int) -> list[Block]:

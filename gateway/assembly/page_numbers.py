@@ -13,8 +13,8 @@ _PAGE = r"(?:page|pages|pg\.|p\.|seite|s\.|blatt|страница|стр\.?|с\.
 _OF = r"(?:[/|,]|of|von|aus|из|sur|de|di)"
 _NAMED = re.compile(
     rf"""(?<!\w)(?:
-        {_PAGE}\s{{0,3}}(?P<page>\d{{1,4}})(?:\s{{0,3}}{_OF}\s{{0,3}}\d{{1,4}})?
-        |(?:共\s?\d{{1,4}}\s?[页頁]\s?[/,，]?\s?)?第\s?(?P<zh>\d{{1,4}})\s?[页頁](?:\s?[/,，]?\s?共\s?\d{{1,4}}\s?[页頁])?
+        {_PAGE}\s{{0,3}}(?P<page>\d{{1,4}})(?:\s{{0,3}}{_OF}\s{{0,3}}(?P<total>\d{{1,4}}))?
+        |(?:共\s?\d{{1,4}}\s?[页頁]\s?[/,，]?\s?)?第\s?(?P<zh>\d{{1,4}})\s?[页頁](?:\s?[/,，]?\s?共\s?(?P<all>\d{{1,4}})\s?[页頁])?
     )(?!\w)""",
     re.IGNORECASE | re.VERBOSE,
 )
@@ -46,3 +46,10 @@ def find_named(text: str) -> int | None:
         if not text[: found.start()].strip() or not text[found.end() :].strip(_AROUND_FORM):
             return found.start("page" if found["page"] else "zh")
     return None
+
+
+def ends_with_page_number(text: str) -> bool:
+    """Whether a text ends with the page's number of all pages; without those it may be a source: "Reed 1987, p. 3"."""
+    found = list(_NAMED.finditer(text[-_MAX_LENGTH:]))
+    last = found[-1] if found else None
+    return last is not None and bool(last["total"] or last["all"]) and not last.string[last.end() :].strip(_AROUND_FORM)
