@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from gateway.assembly.markdown import page_markdown
+from gateway.assembly.page_numbers import ends_with_page_number, is_bare_number, is_page_number
 from gateway.assembly.tables.cells import list_cells
 from gateway.assembly.tables.html import restore_table_images, table_to_html
 from gateway.assembly.text.titles import promote_sections
@@ -46,11 +47,6 @@ _CAPTION = re.compile(
     re.IGNORECASE | re.VERBOSE,
 )
 """How captions begin in the languages that are read most."""
-_ROMAN = r"(?=[ivxl])(?:xl|l?x{0,3})(?:ix|iv|v?i{0,3})"
-"""1 to 89: with a C, words look like numbers (CV, CIVIL), and prefaces are shorter."""
-_AROUND = r"(?:_|[^\w%‰°$€£¥₽№#§+=])*"
-"""What may stand around a page's number. A sign of an amount (50 %) or of a paragraph (§ 5) makes it another number."""
-_PAGE_NUMBER = re.compile(rf"{_AROUND}(?:\d{{1,4}}|{_ROMAN}|{_ROMAN.upper()}){_AROUND}")
 _NUMBER_MARGIN = 0.1
 """Share of a page's height, above and below, in which the middle of a number alone tells that it is the page's: that in
 which the bundled layout model looks for headers."""
@@ -84,7 +80,8 @@ def assemble_page(
         _block(f"p{page}-b{number}", region, reading, ids.get(region.group or 0), options)
         for number, (region, reading) in enumerate(pairs, 1)
     ]
-    blocks = promote_sections(_relabel_last_number([_relabel_number(block, height) for block in blocks], width))
+    numbered = _relabel_beside_number([_relabel_number(block, height) for block in blocks], height)
+    blocks = promote_sections(_relabel_last_number(numbered, width))
     pictures = picture_keys(page, blocks, options)
     blocks = restore_table_images(regions, blocks, pictures)
     if options.cells != "none":
@@ -112,13 +109,36 @@ def assemble_page(
 
 
 def _relabel_number(block: Block, height: int) -> Block:
-    """A heading at a page's edge that is only a number is the page's."""
-    is_small = block.bbox[3] - block.bbox[1] <= _NUMBER_HEIGHT * height
+    """A heading at a page's edge that is only a number is the page's, and so is a text that says so by its form."""
+    is_heading = block.label == "paragraph_title"
+    if not _is_edge_row(block, height) or not (is_heading or block.label == "text"):
+        return block
+    is_number = is_page_number(block.content) or (is_heading and is_bare_number(block.content))
+    return block.model_copy(update={"label": "number"}) if is_number else block
+
+
+def _relabel_beside_number(blocks: Sequence[Block], height: int) -> list[Block]:
+    """The blocks, texts at a page's edge that end with "page 3 of 12" or stand beside it as running heads and feet."""
+    numbers = [block.bbox for block in blocks if block.label == "number" and is_page_number(block.content)]
+
+    def is_running(block: Block) -> bool:
+        if block.label != "text" or not _is_edge_row(block, height):
+            return False
+        middle = (block.bbox[1] + block.bbox[3]) / 2
+        return any(y1 < middle < y2 for _, y1, _, y2 in numbers) or ends_with_page_number(block.content)
+
+    return [
+        block.model_copy(update={"label": "header" if 2 * block.bbox[1] < height else "footer"})
+        if is_running(block)
+        else block
+        for block in blocks
+    ]
+
+
+def _is_edge_row(block: Block, height: int) -> bool:
     middle = (block.bbox[1] + block.bbox[3]) / 2
-    is_outside = min(middle, height - middle) < _NUMBER_MARGIN * height
-    if block.label == "paragraph_title" and is_small and is_outside and _PAGE_NUMBER.fullmatch(block.content):
-        return block.model_copy(update={"label": "number"})
-    return block
+    is_small = block.bbox[3] - block.bbox[1] <= _NUMBER_HEIGHT * height
+    return is_small and min(middle, height - middle) < _NUMBER_MARGIN * height and "\n" not in block.content.strip()
 
 
 def _relabel_last_number(blocks: Sequence[Block], width: int) -> list[Block]:
@@ -133,7 +153,7 @@ def _relabel_last_number(blocks: Sequence[Block], width: int) -> list[Block]:
     is_alone = all(y1 - bottom >= y2 - y1 for _, _, _, bottom in others)
     left, right = min((box[0] for box in others), default=0), max((box[2] for box in others), default=0)
     is_centred = abs(x1 + x2 - left - right) <= 2 * _CENTRED * width and x2 - x1 <= _NUMBER_WIDTH * (right - left)
-    if block.label in ("text", "paragraph_title") and is_alone and is_centred and _PAGE_NUMBER.fullmatch(block.content):
+    if block.label in ("text", "paragraph_title") and is_alone and is_centred and is_bare_number(block.content):
         result[last] = block.model_copy(update={"label": "number"})
     return result
 

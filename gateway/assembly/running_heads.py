@@ -14,6 +14,7 @@ from itertools import islice
 from statistics import median
 
 from gateway.assembly.page import rerender
+from gateway.assembly.page_numbers import find_named
 from gateway.model import Block, PageResult
 from gateway.reading_options import OcrOptions
 from textlines.words import text_width
@@ -44,7 +45,8 @@ PAGES_BEFORE_FIRST = 20
 """A printed page number is larger by that than the page's place in the document, at most; larger ones may be those of
 invoices, which nobody may lose."""
 MIN_WORDS = 4
-"""Of a line whose number may be the page's; shorter ones name and count things themselves: "Exercise 3", "12 March"."""
+"""Of a line whose number may be the page's without a word for page; shorter ones name and count things themselves:
+"Exercise 3", "12 March"."""
 _NUMBER = re.compile(r"\d+")
 _IS_OF_A_THING = re.compile(r"(?:№|#|\bn[or°º]\.?)\s*$", re.IGNORECASE)
 """What stands before a number that is none of a page."""
@@ -153,11 +155,13 @@ def _make_line(block: Block, letters: str, page: PageResult) -> _EdgeLine:
 
 
 def _find_numbers(text: str, page: int) -> tuple[tuple[int, ...], int | None]:
-    """The numbers of a line, and the place among them of its page number: one at an end of a long line, if any."""
+    """The numbers of a line, and the place among them of its page number: one with a word for page, or at an end of a
+    long line, if any."""
     found = list(_NUMBER.finditer(text[:MAX_LENGTH]))
-    counted = None
+    named = find_named(text[:MAX_LENGTH])
+    counted = next((at for at, number in enumerate(found) if number.start() == named), None)
     is_long = sum(map(str.isalpha, text[:MAX_LENGTH].split())) >= MIN_WORDS
-    for at, number in enumerate(found if is_long else ()):
+    for at, number in enumerate(found if is_long and counted is None else ()):
         is_at_end = number.start() == 0 or number.end() == len(text)
         is_possible = int(number[0]) <= page + PAGES_BEFORE_FIRST and not _IS_OF_A_THING.search(text[: number.start()])
         counted = at if is_at_end and is_possible else counted

@@ -157,11 +157,14 @@ def trim_table(detection: Detection, lines: Sequence[BBox]) -> Detection:
 
 
 def _are_level(side: Sequence[BBox], rest: Sequence[BBox]) -> bool:
-    """Whether most lines of a side stand in rows of the rest, and most rows of the rest beside such lines."""
-    table = [union([rest[i] for i in row]) for row in rows(rest)]
-    one, other = (np.asarray([(find_middle(line), measure_height(line)) for line in group]) for group in (side, table))
+    """Whether most lines of a side stand in rows of the rest, or most rows of the rest beside lines of the side.
+
+    Not both: a description that is wrapped has more lines than its item has prices."""
+    one, other = (np.asarray([(find_middle(line), measure_height(line)) for line in group]) for group in (side, rest))
     is_level = np.abs(one[:, None, 0] - other[None, :, 0]) < one[:, None, 1] / 4
-    return bool(min(is_level.any(axis=1).mean(), is_level.any(axis=0).mean()) >= LEVEL)
+    is_beside = is_level.any(axis=0)
+    beside = [bool(is_beside[row].any()) for row in rows(rest)]
+    return bool(max(is_level.any(axis=1).mean(), np.mean(beside)) >= LEVEL)
 
 
 def _part_edges(lines: Sequence[BBox]) -> Iterator[tuple[list[BBox], list[BBox]]]:

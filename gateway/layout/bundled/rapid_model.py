@@ -31,6 +31,7 @@ from gateway.layout.bundled.plausibility import (
     TABLE,
     TITLE,
     demote_prose,
+    find_lines,
     is_plausible,
     measure_ink_height,
     promote_heads,
@@ -201,7 +202,7 @@ def take_typewriter(detections: Sequence[Detection], lines: Sequence[BBox], pixe
         for one in detections
         if one.label in (TABLE, PICTURE)
         or not any(intersection_area(one.box, box) > LISTED * area(one.box) for box in found)
-        for part in _part_around(one, found)
+        for part in _part_around(one, found, lines)
     ]
     return [*kept, *(Detection(LISTING, 1.0, box) for box in found)]
 
@@ -231,8 +232,9 @@ def _stands_apart(box: Rectangle, lines: Sequence[BBox]) -> bool:
     return all(line in inside or line[3] <= top - space or line[1] >= bottom + space for line in lines)
 
 
-def _part_around(detection: Detection, listings: Sequence[BBox]) -> list[Detection]:
-    """The detection of a text, or its parts above and below the listings in it."""
+def _part_around(detection: Detection, listings: Sequence[BBox], lines: Sequence[BBox]) -> list[Detection]:
+    """The detection of a text, or its parts above and below the listings in it, those that hold lines: the box often
+    reaches some pixels over them."""
     if detection.label not in ("text", "reference_content"):
         return [detection]
     parts = [detection]
@@ -240,7 +242,7 @@ def _part_around(detection: Detection, listings: Sequence[BBox]) -> list[Detecti
         last = parts.pop()
         x1, y1, x2, y2 = last.box
         parts += [replace(last, box=(x1, y1, x2, min(y2, top))), replace(last, box=(x1, max(y1, bottom), x2, y2))]
-    return [part for part in parts if part.box[3] > part.box[1]]
+    return parts if len(parts) == 1 else [part for part in parts if find_lines(lines, part)]
 
 
 def _model_input(pixels: Pixels) -> Floats:

@@ -59,6 +59,7 @@ MIN_PAGE_LINES = 4  # ... of a page with so many lines at least
 BARE = 0.1  # share of a picture in a listing that lines of text hold at most
 LARGER = 1.18  # height of a heading's rows beside those of the text below, in lines that no detection holds ...
 MAX_HEADING_ROWS = 3  # ... and how many they are at most, always fewer than the text's
+HIGHEST = 0.9  # quantile of the heights of the text's rows that those of its heading exceed
 MIN_ARTICLE_ROWS = 4  # of a column that may begin with a heading: the first row of an address is higher by chance
 HEADING_GAP, HEADING_WIDTH = 0.3, 0.9  # white space above a heading within a column, in line heights, and its width
 
@@ -225,12 +226,21 @@ def _split_heading(group: list[BBox]) -> list[tuple[str, list[BBox]]]:
     ]  # a drop cap's row holds lines of usual height, too
     usual = float(np.median(heights))
     count = next((at for at, height in enumerate(heights) if height < LARGER * usual), len(table))
-    if count > MAX_HEADING_ROWS or 2 * count >= len(table):
+    if not 0 < count <= MAX_HEADING_ROWS or 2 * count >= len(table) or not _stand_out(table, heights, count):
         return [("text", group)]
     return [
         (TITLE, [line for row in table[:count] for line in row]),
         ("text", [x for row in table[count:] for x in row]),
     ]
+
+
+def _stand_out(table: Sequence[Sequence[BBox]], heights: Sequence[int], count: int) -> bool:
+    """Whether the first `count` rows are higher than nearly all others, and one ends elsewhere than rows that fill the
+    column: boxes in noisy scans are higher by chance."""
+    widths = [box[2] - box[0] for box in map(union, table)]
+    usual = max(widths[count:])
+    is_filled = all(HEADING_WIDTH * usual <= width <= usual / HEADING_WIDTH for width in widths[:count])
+    return not is_filled and min(heights[:count]) > float(np.quantile(heights[count:], HIGHEST))
 
 
 def _relabel_number(part: Part, lines: Sequence[BBox], height: int) -> Part:

@@ -100,6 +100,44 @@ def test_numbers_at_edges_are_no_headings(title: str, is_number: bool) -> None:
     assert page.markdown == ("Words of the page." if is_number else f"## {title}\n\nWords of the page.")
 
 
+@pytest.mark.parametrize("top", [10, 282])
+@pytest.mark.parametrize(
+    ("line", "is_number"),
+    [
+        *((form, True) for form in ("Page 3 of 12", "Seite 3 von 12", "Страница 3 из 12", "стр. 3", "- 3 -", "3 / 12")),
+        *(
+            (form, True)
+            for form in ("第3页/共12页", "第 3 页 共 12 页", "共12页 第3页", "Page 3 sur 12", "[ p. 3 ]", "– iv –")
+        ),
+        *(
+            (text, False)
+            for text in ("Berth 3 of 12", "12 / 3", "3", "12 March 2026", "стр.", "Page", "12.03.2026", "No. 3")
+        ),
+    ],
+)
+def test_page_numbers_with_words_are_no_text(line: str, top: int, *, is_number: bool) -> None:
+    """A text "3" at an edge may be a form's, a line with other words or signs is one of a letter."""
+    regions = [Region("text", (60, top, 140, top + 8), 1), Region("text", (10, 60, 190, 120), 2)]
+    page = assemble_page(1, 200, 300, 144, regions, [Reading(line), Reading("Words of the page.")], OcrOptions())
+    assert (line not in page.markdown) == is_number
+    lower = [Region("text", (60, 150, 140, 158), 1), regions[1]]
+    page = assemble_page(1, 200, 300, 144, lower, [Reading(line), Reading("Words of the page.")], OcrOptions())
+    assert page.blocks[0].label == "text"
+
+
+def test_what_stands_beside_a_page_number_at_the_foot_is_no_text() -> None:
+    """A source may name a page, and only that."""
+    rows = [("Tariffs of the harbour", 10, 60), ("Page 3 of 12", 140, 60), ("Confidential", 80, 20)]
+    regions = [Region("text", (left, 280, left + width, 288), at) for at, (_, left, width) in enumerate(rows, 1)]
+    text = Region("text", (10, 60, 190, 120), 4)
+    readings = [Reading(row) for row, _, _ in rows]
+    page = assemble_page(1, 200, 300, 144, [*regions, text], [*readings, Reading("Words.")], OcrOptions())
+    assert page.markdown == "Words."
+    for foot, is_shown in (("Elm Ltd. · Page 1 of 1", False), ("Reed 1987, p. 3", True), ("Berth 1 of 1", True)):
+        page = assemble_page(1, 200, 300, 144, [regions[0], text], [Reading(foot), Reading("Words.")], OcrOptions())
+        assert (foot in page.markdown) == is_shown
+
+
 @pytest.mark.parametrize(("top", "is_number"), [(25, True), (32, False), (261, False), (269, True)])
 def test_numbers_at_edges_may_reach_into_the_page(top: int, is_number: bool) -> None:
     """By their middle, in a tenth of the page's 300 pixels above and below."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from gateway.assembly.page import assemble_page
 from gateway.assembly.running_heads import RunningHeads
 from gateway.model import PageResult, Reading, Region
@@ -67,6 +69,20 @@ def test_numbers_that_count_no_pages_are_not_lost() -> None:
         assert mark(*(make_page(number, count.format(number)) for number in (1, 2))) == [title, title]
     assert mark(*(make_page(number, f"{number + 12}  {HEAD}") for number in (1, 2))) == [title, "header"]
     assert mark(*(make_page(number, f"{HEAD} 2026") for number in (1, 2))) == [title, "header"]
+
+
+@pytest.mark.parametrize(
+    "head",
+    ["Tariff, page {} of 12", "Seite {} von 12 · Tarif", "Тариф — стр. {}", "资费表 第{}页/共12页", "Tarifs p. {}/12"],
+)
+def test_short_lines_with_a_word_for_page(head: str) -> None:
+    assert mark(*(make_page(number, head.format(number), height=33) for number in (1, 2))) == [
+        "paragraph_title",
+        "header",
+    ]
+    assert (
+        mark(*(make_page(number, head.format(3 * number), height=33) for number in (1, 2))) == ["paragraph_title"] * 2
+    )
 
 
 def test_reading_that_goes_on_knows_the_pages_before() -> None:

@@ -116,6 +116,13 @@ def test_detection_that_its_lines_contradict_cuts_no_listing() -> None:
     assert intersection_area(listing.box, union(lines)) >= 0.9 * area(union(lines))
 
 
+def test_a_text_that_reaches_over_a_listings_edge_leaves_no_empty_part() -> None:
+    pixels, lines = draw_page([(row, True) for row in TYPED[:4] * 2])
+    x1, y1, x2, _ = union(lines)
+    found = take_typewriter([Detection("text", 0.7, (x1, y1 - 30, x2, y1 + 20))], lines, pixels)
+    assert [one.label for one in found] == ["algorithm"]
+
+
 @pytest.mark.parametrize("mark", [".", "_", "–"])
 async def test_a_rule_of_dots_or_dashes_is_no_text(layout: LayoutDetector, mark: str) -> None:
     with Image.open(EXAMPLES / "article-en.png") as image:

@@ -403,6 +403,31 @@ def test_text_beside_a_table_that_goes_on_from_above_is_none_of_it() -> None:
     assert 280 < table.bbox[0] <= 350
 
 
+def test_items_of_an_invoice_with_wrapped_descriptions_stay_one_table() -> None:
+    """Names of the columns stand close above, outside of the model's box; prices beside the middle of descriptions."""
+    address = lines_of(100, 400, 200, 6)
+    names: list[BBox] = [(x, 388, x + 110, 410) for x in (100, 700, 850)]
+    items: list[BBox] = []
+    for top, count in ((420, 3), (520, 3), (620, 1)):
+        items += [(180, top + 30 * i, 640 - 40 * i, top + 30 * i + 22) for i in range(count)]
+        middle = top + 15 * (count - 1)
+        items += [(x, middle, x + width, middle + 22) for x, width in ((100, 30), (720, 100), (870, 90))]
+    regions = compose([Detection("table", 0.9, (95, 415, 970, 650))], address + names + items)
+    (table,) = [region for region in regions if region.label == "table"]
+    assert table.bbox[0] <= 100
+    assert table.bbox[2] >= 960
+
+
+def test_a_first_row_whose_box_is_higher_is_no_heading_if_it_fills_its_column() -> None:
+    """Boxes in noisy scans are; a heading is shorter."""
+    rest = lines_of(100, 500, 240, 12)
+    for first, labels in (
+        ((100, 200, 500, 230), ["text"]),
+        ((100, 200, 300, 230), ["paragraph_title", "text"]),
+    ):
+        assert [region.label for region in compose([], [first, *rest])] == labels
+
+
 @pytest.mark.parametrize("is_found", [False, True])
 def test_first_column_below_a_caption_stays_with_its_table(*, is_found: bool) -> None:
     caption: list[BBox] = [(60, 740, 240, 762), (60, 770, 200, 792)]
