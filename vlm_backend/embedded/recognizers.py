@@ -117,6 +117,8 @@ SURE, DOUBTED = 0.9, 0.85
 """Confidence of a line at which Tesseract has read it with one language: nine in ten Russian lines have more, English
 ones reached 0.7 in trials, those in capitals 0.9. From the second on only a reading that is mostly Latin counts in its
 place."""
+CYRILLIC_TWINS = frozenset("АВСЕНКМОРТХУасеорху")
+"""Letters that look like Latin ones: of a line of them alone confidence says nothing."""
 SURE_SMALL = 0.95
 """The same for small print that is not enlarged; clear print has so much."""
 
@@ -143,6 +145,8 @@ class TesseractRecognizer:
         if enlarged is line:
             return self._read_surest(line)
         small = self._read(line, self._language)
+        if _are_twins(small.text):
+            return max(self._read_surest(line), self._read_surest(enlarged), key=lambda one: one.confidence)
         if small.confidence >= SURE_SMALL:
             return small
         found = self._read_surest(enlarged)
@@ -150,7 +154,7 @@ class TesseractRecognizer:
 
     def _read_surest(self, line: Pixels) -> LineText:
         found = self._read(line, self._language)
-        if self._mixed is None or found.confidence >= SURE:
+        if self._mixed is None or (found.confidence >= SURE and not _are_twins(found.text)):
             return found
         other = self._read(line, self._mixed)
         is_open = found.confidence < DOUBTED or _is_mostly_latin(other.text)
@@ -181,6 +185,11 @@ class TesseractRecognizer:
         import tesserocr
 
         return tesserocr.PyTessBaseAPI(path=str(self._tessdata), lang=languages, psm=tesserocr.PSM.SINGLE_LINE)
+
+
+def _are_twins(text: str) -> bool:
+    letters = [character for character in text if character.isalpha()]
+    return bool(letters) and CYRILLIC_TWINS.issuperset(letters)
 
 
 def _is_mostly_latin(text: str) -> bool:

@@ -15,7 +15,7 @@ from itertools import pairwise
 import numpy as np
 
 from textlines.detection import Pixels
-from vlm_backend.embedded.recognizers import LineRecognizer, LineText
+from vlm_backend.embedded.recognizers import CYRILLIC_TWINS, LineRecognizer, LineText
 from vlm_backend.embedded.unread import ScriptGuess
 
 SPARSE = 0.6  # letters and digits per line height of width; Chinese print has about 1, Latin about 2
@@ -30,7 +30,6 @@ FIGURE, WORD = 0.6, 2.2  # width of a figure in line heights; room for a word be
 SURE_WORDS = 0.8  # confidence of a reading that adds words to figures, or beside Latin ones ...
 SAME_DIGITS = 0.8  # ... and how alike the digits of both readings are at least
 SURE_TOKEN, SAME_TOKEN, MIN_TOKEN = 0.97, 0.7, 3  # confidence, likeness and length of a Latin word read by both models
-CYRILLIC_TWINS = frozenset("АВСЕНКМОРТХУасеорху")  # the other way round: of Latin words they make none
 MIN_LABELS = 3  # so few short lines tell by their confidences together which script they are in
 SIBLING, SURE_SIBLING = "Greek", 0.9  # what looks like this script is Cyrillic if it is read so with such confidence
 PLAIN = frozenset("АВГЕЗІЈКМНОПРСТУХЬагезіјкмнопрстухь")  # not these: they look like Latin letters, digits and strokes
