@@ -89,6 +89,8 @@ def _is_space_between(left: Word, right: Word) -> bool:
 def _raise_marks(words: Sequence[Word]) -> tuple[Word, ...]:
     """The words of a row, with what is to be written where one is the raised number of a note, or the ending of an
     ordinal."""
+    if _is_plain(words):
+        return tuple(words)
     size, baseline = _measure_row(words)
     done: list[Word] = []
     plain: Word | None = None
@@ -111,8 +113,16 @@ def _write_mark(word: Word, before: Word | None) -> str | None:
 
 def has_script(row: Row) -> bool:
     """Whether characters stand raised or lowered that no line of text can show."""
+    if _is_plain(row.words):
+        return False
     size, baseline = _measure_row(row.words)
     return any(abs(word.baseline - baseline) > SCRIPT_SHIFT * size for word in row.words if word.raised is None)
+
+
+def _is_plain(words: Sequence[Word]) -> bool:
+    """Whether all words are of one size and on one baseline, as in nearly all rows: to measure one costs 0.1 ms."""
+    first = words[0]
+    return all(word.size == first.size and abs(word.baseline - first.baseline) < 1e-3 * first.size for word in words)
 
 
 def _measure_row(words: Sequence[Word]) -> tuple[float, float]:
