@@ -44,6 +44,8 @@ LABELS = frozenset(
     }
 )
 """The label list of PP-DocLayoutV2 and V3."""
+ASIDE_LABELS = frozenset({"header", "footer", "number", "header_image", "footer_image", "aside_text"})
+"""What stands beside a page's text and is none of it."""
 
 
 def is_formula(label: str) -> bool:

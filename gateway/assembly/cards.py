@@ -8,13 +8,13 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import NamedTuple
 
+from gateway.labels import ASIDE_LABELS
 from gateway.model import BBox, Reading, Region
 
 MIN_CARDS, MIN_COLUMNS = 4, 2
 ALIGNED = 0.6
 """How far the headings of a row, or of a column, may stand from one line, in heights of the first heading."""
 _NUMBERED = re.compile(r"\s*(\d{1,3})[.)]?[^\S\n]+[^\W\d_]")
-_MARGIN_LABELS = frozenset({"header", "footer", "number", "header_image", "footer_image", "aside_text"})
 Place = tuple[int, int]
 
 
@@ -42,7 +42,7 @@ def order_cards(regions: Sequence[Region], readings: Sequence[Reading]) -> tuple
     numbers = {
         at: int(match[1])
         for at, (region, reading) in enumerate(zip(regions, readings, strict=True))
-        if region.label not in _MARGIN_LABELS and (match := _NUMBERED.match(reading.text))
+        if region.label not in ASIDE_LABELS and (match := _NUMBERED.match(reading.text))
     }
     grid = _find_grid({at: regions[at].bbox for at in numbers}, numbers)
     order = _sort(regions, grid) if grid else None
@@ -95,7 +95,7 @@ def _sort(regions: Sequence[Region], grid: _Grid) -> list[int] | None:
     across = [
         at
         for at in rest
-        if regions[at].label not in _MARGIN_LABELS and regions[at].bbox[0] >= grid.lefts[0] - grid.margin
+        if regions[at].label not in ASIDE_LABELS and regions[at].bbox[0] >= grid.lefts[0] - grid.margin
         if regions[at].bbox[1] < bottom - grid.margin
     ]
     if not cards or across or any(regions[at].bbox[3] > grid.tops[0] + grid.margin for at in above):

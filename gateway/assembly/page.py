@@ -16,7 +16,7 @@ from gateway.assembly.tables.cells import list_cells
 from gateway.assembly.tables.html import restore_table_images, table_to_html
 from gateway.assembly.text.titles import promote_sections
 from gateway.assembly.unread import account_ink
-from gateway.labels import TEXT_FILE, is_picture, is_shown
+from gateway.labels import ASIDE_LABELS, TEXT_FILE, is_picture, is_shown
 from gateway.model import (
     BBox,
     Block,
@@ -56,7 +56,6 @@ _CENTRED, _NUMBER_WIDTH = 0.015, 0.1
 """Share of the page's width by which a number in the middle may be off, and of the text's that it is wide at most."""
 _PROSE = 200
 """Characters of a block that is a text: below a few words a number may be anything."""
-_MARGIN_LABELS = frozenset({"header", "footer", "number", "header_image", "footer_image", "aside_text"})
 _DEFAULT_IGNORED = OcrOptions().ignore_labels
 
 
@@ -144,7 +143,7 @@ def _is_edge_row(block: Block, height: int) -> bool:
 def _relabel_last_number(blocks: Sequence[Block], width: int) -> list[Block]:
     """The blocks, a bare number in the middle below a text as the page's, wherever on the page the text ends."""
     result = list(blocks)
-    shown = [at for at, block in enumerate(blocks) if block.label not in _MARGIN_LABELS]
+    shown = [at for at, block in enumerate(blocks) if block.label not in ASIDE_LABELS]
     if not shown or not any(len(block.content) >= _PROSE for block in blocks):
         return result
     last = max(shown, key=lambda at: blocks[at].bbox[1])

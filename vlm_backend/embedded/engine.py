@@ -31,7 +31,7 @@ from vlm_backend.embedded.protocol import ApiError
 from vlm_backend.embedded.read_lines import ReadLine, add_tick_boxes, make_sign
 from vlm_backend.embedded.reader import Cancelled, CropReader
 from vlm_backend.embedded.recognizers import LineText
-from vlm_backend.embedded.slanted_heads import find_feet, lift_heads, part_heads, stand_at_feet
+from vlm_backend.embedded.table_heads import find_feet, lift_heads, part_heads, stand_at_feet
 from vlm_backend.embedded.table_model import TableModel, measure_table_model
 from vlm_backend.embedded.tables import (
     Grid,

@@ -12,10 +12,10 @@ from benchmarks.embedded.drawn_tables import DrawnTable, draw_tables
 from benchmarks.teds import teds
 from gateway.assembly.tables.otsl import otsl_to_html
 from tests.vlm_backend.embedded.test_server import ask, text_of
+from vlm_backend.embedded.open_tables import count_column_conflicts, count_row_conflicts
 from vlm_backend.embedded.read_lines import ReadLine
 from vlm_backend.embedded.recognizers import LineText
 from vlm_backend.embedded.row_marks import find_printed_lines
-from vlm_backend.embedded.table_conflicts import count_column_conflicts, count_row_conflicts
 from vlm_backend.embedded.table_model import build_cells, count_joined
 from vlm_backend.embedded.tables import Span, Table
 
