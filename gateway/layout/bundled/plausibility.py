@@ -35,7 +35,8 @@ HEADING_SIZE = 1.12  # a "header" this much larger than the page's other lines i
 LARGE_SIZE = 1.3  # ... and one this much larger anywhere
 SMALL_SIZE, SMALL_FOOT = 0.92, 0.82  # running heads and feet are often set so much smaller than the text; notes less
 CAPITAL, MANY_LETTERS = 0.9, 12  # quantile of the heights of so many letters that is a capital's; of fewer the highest
-TELLING_LINES = 8  # so many lines of a text tell how large it is printed; each takes 0.2 ms to look at
+TELLING_LINES = 8  # so many lines of a text tell how large it is printed, where that is clear; each takes 0.2 ms
+UNCLEAR = 0.2  # where sizes differ by so little from what decides, all lines are looked at
 NUMBER_WIDTH, APART = 2.7, 3.0  # a page's number is so many line heights wide at most, and so far from what is beside
 WORD_WIDTH = 3.5  # a title of one word is so many line heights wide at most
 CLOSE = 0.3  # rows of one text stand so close, in line heights
@@ -314,7 +315,11 @@ def _shares_row(own: Sequence[BBox], others: Sequence[BBox]) -> bool:
 def _is_small(own: Sequence[BBox], others: Sequence[BBox], page: _Print, share: float) -> bool:
     """Whether the print is below that share of the others', by its capitals and figures, which are as high as letters
     that reach up or down. Boxes of lines are loose."""
-    return 0 < _capital(own, page) < share * _capital(others, page)
+    height = _capital(own, page)
+    limit = share * _capital(others[:: max(1, len(others) // TELLING_LINES)], page)
+    if abs(height - limit) < UNCLEAR * limit:
+        limit = share * _capital(others, page)
+    return 0 < height < limit
 
 
 def _are_much_larger(own: Sequence[BBox], others: Sequence[BBox]) -> bool:
@@ -353,8 +358,8 @@ def _weight(lines: Sequence[BBox], page: _Print) -> float:
 
 
 def _capital(lines: Sequence[BBox], page: _Print) -> float:
-    """Height of capitals in pixels, by lines from all over the text."""
-    return float(np.median([page.capital(line) for line in lines[:: max(1, len(lines) // TELLING_LINES)]]))
+    """Height of capitals in pixels."""
+    return float(np.median([page.capital(line) for line in lines]))
 
 
 def _core(lines: Sequence[BBox], page: _Print) -> float:

@@ -56,6 +56,14 @@ async def test_blocks_found_in_reading_order(layout: LayoutDetector, name: str) 
     assert first == sorted(first)
 
 
+@pytest.mark.parametrize("name", ["article-en.png", "article-zh.png", "article-ru.png"])
+async def test_running_heads_are_none_of_the_text(layout: LayoutDetector, name: str) -> None:
+    """They are set a little smaller than the text, and boxes of lines do not show it."""
+    regions, _ = await regions_of(layout, name)
+    (head,) = [block for block in load_truth()[name].pages[0].blocks if block.label == "header"]
+    assert [region.label for region in holding(regions, head)] == ["header"]
+
+
 async def test_labels_by_kind(layout: LayoutDetector) -> None:
     article, blocks = await regions_of(layout, "article-en.png")
     title = next(block for block in blocks if block.label == "doc_title")
