@@ -115,6 +115,9 @@ bench-engines: env-test ## compare two engines with one, and kill one of two und
 bench-keys: env-test ## run 1,000 keys, 50 at work, one flooding; compare latency, and limits with what passes
 	$(PY_TEST) -m benchmarks.load.keys
 
+bench-tracing: env-test ## compare the CPU time of a page with traces and without
+	$(PY_TEST) -m benchmarks.load.tracing
+
 bench-memory: env-test ## measure the memory of long documents, many documents and a soak: FULL=1 for 1,000 pages, an hour
 	$(PY_TEST) -m benchmarks.load.memory $(if $(FULL),--pages 1000 --minutes 60,--pages 200 --minutes 2)
 
