@@ -58,8 +58,8 @@ class RootfsContainer:
             os.kill(first, signal.SIGTERM)
 
     def kill(self) -> None:
-        """With all that runs in it. The end of `unshare` alone would not reach a container whose user is not root: with the
-        change of the user Linux forgets that a signal was asked for."""
+        """With all that runs in it. The end of `unshare` alone would not reach a container whose user is not root: with
+        the change of the user Linux forgets that a signal was asked for."""
         if (first := self.first) is None:
             self.unshare.kill()
         else:
