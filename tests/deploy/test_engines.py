@@ -1,8 +1,9 @@
 """Engines that others' charts and operators run: told the same as the service's own vLLM, and valid for Kubernetes.
 
-What is the chart's and the operator's own was compared by hand, since no package brings either: the values rendered
-with production-stack's chart 0.1.12 (August 2026) and all it makes valid for Kubernetes 1.37, the RayService and the RayJob
-of `bulk` valid for KubeRay's CRDs of August 2026, without a field that these do not know.
+What is the chart's and the operator's own was compared by hand, since no package brings either. The values were
+rendered with production-stack's chart 0.1.12 of August 2026, and all it makes is valid for Kubernetes 1.37. The
+RayService, and the RayJob of `bulk`, are valid for KubeRay's CRDs of August 2026, and have no field that these do not
+know.
 """
 
 from __future__ import annotations
