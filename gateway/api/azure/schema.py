@@ -81,7 +81,8 @@ class AnalyzeOperation(BaseModel):
 
 
 _STATES: dict[str, Status] = {
-    "queued": "notStarted",
+    # Some clients take Azure's `notStarted` for a failure.
+    "queued": "running",
     "running": "running",
     "done": "succeeded",
     "failed": "failed",
