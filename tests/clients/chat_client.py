@@ -1,4 +1,4 @@
-"""Run by the interpreter that the frameworks of chat.txt are installed for: shows one picture to the model.
+"""Run by the interpreter that a framework is installed for: shows one picture to the model.
 
 Arguments: the framework, the service's URL, the key, the picture's path. Prints what it got as JSON.
 """
