@@ -12,6 +12,7 @@ from common.geometry import area, intersection_area
 from textlines.detection import Quad, TextLine
 from textlines.frame import MIN_REPEATED, find_frame, find_watermarks, line_axis
 from textlines.glyphs import STRIP_PIXELS, Components, Pixels, find_components, map_strips
+from textlines.stamps import find_stamped_lines
 
 Mask = NDArray[np.bool_]
 
@@ -45,8 +46,13 @@ SAME = 0.5
 
 
 def find_page_lines(detect: Callable[[Pixels], list[TextLine]], pixels: Pixels) -> list[TextLine]:
-    """The lines that `detect` finds in an RGB page, those of pale watermarks once: where their pieces are found, the
-    text is looked for once more without them."""
+    """The lines that `detect` finds in an RGB page, those under coloured stamps too, and those of pale watermarks once:
+    where their pieces are found, the text is looked for once more without them."""
+    lines = _find_unmarked(detect, pixels)
+    return [*lines, *find_stamped_lines(detect, pixels, lines)]
+
+
+def _find_unmarked(detect: Callable[[Pixels], list[TextLine]], pixels: Pixels) -> list[TextLine]:
     clean = erase_watermarks(pixels)
     lines = detect(clean)
     found = find_watermarks(lines, find_frame(lines, pixels.shape[1], pixels.shape[0]))
