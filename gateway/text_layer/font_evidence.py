@@ -231,19 +231,24 @@ def _split_run(row: Row) -> list[Row]:
 
 
 def _align(expected: Sequence[Glyph], seen: Sequence[str]) -> Iterator[tuple[Glyph, str]]:
-    """Glyphs of one character each with what was read in their places, but for those whose places are not sure."""
+    """Glyphs with what was read in their places, but for those whose places are not sure."""
     texts = [_fold(glyph.text) for glyph in expected]
-    owners = [at for at, text in enumerate(texts) for _ in text]
     operations = Levenshtein.opcodes("".join(texts), "".join(map(_fold, seen)))
     edits = [part.src_start for part in operations if part.tag in ("insert", "delete")]
     edits += [part.src_end for part in operations if part.tag == "delete"]
     unsure = {place + offset for place in edits for offset in range(-NEAR_EDIT, NEAR_EDIT)}
-    for part in operations:
-        if part.tag in ("equal", "replace"):
-            for offset in range(part.src_end - part.src_start):
-                owner = owners[part.src_start + offset]
-                if part.src_start + offset not in unsure and len(texts[owner]) == 1:
-                    yield expected[owner], seen[part.dest_start + offset]
+    places = {
+        part.src_start + offset: part.dest_start + offset
+        for part in operations
+        if part.tag in ("equal", "replace")
+        for offset in range(part.src_end - part.src_start)
+    }
+    start = 0
+    for glyph, text in zip(expected, texts, strict=True):
+        own = range(start, start + len(text))
+        start += len(text)
+        if all(place in places and place not in unsure for place in own):
+            yield glyph, "".join(seen[places[place]] for place in own)
 
 
 def _is_counted(glyph: Glyph) -> bool:

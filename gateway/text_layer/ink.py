@@ -15,6 +15,9 @@ from gateway.text_layer.characters import Color, Mask
 
 MIN_CONTRAST = 32
 """Levels of a channel by which ink differs from what is below it; less is hardly seen."""
+EDGE = 80
+"""Levels by which a stroke differs from what is around it that can be taken for a part of a letter; a watermark's less.
+"""
 Pixels = NDArray[np.uint8]
 
 
@@ -59,9 +62,9 @@ class InkFinder:
 
 
 def find_edges(pixels: Pixels) -> Mask:
-    """Where neighbouring pixels differ as ink from paper."""
+    """Where neighbouring pixels differ as a stroke from paper."""
     change = cv2.morphologyEx(pixels, cv2.MORPH_GRADIENT, np.ones((2, 2), np.uint8))
-    return np.asarray((change >= MIN_CONTRAST).any(2))
+    return np.asarray((change >= EDGE).any(2))
 
 
 def find_paper(pixels: Pixels, paper: Color, contrast: int) -> Pixels:

@@ -95,6 +95,21 @@ def _is_bracket(shape: Shape, cells: Cells) -> bool:
     return width <= 13 and height >= 24 and depth >= BELOW and abs(top - bottom) <= UPRIGHT
 
 
+def _points_left(shape: Shape, cells: Cells, _filled: float) -> bool:
+    return _is_guillemet(shape, cells) and _find_lean(cells) < -LEAN
+
+
+def _points_right(shape: Shape, cells: Cells, _filled: float) -> bool:
+    return _is_guillemet(shape, cells) and _find_lean(cells) > LEAN
+
+
+def _is_guillemet(shape: Shape, cells: Cells) -> bool:
+    """Letters that are open to a side stand on the baseline."""
+    width, height, depth = shape
+    top, _, _, bottom = _find_middles(cells)
+    return width <= 20 and 8 <= height <= 18 and depth < 0 and abs(top - bottom) <= UPRIGHT
+
+
 def _find_lean(cells: Cells) -> float:
     top, upper, lower, bottom = _find_middles(cells)
     return float(upper + lower - top - bottom) / 2
@@ -121,9 +136,11 @@ _TESTS: dict[str, Callable[[Shape, Cells, float], bool]] = {
     **dict.fromkeys(";；", _is_semicolon),
     **dict.fromkeys("-‐‑‒–—―−\u00ad", _is_dash),
     **dict.fromkeys("_", _is_low_line),
-    **dict.fromkeys("'\"‘’“”`´′″ʼ", _is_quote),
+    **dict.fromkeys("'\"‘’“”′″ʼ", _is_quote),
     **dict.fromkeys("(（", _is_opening),
     **dict.fromkeys(")）", _is_closing),
+    **dict.fromkeys("«‹", _points_left),
+    **dict.fromkeys("»›", _points_right),
     **dict.fromkeys("•●■▪·∙‣", _is_bullet),
 }
 PLAIN_SIGNS = frozenset(_TESTS)
