@@ -31,6 +31,8 @@ ABOVE, BESIDE, BELOW = 0.72, 0.1, 0.03
 plus of a dash, no line below the words."""
 PLACES = 3
 """Rows and columns of that room, in each of which something else is drawn or not."""
+MAX_DRAWINGS = 16
+"""Of one character, that are told again; over a photograph each one is another."""
 JOINED = -1
 """The number of the drawing of a character that has its box together with another one: a ligature's."""
 
@@ -108,6 +110,7 @@ class DrawingIndex:
 
     def __init__(self) -> None:
         self._known: dict[Hashable, list[NDArray[np.float64]]] = {}
+        self._others = 0
         self._lock = threading.Lock()
 
     def number(self, keys: Sequence[Hashable], drawn: Drawn) -> list[int]:
@@ -122,15 +125,17 @@ class DrawingIndex:
                 return numbers
             distances = np.sqrt(((cells[clear] - np.stack([own[0] for own in known])) ** 2).mean(1))
             for place in np.flatnonzero(distances > MAX_DISTANCE).tolist():
-                numbers[clear[place]] = _find_place(known[place], cells[clear[place]])
+                numbers[clear[place]] = self._find_place(known[place], cells[clear[place]])
         return numbers
 
-
-def _find_place(known: list[NDArray[np.float64]], cells: NDArray[np.float64]) -> int:
-    """Of the nearest of the drawings, or of this one behind them."""
-    distances = np.sqrt(((np.stack(known) - cells) ** 2).mean(1))
-    nearest = int(np.argmin(distances))
-    if distances[nearest] <= MAX_DISTANCE:
-        return nearest
-    known.append(cells)
-    return len(known) - 1
+    def _find_place(self, known: list[NDArray[np.float64]], cells: NDArray[np.float64]) -> int:
+        """Of the nearest of the drawings, or of this one behind them."""
+        distances = np.sqrt(((np.stack(known) - cells) ** 2).mean(1))
+        nearest = int(np.argmin(distances))
+        if distances[nearest] <= MAX_DISTANCE:
+            return nearest
+        if len(known) < MAX_DRAWINGS:
+            known.append(cells)
+            return len(known) - 1
+        self._others += 1
+        return MAX_DRAWINGS + self._others

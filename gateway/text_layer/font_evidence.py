@@ -12,10 +12,11 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
-from itertools import islice, pairwise
+from itertools import accumulate, islice, pairwise
 
 from rapidfuzz.distance import Levenshtein
 
+from gateway.text_layer.drawings import JOINED
 from gateway.text_layer.region_text import RegionText
 from gateway.text_layer.rows import Row
 from gateway.text_layer.signs import PLAIN_SIGNS
@@ -36,6 +37,8 @@ TALLER = 1.1
 """A letter with an accent is so many times as high as without, which engines leave out; or reaches lower by ..."""
 LOWER = 3
 """... so many parts of 32 of the em."""
+WIDER = 1.25
+"""So many times as wide as an f is a ligature that begins with one: engines leave out an i without a dot of its own."""
 SMALL_PRINT = 3
 """Parts of 32 of the em by which the shapes of a glyph in two sizes differ: small figures are often set wider."""
 MAX_CHARACTERS = 4000
@@ -81,6 +84,7 @@ class FontEvidence:
         self._agreed: Counter[Glyph] = Counter()
         self._differed: Counter[Glyph] = Counter()
         self._heights: dict[tuple[str, str], int] = {}
+        self._widths: dict[tuple[str, str], int] = {}
         self._agreed_of_font: Counter[str] = Counter()
         self._differed_of_font: Counter[str] = Counter()
         self._signs_of_font: Counter[str] = Counter()
@@ -95,7 +99,7 @@ class FontEvidence:
         expected = [glyph for glyph in glyphs if glyph.text not in left_out][:MAX_CHARACTERS]
         read_signs = (character for character in _normalize(read) if not character.isspace())
         seen = [character for character in read_signs if character not in left_out][:MAX_CHARACTERS]
-        self._note_heights(expected)
+        self._note_sides(expected)
         verdicts = ((glyph, self._compare_glyph(glyph, character)) for glyph, character in _align(expected, seen))
         return [(glyph, verdict) for glyph, verdict in verdicts if verdict is not None]
 
@@ -136,18 +140,27 @@ class FontEvidence:
         told = unicodedata.normalize("NFKC", glyph.text)
         if read == told:
             return True
+        if not read:
+            return True if self._has_room(glyph) else None
         if _strip_accents(told) == _strip_accents(read):
             return True if read == _strip_accents(told) and self._is_accented(glyph, read) else None
         return None if _fold(read) == _fold(told) else False
+
+    def _has_room(self, glyph: Glyph) -> bool:
+        """Whether the box of a ligature that begins with f has room for the letter which was not read."""
+        width = self._widths.get((glyph.font, "f"))
+        return width is not None and glyph.shape[0] >= WIDER * width
 
     def _is_accented(self, glyph: Glyph, base: str) -> bool:
         """Whether the glyph's box has room for the accent that it is to have, as that of the letter alone has not."""
         height = self._heights.get((glyph.font, base))
         return height is not None and (glyph.shape[1] >= TALLER * height or glyph.shape[2] >= LOWER)
 
-    def _note_heights(self, glyphs: Iterable[Glyph]) -> None:
+    def _note_sides(self, glyphs: Iterable[Glyph]) -> None:
         for glyph in glyphs:
             self._heights.setdefault((glyph.font, glyph.text), glyph.shape[1])
+            if glyph.drawing != JOINED:
+                self._widths.setdefault((glyph.font, glyph.text), glyph.shape[0])
 
     def _is_refuted(self, glyph: Glyph) -> bool:
         agreed, differed = self._agreed[glyph], self._differed[glyph]
@@ -231,23 +244,33 @@ def _split_run(row: Row) -> list[Row]:
 
 
 def _align(expected: Sequence[Glyph], seen: Sequence[str]) -> Iterator[tuple[Glyph, str]]:
-    """Glyphs with what was read in their places, but for those whose places are not sure."""
+    """Glyphs with what was read in their places, but for those whose places are not sure; the second letter of a
+    ligature with nothing where the reading has all else around it."""
     texts = [_fold(glyph.text) for glyph in expected]
     operations = Levenshtein.opcodes("".join(texts), "".join(map(_fold, seen)))
-    edits = [part.src_start for part in operations if part.tag in ("insert", "delete")]
-    edits += [part.src_end for part in operations if part.tag == "delete"]
-    unsure = {place + offset for place in edits for offset in range(-NEAR_EDIT, NEAR_EDIT)}
     places = {
         part.src_start + offset: part.dest_start + offset
         for part in operations
         if part.tag in ("equal", "replace")
         for offset in range(part.src_end - part.src_start)
     }
-    start = 0
-    for glyph, text in zip(expected, texts, strict=True):
+    starts = list(accumulate(map(len, texts), initial=0))
+    halves = {
+        start
+        for start, (left, right) in zip(starts[1:], pairwise(expected), strict=False)
+        if left.text == "f" and left.drawing == right.drawing == JOINED
+    }
+    dropped = {part.src_start for part in operations if part.tag == "delete" and part.src_end == part.src_start + 1}
+    dropped &= halves
+    edits = [part.src_start for part in operations if part.tag in ("insert", "delete")]
+    edits += [part.src_end for part in operations if part.tag == "delete"]
+    near = range(-NEAR_EDIT, NEAR_EDIT)
+    unsure = {place + offset for place in edits if not {place, place - 1} & dropped for offset in near}
+    for start, glyph, text in zip(starts, expected, texts, strict=False):
         own = range(start, start + len(text))
-        start += len(text)
-        if all(place in places and place not in unsure for place in own):
+        if start in dropped:
+            yield glyph, ""
+        elif all(place in places and place not in unsure for place in own):
             yield glyph, "".join(seen[places[place]] for place in own)
 
 

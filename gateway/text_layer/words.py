@@ -60,8 +60,10 @@ _MAX_SHARED = 0.5
 """Of a character's box, that the next one's may cover."""
 _JOINED = frozenset(["ff", "fi", "fl", "fj", "fb", "fh", "fk", "ft", "tf", "ti", "tt", "st", "ct", "Th", "ij", "IJ"])
 """Neighbours in ligatures, of which PDFium makes letters in one place; other letters in one place are two."""
-_OTHERS_SHIFT = 16
+_OTHERS_SHIFT = 32
 """Above the number of a drawing: what else is drawn around it."""
+_LARGEST = 1 / 16
+"""Of a page, that one character takes at most: thousands of larger ones would take seconds to draw."""
 _LIGATURES = {code: unicodedata.normalize("NFKC", chr(code)) for code in range(0xFB00, 0xFB07)}
 
 Edges = NDArray[np.float64]
@@ -205,7 +207,8 @@ def find_unclaimed(layer: TextLayer, visibility: Visibility) -> list[Word]:
     """The text's ink for which the layer has no character at all, as words with a flaw."""
     characters = layer.characters[visibility.is_seen | visibility.is_hidden]
     left, top, right, bottom = (characters[name].astype(np.int64) for name in ("x1", "y1", "x2", "y2"))
-    corners = np.stack([left - _AROUND, top - _AROUND, right + _AROUND, bottom + _AROUND], 1).tolist()
+    is_usual = (right - left) * (bottom - top) <= _LARGEST * layer.ink.size
+    corners = np.stack([left - _AROUND, top - _AROUND, right + _AROUND, bottom + _AROUND], 1)[is_usual].tolist()
     spots = layer.ink.astype(np.uint8)
     for x1, y1, x2, y2 in corners:
         cv2.rectangle(spots, (x1, y1), (x2, y2), 0, cv2.FILLED)
