@@ -54,7 +54,7 @@ class Rulings:
     def find_start(self, position: int, top: int, bottom: int) -> int | None:
         """y at which an upright rule at x `position` begins, more than half a line below `top` and above `bottom`, to
         which it goes on; None without one."""
-        drawn = self.vertical[top:bottom, self._band(position)].any(axis=1)
+        drawn: Mask = np.asarray(self.vertical[top:bottom, self._band(position)].any(axis=1), dtype=np.bool_)
         reach = round(self.line_height / 4)
         start = int(drawn[reach:].argmax()) + reach if drawn[reach:].any() else 0
         is_within = self.line_height < 2 * start < 2 * (bottom - top) - self.line_height
