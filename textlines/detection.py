@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.geometry import Box, Boxes, area, clip, intersection_area
-from common.inference.models import find_model, load_session
+from common.inference.models import find_model, load_session, measure_ahead
+from common.inference.sessions import Session
 from textlines.fractions import Fraction, find_fractions
 from textlines.glyphs import MIN_GLYPH, Ink, find_ink, find_stray_glyphs, find_stray_windows, glyph_middles
 from textlines.glyphs import Pixels as Pixels
@@ -237,15 +238,25 @@ def _part_initials(ink: Ink, lines: Sequence[TextLine]) -> list[TextLine]:
 
 
 class LineDetector:
-    """Thread-safe; one call uses one core."""
+    """Thread-safe; one call uses one core. The model, of 30 MB and 100 more while it looks at a page, is loaded by the
+    first call: an engine that is told the lines of its pictures hardly needs it.
+
+    Raises FileNotFoundError where the model is not installed.
+    """
 
     def __init__(self) -> None:
-        # Slow import: paid by whoever detects, off the event loop.
+        measure_ahead(find_model("rapidocr", DETECTION_MODEL), USUAL_SHAPE)
+
+    @cached_property
+    def _session(self) -> Session:
+        return load_session(find_model("rapidocr", DETECTION_MODEL), USUAL_SHAPE)
+
+    @cached_property
+    def _find_boxes(self) -> Any:  # noqa: ANN401 (RapidOCR has no types)
         from rapidocr.ch_ppocr_det.utils import DBPostProcess
 
-        self._session = load_session(find_model("rapidocr", DETECTION_MODEL), USUAL_SHAPE)
         # RapidOCR's own settings of this model.
-        self._find_boxes: Any = DBPostProcess(thresh=0.3, box_thresh=0.5, unclip_ratio=1.6, use_dilation=True)
+        return DBPostProcess(thresh=0.3, box_thresh=0.5, unclip_ratio=1.6, use_dilation=True)
 
     def __call__(self, pixels: Pixels, min_long_side: int = MIN_LONG_SIDE) -> list[TextLine]:
         """Lines of an RGB image, unordered. The image is scaled so that its glyphs are still `GLYPH_HEIGHT` high, but

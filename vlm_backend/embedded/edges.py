@@ -51,6 +51,15 @@ class Rulings:
         edge = self.vertical[start:end, band].any(axis=1) if vertical else self.horizontal[band, start:end].any(axis=0)
         return edge.size > 0 and float(edge.mean()) >= WALL
 
+    def find_start(self, position: int, top: int, bottom: int) -> int | None:
+        """y at which an upright rule at x `position` begins, more than half a line below `top` and above `bottom`, to
+        which it goes on; None without one."""
+        drawn: Mask = np.asarray(self.vertical[top:bottom, self._band(position)].any(axis=1), dtype=np.bool_)
+        reach = round(self.line_height / 4)
+        start = int(drawn[reach:].argmax()) + reach if drawn[reach:].any() else 0
+        is_within = self.line_height < 2 * start < 2 * (bottom - top) - self.line_height
+        return top + start if is_within and self.wall(True, position, top + start, bottom) else None
+
     def _band(self, position: int) -> slice:
         """Pixels around an edge in which its rule is looked for."""
         reach = max(2, round(self.line_height / 4))

@@ -292,7 +292,7 @@ class EmbeddedEngine:
         """The lines in cells: those that rules draw, or the model's where it parts the words at least as well."""
         grid = open_bands(grid, lines)
         drawn = fill_grid(grid, spans(grid, [line.box for line in lines]), lines)
-        model = _load_table_model() if asks_model and not grid.ruled_columns else None
+        model = _load_table_model() if asks_model and (not grid.ruled_columns or grid.open_ys) else None
         seen = model(pixels, lines) if model else None
         return build_open_table(pixels, grid, drawn, seen, lines)
 

@@ -32,6 +32,7 @@ _TAG = re.compile(r"<(?=(?:[felux]cel|nl)>)")
 DRAWN = 0.4  # share of an edge that must be ruled for its gaps to mean joined cells
 CELLS_A_LINE, LEAST_CELLS = 10, 200  # a grid has at most so many cells for each line of text, and so many besides
 MISSED_HEIGHT, MISSED_MARGIN = 1.6, 0.4  # height of a row of missed glyphs, and the paper around it, in glyph heights
+HEAD_AND_BODY, MIN_ENTRY_COLUMNS, BEGUN = 2, 3, 0.95  # ruled bands; columns, and lines that begin an entry, of a body
 CROSSING = 0.5  # a line spans a column's edge if it reaches this many line heights over it on both sides ...
 CROSSING_SHARE = 0.3  # ... and so far over texts of the column, or with this share of its own length
 
@@ -126,17 +127,37 @@ def find_grid(rulings: Rulings, lines: Sequence[TextLine]) -> Grid:
 
 
 def open_bands(grid: Grid, lines: Sequence[ReadLine]) -> Grid:
-    """The grid with the printed rows of each ruled band that has many numbers in a column: some tables have rules
-    between columns, but only few between rows."""
+    """The grid with the printed rows of each ruled band that has many numbers in a column, or of a body without rules
+    that has many entries, and of a head whose upper row spans columns: some tables have rules between columns, but
+    only few between rows."""
     if not grid.ruled_rows:
         return grid
     added: list[int] = []
+    has_body = len(grid.rulings.positions(vertical=False)) - 1 <= HEAD_AND_BODY
     for band in range(len(grid.ys) - 1):
         own = [line for line in lines if _centre(line.box, grid).top == band]
         columns = Counter(_centre(line.box, grid).left for line in own if is_number(line.text.text))
-        if max(columns.values(), default=0) >= BAND_ROWS:
+        if max(columns.values(), default=0) >= BAND_ROWS or (has_body and _are_entries(own, grid)):
             added.extend(row_edges([line.box for line in own]))
+        elif has_body and own:
+            added.extend(_find_upper_row(grid, *grid.ys[band : band + 2]))
     return replace(grid, ys=tuple(sorted({*grid.ys, *added})), open_ys=frozenset(added) - set(grid.ys))
+
+
+def _find_upper_row(grid: Grid, top: int, bottom: int) -> list[int]:
+    """The lower edge of a head's upper row, below which rules begin between columns that it spans; none without one."""
+    starts = [grid.rulings.find_start(x, top, bottom) for x in grid.xs[1:-1] if grid.ruled_columns]
+    found = [start for start in starts if start is not None]
+    return [round(float(np.median(found)))] if found else []
+
+
+def _are_entries(lines: Sequence[ReadLine], grid: Grid) -> bool:
+    """Whether lines below each other are entries of their own, in several columns: each begins with a capital or a
+    figure, where wrapped text goes on with small letters."""
+    columns = Counter(_centre(line.box, grid).left for line in lines)
+    starts = [line.text.text.lstrip("(–-")[:1] for line in lines]
+    begun = sum(start.isupper() or start.isdigit() for start in starts)
+    return sum(count >= BAND_ROWS for count in columns.values()) >= MIN_ENTRY_COLUMNS and begun >= BEGUN * len(lines)
 
 
 def split_at_rules(lines: Sequence[TextLine], grid: Grid) -> list[TextLine]:

@@ -159,7 +159,7 @@ def trim_table(detection: Detection, lines: Sequence[BBox]) -> Detection:
 
 
 def _are_level(side: Sequence[BBox], rest: Sequence[BBox]) -> bool:
-    """Whether most lines of a side stand exactly in rows of the rest, or most rows of the rest beside lines of the side.
+    """Whether most lines of a side stand exactly in rows of the rest, or most rows of the rest have some beside them.
 
     Not both: a description that is wrapped has more lines than its item has prices, and a group's name has several
     rows. In rows that are close any line is nearly level with one."""

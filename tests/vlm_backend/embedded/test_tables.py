@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import zip_longest
 
 import cv2
 import numpy as np
@@ -55,6 +56,47 @@ def test_a_table_that_lies_askew_keeps_its_rows(client: OpenAI, degrees: float) 
     image = image.rotate(-degrees, Image.Resampling.BICUBIC, expand=True, fillcolor="white")
     otsl = text_of(ask(client, np.asarray(image), "Table Recognition:"))
     assert [row.split("<fcel>")[1:] for row in otsl.removesuffix("<nl>").split("<nl>")] == cells
+
+
+def read_columns(client: OpenAI, head: list[list[str]], body: list[list[str]]) -> list[list[str]]:
+    """A table with rules between its columns and around head and body, none between rows, as it is read."""
+    image = Image.new("RGB", (1060, 80 + 40 * len(head + body)), "white")
+    draw = ImageDraw.Draw(image)
+    middle, bottom = 30 + 40 * len(head), 50 + 40 * len(head + body)
+    for top, y, rows in ((20, middle, head), (middle, bottom, body)):
+        draw.rectangle((30, top, 1030, y), outline="black", width=2)
+        for row, texts in enumerate(rows):
+            for column, text in enumerate(texts):
+                left = 46 + 250 * column + (140 if rows is head and row < len(head) - 1 else 0)
+                draw.text((left, top + 8 + 40 * row), text, fill="black", font=ImageFont.load_default(28))
+    lower = 20 + 40 * (len(head) - 1)
+    for x, top in ((280, lower), (530, 20), (780, lower)):
+        draw.line((x, top, x, bottom), fill="black", width=2)
+    otsl = text_of(ask(client, np.asarray(image), "Table Recognition:"))
+    return [re.split("<[felux]cel>", row)[1:] for row in otsl.removesuffix("<nl>").split("<nl>")]
+
+
+ENTRIES = [["Crane", "Harbour", "Permit", "Daily"], ["Pilot", "Quay", "Survey", "Weekly"]]
+ENTRIES += [["Lighter", "Anchor", "Levy", "Once"], ["Tonnage", "Berth", "Customs", "Monthly"]]
+
+
+def test_entries_between_ruled_columns_are_rows(client: OpenAI) -> None:
+    head = [["Vessel", "Place", "Paper", "Due"]]
+    assert read_columns(client, head, ENTRIES) == head + ENTRIES
+
+
+def test_wrapped_text_between_ruled_columns_is_one_row(client: OpenAI) -> None:
+    texts = [["Crane", "pilot", "lighter", "tonnage"], ["Harbour", "quay"], ["Permit", "survey", "levy"], ["Daily"]]
+    body = [list(row) for row in zip_longest(*texts, fillvalue="")]
+    rows = read_columns(client, [["Vessel", "Place", "Paper", "Due"]], body)
+    assert [[cell.replace("\n", " ") for cell in row] for row in rows[1:]] == [[" ".join(lines) for lines in texts]]
+
+
+def test_head_of_two_rows_between_ruled_columns(client: OpenAI) -> None:
+    """Names in the upper row stand in the middle of two columns, between which no rule stands beside them."""
+    numbers = [[f"{17 * row + column}.5" for column in range(4)] for row in range(1, 5)]
+    head = [["Harbour", "", "Dues", ""], ["Name", "Quay", "Daily", "Weekly"]]
+    assert read_columns(client, head, numbers) == [*head, *numbers]
 
 
 def test_a_table_without_rules_has_its_rows_and_columns(client: OpenAI) -> None:
