@@ -42,7 +42,9 @@ class JobCatalog:
         record = await asyncio.to_thread(self._store.record, job_id)
         if record is None:
             raise job_not_found()
-        job = await asyncio.to_thread(self._describe, record, await self._find_execution(job_id))
+        is_over = await asyncio.to_thread(self._store.end, job_id) is not None  # the database says nothing more then
+        execution = None if is_over else await self._find_execution(job_id)
+        job = await asyncio.to_thread(self._describe, record, execution)
         return (await self._add_positions([job], record.owner))[0]
 
     async def list_jobs(

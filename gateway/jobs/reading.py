@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from concurrent.futures import Executor
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from http import HTTPStatus
@@ -48,7 +49,7 @@ class PageEncoder(Protocol):
 
 class JobReading:
     """`numbers`: pages of the plan that are not kept yet; `on_change` is called with the job's id when one is, and
-    when the job was deleted."""
+    when the job was deleted. `writers`: threads that keep pages."""
 
     def __init__(
         self,
@@ -57,6 +58,7 @@ class JobReading:
         record: JobRecord,
         numbers: set[int],
         encoder: PageEncoder | None,
+        writers: Executor,
         on_change: Callable[[str], None],
     ) -> None:
         self._service = service
@@ -64,6 +66,7 @@ class JobReading:
         self._record = record
         self._missing = numbers
         self._encoder = encoder
+        self._writers = writers
         self._on_change = on_change
         self._changed = asyncio.Condition()
         self._task = asyncio.create_task(self._read_missing())
@@ -157,7 +160,8 @@ class JobReading:
             is_refused=page.is_refused,
         )
         try:
-            await asyncio.to_thread(self._write, session.document, stored, page)
+            loop = asyncio.get_running_loop()
+            await loop.run_in_executor(self._writers, self._write, session.document, stored, page)
         except FileNotFoundError:
             raise _job_deleted() from None
         async with self._changed:

@@ -6,6 +6,7 @@ import asyncio
 import time
 import uuid
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from http import HTTPStatus
 from typing import TypeVar, TypeVarTuple
@@ -26,6 +27,9 @@ may be what ends them."""
 STEP_S = 10.0
 """How long a step of reading is at least, unless all is read. Its record in the database takes 3 ms of CPU, and each
 page is kept without it: it only tells whether the job is this gateway's still."""
+WRITERS = 16
+"""Threads that keep pages, most of whose time goes by waiting for a disk or a bucket. Not the loop's own: the pages
+that are read then would wait for them, those of requests too."""
 Ts = TypeVarTuple("Ts")
 T = TypeVar("T")
 NOTICE_RETRY_S = 5.0
@@ -55,6 +59,7 @@ class JobRunner:
         self._on_change, self._on_end = on_change, on_end
         self._process = uuid.uuid4().hex
         self._readings: dict[str, JobReading] = {}
+        self._writers = ThreadPoolExecutor(WRITERS, thread_name_prefix="pages")
         self._begun: set[str] = set()
         """Jobs that this process works on."""
         self._alone = asyncio.Lock()
@@ -77,6 +82,7 @@ class JobRunner:
         await asyncio.gather(*(reading.stop() for reading in self._readings.values()))
         for job_id in tuple(self._begun):
             await self._note_attempt(self._store.end_attempt, job_id)
+        self._writers.shutdown(wait=False)
 
     async def plan(self, job_id: str) -> list[int]:
         """As JobSteps."""
@@ -127,7 +133,7 @@ class JobRunner:
             return None
         await self._begin_attempt(record.id)
         encoder = self._encoders.get(record.dialect)
-        reading = JobReading(self._service, self._store, record, missing, encoder, self._on_change)
+        reading = JobReading(self._service, self._store, record, missing, encoder, self._writers, self._on_change)
         self._readings[record.id] = reading
         return reading
 

@@ -239,7 +239,8 @@ class JobStore:
             self._write(job_id, name, encoded)
             page = page.model_copy(update={"encoded": name})
         if page.result.warnings:
-            self._write(job_id, f"warnings/{number:05d}.json", json.dumps(page.result.warnings).encode())
+            # The page holds them too: the disk need not be waited for twice.
+            self._write(job_id, f"warnings/{number:05d}.json", json.dumps(page.result.warnings).encode(), lasts=False)
         self._write(job_id, _page_name(number), _dump(page))
 
     def page(self, job_id: str, number: int) -> StoredPage | None:
@@ -257,8 +258,11 @@ class JobStore:
 
     def _read_warnings(self, job_id: str, created: float, name: str) -> list[str]:
         """`created`: of the job; an `Idempotency-Key` may make one again that was deleted."""
-        warnings: list[str] = json.loads(self._objects.read(_key(job_id, f"warnings/{name}")) or b"[]")
-        return warnings
+        if content := self._objects.read(_key(job_id, f"warnings/{name}")):
+            warnings: list[str] = json.loads(content)
+            return warnings
+        page = self.page(job_id, int(name.removesuffix(".json")))  # a loss of power has left the file empty
+        return page.result.warnings if page else []
 
     def begin_attempt(self, job_id: str, process: str) -> None:
         """Notes that the process works on the job, and from where on."""
@@ -348,8 +352,8 @@ class JobStore:
         content = self._objects.read(_key(job_id, name))
         return None if content is None else model.model_validate_json(content)
 
-    def _write(self, job_id: str, name: str, content: bytes, *, replaces: bool = False) -> None:
-        self._objects.write(_key(job_id, name), content, replaces=replaces, within=_key(job_id, _RECORD))
+    def _write(self, job_id: str, name: str, content: bytes, *, replaces: bool = False, lasts: bool = True) -> None:
+        self._objects.write(_key(job_id, name), content, replaces=replaces, within=_key(job_id, _RECORD), lasts=lasts)
 
 
 def _key(job_id: str, name: str) -> str:

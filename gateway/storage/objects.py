@@ -51,10 +51,16 @@ class ObjectStore(Protocol):
     def exists(self, key: str) -> bool: ...
 
     def write(
-        self, key: str, content: bytes | SpooledFile, *, replaces: bool = True, within: str | None = None
+        self,
+        key: str,
+        content: bytes | SpooledFile,
+        *,
+        replaces: bool = True,
+        within: str | None = None,
+        lasts: bool = True,
     ) -> None:
         """`replaces`: False leaves bytes that are there already. `within`: an object beside or above it, without
-        which nothing is written: FileNotFoundError."""
+        which nothing is written: FileNotFoundError. `lasts`: False for what a loss of power may empty, or take."""
 
     def list_names(self, folder: str) -> list[str]:
         """Of the objects that lie in a folder itself, in any order."""
@@ -97,7 +103,13 @@ class FolderObjects:
         return (self._root / key).exists()
 
     def write(
-        self, key: str, content: bytes | SpooledFile, *, replaces: bool = True, within: str | None = None
+        self,
+        key: str,
+        content: bytes | SpooledFile,
+        *,
+        replaces: bool = True,
+        within: str | None = None,
+        lasts: bool = True,
     ) -> None:
         path = self._root / key
         pieces = [content] if isinstance(content, bytes) else content.read_pieces()
@@ -106,7 +118,7 @@ class FolderObjects:
         elif path.parent != (self._root / within).parent:
             with suppress(FileExistsError):
                 os.mkdir(path.parent)  # not its parents: they are gone where the folder was deleted
-        _write_file(path, pieces, replaces=replaces)
+        _write_file(path, pieces, replaces=replaces, lasts=lasts)
         if within is None:
             _sync_folder(path.parent.parent)  # it may hold the folder newly
 
@@ -167,7 +179,13 @@ class BucketObjects:
         return self._await(self._bucket.exists(self._key(key)))
 
     def write(
-        self, key: str, content: bytes | SpooledFile, *, replaces: bool = True, within: str | None = None
+        self,
+        key: str,
+        content: bytes | SpooledFile,
+        *,
+        replaces: bool = True,
+        within: str | None = None,
+        lasts: bool = True,
     ) -> None:
         if within is not None and not self.exists(within):
             raise FileNotFoundError(within)
@@ -230,16 +248,16 @@ def load_or_create(objects: ObjectStore, key: str, content: bytes) -> bytes:
     return known or content
 
 
-def _write_file(path: Path, pieces: Iterable[bytes], *, replaces: bool = True) -> None:
-    """`replaces`: False leaves a file that is there already. Raises OSError; FileNotFoundError where the folder was
-    deleted meanwhile."""
+def _write_file(path: Path, pieces: Iterable[bytes], *, replaces: bool, lasts: bool) -> None:
+    """As `ObjectStore.write`. Raises OSError; FileNotFoundError where the folder was deleted meanwhile."""
     draft = f"{path.parent}/.{uuid.uuid4().hex}"
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.writelines(pieces)
             file.flush()
-            os.fsync(descriptor)
+            if lasts:
+                os.fsync(descriptor)
         if replaces:
             os.replace(draft, path)
         else:
@@ -250,7 +268,8 @@ def _write_file(path: Path, pieces: Iterable[bytes], *, replaces: bool = True) -
         with suppress(OSError):
             os.unlink(draft)
         raise
-    _sync_folder(path.parent)
+    if lasts:
+        _sync_folder(path.parent)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from gateway.jobs.service import JobService
+from gateway.jobs.store import StoredPage
+from gateway.model import PageResult, Timings
 from gateway.storage.objects import FolderObjects
 from tests.gateway.jobs.idle import make_job, without_key
 
@@ -60,3 +62,13 @@ def test_a_job_without_a_key_is_kept_as_earlier_versions_read_it(jobs: JobServic
     job = without_key(make_job(b"own"))
     jobs.store.create(*job)
     assert (tmp_path / "jobs" / job.record.id / "document").read_bytes() == b"own"
+
+
+def test_warnings_that_a_loss_of_power_has_emptied_are_those_of_the_page(jobs: JobService, tmp_path: Path) -> None:
+    job = make_job(b"own")
+    jobs.store.create(*job)
+    lacks = ["a line of text was not read"]
+    page = PageResult(page=1, width=1, height=1, dpi=200, status="partial", markdown="", blocks=[], warnings=lacks)
+    jobs.store.write_page(job.record.id, StoredPage(result=page, timings=Timings()), {})
+    (tmp_path / "jobs" / job.record.id / "warnings" / "00001.json").write_bytes(b"")
+    assert jobs.store.warnings(job.record) == lacks
