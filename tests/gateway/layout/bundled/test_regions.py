@@ -47,6 +47,12 @@ def test_labelled_chart_stays_picture() -> None:
     assert [region.label for region in regions] == ["image"]
 
 
+@pytest.mark.parametrize("line", [(120, 200, 330, 310), (300, 300, 640, 640)], ids=["large print", "slanted"])
+def test_only_line_of_a_page_is_read_in_a_picture_too(line: BBox) -> None:
+    regions = compose([Detection("image", 0.5, (100, 150, 700, 680))], [line])
+    assert sorted(region.label for region in regions) == ["image", "text"]
+
+
 def test_prose_columns_are_no_table() -> None:
     columns = lines_of(60, 330, 100, 20) + lines_of(345, 640, 100, 20) + lines_of(655, 940, 100, 20)
     regions = compose([Detection("table", 0.96, (50, 90, 950, 720))], columns)
