@@ -58,7 +58,7 @@ def _assign_row_labels(
 ) -> list[int | None]:
     """Owners of the lines; tables own what stands free beside them in their rows too: the model cuts columns off."""
     result = list(owners)
-    for table in (index for index, detection in enumerate(detections) if detection.label == TABLE):
+    for table in (at for at, one in enumerate(detections) if one.label == TABLE and not one.is_drawn):
         own = [line for line, owner in zip(lines, owners, strict=True) if owner == table]
         for candidates in _find_candidates(owners, detections):
             for index in _find_row_labels(own, candidates, lines):
@@ -150,7 +150,7 @@ def free_labelled(owners: list[int | None], detections: list[Detection], lines: 
 def trim_table(detection: Detection, lines: Sequence[BBox]) -> Detection:
     """The detection, a table without the end of a column of text beside it, which the model takes for its first or last
     columns: text that goes on from above, whose rows are not level with the table's."""
-    own = find_lines(lines, detection) if detection.label == TABLE else []
+    own = find_lines(lines, detection) if detection.label == TABLE and not detection.is_drawn else []
     for side, rest in _part_edges(own) if len(own) <= MAX_TRIMMED else ():
         if not _are_level(side, rest) and _ends_column(side, union(rest), lines):
             x1, y1, x2, y2 = detection.box

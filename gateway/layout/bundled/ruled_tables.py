@@ -43,7 +43,7 @@ def add_ruled_tables(detections: Sequence[Detection], lines: Sequence[BBox], pix
     known = [one.box for one in detections if one.label == TABLE]
     found = [box for box in find_grids(lines, pixels) if not any(_are_same(box, other) for other in known)]
     kept = [one for one in detections if one.label == TABLE or not any(_holds(box, one.box) for box in found)]
-    return [*kept, *(Detection(TABLE, 1.0, box) for box in found)] if found else list(detections)
+    return [*kept, *(Detection(TABLE, 1.0, box, is_drawn=True) for box in found)] if found else list(detections)
 
 
 def find_grids(lines: Sequence[BBox], pixels: Pixels) -> list[Rectangle]:

@@ -65,6 +65,15 @@ def test_table_stays_in_one_piece() -> None:
     assert [region.label for region in regions] == ["table"]
 
 
+def test_what_stands_beside_a_drawn_table_is_none_of_it() -> None:
+    """Sums in the same rows, on the right of an invoice's taxes."""
+    values: list[BBox] = [(x, 100 + i * 40, x + 90, 122 + i * 40) for i in range(5) for x in (100, 300)]
+    sums: list[BBox] = [(650, 100 + i * 40, 900, 122 + i * 40) for i in range(5)]
+    table = Detection("table", 1.0, (90, 90, 400, 300), is_drawn=True)
+    regions = compose([table], [*values, *sums])
+    assert [(region.label, region.bbox[2] < 500) for region in regions] == [("table", True), ("text", False)]
+
+
 def test_row_labels_join_table() -> None:
     values: list[BBox] = [(x, 100 + i * 40, x + 90, 122 + i * 40) for i in range(5) for x in (450, 650)]
     labels: list[BBox] = [(100, 100 + i * 40, 350, 122 + i * 40) for i in range(5)]
