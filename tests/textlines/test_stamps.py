@@ -44,6 +44,15 @@ def test_line_under_a_stamp_is_found(colour: tuple[int, int, int], *, is_square:
     assert holds_date(find_page_lines(LineDetector(), letter(colour, is_square=is_square)))
 
 
+def test_curves_of_a_chart_are_no_lines_under_a_stamp() -> None:
+    page = Image.new("RGB", (700, 800), "white")
+    draw = ImageDraw.Draw(page)
+    for colour, rise in (((40, 44, 52), 20), ((210, 50, 50), 26)):
+        points = [(x, 300 + rise * np.sin(x / 23) + 9 * np.sin(x / 7)) for x in range(80, 400, 2)]
+        draw.line(points, fill=colour, width=4)
+    assert find_stamped_lines(LineDetector(), np.asarray(page), []) == []
+
+
 @pytest.mark.parametrize(
     "pixels",
     [
