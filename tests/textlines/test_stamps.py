@@ -28,7 +28,7 @@ def letter(colour: tuple[int, int, int], *, is_square: bool = False, over_text: 
     stamp = Image.new("RGB", page.size, "white")
     drawn = ImageDraw.Draw(stamp)
     (drawn.rectangle if is_square else drawn.ellipse)(box, outline=colour, width=11)
-    return np.minimum(np.asarray(page), np.asarray(stamp))
+    return np.asarray(np.minimum(np.asarray(page), np.asarray(stamp)), dtype=np.uint8)
 
 
 def holds_date(lines: list[TextLine]) -> bool:

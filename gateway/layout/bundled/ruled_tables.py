@@ -77,7 +77,7 @@ def _find_rules(pixels: Pixels, height: float) -> _Mask:
     if not cv2.countNonZero(upright):
         return np.asarray(upright, dtype=np.uint8)
     level = cv2.morphologyEx(ink, cv2.MORPH_OPEN, np.ones((1, round(LEVEL_LENGTH * height)), np.uint8))
-    return np.asarray(cv2.dilate(upright | level, np.ones((3, 3), np.uint8)), dtype=np.uint8)
+    return np.asarray(cv2.dilate(cv2.bitwise_or(upright, level), np.ones((3, 3), np.uint8)), dtype=np.uint8)
 
 
 def _is_table(cells: Sequence[BBox], frame: int, ink: int, lines: Sequence[BBox]) -> bool:
