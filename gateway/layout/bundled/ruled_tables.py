@@ -20,8 +20,9 @@ LEVEL_LENGTH, UPRIGHT_LENGTH = 2.0, 1.2
 THICKEST, CONTRAST = 9, 25
 """Pixels of a rule across, and grey levels between it and what is beside it; edges of tinted cells are none."""
 MIN_CELLS, MIN_ROWS = 4, 2
-FILLED = 0.85
-"""Share of a grid that its cells and its rules take: boxes that lines lead to, as in a flow chart, take less."""
+FILLED = 0.95
+"""Share of a grid that its cells and its rules take: boxes that lines lead to, as in a flow chart, take less,
+and so do cells that are drawn or hatched by hand, whose rules are cut to pieces."""
 WRITTEN = 0.4
 """Share of the cells that hold text; those of graph paper and of charts hold none."""
 LARGEST = 0.6
