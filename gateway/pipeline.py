@@ -251,6 +251,7 @@ class _DocumentWork:
             (*page.warnings, *seen.warnings, *self._warnings),
             page.is_partial,
             line_inks=await self._inspector.find_line_inks(page, layout),
+            layer_words=seen.count_words(),
             sample=sample,
             layout_ms=elapsed_ms(started),
         )

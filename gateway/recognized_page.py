@@ -20,6 +20,8 @@ from gateway.reading_options import OcrOptions
 
 ENGINE_DIGITS, COST_DIGITS = 4, 8
 """A tenth of a millisecond; what that costs at a few units an hour."""
+MIN_LAYER_WORDS = 2
+"""Words that a page's text layer shows, from which on a page without a text has lost some."""
 PageView = Callable[[PageImage, Sequence[Region]], Mapping[str, bytes]]
 """Pictures of a whole page by name, made in a thread while its pixels are there."""
 
@@ -56,7 +58,8 @@ class PageInProgress:
     """A page without its pixels: its regions, each with the reading that is on its way, and its pictures.
 
     `lines`: the text lines that were seen on it, None where nobody looked. `line_inks`: those
-    to which text is aligned whose engine tells no places. `sample`: the readings of some of its lines for their
+    to which text is aligned whose engine tells no places. `layer_words`: the words that are seen of the page's text
+    layer. `sample`: the readings of some of its lines for their
     own sake, None if nobody asked.
     """
 
@@ -70,6 +73,7 @@ class PageInProgress:
     warnings: tuple[str, ...] = ()
     is_partial: bool = False
     line_inks: Sequence[LineInk] = ()
+    layer_words: int = 0
     readings: list[asyncio.Future[Reading]] = field(default_factory=list)
     sample: asyncio.Future[Sequence[Reading]] | None = None
     images: dict[str, bytes] = field(default_factory=dict)
@@ -181,8 +185,11 @@ def _add_warning(result: PageResult, warning: str | None) -> PageResult:
 
 def _add_picture_notes(result: PageResult, page: PageInProgress) -> PageResult:
     """What is known of the page's picture: how it was turned, and what it lacks."""
-    warnings = [*result.warnings, *(f"page {result.page}: {warning}" for warning in page.warnings)]
-    status = "partial" if page.is_partial and result.status == "ok" else result.status
+    has_text = any(block.content.strip() for block in result.blocks)
+    is_lost = not has_text and page.layer_words >= MIN_LAYER_WORDS
+    lost = (f"its text layer shows {page.layer_words} words, and none was read of the page",) if is_lost else ()
+    warnings = [*result.warnings, *(f"page {result.page}: {warning}" for warning in (*page.warnings, *lost))]
+    status = "partial" if (page.is_partial or is_lost) and result.status == "ok" else result.status
     key = page_image_key(page.number)
     image = key if key in page.images else None
     return result.model_copy(update={"angle": page.angle, "warnings": warnings, "status": status, "image": image})

@@ -42,6 +42,8 @@ boxes touch it; and the white space between their boxes, in the lines' thickness
 MIN_REPEATED, SPREAD = 3, 0.3
 """So many slanted lines that run alike are one watermark, repeated, where they reach over that share of the text's
 width and height: the slanted labels of a chart stand in one row."""
+MIN_REPEATED_BESIDE = 6
+"""So many of them tell it where none lies over a line, as where the text takes a part of the page."""
 PIECE_TURN = 0.4
 """A piece of it, which a line of text crosses, is turned by up to 23 degrees from the whole."""
 LOST = 0.5
@@ -171,14 +173,15 @@ def find_frame(lines: Sequence[TextLine], width: int, height: int) -> ReadingFra
 
 def find_watermarks(lines: Sequence[TextLine], frame: ReadingFrame) -> set[int]:
     """Indices of the slanted lines whose upright boxes hold other lines: they are no part of the text around them, but
-    for heads of a table's columns. Of a watermark that is repeated all over the page, those too that stand between
-    lines, and pieces of it."""
+    for heads of a table's columns. Of a watermark that is repeated all over the page, those too that stand between or
+    below the lines, and pieces of it."""
     slanted = find_slanted(lines, frame)
     others = [line.box for index, line in enumerate(lines) if index not in slanted]
     over = {index for index in slanted if _lies_over(lines[index].box, others)}
     if over:
         over -= _find_heads(lines, slanted, others)
-    return over | _find_repeated(lines, over, slanted, frame) if over else over
+    first = over or (slanted if len(slanted) >= MIN_REPEATED_BESIDE else over)
+    return over | _find_repeated(lines, first, slanted, frame) if first else over
 
 
 def _find_repeated(lines: Sequence[TextLine], over: set[int], slanted: set[int], frame: ReadingFrame) -> set[int]:

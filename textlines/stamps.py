@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from common.geometry import Box, area, intersection_area
+from common.geometry import Box, area, clip, intersection_area
 from textlines.detection import TextLine
-from textlines.glyphs import Pixels
+from textlines.glyphs import Pixels, find_components
 
 COLOURED = 50
 """Difference of a stamp's strongest and weakest channel; that of text and of paper is less."""
@@ -27,6 +27,10 @@ FILLED = 0.5
 MIN_PRINT = 30
 """Pixels of dark print in a stamp's box, or there is no text under it."""
 MAX_STAMPS = 20
+MIN_LETTERS, LETTERS = 4, 0.5
+"""So many letters are text, and so many for each height of a line's length: curves of charts look like lines, too."""
+LETTER_HEIGHT, LETTER_WIDTH = 0.3, 2.0
+"""Of a letter in heights of its line, the first at least, the second at most: letters may touch."""
 FOUND = 0.5
 """Share of a line that others hold from which on it was found without a second look."""
 
@@ -45,7 +49,11 @@ def find_stamped_lines(
     clean = pixels.copy()
     for x1, y1, x2, y2 in stamps:
         _erase(clean[y1:y2, x1:x2], coloured[y1:y2, x1:x2] > 0)
-    return [line for line in detect(clean) if _is_under(line, stamps) and not _is_found(line, lines)]
+    return [
+        line
+        for line in detect(clean)
+        if _is_under(line, stamps) and not _is_found(line, lines) and _has_letters(line, clean)
+    ]
 
 
 def _find_coloured(pixels: Pixels) -> _Mask | None:
@@ -88,6 +96,14 @@ def _find_print(part: Pixels) -> NDArray[np.bool_]:
 
 def _is_under(line: TextLine, stamps: Sequence[Box]) -> bool:
     return any(intersection_area(line.box, stamp) for stamp in stamps)
+
+
+def _has_letters(line: TextLine, pixels: Pixels) -> bool:
+    x1, y1, x2, y2 = clip(line.box, pixels.shape[1], pixels.shape[0])
+    printed = find_components(_find_print(pixels[y1:y2, x1:x2]).astype(np.uint8))
+    heights, widths = printed[:, cv2.CC_STAT_HEIGHT], printed[:, cv2.CC_STAT_WIDTH]
+    letters = (heights >= LETTER_HEIGHT * (y2 - y1)) & (widths <= LETTER_WIDTH * (y2 - y1))
+    return bool(letters.sum() >= max(MIN_LETTERS, LETTERS * (x2 - x1) / max(y2 - y1, 1)))
 
 
 def _is_found(line: TextLine, lines: Sequence[TextLine]) -> bool:

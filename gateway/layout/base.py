@@ -91,8 +91,10 @@ class LayoutWrapper:
 
 @dataclass(frozen=True, slots=True)
 class Detection:
-    """One box as the model gave it, with PaddleOCR-VL's label. Pixels of the page, floats."""
+    """One box as the model gave it, with PaddleOCR-VL's label. Pixels of the page, floats. `is_drawn`: rules bound it,
+    and nothing outside of them is a part of it."""
 
     label: str
     score: float
     box: tuple[float, float, float, float]
+    is_drawn: bool = False

@@ -52,6 +52,10 @@ class SeenLayer:
     texts: Sequence[BBox] | None = None
     warnings: tuple[str, ...] = ()
 
+    def count_words(self) -> int:
+        """Of letters or figures."""
+        return sum(any(map(str.isalnum, word.text)) for word in self.words)
+
 
 @dataclass(frozen=True, slots=True)
 class PageText:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -48,6 +49,8 @@ UNHELD = 0.5
 """Share of a text line without its margins that rows have to hold."""
 SHORT_ROWS = 3
 """So many rows of one character each stand above each other: a text that runs down the page."""
+COLUMN_SIGNS, ALONE = 6, 0.8
+"""So many Chinese or Japanese signs, that share of which are words of their own, stand in columns that run down."""
 INSIDE = 0.5
 """Share of a text line, or of a word, in a region from which on it is the region's."""
 LEADER = "..."
@@ -167,7 +170,7 @@ def find_page_lines(
 ) -> list[PageLine] | None:
     """The page's text lines, parted at wide gaps; None where words are not all that is printed on the page, or
     do not stand in plain lines. `glyphs`: as for `find_region_texts`; `held`: as for `find_page_print`."""
-    if not words or any(word.flaw or LEADER in word.text for word in words):
+    if not words or _run_down(words) or any(word.flaw or LEADER in word.text for word in words):
         return None
     if _measure_other_ink(pixels, layer, held) > MAX_OTHER_INK or _find_outside(glyphs, held, (0, 0)):
         return None
@@ -291,13 +294,25 @@ def _find_flaw(
         return "an initial"
     if any(map(has_script, table)):
         return "raised or lowered characters"
-    if len(table) >= SHORT_ROWS and np.median([sum(len(word.glyphs) for word in row.words) for row in table]) <= 1:
+    is_column = len(table) >= SHORT_ROWS and np.median([sum(map(_length, row.words)) for row in table]) <= 1
+    if is_column or _run_down(words):
         return "characters above each other"
     if region.label not in ROW_LABELS | {LISTING} and sum(map(_has_gutter, table)) >= GUTTER_ROWS:
         return "rows of several columns"
     if _has_other_print(region, words, glyphs) or _has_other_lines(region, table, lines):
         return "print that is none of it"
     return None
+
+
+def _run_down(words: Sequence[Word]) -> bool:
+    """Whether the words are signs of columns from right to left, of which a row holds one each."""
+    wide = [word for word in words if unicodedata.east_asian_width(word.text[:1] or " ") in ("W", "F")]
+    alone = sum(_length(word) == 1 for word in wide)
+    return alone >= max(COLUMN_SIGNS, ALONE * len(words))
+
+
+def _length(word: Word) -> int:
+    return len(word.glyphs)
 
 
 def _is_crowded(row: Row) -> bool:

@@ -28,7 +28,7 @@ def letter(colour: tuple[int, int, int], *, is_square: bool = False, over_text: 
     stamp = Image.new("RGB", page.size, "white")
     drawn = ImageDraw.Draw(stamp)
     (drawn.rectangle if is_square else drawn.ellipse)(box, outline=colour, width=11)
-    return np.minimum(np.asarray(page), np.asarray(stamp))
+    return np.asarray(np.minimum(np.asarray(page), np.asarray(stamp)), dtype=np.uint8)
 
 
 def holds_date(lines: list[TextLine]) -> bool:
@@ -42,6 +42,15 @@ def holds_date(lines: list[TextLine]) -> bool:
 @pytest.mark.parametrize("is_square", [False, True])
 def test_line_under_a_stamp_is_found(colour: tuple[int, int, int], *, is_square: bool) -> None:
     assert holds_date(find_page_lines(LineDetector(), letter(colour, is_square=is_square)))
+
+
+def test_curves_of_a_chart_are_no_lines_under_a_stamp() -> None:
+    page = Image.new("RGB", (700, 800), "white")
+    draw = ImageDraw.Draw(page)
+    for colour, rise in (((40, 44, 52), 20), ((210, 50, 50), 26)):
+        points = [(x, 300 + rise * np.sin(x / 23) + 9 * np.sin(x / 7)) for x in range(80, 400, 2)]
+        draw.line(points, fill=colour, width=4)
+    assert find_stamped_lines(LineDetector(), np.asarray(page), []) == []
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image, ImageDraw, ImageFont
 
 from textlines.detection import LineDetector
+from textlines.frame import find_frame, find_watermarks
 from textlines.glyphs import Pixels, find_ink
 from textlines.watermarks import erase_watermarks, find_page_lines
 
@@ -128,3 +129,25 @@ def test_small_print_repeated_over_a_page_hides_no_line() -> None:
     rows = [(x1, y1, x2, y2) for x1, y1, x2, y2 in lines if x2 - x1 > 400 and y2 - y1 < 60]
     tops = [*(60 + 60 * row for row in range(11)), 740]
     assert all(any(y1 - 12 <= top <= y1 + 12 and x1 < 75 for x1, y1, _, _ in rows) for top in tops)
+
+
+def test_a_small_watermark_all_over_a_page_is_none_of_its_text() -> None:
+    """Most of its places are beside the text, which takes the upper part of the page."""
+    mark = Image.new("RGB", (180, 90), "white")
+    ImageDraw.Draw(mark).text((10, 20), "KOPIA", fill=(221, 221, 238), font=ImageFont.load_default(40))
+    mark = mark.rotate(20, resample=Image.Resampling.BICUBIC, expand=True, fillcolor="white")
+    page = np.full((1400, 1000, 3), 255, dtype=np.uint8)
+    for y in range(60, 1200, 250):
+        for x in (60, 400, 740):
+            page[y : y + mark.height, x : x + mark.width] = np.asarray(mark)
+    text = Image.new("RGB", (1000, 1400), "white")
+    for row in range(5):
+        line = "The harbour master counted seven quiet ships in the fog"
+        ImageDraw.Draw(text).text((60, 90 + row * 44), line, fill="black", font=ImageFont.load_default(28))
+    page = np.minimum(page, np.asarray(text))
+    lines = find_page_lines(LineDetector(), page)
+    marks = find_watermarks(lines, find_frame(lines, 1000, 1400))
+    level = [line.box for index, line in enumerate(lines) if index not in marks]
+    assert len(level) == 5
+    assert all(x2 - x1 > 600 and y2 < 330 for x1, _, x2, y2 in level)
+    assert len(marks) >= 9

@@ -25,6 +25,7 @@ from textlines.paragraphs import find_labelled, rows
 PAGE_PICTURE = 0.4  # share of the page from which a picture is the page: a screenshot, a poster, a receipt on a table
 WORDS = 4.0  # a line in a smaller picture is text, not one of a chart's numbers, if it is so many times as wide as high
 LABEL, LABELLED = 2.2, 0.7  # a short word is so many times as wide as high; share of a picture's lines that are as long
+FEW_LINES = 3  # of a page whose only text stands in its picture
 IN_ROWS = 0.7  # share of the free lines beside a table that stand in its rows if they are its labels ...
 BESIDE = 0.4  # ... and so many for each row of the table ...
 COLUMN_REACH, MIN_COLUMN_ROWS = 4.0, 2
@@ -59,7 +60,7 @@ def _assign_row_labels(
 ) -> list[int | None]:
     """Owners of the lines; tables own what stands free beside them in their rows too: the model cuts columns off."""
     result = list(owners)
-    for table in (index for index, detection in enumerate(detections) if detection.label == TABLE):
+    for table in (at for at, one in enumerate(detections) if one.label == TABLE and not one.is_drawn):
         own = [line for line, owner in zip(lines, owners, strict=True) if owner == table]
         for candidates in _find_candidates(owners, detections):
             for index in _find_row_labels(own, candidates, lines):
@@ -102,8 +103,11 @@ def free_printed(
     owners: list[int | None], detections: list[Detection], lines: Sequence[BBox], page_area: int
 ) -> list[int | None]:
     """The owners without pictures, where the lines in those are text: of a picture that is most of the page all lines,
-    of a smaller one those that are words, and all where most are, or nearly all longer than a chart's numbers."""
-    result = list(owners)
+    of a smaller one those that are words, and all where most are, or nearly all longer than a chart's numbers. A
+    few lines too where nothing else of the page would be read: a chart has more numbers."""
+    result: list[int | None] = list(owners)
+    if len(owners) <= FEW_LINES and all(owner is not None and detections[owner].label == PICTURE for owner in owners):
+        return [None] * len(owners)
     for index, detection in enumerate(detections):
         if detection.label != PICTURE:
             continue
@@ -148,7 +152,7 @@ def free_labelled(owners: list[int | None], detections: list[Detection], lines: 
 def trim_table(detection: Detection, lines: Sequence[BBox]) -> Detection:
     """The detection, a table without the end of a column of text beside it, which the model takes for its first or last
     columns: text that goes on from above, whose rows are not level with the table's."""
-    own = find_lines(lines, detection) if detection.label == TABLE else []
+    own = find_lines(lines, detection) if detection.label == TABLE and not detection.is_drawn else []
     for side, rest in _part_edges(own) if len(own) <= MAX_TRIMMED else ():
         if not _are_level(side, rest) and _ends_column(side, union(rest), lines):
             x1, y1, x2, y2 = detection.box

@@ -20,8 +20,9 @@ LEVEL_LENGTH, UPRIGHT_LENGTH = 2.0, 1.2
 THICKEST, CONTRAST = 9, 25
 """Pixels of a rule across, and grey levels between it and what is beside it; edges of tinted cells are none."""
 MIN_CELLS, MIN_ROWS = 4, 2
-FILLED = 0.85
-"""Share of a grid that its cells and its rules take: boxes that lines lead to, as in a flow chart, take less."""
+FILLED = 0.95
+"""Share of a grid that its cells and its rules take: boxes that lines lead to, as in a flow chart, take less,
+and so do cells that are drawn or hatched by hand, whose rules are cut to pieces."""
 WRITTEN = 0.4
 """Share of the cells that hold text; those of graph paper and of charts hold none."""
 LARGEST = 0.6
@@ -43,7 +44,7 @@ def add_ruled_tables(detections: Sequence[Detection], lines: Sequence[BBox], pix
     known = [one.box for one in detections if one.label == TABLE]
     found = [box for box in find_grids(lines, pixels) if not any(_are_same(box, other) for other in known)]
     kept = [one for one in detections if one.label == TABLE or not any(_holds(box, one.box) for box in found)]
-    return [*kept, *(Detection(TABLE, 1.0, box) for box in found)] if found else list(detections)
+    return [*kept, *(Detection(TABLE, 1.0, box, is_drawn=True) for box in found)] if found else list(detections)
 
 
 def find_grids(lines: Sequence[BBox], pixels: Pixels) -> list[Rectangle]:
@@ -77,7 +78,7 @@ def _find_rules(pixels: Pixels, height: float) -> _Mask:
     if not cv2.countNonZero(upright):
         return np.asarray(upright, dtype=np.uint8)
     level = cv2.morphologyEx(ink, cv2.MORPH_OPEN, np.ones((1, round(LEVEL_LENGTH * height)), np.uint8))
-    return np.asarray(cv2.dilate(upright | level, np.ones((3, 3), np.uint8)), dtype=np.uint8)
+    return np.asarray(cv2.dilate(cv2.bitwise_or(upright, level), np.ones((3, 3), np.uint8)), dtype=np.uint8)
 
 
 def _is_table(cells: Sequence[BBox], frame: int, ink: int, lines: Sequence[BBox]) -> bool:

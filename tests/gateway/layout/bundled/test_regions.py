@@ -47,6 +47,12 @@ def test_labelled_chart_stays_picture() -> None:
     assert [region.label for region in regions] == ["image"]
 
 
+@pytest.mark.parametrize("line", [(120, 200, 330, 310), (300, 300, 640, 640)], ids=["large print", "slanted"])
+def test_only_line_of_a_page_is_read_in_a_picture_too(line: BBox) -> None:
+    regions = compose([Detection("image", 0.5, (100, 150, 700, 680))], [line])
+    assert sorted(region.label for region in regions) == ["image", "text"]
+
+
 def test_prose_columns_are_no_table() -> None:
     columns = lines_of(60, 330, 100, 20) + lines_of(345, 640, 100, 20) + lines_of(655, 940, 100, 20)
     regions = compose([Detection("table", 0.96, (50, 90, 950, 720))], columns)
@@ -57,6 +63,15 @@ def test_prose_columns_are_no_table() -> None:
 def test_table_stays_in_one_piece() -> None:
     regions = compose([Detection("table", 0.9, (80, 90, 720, 310))], cells(100))
     assert [region.label for region in regions] == ["table"]
+
+
+def test_what_stands_beside_a_drawn_table_is_none_of_it() -> None:
+    """Sums in the same rows, on the right of an invoice's taxes."""
+    values: list[BBox] = [(x, 100 + i * 40, x + 90, 122 + i * 40) for i in range(5) for x in (100, 300)]
+    sums: list[BBox] = [(650, 100 + i * 40, 900, 122 + i * 40) for i in range(5)]
+    table = Detection("table", 1.0, (90, 90, 400, 300), is_drawn=True)
+    regions = compose([table], [*values, *sums])
+    assert [(region.label, region.bbox[2] < 500) for region in regions] == [("table", True), ("text", False)]
 
 
 def test_row_labels_join_table() -> None:
