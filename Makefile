@@ -54,6 +54,7 @@ test-clients: env-test ## test with clients that people use, unmodified, each in
 	@sh scripts/venv.sh -s "20 MB" .venv-clients-datalab /dev/null tests/clients/datalab.txt
 	@sh scripts/venv.sh -a tests/clients/openwebui.sh -b 13 -s "300 MB" .venv-clients-openwebui /dev/null tests/clients/openwebui.txt
 	@sh scripts/venv.sh -s "200 MB" .venv-clients-rag /dev/null tests/clients/rag.txt
+	@sh tests/clients/node.sh .venv-clients-node
 	@$(PY_TEST) tests/clients/fetch_sources.py || :
 	$(PY_TEST) -m pytest -v tests/clients
 	@echo "What the clients and the gateway said: build/clients-transcript.txt"
