@@ -23,7 +23,8 @@ def langchain_mistral(url: str, key: str, path: str) -> Found:
     from langchain_mistralai import ChatMistralAI
 
     model = ChatMistralAI(model=MODEL, base_url=f"{url}/v1", api_key=key, random_seed=7, max_retries=1)
-    parts = [{"type": "image_url", "image_url": {"url": _data_url(path)}}, {"type": "text", "text": PROMPT}]
+    picture = {"type": "image_url", "image_url": {"url": _data_url(path)}}
+    parts: list[Any] = [picture, {"type": "text", "text": PROMPT}]
     message = HumanMessage(content=parts)
     streamed = "".join(str(chunk.content) for chunk in model.stream([message]))
     return {"text": model.invoke([message]).content, "streamed": streamed}

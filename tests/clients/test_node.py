@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -11,25 +13,31 @@ import pytest
 
 from tests.clients.conftest import FOLDER, KEY, ROOT
 from tests.clients.fetch_sources import FOLDER as CLIENT_SOURCES
-from tests.clients.node_project import install, run_in
 from tests.clients.recorder import note
 from tests.support.server import Gateway
+from tests.support.waiting import WAIT_S
 
-SOURCES = FOLDER / "node"
+PROGRAM = FOLDER / "node" / "read_document.js"
 PICTURE = ROOT / "examples" / "article-en.png"
 TEXT = "line one\nline two"
 PICTURE_CLIENTS = ["openai", "mistralChat", "langchain", "langchainMistral", "aiSdk"]
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return install(tmp_path_factory.mktemp("node"), SOURCES)
+def project() -> Path:
+    """Where the packages are, and the program beside them."""
+    folder = ROOT / ".venv-clients-node"
+    if not (folder / "node_modules").exists():
+        pytest.skip("the clients of node/package.json are not installed (make test-clients)")
+    shutil.copy(PROGRAM, folder)
+    return folder
 
 
 def read(project: Path, client: str, url: str, file: Path, key: str = KEY) -> dict[str, Any]:
     """What the client got, or its error."""
     note("", f"== {os.environ['PYTEST_CURRENT_TEST'].partition('::')[2]}")
-    done = run_in(project, "node", "read_document.js", client, url, key, str(file), str(CLIENT_SOURCES))
+    command = ["node", PROGRAM.name, client, url, key, str(file), str(CLIENT_SOURCES)]
+    done = subprocess.run(command, cwd=project, capture_output=True, text=True, timeout=WAIT_S, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     note(f"  = {done.stdout.strip()}")
     got: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
