@@ -144,7 +144,7 @@ class BodyLimitMiddleware:
     One that comes too slowly is refused too: it would hold its place until its deadline. It may pause for `pause_s`
     seconds, and must come at `rate` bytes a second on the whole; the time that the application takes does not count.
 
-    Pieces beyond a body's first are taken by turns.
+    Its pieces are taken by turns.
     """
 
     def __init__(self, app: ASGIApp, limit: int, pause_s: float, rate: float) -> None:
@@ -170,8 +170,7 @@ class BodyLimitMiddleware:
             if is_whole:
                 # Receiving is waiting for the client to leave.
                 return await receive()
-            if size:
-                await self._turns.wait()
+            await self._turns.wait()
             started = time.monotonic()
             message = await self._receive(receive, left_s)
             body: bytes = message.get("body", b"")
