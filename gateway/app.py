@@ -54,6 +54,7 @@ from gateway.jobs.links import LinkSigner
 from gateway.jobs.service import JobService
 from gateway.metrics import Metrics
 from gateway.parts import Parts, create_parts
+from gateway.scheduling.loop_turns import LoopTurns
 from gateway.service import Service
 from gateway.settings import Settings
 from gateway.tracing import Tracing
@@ -99,12 +100,14 @@ def create_app(settings: Settings, parts: Parts | None = None) -> FastAPI:
 def _add_middleware(app: FastAPI, settings: Settings, metrics: Metrics) -> None:
     """The last one added sees a request first."""
     max_upload_bytes = int(settings.max_upload_mb * 1_000_000)
+    turns = LoopTurns()
     app.add_middleware(ContentCodingMiddleware, limit=max_upload_bytes)
     app.add_middleware(
         BodyLimitMiddleware,
         limit=max_upload_bytes,
         pause_s=settings.max_upload_pause_s,
         rate=settings.min_transfer_bytes_s,
+        turns=turns,
     )
     app.add_middleware(HeadMiddleware)
     app.add_middleware(SlashMiddleware)
@@ -118,7 +121,7 @@ def _add_middleware(app: FastAPI, settings: Settings, metrics: Metrics) -> None:
             expose_headers=EXPOSED_HEADERS,
         )
     app.add_middleware(ProxyMiddleware, trusted_hosts=settings.forwarded_allow_ips, root_path=settings.root_path)
-    app.add_middleware(RequestMiddleware, metrics=metrics)
+    app.add_middleware(RequestMiddleware, metrics=metrics, turns=turns)
 
 
 def _add_routes(app: FastAPI) -> None:

@@ -17,8 +17,8 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from gateway.api.problems import error_event, error_response, internal_error, shutting_down
 from gateway.errors import ServiceError
 from gateway.metrics import Metrics
-from gateway.scheduling.body_turns import BodyTurns
 from gateway.scheduling.fair_threads import CALLER
+from gateway.scheduling.loop_turns import LoopTurns
 
 _SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _HOST = re.compile(r"(?:[A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
@@ -35,22 +35,26 @@ QUIET_ROUTES = PROBES | {"/health", "/metrics"}
 
 
 class RequestMiddleware:
-    """Gives each request an id, in its scope, its log lines and its response; logs and counts it when it is done."""
+    """Gives each request its turn, and an id in its scope, its log lines and its response; logs and counts it when it
+    is done."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+    def __init__(self, app: ASGIApp, metrics: Metrics, turns: LoopTurns) -> None:
         self.app = app
         self.metrics = metrics
+        self._turns = turns
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
         request_id = scope["request_id"] = _request_id(scope)
-        CALLER.set(f"peer {(scope.get('client') or ('',))[0]}")
+        peer = f"peer {(scope.get('client') or ('',))[0]}"
+        CALLER.set(peer)
         answer = _Answer(send, request_id)
         started = time.perf_counter()
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             try:
+                await self._turns.wait(f"probe of {peer}" if scope["path"] in PROBES else peer)
                 await self.app(scope, receive, answer.send)
             except ClientDisconnect:
                 answer.status = 499
@@ -144,15 +148,15 @@ class BodyLimitMiddleware:
     One that comes too slowly is refused too: it would hold its place until its deadline. It may pause for `pause_s`
     seconds, and must come at `rate` bytes a second on the whole; the time that the application takes does not count.
 
-    Pieces beyond a body's first are taken by turns.
+    Its pieces are taken by turns.
     """
 
-    def __init__(self, app: ASGIApp, limit: int, pause_s: float, rate: float) -> None:
+    def __init__(self, app: ASGIApp, limit: int, pause_s: float, rate: float, turns: LoopTurns) -> None:
         self.app = app
         self.limit = limit
         self.pause_s = pause_s
         self.rate = rate
-        self._turns = BodyTurns()
+        self._turns = turns
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -170,8 +174,7 @@ class BodyLimitMiddleware:
             if is_whole:
                 # Receiving is waiting for the client to leave.
                 return await receive()
-            if size:
-                await self._turns.wait()
+            await self._turns.wait()
             started = time.monotonic()
             message = await self._receive(receive, left_s)
             body: bytes = message.get("body", b"")

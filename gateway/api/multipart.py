@@ -8,7 +8,7 @@ import re
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 
 from python_multipart.multipart import parse_options_header
-from starlette.datastructures import FormData, UploadFile
+from starlette.datastructures import FormData, Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
 from gateway.intake.disposition import parse_filename
@@ -19,6 +19,9 @@ MAX_PREAMBLE = 64 * 1024
 """Bytes before the first part, which readers have to ignore (RFC 2046)."""
 MAX_PART_HEAD = 16 * 1024
 """Bytes of a part's headers that are looked at, and of a delimiter's line."""
+HEAD_BYTES, USUAL_HEAD_BYTES, HEADER_BYTES = 8 * 1024, 384, 32
+"""Of the headers of all parts: in all, for each part that a form may have, and for each header beside its own. To read
+them takes a microsecond a byte, several times: a megabyte of them held up all others for seconds."""
 _HEAD_END = re.compile(rb"(?:\A|\n)\r?\n")
 _FOLD = re.compile(rb"\r?\n[ \t]+")
 _LINE_END = re.compile(rb"\r?\n")
@@ -29,6 +32,25 @@ _ONE_ALPHABET = bytes.maketrans(b"-_", b"+/")
 class FormParser(MultiPartParser):
     """Knows a file by `filename*` alone, and the document by the name of its part; undoes the base64 of parts that mail
     libraries write."""
+
+    def __init__(
+        self,
+        headers: Headers,
+        stream: AsyncGenerator[bytes, None],
+        *,
+        max_files: int,
+        max_fields: int,
+        max_part_size: int,
+    ) -> None:
+        super().__init__(headers, stream, max_files=max_files, max_fields=max_fields, max_part_size=max_part_size)
+        self._head_bytes_left = HEAD_BYTES + USUAL_HEAD_BYTES * (max_files + max_fields)
+
+    def on_header_end(self) -> None:
+        name, value = self._current_partial_header_name, self._current_partial_header_value
+        self._head_bytes_left -= HEADER_BYTES + len(name) + len(value)
+        if self._head_bytes_left < 0:
+            raise MultiPartException("the headers of its parts are too large")
+        super().on_header_end()
 
     def close_unfinished(self, form: FormData) -> None:
         """Closes the file of a part that the body has no end of, which is not in the form."""
@@ -49,9 +71,7 @@ class FormParser(MultiPartParser):
         self._base64 = _Base64() if coding.strip().lower() == b"base64" else None
         super().on_headers_finished()
         if file := self._current_part.file:
-            self._current_part.file = _FairFile(
-                file.file, size=file.size, filename=file.filename, headers=file.headers
-            )
+            self._current_part.file = _FairFile(file.file, size=file.size, filename=file.filename, headers=file.headers)
 
     def on_part_data(self, data: bytes, start: int, end: int) -> None:
         if self._base64 is None:

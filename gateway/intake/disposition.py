@@ -13,11 +13,15 @@ _CHARSETS = re.compile(
     re.IGNORECASE,
 )
 """What names of files come in. Python knows codecs that fail on any text, or give halves of characters."""
+MAX_PARAMETERS = 64
+"""Of a header, in parts of a name too: Python's parser takes the square of their number."""
 
 
 def parse_filename(disposition: str) -> str | None:
     """The name in a Content-Disposition header: from `filename*` (RFC 5987), else `filename`, also as an encoded word
-    (RFC 2047); None where it names none."""
+    (RFC 2047); None where it names none, or has more than MAX_PARAMETERS."""
+    if disposition.count(";") > MAX_PARAMETERS:
+        return None
     message = Message()
     message["content-disposition"] = disposition.replace("\r", " ").replace("\n", " ")
     try:

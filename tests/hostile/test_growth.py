@@ -54,6 +54,7 @@ from gateway.engine.completion import CompletionAccumulator
 from gateway.engine.errors import EngineError
 from gateway.engine.sse import split_events
 from gateway.errors import ServiceError
+from gateway.intake.disposition import parse_filename
 from gateway.intake.document import clean_name
 from gateway.intake.page_ranges import select_pages
 from gateway.intake.sniff import media_type
@@ -99,6 +100,7 @@ UNITS = (
     *("<td", "<td>", "</td>", "<tr>", "<table>", "</table>", "<td rowspan=9>", "<td colspan=99>", "<br>", "<div>"),
     *("<fcel>", "<fcel>a<nl>", "<lcel>", "<ucel><nl>", "<xcel>", "<|LOC_1|>", "<|", '<img src="', '<img src="a.jpg">'),
     *("![](", "\\frac{", "\\left(", "x^{", "&\\\\", "data: {}\n\n", "data: {}\n", "{},", '"a":0,', '"', '\\"'),
+    *(";", '";', "%41", "=?", "=?utf-8?q?a?= "),
 )
 
 
@@ -211,6 +213,8 @@ FUNCTIONS: dict[str, Work] = {
     "render_text": lambda text: render_text(_page("text", text), OPTIONS),
     "remove_loop": remove_loop,
     "clean_name": clean_name,
+    "parse_filename": lambda text: parse_filename(f'form-data; name="a"; filename="=?{text}'),
+    "parse_filename in parts": lambda text: parse_filename(f"form-data; filename*=utf-8''{text}"),
     "parse_options": lambda text: parse_options([("ignore_labels", text)], accept=text),
     "parse_chat": lambda text: parse_chat({"messages": [{"role": "user", "content": text}]}),
     "select_pages": lambda text: select_pages(text[:1000], 10),

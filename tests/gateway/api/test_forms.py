@@ -103,3 +103,30 @@ def _base64_of(coded: bytes) -> bytes:
         b'--x\r\nContent-Disposition: form-data; name="file"; filename="a"\r\nContent-Transfer-Encoding: base64\r\n\r\n'
     )
     return head + coded + b"\r\n--x--\r\n"
+
+
+@pytest.mark.parametrize(
+    "rest", [b"\r\nX: " + b"a" * 4000, b"\r\nX: " + b"a" * 700 + b"\r\nY: " + b"a" * 700, b'; b="' + b";" * 4000]
+)
+async def test_large_heads_of_parts(rest: bytes) -> None:
+    """They are refused before the last of them is there."""
+    part, taken = b'--x\r\nContent-Disposition: form-data; name="a"' + rest + b"\r\n\r\na\r\n", 0
+
+    async def pieces() -> AsyncIterator[bytes]:
+        nonlocal taken
+        for _ in range(60):
+            taken += len(part)
+            yield part
+        yield b"--x--\r\n"
+
+    with pytest.raises(MultiPartException, match="headers of its parts"):
+        await parse_form(HEADERS, pieces(), max_files=4, max_fields=64, max_part_size=100)
+    assert taken < 60_000
+
+
+async def test_forms_of_many_fields_with_usual_heads() -> None:
+    head = b"Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\nContent-Length: 1"
+    name = b"--x\r\nContent-Disposition: form-data; name=%d_option_of_a_document\r\n"
+    parts = (name % at + head + b"\r\n\r\n1\r\n" for at in range(64))
+    form = await parse_form(HEADERS, stream(*parts, b"--x--\r\n"), max_files=4, max_fields=64, max_part_size=100)
+    assert len(form) == 64

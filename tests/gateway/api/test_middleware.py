@@ -17,6 +17,7 @@ from fastapi import FastAPI, Request
 from gateway.api.middleware import BodyLimitMiddleware, RequestMiddleware
 from gateway.api.problems import install_errors
 from gateway.metrics import Metrics
+from gateway.scheduling.loop_turns import LoopTurns
 from tests.support.answers import assert_problem
 from tests.support.server import Gateway
 
@@ -74,8 +75,9 @@ def test_another_method_is_told_which_ones_there_are(served: Gateway) -> None:
 @pytest.fixture
 async def client() -> AsyncIterator[httpx.AsyncClient]:
     app = FastAPI()
-    app.add_middleware(BodyLimitMiddleware, limit=10, pause_s=0.5, rate=5)
-    app.add_middleware(RequestMiddleware, metrics=Metrics())
+    turns = LoopTurns()
+    app.add_middleware(BodyLimitMiddleware, limit=10, pause_s=0.5, rate=5, turns=turns)
+    app.add_middleware(RequestMiddleware, metrics=Metrics(), turns=turns)
     install_errors(app)
 
     @app.get("/bug")

@@ -12,9 +12,9 @@ import pytest
 from gateway.errors import ServiceError
 from gateway.intake.spool import SpooledFile
 from gateway.settings import Settings
-from gateway.storage.bucket import StoredObject
 from gateway.storage import files as files_module
-from gateway.storage.files import FileStore, create_file_id
+from gateway.storage.bucket import StoredObject
+from gateway.storage.files import OBJECT_BYTES, FileStore, create_file_id
 from gateway.storage.objects import FolderObjects
 from tests.support.waiting import WAIT_S
 
@@ -85,9 +85,10 @@ def test_room_that_another_gateway_has_made_is_found(tmp_path: Path, monkeypatch
 
 def test_files_of_one_byte_take_room(tmp_path: Path) -> None:
     files = FileStore(Settings(_env_file=None, files_max_gb=0.0001), FolderObjects(tmp_path))
+    for _ in range(100_000 // (2 * OBJECT_BYTES)):
+        keep(files, 1)
     with pytest.raises(ServiceError, match="no room"):
-        for _ in range(1000):
-            keep(files, 1)
+        keep(files, 1)
 
 
 def keep(files: FileStore, size: int) -> None:

@@ -3,13 +3,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from gateway.scheduling.body_turns import BodyTurns
 from gateway.scheduling.fair_threads import CALLER
+from gateway.scheduling.loop_turns import LoopTurns
 
 PIECES = 20
 
 
-async def upload(turns: BodyTurns, caller: str, pieces: int, taken: list[str]) -> None:
+async def upload(turns: LoopTurns, caller: str, pieces: int, taken: list[str]) -> None:
     CALLER.set(caller)
     for _ in range(pieces):
         await turns.wait()
@@ -17,7 +17,7 @@ async def upload(turns: BodyTurns, caller: str, pieces: int, taken: list[str]) -
 
 
 async def test_other_work_goes_on_between_pieces() -> None:
-    turns, taken = BodyTurns(), list[str]()
+    turns, taken = LoopTurns(), list[str]()
     uploads = [asyncio.create_task(upload(turns, "one", PIECES, taken)) for _ in range(64)]
     before, between = 0, list[int]()
     while len(taken) < 64 * PIECES:
@@ -29,7 +29,7 @@ async def test_other_work_goes_on_between_pieces() -> None:
 
 
 async def test_callers_take_turns() -> None:
-    turns, taken = BodyTurns(), list[str]()
+    turns, taken = LoopTurns(), list[str]()
     many = [asyncio.create_task(upload(turns, "many", PIECES, taken)) for _ in range(16)]
     await asyncio.sleep(0)
     await upload(turns, "few", PIECES, taken)
@@ -38,7 +38,7 @@ async def test_callers_take_turns() -> None:
 
 
 async def test_who_leaves_keeps_no_turn() -> None:
-    turns, taken = BodyTurns(), list[str]()
+    turns, taken = LoopTurns(), list[str]()
     leaving: Sequence[asyncio.Task[None]] = [asyncio.create_task(upload(turns, "one", 9, taken)) for _ in range(8)]
     await asyncio.sleep(0)
     for task in leaving:
