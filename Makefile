@@ -51,6 +51,9 @@ test-clients: env-test ## test with clients that people use, unmodified, each in
 	@sh scripts/venv.sh -s "300 MB" .venv-clients-docling /dev/null tests/clients/docling.txt
 	@sh scripts/venv.sh -s "200 MB" .venv-clients-mistral /dev/null tests/clients/mistral.txt
 	@sh scripts/venv.sh -s "300 MB" .venv-clients-azure /dev/null tests/clients/azure.txt
+	@sh scripts/venv.sh -s "200 MB" .venv-clients-chat /dev/null tests/clients/chat.txt
+	@sh scripts/venv.sh -s "200 MB" .venv-clients-langflow /dev/null tests/clients/langflow.txt
+	@sh scripts/venv.sh -b 14 -s "400 MB" .venv-clients-mineru /dev/null tests/clients/mineru.txt
 	@sh scripts/venv.sh -s "20 MB" .venv-clients-datalab /dev/null tests/clients/datalab.txt
 	@sh scripts/venv.sh -a tests/clients/openwebui.sh -b 13 -s "300 MB" .venv-clients-openwebui /dev/null tests/clients/openwebui.txt
 	@sh scripts/venv.sh -s "200 MB" .venv-clients-rag /dev/null tests/clients/rag.txt

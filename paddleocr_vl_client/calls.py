@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 from paddleocr_vl_client.options import drop_none, encode_query
-from paddleocr_vl_client.sources import FileUpload, Upload
+from paddleocr_vl_client.sources import FileUpload, SteadyFile, Upload
 
 IDEMPOTENCY_KEY = "Idempotency-Key"
 
@@ -37,7 +37,7 @@ class Call:
             case None:
                 return arguments
             case FileUpload(file, name):
-                files = {"file": (name, file)}
+                files = {"file": (name, SteadyFile(file))}
                 return arguments | {"files": files, "data": encode_query(self.options)}
             case remote:
                 source = {remote.kind: remote.place}

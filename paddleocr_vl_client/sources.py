@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from io import BytesIO, TextIOBase
+from io import BufferedIOBase, BytesIO, TextIOBase
 from pathlib import Path
 from typing import IO, TypeAlias
 
@@ -55,18 +55,53 @@ def open_upload(source: Source, name: str | None = None) -> Iterator[Upload]:
         yield RemoteDocument("s3", source)
     elif isinstance(source, str | os.PathLike):
         path = Path(source)
-        with path.open("rb") as file:
+        with path.open("rb") as opened, _rewindable(opened) as file:
             yield FileUpload(file, name or printable(path.name))
     elif isinstance(source, bytes | bytearray | memoryview):
         yield FileUpload(BytesIO(source), name or _UNNAMED)
     elif isinstance(source, TextIOBase) or not hasattr(source, "read"):
         raise TypeError(f"A document is a path, a URL, bytes or a file opened with 'rb', not {type(source).__name__}.")
-    elif source.seekable():
-        yield FileUpload(source, name or _name_of(source))
     else:
-        with tempfile.SpooledTemporaryFile(_IN_MEMORY) as file:
-            shutil.copyfileobj(source, file)
+        with _rewindable(source) as file:
             yield FileUpload(file, name or _name_of(source))
+
+
+@contextmanager
+def _rewindable(file: IO[bytes]) -> Iterator[IO[bytes]]:
+    if file.seekable():
+        yield file
+        return
+    with tempfile.SpooledTemporaryFile(_IN_MEMORY) as copy:
+        shutil.copyfileobj(file, copy)
+        yield copy
+
+
+class SteadyFile(BufferedIOBase):
+    """A file that is sent: `read` raises OSError where it has another length than `seek` told, as one has that is still
+    being written."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self._size = 0
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        position = self._file.seek(offset, whence)
+        if whence == os.SEEK_END:
+            self._size = position
+        return position
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def read(self, size: int | None = -1) -> bytes:
+        data = self._file.read(-1 if size is None else size)
+        position = self._file.tell()
+        if position > self._size or (not data and position < self._size):
+            raise OSError("The file has changed while it was sent")
+        return data
 
 
 @asynccontextmanager

@@ -23,6 +23,14 @@ export function t(name, values = {}) {
   return text.replace(/\{(\w+)\}/g, (place, key) => values[key] ?? place);
 }
 
+/**
+ * A file's name as it may be shown. Signs that are not seen themselves (U+202E turns what follows, so that "fdp.exe" looks
+ * like "exe.pdf") are seen; those that join letters or keep them apart belong to words.
+ */
+export function visibleName(name) {
+  return name.replace(/[\p{Cc}\p{Bidi_Control}\u2028\u2029\u200b\u2060\ufeff]/gu, '\ufffd');
+}
+
 export function hasText(name) {
   return name in english || name in texts;
 }

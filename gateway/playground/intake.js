@@ -17,6 +17,10 @@ export function listenForDocuments({ maxBytes, onSources, onProblem }) {
     for (const file of files) if (file.size > maxBytes) onProblem(tooLarge(file, maxBytes));
   }
 
+  function addTransferred(data) {
+    listFiles(data).then((files) => (files.length ? addFiles(files) : onProblem(emptyFolder()))).catch(onProblem);
+  }
+
   function addUrl(url) {
     if (url) onSources([{ url, name: nameOfUrl(url) }]);
   }
@@ -42,7 +46,7 @@ export function listenForDocuments({ maxBytes, onSources, onProblem }) {
   document.addEventListener('paste', (event) => {
     if (event.target.closest('input, textarea, dialog')) return;
     const text = event.clipboardData.getData('text').trim();
-    if (event.clipboardData.files.length) addFiles(event.clipboardData.files);
+    if (event.clipboardData.files.length) addTransferred(event.clipboardData);
     else if (/^https?:\/\/\S+$/.test(text)) addUrl(text);
   });
   document.addEventListener('dragover', (event) => {
@@ -54,9 +58,52 @@ export function listenForDocuments({ maxBytes, onSources, onProblem }) {
     event.preventDefault();
     delete document.body.dataset.dragging;
     const links = event.dataTransfer.getData('text/uri-list').split('\n');
-    if (event.dataTransfer.files.length) addFiles(event.dataTransfer.files);
+    if (event.dataTransfer.files.length) addTransferred(event.dataTransfer);
     else addUrl(links.find((line) => line && !line.startsWith('#'))?.trim());
   });
+}
+
+/** The files that were dropped or pasted, and those documents in their folders that are not hidden. */
+async function listFiles(data) {
+  const files = [...data.files];
+  // Files and entries are there only while the event is handled.
+  const entries = [...data.items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
+  if (!entries.some((entry) => entry.isDirectory)) return files;
+  const found = await Promise.all(entries.map((entry) => (entry.isDirectory ? listFolder(entry) : fileOf(entry))));
+  return found.flat();
+}
+
+async function listFolder(folder) {
+  const reader = folder.createReader();
+  const entries = [];
+  // A call gives a hundred entries at most; none of them is the end.
+  for (;;) {
+    const more = await new Promise((resolve, reject) => reader.readEntries(resolve, reject));
+    if (!more.length) break;
+    entries.push(...more);
+  }
+  const shown = entries.filter(({ name }) => !name.startsWith('.'));
+  shown.sort((a, b) => a.name.localeCompare(b.name, undefined, { numeric: true }));
+  const files = [];
+  for (const entry of shown) {
+    const found = await (entry.isDirectory ? listFolder(entry) : fileOf(entry));
+    if (entry.isDirectory) files.push(...found);
+    else if (isDocument(found)) files.push(found);
+  }
+  return files;
+}
+
+function fileOf(entry) {
+  return new Promise((resolve, reject) => entry.file(resolve, reject));
+}
+
+function isDocument({ name, type }) {
+  const kinds = at('chooser').accept.split(',');
+  return kinds.some((kind) => kind === type || (kind.startsWith('.') && name.toLowerCase().endsWith(kind)));
+}
+
+function emptyFolder() {
+  return new Problem({ code: 'empty_folder', detail: t('empty_folder') });
 }
 
 function tooLarge({ name }, maxBytes) {

@@ -86,6 +86,7 @@ function listen() {
   at('options').addEventListener('toggle', fillOptions);
   at('language').addEventListener('change', (event) => changeLanguage(event.target.value));
   at('theme').addEventListener('click', switchTheme);
+  at('clear').addEventListener('click', clearRead);
   for (const view of at('views').children) view.addEventListener('click', () => setView(view.dataset.view));
   listenToDialogs();
   document.addEventListener('pointerdown', ({ target }) => closeMenu((menu) => !menu.contains(target)));
@@ -150,7 +151,6 @@ function addReading(source, options = app.chosen?.() ?? {}, before = at('list').
   app.readings.push(reading);
   app.items.set(reading, item);
   at('list').insertBefore(item, before);
-  at('list-title').hidden = false;
   if (!app.current || !source.batch) showReading(reading);
   drawItem(reading, item);
   startNext();
@@ -193,6 +193,7 @@ function redrawSoon() {
 }
 
 function drawItem(reading, item) {
+  drawListHead();
   const { state, problem, pages, total } = reading;
   const isFailed = state === 'failed';
   const progress = { class: 'progress', max: total ?? 1, 'aria-label': reading.name };
@@ -200,7 +201,7 @@ function drawItem(reading, item) {
   item.dataset.state = state;
   item.classList.toggle('is-current', reading === app.current);
   item.replaceChildren(
-    button(reading.name, () => showReading(reading), { class: 'name', dir: 'auto' }),
+    button(reading.name, () => showReading(reading), { class: 'name', dir: 'auto', title: reading.name }),
     element('span', { class: 'quiet' }, stateText(reading)),
     reading.isActive
       ? smallButton('cancel', reading, () => reading.cancel())
@@ -239,8 +240,21 @@ function removeReading(reading, item) {
   app.readings = app.readings.filter((one) => one !== reading);
   item.remove();
   app.items.delete(reading);
-  at('list-title').hidden = !app.readings.length;
+  drawListHead();
   if (reading === app.current) showReading(app.readings.at(-1) ?? null);
+}
+
+function listRead() {
+  return app.readings.filter(({ state }) => state === 'done');
+}
+
+function clearRead() {
+  for (const reading of listRead()) removeReading(reading, app.items.get(reading));
+}
+
+function drawListHead() {
+  at('list-head').hidden = !app.readings.length;
+  at('clear').hidden = listRead().length < 2;
 }
 
 function showReading(reading) {

@@ -1,6 +1,7 @@
 /** Documents on their way through the service: read in a stream, or as a job where they are long. */
 
 import { Problem, events, request, submit, urlOf } from './api.js';
+import { visibleName } from './dom.js';
 
 const LONG_PAGES = 20;
 const LONG_BYTES = 20_000_000;
@@ -31,7 +32,7 @@ export class Reading extends EventTarget {
   constructor(source, options, capabilities) {
     super();
     Object.assign(this, { source, options, capabilities });
-    this.name = source.name;
+    this.name = visibleName(source.name);
     this.batch = source.batch ?? null;
     Object.assign(this, { jobId: null, submission: null, hasFailed: false });
     this.pages = new Map();
@@ -250,7 +251,7 @@ export class Reading extends EventTarget {
     if (this.source.file) {
       const form = new FormData();
       for (const [name, value] of Object.entries(options)) form.append(name, value);
-      form.append('file', this.source.file, this.name);
+      form.append('file', this.source.file, this.source.name);
       return send(path, { ...common, headers: key, body: form });
     }
     const query = new URLSearchParams(Object.entries(options).filter(([name]) => name !== 'password'));

@@ -11,7 +11,7 @@ export function snippet(language, reading) {
   const query = source ? `?${new URLSearchParams(options)}` : '';
   const request = {
     url: urlOf('ocr') + query,
-    name: reading.source.file ? reading.name : null,
+    name: reading.source.file ? reading.source.name : null,
     source,
     options: source ? [] : Object.entries(options),
     hasKey: Boolean(key.get()),

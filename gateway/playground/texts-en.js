@@ -47,4 +47,5 @@ export default {
   wrong_key: 'The service does not take this key.', error_unauthorized: 'The service wants a key.', error_password_required: 'Write its password into the options.',
   error_wrong_password: 'Write its password into the options.', error_unsupported_media_type: 'This kind of file is not read.',
   key_blocks: 'next and previous block', key_pages: 'next and previous page', key_zoom: 'larger and smaller', key_tabs: 'text to report', key_clear: 'choose nothing',
+  empty_folder: 'The folder holds no documents that are read here.', clear: 'Remove those that are read',
 };

@@ -51,4 +51,5 @@ export default {
   error_queue_full: 'Сервис занят.', error_damaged_pdf: 'Файл повреждён.', error_damaged_image: 'Файл повреждён.', error_url_not_allowed: 'Этот адрес не разрешён.',
   error_url_unreachable: 'По этому адресу нет ответа.', error_invalid_pages: 'Таких страниц в файле нет.', error_too_many_pages: 'Слишком много страниц.',
   key_blocks: 'следующий и предыдущий блок', key_pages: 'следующая и предыдущая страница', key_zoom: 'крупнее и мельче', key_tabs: 'от текста до отчёта', key_clear: 'ничего не выбирать',
+  empty_folder: 'В папке нет документов, которые здесь читаются.', clear: 'Убрать прочитанные',
 };

@@ -48,4 +48,5 @@ export default {
   error_queue_full: '服务繁忙。', error_damaged_pdf: '文件已损坏。', error_damaged_image: '文件已损坏。', error_url_not_allowed: '不允许此地址。',
   error_url_unreachable: '该地址没有响应。', error_invalid_pages: '文件中没有这些页。', error_too_many_pages: '页数过多。',
   key_blocks: '下一个和上一个区块', key_pages: '下一页和上一页', key_zoom: '放大和缩小', key_tabs: '从文本到报告', key_clear: '取消选择',
+  empty_folder: '文件夹中没有可读取的文档。', clear: '移除已读完的',
 };

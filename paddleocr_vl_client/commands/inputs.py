@@ -103,8 +103,9 @@ def _fail(error: OSError) -> NoReturn:
 def find_documents(
     folder: Path, excluded: Path | None = None, on_error: Callable[[OSError], None] | None = None
 ) -> Iterator[Path]:
-    """Files with the ending of a document, in order; hidden ones are left out, and outputs in `excluded`, which may be
-    the folder itself. `on_error` is told of folders that can't be opened."""
+    """Files with the ending of a document, in order; hidden ones are left out, what would wait for a writer (pipes,
+    devices), and outputs in `excluded`, which may be the folder itself. `on_error` is told of folders that can't be
+    opened."""
     has_outputs = _is_same(folder, excluded)
     for parent, folders, files in os.walk(folder, onerror=on_error):
         here = Path(parent)
@@ -113,8 +114,13 @@ def find_documents(
         )
         names = {name for name in files if not name.startswith(".") and PurePath(name).suffix.lower() in SUFFIXES}
         for name in sorted(names):
-            if not (has_outputs and PurePath(name).stem in names):
+            if not (has_outputs and PurePath(name).stem in names) and not _is_special(here / name):
                 yield here / name
+
+
+def _is_special(path: Path) -> bool:
+    """Whether it is there and no file: what is not there is told of when it is read."""
+    return path.exists() and not path.is_file()
 
 
 def check_output(name: str) -> Path:

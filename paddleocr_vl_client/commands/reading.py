@@ -110,7 +110,8 @@ class Reader:
         if target is not None:
             target.parent.mkdir(parents=True, exist_ok=True)
         source: Source = sys.stdin.buffer if one.place == STDIN else one.place
-        if not one.is_file or _count_pages(Path(one.place)) <= MAX_REQUEST_PAGES:
+        # A pipe can be read once only, so nobody looks into it before it is sent.
+        if not one.is_file or not Path(one.place).is_file() or _count_pages(Path(one.place)) <= MAX_REQUEST_PAGES:
             return self.client.convert(source, self.format, target, **self.options)
         try:
             return convert_by_job(

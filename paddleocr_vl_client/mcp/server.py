@@ -38,6 +38,8 @@ search and outline give and get_block and page_image take; cite them. A page wit
 its warnings say what. page_image shows what the text can't."""
 
 _DEFAULT_CHARACTERS, _MAX_CHARACTERS = 20_000, 200_000
+_NO_OUTLINE = "These pages have no headings, tables or pictures; read_document gives their text."
+_NO_BLOCK = "Nothing was found on this page; page_image shows it."
 _READ_ONLY = ToolAnnotations(read_only_hint=True)
 
 DocumentName = Annotated[
@@ -64,6 +66,28 @@ class JobSummary(BaseModel):
     pages_done: int
     pages_total: int | None
     error: str | None
+
+
+class _Found(BaseModel):
+    """A list alone would be an answer without content where it is empty."""
+
+    note: str | None = Field(default=None, description="Why there is nothing, and what may help")
+
+
+class Outline(_Found):
+    entries: list[OutlineEntry]
+
+
+class SearchResult(_Found):
+    hits: list[SearchHit]
+
+
+class JobList(_Found):
+    jobs: list[JobSummary]
+
+
+class BlockList(_Found):
+    blocks: list[BlockText]
 
 
 def build_server(library_of: LibraryOf, version: str) -> MCPServer[Any]:
@@ -97,14 +121,15 @@ def _add_reading(server: MCPServer[Any], library_of: LibraryOf) -> None:
             return await _read(ctx, library, found, numbers, max_characters, offset)
 
     @server.tool(annotations=_READ_ONLY)
-    async def outline(ctx: Caller, document: DocumentName, pages: PagesText = None) -> list[OutlineEntry]:
+    async def outline(ctx: Caller, document: DocumentName, pages: PagesText = None) -> Outline:
         """Headings, tables and pictures of a document with their locators. Reads the pages, which takes a while for
         long documents: ask for a part of them."""
         with tool_errors():
             library = library_of(ctx)
             found = await library.open(document)
             read = await _read_all(ctx, library, found, _select_pages(found, document, pages))
-            return [entry for page in read for entry in outline_page(found, page)]
+            entries = [entry for page in read for entry in outline_page(found, page)]
+            return Outline(entries=entries, note=None if entries else _NO_OUTLINE)
 
     @server.tool(annotations=_READ_ONLY)
     async def search(
@@ -113,25 +138,26 @@ def _add_reading(server: MCPServer[Any], library_of: LibraryOf) -> None:
         document: Annotated[DocumentName | None, Field(description="All documents read so far by default")] = None,
         pages: PagesText = None,
         limit: Annotated[int, Field(ge=1, le=100)] = 20,
-    ) -> list[SearchHit]:
+    ) -> SearchResult:
         """Places that hold the words as given, or nearly, because OCR misreads letters; best first. With a document,
         its pages are read if they were not."""
         with tool_errors():
             library = library_of(ctx)
             if document is None:
-                hits = [hit for one in library.documents for hit in search_pages(one, _pages_read(one), query)]
+                searched = [(one, _pages_read(one)) for one in library.documents]
             else:
                 found = await library.open(document)
-                read = await _read_all(ctx, library, found, _select_pages(found, document, pages))
-                hits = list(search_pages(found, read, query))
-            return sorted(hits, key=lambda hit: -hit.score)[:limit]
+                searched = [(found, await _read_all(ctx, library, found, _select_pages(found, document, pages)))]
+            hits = [hit for one, read in searched for hit in search_pages(one, read, query)]
+            note = None if hits else _describe_search(searched)
+            return SearchResult(hits=sorted(hits, key=lambda hit: -hit.score)[:limit], note=note)
 
 
 def _add_places(server: MCPServer[Any], library_of: LibraryOf) -> None:
     """Tools and resources for pages and blocks by their locators."""
 
     @server.tool(annotations=_READ_ONLY)
-    async def get_block(ctx: Caller, locator: LocatorText) -> list[BlockText]:
+    async def get_block(ctx: Caller, locator: LocatorText) -> BlockList:
         """A block in full: its text, its place on the page, how sure the reading is. All blocks of a page with a
         locator document/page."""
         with tool_errors():
@@ -140,7 +166,7 @@ def _add_places(server: MCPServer[Any], library_of: LibraryOf) -> None:
             found = await library.open(place.document)
             (page,) = await _read_all(ctx, library, found, parse_pages(str(place.page), found.pages_total))
             blocks = page.blocks if place.block is None else [found.block(place)]
-            return [
+            texts = [
                 BlockText(
                     locator=str(block_locator(found.id, block.id)),
                     kind=block.label,
@@ -152,6 +178,7 @@ def _add_places(server: MCPServer[Any], library_of: LibraryOf) -> None:
                 )
                 for block in blocks
             ]
+            return BlockList(blocks=texts, note=None if texts else _NO_BLOCK)
 
     @server.tool(annotations=_READ_ONLY)
     async def page_image(ctx: Caller, locator: LocatorText) -> Image:
@@ -182,7 +209,7 @@ def _add_jobs(server: MCPServer[Any], library_of: LibraryOf) -> None:
     @server.tool(annotations=_READ_ONLY)
     async def list_jobs(
         ctx: Caller, state: JobState | None = None, limit: Annotated[int, Field(ge=1, le=100)] = 20
-    ) -> list[JobSummary]:
+    ) -> JobList:
         """Documents that the service reads in the background, newest first, with their progress."""
         with tool_errors():
             client = await library_of(ctx).client()
@@ -201,7 +228,9 @@ def _add_jobs(server: MCPServer[Any], library_of: LibraryOf) -> None:
                     )
                     if len(jobs) == limit:
                         break
-            return jobs
+            return JobList(
+                jobs=jobs, note=None if jobs else f"The service has no {state or ''} jobs.".replace("  ", " ")
+            )
 
 
 @contextmanager
@@ -259,6 +288,14 @@ def _select_pages(document: Document, name: str, pages: str | None) -> list[int]
     if pages is None and locator is not None and locator.page is not None:
         pages = str(locator.page)
     return parse_pages(pages, document.pages_total)
+
+
+def _describe_search(searched: Sequence[tuple[Document, Sequence[Page]]]) -> str:
+    """Why nothing was found."""
+    pages = sum(len(read) for _, read in searched)
+    if not pages:
+        return "No document has been read yet: name one, or read one by read_document."
+    return f"Nothing on the {pages} pages searched holds these words, not even nearly; try fewer or other words."
 
 
 def _pages_read(document: Document) -> list[Page]:

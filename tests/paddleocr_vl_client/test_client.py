@@ -146,6 +146,22 @@ def test_each_kind_of_source(client: Client, document: Path) -> None:
     assert {one.document.sha256 for one in found} == {found[0].document.sha256}
 
 
+@pytest.mark.parametrize("change", [1, -1])
+def test_a_file_that_changes_while_it_is_sent(client: Client, change: int, tmp_path: Path) -> None:
+    """A scanner writes it still: what the service got would be no document, or a part of one."""
+
+    file = tmp_path / "scan.png"
+    file.write_bytes(bytes(100_000))
+
+    class Written(io.FileIO):
+        def read(self, size: int | None = -1) -> bytes:
+            os.truncate(file, 100_000 + change * 10_000)
+            return super().read(-1 if size is None else size) or b""
+
+    with Written(file) as opened, pytest.raises(OSError, match="changed while it was sent"):
+        client.read(opened)
+
+
 def _write(descriptor: int, data: bytes) -> None:
     with os.fdopen(descriptor, "wb") as file:
         file.write(data)

@@ -92,6 +92,13 @@ class Playground:
     def upload(self, *files: Path) -> None:
         self.driver.find_element(By.ID, "chooser").send_keys("\n".join(map(str, files)))
 
+    def drop(self, *paths: Path) -> None:
+        """Files or folders, as from a window of the desktop."""
+        data = {"items": [], "files": list(map(str, paths)), "dragOperationsMask": 1}
+        for kind in ("dragEnter", "dragOver", "drop"):
+            event = {"type": kind, "x": 100, "y": 100, "data": data}
+            self.driver.execute_cdp_cmd("Input.dispatchDragEvent", event)
+
     def read(self, *files: Path) -> None:
         """Uploads, and waits until all documents have come to an end."""
         self.upload(*files)

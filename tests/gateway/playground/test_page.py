@@ -76,6 +76,18 @@ def test_what_a_document_holds_stays_text(page: Playground, served: Gateway, tmp
     assert page.run(inside) == 0
 
 
+def test_a_name_shows_the_signs_that_turn_it_around(page: Playground, tmp_path: Path, picture: Path) -> None:
+    named = tmp_path / "invoice\u202egnp.scr\u200b.png"
+    named.write_bytes(picture.read_bytes())
+    page.read(named)
+    assert page.text("#list .name") == "invoice\ufffdgnp.scr\ufffd.png"
+    page.click("#tab-files")
+    page.click("[data-snippet=JavaScript]")
+    page.wait(lambda: named.name in page.copied())
+    page.click("[data-format=json]")
+    assert "\u202e" not in page.downloaded("invoice*.json").name
+
+
 def test_nothing_but_the_service_is_asked(page: Playground, picture: Path) -> None:
     page.read(picture)
     asked = page.run("return performance.getEntriesByType('resource').map((entry) => entry.name)")
@@ -178,7 +190,7 @@ def test_dark_and_light(page: Playground) -> None:
 def test_other_languages(page: Playground, picture: Path, language: str, title: str) -> None:
     page.read(picture)
     page.find("#language").send_keys({"ru": "Р", "zh": "中"}[language])
-    page.await_text("#list-title", title)
+    page.await_text("#list-head", title)
     assert page.run("return document.documentElement.lang") == language
     lacking = page.driver.execute_async_script(
         "const [language, tell] = arguments;"

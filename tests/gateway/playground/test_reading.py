@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from docx import Document
+from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
 from gateway.jobs.acceptance import NewJob
@@ -167,6 +168,28 @@ def test_documents_are_dropped_and_pasted(page: Playground, way: str) -> None:
     page.wait_for_state("done")
     assert "scan.png" in page.text("#list")
     assert len(page.all(".box")) == 2
+
+
+def test_a_folder_is_dropped(page: Playground, picture: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "scans"
+    for name in ("10.png", "2.png", "notes.txt", ".hidden.png", "more/deep.png", "more/thumbs.db"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(picture.read_bytes())
+    (tmp_path / "empty").mkdir()
+    page.drop(folder)
+    page.wait_for_state("done")
+    assert [item.text for item in page.all("#list .name")] == ["2.png", "10.png", "deep.png"]
+    page.drop(tmp_path / "empty")
+    page.await_text("#drop-error", "holds no documents")
+
+
+def test_what_was_read_is_cleared_away(page: Playground, served: Gateway, picture: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.pdf"
+    broken.write_bytes(b"no document")
+    page.read(broken, picture, picture)
+    page.click("#clear")
+    page.wait(lambda: [item.text for item in page.all("#list .name")] == ["broken.pdf"])
+    assert not page.find("#list-head").find_element(By.ID, "clear").is_displayed()
 
 
 def test_a_lost_connection_is_told_and_tried_again(page: Playground, picture: Path) -> None:
@@ -340,7 +363,7 @@ def test_a_warning_leads_to_its_place_and_its_remedy(page: Playground, served: G
     served.layout.lines = None
     page.read(printed)
     assert len(served.engine.requests) == 1
-    page.find("#list-title")
+    page.find("#list-head")
     page.await_text("#list", "incomplete")
     page.click("#tab-report")
     page.await_text(".warnings", "3 lines of text")

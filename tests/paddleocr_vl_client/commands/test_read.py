@@ -70,6 +70,20 @@ def test_a_folder_is_mirrored(read: Read, scans: Path, tmp_path: Path) -> None:
     assert written(tmp_path / "out") == {"a.pdf.md": 4, "more/B.PDF.md": 2}
 
 
+def test_pipes_in_a_folder_are_left_alone(read: Read, scans: Path, tmp_path: Path) -> None:
+    os.mkfifo(scans / "pipe.png")
+    assert read("scans", "-o", "out").returncode == 0
+    assert written(tmp_path / "out") == {"a.pdf.md": 4, "more/B.PDF.md": 2}
+
+
+def test_a_pipe_that_is_named_is_read(read: Read, tmp_path: Path) -> None:
+    """As a shell's `<(…)` gives one."""
+    os.mkfifo(tmp_path / "pipe")
+    Thread(target=lambda: (tmp_path / "pipe").write_bytes(pdf(2))).start()
+    done = read("pipe")
+    assert (done.returncode, done.stdout.decode().count(TEXT)) == (0, 4)
+
+
 def test_a_second_run_reads_only_what_is_new(read: Read, served: Gateway, scans: Path) -> None:
     read("scans", "-o", "scans/out")
     before = len(served.engine.requests)

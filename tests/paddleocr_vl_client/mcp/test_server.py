@@ -74,20 +74,35 @@ async def test_only_pages_that_are_asked_for_are_read_and_each_once(connect: Con
 
 async def test_outline_search_and_blocks_share_locators(connect: Connect) -> None:
     async with connect() as client:
-        entries = await call(client, "outline", document=FOUR, pages="2")
+        entries = (await call(client, "outline", document=FOUR, pages="2"))["entries"]
         assert [(entry["kind"], entry["level"]) for entry in entries] == [("doc_title", 1), ("table", 0)]
         assert entries[0]["text"].startswith(TITLE)
-        hits = await call(client, "search", query="1,250.00", document=FOUR)
+        hits = (await call(client, "search", query="1,250.00", document=FOUR))["hits"]
         assert [hit["score"] for hit in hits] == [100.0] * 4
         assert hits[1]["locator"] == entries[1]["locator"]
-        (block,) = await call(client, "get_block", locator=hits[1]["locator"])
+        (block,) = (await call(client, "get_block", locator=hits[1]["locator"]))["blocks"]
         assert block["content"].startswith("<table")
         assert (block["kind"], block["bbox"]) == ("table", [10, 80, 210, 110])
-        assert len(await call(client, "get_block", locator=hits[1]["locator"].rpartition("/")[0])) == 3
-        near = await call(client, "search", query="lnvoice of the HARB0UR Office", limit=3)
+        page = await call(client, "get_block", locator=hits[1]["locator"].rpartition("/")[0])
+        assert (len(page["blocks"]), page["note"]) == (3, None)
+        near = (await call(client, "search", query="lnvoice of the HARB0UR Office", limit=3))["hits"]
         assert len(near) == 3
         assert all(hit["score"] < 100 for hit in near)
-        assert await call(client, "search", query="nothing of this kind") == []
+
+
+async def test_an_empty_result_says_why(connect: Connect, pages: Gateway) -> None:
+    """As text too, which is all that some agents are shown."""
+    pages.layout.regions = []
+    async with connect() as client:
+        for tool, arguments, reason in (
+            ("outline", {"document": "five.pdf", "pages": "2-3"}, "read_document"),
+            ("search", {"query": "nothing of this kind"}, "other words"),
+            ("list_jobs", {"state": "running"}, "no running jobs"),
+        ):
+            answer = await client.call_tool(tool, arguments)
+            (content,) = answer.content
+            assert reason in getattr(content, "text", "")
+            assert reason in (answer.structured_content or {})["note"]
 
 
 @pytest.mark.parametrize(
@@ -131,7 +146,7 @@ async def test_pictures_of_pages_and_of_blocks(connect: Connect) -> None:
         for x, y, is_red in ((0.1, 0.9, True), (0.1, 0.2, False), (0.6, 0.9, False)):
             red, green, _ = pixels[int(y * page.height), int(x * page.width)]
             assert bool(red > 200 and green < 60) is is_red
-        (block,) = await call(client, "get_block", locator=f"{document}/2/3")
+        (block,) = (await call(client, "get_block", locator=f"{document}/2/3"))["blocks"]
         left, top, right, bottom = block["bbox"]
         scale = page.width / block["page_size"][0]
         part = await _picture(client, f"{document}/2/3")
@@ -174,7 +189,7 @@ async def test_jobs_are_listed(connect: Connect, pages: Gateway, folder: Path) -
         job = await service.jobs.wait((await service.jobs.submit(folder / FOUR)).id)
     async with connect() as client:
         found = await call(client, "list_jobs", state="done", limit=1)
-    assert found == [
+    assert found["jobs"] == [
         {"id": job.id, "state": "done", "name": "four.pdf", "pages_done": 4, "pages_total": 4, "error": None}
     ]
 
@@ -216,18 +231,24 @@ async def test_without_folders_no_file_is_read(pages: Gateway, folder: Path) -> 
                 await call(client, "read_document", document=name)
 
 
+async def test_a_search_before_anything_was_read(pages: Gateway, folder: Path) -> None:
+    async with by_stdio(pages.url, folder) as client:
+        found = await call(client, "search", query=TITLE)
+        assert (found["hits"], "No document has been read yet" in found["note"]) == ([], True)
+
+
 async def test_keys_have_nothing_to_do_with_each_other(pages: Gateway) -> None:
     async with by_http(pages.url) as client:
         document = (await call(client, "read_document", document=FOUR, pages="1"))["document"]
     async with by_http(pages.url, OTHER_KEY) as client:
-        assert await call(client, "search", query=TITLE) == []
+        assert (await call(client, "search", query=TITLE))["hits"] == []
         with pytest.raises(Failure, match="has been read here"):
             await call(client, "read_document", document=document)
 
 
 async def test_the_service_may_have_any_name(pages: Gateway) -> None:
     async with by_http(pages.url, host="ocr.example.com") as client:
-        assert await call(client, "list_jobs", state="running") == []
+        assert (await call(client, "list_jobs", state="running"))["jobs"] == []
 
 
 async def test_a_key_is_needed(pages: Gateway) -> None:
