@@ -41,6 +41,8 @@ _QUIET = (
     "uvicorn",
 )
 """Loggers that tell of every call, some with what it carried, or of what we log ourselves; their warnings pass."""
+_OWN = ("gateway", "common", "textlines")
+"""Whose DEBUG is logged. Libraries' would tell what they send: botocore's the bucket's signed requests with its key."""
 
 _OLDEST = 2
 """Generation that a full search looks at."""
@@ -93,7 +95,9 @@ def configure_logs(level: str, style: Literal["json", "console"]) -> None:
     handler.setFormatter(_formatter(style))
     root = logging.getLogger()
     root.handlers = [handler]
-    root.setLevel(level)
+    root.setLevel(max(logging.getLevelNamesMapping()[level], logging.INFO))
+    for name in _OWN:
+        logging.getLogger(name).setLevel(level)
     for name in _QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
 

@@ -61,15 +61,15 @@ class Service:
 
 @contextmanager
 def service_process(
-    folder: Path, engine: StubEngine, *, wrapper: Sequence[str] = (), port: int | None = None, **settings: str
+    folder: Path, engine: StubEngine, *, wrapper: Sequence[str] = (), at: str = "", **settings: str
 ) -> Iterator[Service]:
     """The gateway with `settings` (names in small letters) once it is ready; stopped at the end.
 
     Its layout model is loaded with the first page that needs one: to load it is half of a start, and few do.
-    `wrapper`: a command that becomes the command that follows it.
+    `wrapper`: a command that becomes the command that follows it. `at`: a port, in place of a free one.
     """
     engine.start()
-    port, log = port or free_port(), folder / "gateway.log"
+    port, log = int(at) if at else free_port(), folder / "gateway.log"
     environment = {
         **_own_environment(), "HOST": "127.0.0.1", "PORT": str(port), "VLM_ENGINE": "external",
         "VLM_BASE_URL": engine.base_url, "OUTPUT_DIR": str(folder / "output"), "TEMP_DIR": str(folder / "temp"),

@@ -130,6 +130,8 @@ class Bench:
         own = {
             "HOST": "127.0.0.1", "VLM_ENGINE": "vllm", "VLM_MODELS": "", "LINE_READER_PORT": "0",
             "JOBS": "false", "API_KEYS": self._key, "API_KEYS_FILE": "",
+            # What is slow is a figure, and no failure.
+            "REQUEST_TIMEOUT_S": str(START_S), "VLM_CALL_TIMEOUT_S": str(START_S),
             "OUTPUT_DIR": str(self._folder / "output"), "TEMP_DIR": str(self._folder / "temp"),
             "DATA_DIR": str(self._folder / "data"), **self._ports,
         }  # fmt: skip

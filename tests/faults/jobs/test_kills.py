@@ -131,7 +131,7 @@ def test_a_gateway_is_killed(town: Town) -> None:
     town.gateways.kill(killed)
     town.await_alert("PaddleOcrVlGatewayLost")
     town.load.await_more()
-    town.gateways.start(port=killed.port, data_dir=str(town.gateways.folder / "data-again"))
+    town.gateways.start(at=str(killed.port), data_dir=str(town.gateways.folder / "data-again"))
     town.await_peace("PaddleOcrVlGatewayLost")
 
 
