@@ -24,7 +24,7 @@ from vlm_backend.embedded.read_lines import MAX_SHORT, ReadLine, ReadWord, are_r
 from vlm_backend.embedded.recognizers import LineRecognizer, LineText
 from vlm_backend.embedded.scripts import drop_siblings, read_cyrillic
 from vlm_backend.embedded.unread import LOOK_ALIKE, ScriptGuess, is_sparse, is_unread
-from vlm_backend.embedded.unread_words import drop_spans, find_doubtful_spans, is_clear_print
+from vlm_backend.embedded.unread_words import SUSPECT, drop_spans, find_doubtful_spans, is_clear_print
 
 MIN_LONG_SIDE = 320  # crops are small: nothing is gained by looking at them larger than their glyphs need
 MIN_CONFIDENCE = 0.5  # below it a line is noise, RapidOCR's own default
@@ -215,7 +215,10 @@ class CropReader:
         text, shape = (self._recognizers.judge or self._recognizers.main)(word), (word.shape[0], word.shape[1])
         if text.script is None or not (is_clear or is_sparse(text.text, shape)):
             return None
-        if not is_unread(text.text, text.confidence, text.script, shape, self._recognizers.scripts):
+        scripts = self._recognizers.scripts
+        if text.script.beyond(scripts) < SUSPECT or not is_unread(
+            text.text, text.confidence, text.script, shape, scripts
+        ):
             return None
         if self._recognizers.cyrillic is None:
             return text.script

@@ -6,6 +6,7 @@ cut out and looked at by itself, and so is its ink where no character was read.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
@@ -16,19 +17,22 @@ from textlines.detection import Pixels
 from textlines.words import SPECK, find_line_ink
 from vlm_backend.embedded.recognizers import LineText
 
-DOUBTFUL = 0.9
-"""Mean confidence of a word's characters below which it may be a look-alike."""
+DOUBTFUL, SURE = 0.97, 0.9
+"""Mean confidence of a word below which it may be a look-alike, and from which on it tells of the print."""
+SUSPECT = 0.97
+"""Probability from which on a word is in a script that can't be read: more than of a line, which tells more."""
 LEAST_WIDTH = 1.3
 """Of a word that tells its script, in line heights."""
 LEAST_INK = 0.3
 """Share of the columns of what may be a word that hold ink."""
 CLEAR = 0.99
-"""Mean confidence of what is read without doubt in clear print; in bad print it is less, in whatever script."""
+"""Confidence of the usual sure word in clear print; in bad print it is less, in whatever script."""
 ROOM = 4.0
 """Distance of two characters between which a word may stand, in usual distances."""
 LETTER = 0.5
 """Usual distance of letters in line heights, where a line has too few of them to tell."""
 
+_WORD = re.compile(r"\S+")
 Span = tuple[int, int]
 """Columns of a line's picture, from the first to the one behind the last."""
 
@@ -44,15 +48,18 @@ def find_doubtful_spans(text: LineText, line: Pixels) -> list[Span]:
         return []
     ink = find_line_ink(line).mean(axis=0) > SPECK
     unsure = np.ones(width, dtype=np.bool_)
-    for start, end in _sure_words(text):
+    for start, end in _words(text):
+        if float(np.mean(text.confidences[start:end])) < DOUBTFUL:
+            continue
         unsure[max(0, round(middles[start] - step)) : round(middles[end - 1] + step)] = False
     return [span for span in _join(_runs(unsure & ink), round(step)) if _is_word(span, ink, height)]
 
 
 def is_clear_print(texts: Sequence[LineText]) -> bool:
-    """Whether the words that were read without doubt are as sure as those of clear print; False without any."""
-    sure = [value for text in texts for start, end in _sure_words(text) for value in text.confidences[start:end]]
-    return bool(sure) and sum(sure) >= CLEAR * len(sure)
+    """Whether the words that were read for sure are as sure as those of clear print; False without any."""
+    words = [float(np.mean(text.confidences[start:end])) for text in texts for start, end in _words(text)]
+    sure = [confidence for confidence in words if confidence >= SURE]
+    return bool(sure) and float(np.median(sure)) >= CLEAR
 
 
 def drop_spans(text: LineText, spans: Sequence[Span], width: int) -> LineText:
@@ -87,15 +94,9 @@ def _has_room(middles: Sequence[float], step: float, width: int) -> bool:
     return any(after - before > ROOM * step for before, after in pairwise(places))
 
 
-def _sure_words(text: LineText) -> Iterator[Span]:
-    """Of characters, words that were read without doubt."""
-    start = 0
-    for end in range(len(text.text) + 1):
-        if end < len(text.text) and not text.text[end].isspace():
-            continue
-        if end > start and sum(text.confidences[start:end]) >= DOUBTFUL * (end - start):
-            yield start, end
-        start = end + 1
+def _words(text: LineText) -> Iterator[Span]:
+    """Of characters: from the first to the one behind the last."""
+    return (match.span() for match in _WORD.finditer(text.text))
 
 
 def _runs(mask: np.ndarray) -> list[Span]:
