@@ -7,6 +7,9 @@ VLLM_LOCK := vlm_backend/requirements
 LOCK := uv pip compile --universal --python-version 3.11 --generate-hashes --no-header \
 	--no-emit-index-url --no-emit-find-links
 
+# Fails where tests have left a process, a port or a mount behind.
+CHECKED := $(PY_TEST) -m tests.support.leftovers
+
 # `--strict` below: a package that can't be looked up is no package without vulnerabilities.
 AUDITED := requirements/runtime.txt requirements/layout.txt $(VLLM_LOCK)-cuda.txt $(VLLM_LOCK)-cpu.txt requirements/bulk.txt
 
@@ -39,7 +42,7 @@ env-prometheus: env-test
 	@$(PY_TEST) -m tests.support.prometheus
 
 test: lint env-vllm env-layout env-tessdata env-prometheus ## linters, types and all tests
-	$(PY_TEST) -m pytest -n auto --maxprocesses 4 --dist loadfile
+	$(CHECKED) $(PY_TEST) -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 test-clients: env-test ## test with clients that people use, unmodified, each in its own environment
 	@sh scripts/venv.sh -s "500 MB" .venv-clients-mcp /dev/null tests/clients/mcp.txt
@@ -48,20 +51,23 @@ test-clients: env-test ## test with clients that people use, unmodified, each in
 	@sh scripts/venv.sh -s "300 MB" .venv-clients-docling /dev/null tests/clients/docling.txt
 	@sh scripts/venv.sh -s "200 MB" .venv-clients-mistral /dev/null tests/clients/mistral.txt
 	@sh scripts/venv.sh -s "300 MB" .venv-clients-azure /dev/null tests/clients/azure.txt
+	@sh scripts/venv.sh -s "200 MB" .venv-clients-chat /dev/null tests/clients/chat.txt
+	@sh scripts/venv.sh -s "200 MB" .venv-clients-langflow /dev/null tests/clients/langflow.txt
+	@sh scripts/venv.sh -b 14 -s "400 MB" .venv-clients-mineru /dev/null tests/clients/mineru.txt
 	@sh scripts/venv.sh -s "20 MB" .venv-clients-datalab /dev/null tests/clients/datalab.txt
 	@sh scripts/venv.sh -a tests/clients/openwebui.sh -b 13 -s "300 MB" .venv-clients-openwebui /dev/null tests/clients/openwebui.txt
 	@sh scripts/venv.sh -s "200 MB" .venv-clients-rag /dev/null tests/clients/rag.txt
 	@$(PY_TEST) tests/clients/fetch_sources.py || :
-	$(PY_TEST) -m pytest -v tests/clients
+	$(CHECKED) $(PY_TEST) -m pytest -v tests/clients
 	@echo "What the clients and the gateway said: build/clients-transcript.txt"
 
-test-bulk: ## test `paddleocr-vl bulk` on Ray
+test-bulk: env-test ## test `paddleocr-vl bulk` on Ray
 	@sh scripts/venv.sh -s "350 MB" .venv-bulk requirements/bulk.txt
-	.venv-bulk/bin/python -m pytest -v tests/paddleocr_vl_client/commands/test_bulk.py
+	$(CHECKED) .venv-bulk/bin/python -m pytest -v tests/paddleocr_vl_client/commands/test_bulk.py
 
 test-differential: env-test ## compare with PaddleX's own PaddleOCR-VL pipeline; build/differential.md says what
 	@sh scripts/venv.sh -s "180 MB" .venv-paddlex tests/differential/paddlex.txt
-	$(PY_TEST) -m pytest -v tests/differential
+	$(CHECKED) $(PY_TEST) -m pytest -v tests/differential
 
 test-image: env-test ## build both images without a container engine and test them (root, buildah, debootstrap)
 	sh docker/test.sh $(PY_TEST)
@@ -111,6 +117,9 @@ bench-engines: env-test ## compare two engines with one, and kill one of two und
 
 bench-keys: env-test ## run 1,000 keys, 50 at work, one flooding; compare latency, and limits with what passes
 	$(PY_TEST) -m benchmarks.load.keys
+
+bench-tracing: env-test ## compare the CPU time of a page with traces and without
+	$(PY_TEST) -m benchmarks.load.tracing
 
 bench-memory: env-test ## measure the memory of long documents, many documents and a soak: FULL=1 for 1,000 pages, an hour
 	$(PY_TEST) -m benchmarks.load.memory $(if $(FULL),--pages 1000 --minutes 60,--pages 200 --minutes 2)

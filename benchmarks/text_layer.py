@@ -26,6 +26,7 @@ from benchmarks.report import table, verdict, write_report
 from benchmarks.service import Service, start_service
 from gateway.text_layer.region_text import TEXT_LABELS
 from tests.support.samples import samples_folder
+from tests.support.subtle_lies import subtle_lies
 from tests.support.text_layers import (
     ENGLISH,
     HEIGHT,
@@ -209,7 +210,8 @@ def main() -> None:
     parser.add_argument("--pages", type=int, nargs="+", default=PAGES, help="of each document")
     parser.add_argument("--every", type=int, default=1, help="of so many layers that lie, or are sound, one is read")
     asked = parser.parse_args()
-    lies, truths = broken_layers()[:: asked.every], sound_layers()[:: asked.every]
+    lies = [*broken_layers(), *subtle_lies()][:: asked.every]
+    truths = sound_layers()[:: asked.every]
     with start_service(VLM_ENGINE="embedded") as service, tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         read_layers(service, folder, truths[:1])  # models allocate at their first page

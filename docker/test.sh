@@ -73,4 +73,4 @@ for kind in cpu gpu; do
 done
 
 CPU_IMAGE=localhost/paddleocr-vl-service-cpu GPU_IMAGE=localhost/paddleocr-vl-service-gpu \
-    exec "$python" -m pytest -v -p no:cacheprovider tests/image "$@"
+    exec "$python" -m tests.support.leftovers "$python" -m pytest -v -p no:cacheprovider tests/image "$@"

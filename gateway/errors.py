@@ -28,3 +28,14 @@ class ServiceError(Exception):
         self.retry_after_s = retry_after_s
         self.param = param
         self.part = part
+
+    def about(self, what: str) -> ServiceError:
+        """The same, of one thing among several that a request has."""
+        return ServiceError(
+            self.status,
+            self.code,
+            f"{what}: {self.detail}",
+            retry_after_s=self.retry_after_s,
+            param=self.param,
+            part=self.part,
+        )

@@ -24,6 +24,7 @@ from gateway.reading_options import OcrOptions
 from gateway.scheduling.fair_semaphore import Flow
 from gateway.tasks import task_for, whole_page_region
 from gateway.text_layer.document_text import SeenLayer, look_at_layer
+from gateway.text_layer.drawings import DrawingIndex
 from textlines.glyphs import StrayInk
 
 T = TypeVar("T")
@@ -37,6 +38,7 @@ class PageInspector:
         self._parts = parts
         self._flow = flow
         self._options = options
+        self._drawings = DrawingIndex()
 
     async def run(self, page: PageImage, work: Callable[[], T]) -> T:
         """Does work on the page's pixels in a thread of its slot."""
@@ -62,7 +64,7 @@ class PageInspector:
         if page.layer is None or self._options.task != "document":
             return SeenLayer()
         try:
-            return await self.run(page, partial(look_at_layer, page))
+            return await self.run(page, partial(look_at_layer, page, self._drawings))
         except Exception:
             log.exception("text_layer_failed", page=page.number)
             return SeenLayer()

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.geometry import Box, Boxes
-from textlines.glyphs import find_components
+from textlines.glyphs import Components, find_components
 
 MIN_SIDE = 10
 """Pixels."""
@@ -94,28 +94,30 @@ class TickBox:
 
 
 def find_marked_squares(
-    gray: NDArray[np.uint8], ink: NDArray[np.uint8], lines: Sequence[Box], height: float
+    gray: NDArray[np.uint8], ink: NDArray[np.uint8], components: Components, lines: Sequence[Box], height: float
 ) -> list[TickBox]:
-    """The squares of a size that fits lines of that height, outlined or filled."""
+    """The squares of a size that fits lines of that height, outlined or filled. `components`: of the ink."""
     squares = _find_squares(ink, max(MIN_SIDE, SMALLEST * height), LARGEST * height)
     small = [box for box in squares if box[2] - box[0] < LETTER * height]
     places: Boxes = np.array(lines, dtype=np.float64)
     letters = {box for box in small if not (_is_sharp(ink, box) and _stands_alone(ink, box, places))}
     square = [TickBox(box, _is_marked(gray, box)) for box in squares if box not in letters]
     outlined = [one for one in square if one.is_ticked or not _has_feet(ink, one.box)]
-    rounded = _find_rounded(ink, max(MIN_SIDE, CAPITAL * height), LARGEST * height)
+    rounded = _find_rounded(ink, components, max(MIN_SIDE, CAPITAL * height), LARGEST * height)
     outlined += [TickBox(box, _is_marked(gray, box)) for box in _list_free(rounded, squares)]
-    solid = _find_solid(ink, max(MIN_SIDE, SMALLEST * height), LARGEST * height)
+    solid = _find_solid(components, max(MIN_SIDE, SMALLEST * height), LARGEST * height)
     checked = [box for box in solid if _is_apart(ink, box) and _holds_check(ink, box)]
     filled = dict.fromkeys([*_choose_filled(ink, solid, outlined), *checked])
     return [*outlined, *(TickBox(box, True) for box in filled)]
 
 
-def find_circles(gray: NDArray[np.uint8], ink: NDArray[np.uint8], height: float) -> list[TickBox]:
+def find_circles(
+    gray: NDArray[np.uint8], ink: NDArray[np.uint8], components: Components, height: float
+) -> list[TickBox]:
     """Circles with a dot in them, and empty ones where one of that size and outline has a dot: else they may be
-    letters, or signs before the items of a list."""
+    letters, or signs before the items of a list. `components`: of the ink."""
     smallest, largest = max(MIN_SIDE, SMALLEST * height), LARGEST * height
-    x, y, width, tall, inked = find_components(ink).T
+    x, y, width, tall, inked = components.T
     side = np.maximum(width, tall)
     is_round = (np.abs(width - tall) <= np.maximum(2, ROUNDNESS * side)) & (side >= smallest) & (side <= largest)
     is_ring = is_round & (inked >= MIN_RING * width * tall) & (inked <= MAX_RING * width * tall)
@@ -220,10 +222,10 @@ def _choose_squares(ink: NDArray[np.uint8], found: Sequence[Box]) -> list[Box]:
     ]
 
 
-def _find_rounded(ink: NDArray[np.uint8], smallest: float, largest: float) -> list[Box]:
+def _find_rounded(ink: NDArray[np.uint8], components: Components, smallest: float, largest: float) -> list[Box]:
     """Outlines of squares with round corners, as browsers and forms on screens draw them; of those that a mark reaches
     out of, which are wider or higher with it, the ones that are as large as another one."""
-    x, y, width, tall, inked = find_components(ink).T
+    x, y, width, tall, inked = components.T
     side = np.maximum(width, tall)
     is_ring = (side >= smallest) & (inked >= MIN_RING * width * tall) & (inked <= MAX_RING * width * tall)
     is_square = is_ring & (np.abs(width - tall) <= np.maximum(2, ROUNDNESS * side)) & (side <= largest)
@@ -276,8 +278,7 @@ def _measure_corner(part: NDArray[np.bool_]) -> int:
 
 
 def _longest_run(line: NDArray[np.bool_]) -> int:
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], line, [False]]).astype(np.int8)))
-    return int((edges[1::2] - edges[::2]).max(initial=0))
+    return max(map(len, line.tobytes().split(b"\0")))
 
 
 def _has_feet(ink: NDArray[np.uint8], box: Box) -> bool:
@@ -399,7 +400,7 @@ def _is_apart(ink: NDArray[np.uint8], box: Box, *, in_words: bool = False, befor
 
     def is_blank(gap: int, *, is_left: bool) -> bool:
         part = rows[:, max(0, x1 - 1 - gap) : max(0, x1 - 1)] if is_left else rows[:, x2 + 1 : x2 + 1 + gap]
-        return not part.size or float((part == 0).mean()) >= BLANK
+        return not part.size or part.size - cv2.countNonZero(part) >= BLANK * part.size
 
     near, far = (max(2, round(share * (x2 - x1))) for share in (NEAR, FAR))
     is_spaced = is_blank(near, is_left=True) and is_blank(near, is_left=False)
@@ -454,9 +455,8 @@ def _is_marked(gray: NDArray[np.uint8], box: Box) -> bool:
     return float((inside < middle).mean()) >= MARKED
 
 
-def _find_solid(ink: NDArray[np.uint8], smallest: float, largest: float) -> list[Box]:
+def _find_solid(components: Components, smallest: float, largest: float) -> list[Box]:
     """Squares that are more ink than not and touch no other ink."""
-    components = find_components(ink)
     width, height, area = components[:, 2:].T
     side = np.maximum(width, height)
     is_square = (np.abs(width - height) <= ALIKE * side) & (side >= smallest) & (side <= largest)

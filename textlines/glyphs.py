@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -58,23 +58,42 @@ class Ink:
 
 def find_ink(pixels: Pixels) -> Ink:
     """Ink of an RGB picture: dark on light, or light on dark where the picture is dark."""
-    gray = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
-    if _is_mostly_dark(np.asarray(gray, dtype=np.uint8)):
-        gray = cv2.bitwise_not(gray)
-    ink = cv2.adaptiveThreshold(gray, 255, cv2.ADAPTIVE_THRESH_MEAN_C, cv2.THRESH_BINARY_INV, NEIGHBOURHOOD, CONTRAST)
-    rows, columns = gray.shape
-    del gray
-    components = find_components(np.asarray(ink, dtype=np.uint8))
+    is_dark = is_inverted(pixels)
+
+    def threshold(part: Pixels) -> Pixels:
+        gray = cv2.cvtColor(part, cv2.COLOR_RGB2GRAY)
+        if is_dark:
+            gray = cv2.bitwise_not(gray)
+        mean, binary = cv2.ADAPTIVE_THRESH_MEAN_C, cv2.THRESH_BINARY_INV
+        return np.asarray(cv2.adaptiveThreshold(gray, 255, mean, binary, NEIGHBOURHOOD, CONTRAST), dtype=np.uint8)
+
+    components = find_components(map_strips(pixels, threshold, NEIGHBOURHOOD // 2))
+    rows, columns = pixels.shape[:2]
     return Ink(components, _typical_height(components[are_glyphs(components, rows, columns)]), (rows, columns))
 
 
 def is_inverted(pixels: Pixels) -> bool:
     """Whether `find_ink` looks for light print on dark in this RGB picture."""
-    return _is_mostly_dark(np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), dtype=np.uint8))
+    sample = np.ascontiguousarray(pixels[::4, ::4])
+    return bool(np.median(cv2.cvtColor(sample, cv2.COLOR_RGB2GRAY)) < DARK)
 
 
-def _is_mostly_dark(gray: Pixels) -> bool:
-    return bool(np.median(gray[::4, ::4]) < DARK)
+def map_strips(pixels: Pixels, work: Callable[[Pixels], Pixels], reach: int) -> Pixels:
+    """What `work` makes of a picture, as large as it, strip by strip: what it needs meanwhile is of a strip's size.
+    `reach`: rows above and below a pixel that its value depends on."""
+    height, width = pixels.shape[:2]
+    rows = max(STRIP_PIXELS // width, 1)
+    if rows >= height:
+        return work(pixels)
+    first = work(pixels[: rows + reach])
+    result = np.empty((height, *first.shape[1:]), dtype=np.uint8)
+    result[:rows] = first[:rows]
+    del first
+    for start in range(rows, height, rows):
+        top = max(start - reach, 0)
+        made = work(pixels[top : start + rows + reach])
+        result[start : start + rows] = made[start - top : start - top + rows]
+    return result
 
 
 def find_components(mask: Pixels) -> Components:

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from textlines.glyphs import STRIP_PIXELS, Pixels
+from textlines.glyphs import STRIP_PIXELS, Pixels, map_strips
 
 MIN_NOISE = 4.0
 """Grey levels of deviation from which on a picture is grainy: print, JPEG and paper stay below 2."""
@@ -99,5 +99,9 @@ def _find_median(counts: NDArray[np.int64]) -> float:
 
 def sharpen(pixels: Pixels) -> Pixels:
     """The picture with an unsharp mask."""
-    soft = cv2.GaussianBlur(pixels, (0, 0), DEVIATION)
-    return np.asarray(cv2.addWeighted(pixels, 1 + AMOUNT, soft, -AMOUNT, 0), dtype=np.uint8)
+
+    def mask(part: Pixels) -> Pixels:
+        soft = cv2.GaussianBlur(part, (0, 0), DEVIATION)
+        return np.asarray(cv2.addWeighted(part, 1 + AMOUNT, soft, -AMOUNT, 0), dtype=np.uint8)
+
+    return map_strips(pixels, mask, math.ceil(4 * DEVIATION))

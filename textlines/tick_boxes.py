@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from common.geometry import Box, Boxes
 from textlines.box_shapes import ALIKE, SAME, TickBox, are_same, find_circles, find_marked_squares
 from textlines.detection import Pixels
+from textlines.glyphs import find_components
 
 DARK = 100
 """Usual grey level below which a picture is light print on dark paper."""
@@ -77,7 +78,9 @@ def find_tick_boxes(pixels: Pixels, lines: Sequence[Box], *, in_table: bool = Fa
     dark = cv2.adaptiveThreshold(gray, 255, cv2.ADAPTIVE_THRESH_MEAN_C, cv2.THRESH_BINARY_INV, 51, 15)
     ink: NDArray[np.uint8] = np.asarray(dark, dtype=np.uint8)
     height = float(np.median([line[3] - line[1] for line in lines]))
-    found = [*find_marked_squares(gray, ink, lines, height), *find_circles(gray, ink, height)]
+    components = find_components(ink)
+    squares = find_marked_squares(gray, ink, components, lines, height)
+    found = [*squares, *find_circles(gray, ink, components, height)]
     rows, others = Rows(lines), Rows([one.box for one in found])
     gaps = [_text_gap(one, rows) for one in found]
     beside = [one for one, gap in zip(found, gaps, strict=True) if gap <= MAX_GAP]

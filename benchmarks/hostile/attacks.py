@@ -85,6 +85,13 @@ def crowded_page(lines: int = 400, columns: int = 8) -> bytes:
     return data.getvalue()
 
 
+def large_picture() -> bytes:
+    """A PNG of nearly as many pixels as are taken, in a few kB."""
+    data = io.BytesIO()
+    Image.new("RGB", (6600, 9000), (250, 250, 250)).save(data, "PNG")
+    return data.getvalue()
+
+
 def _dot() -> str:
     data = io.BytesIO()
     Image.new("L", (8, 8), 255).save(data, "PNG")
@@ -136,6 +143,25 @@ async def _trickle() -> AsyncIterator[bytes]:
 
 def _upload_slowly(target: Target) -> Awaitable[object]:
     return target.client.post("/ocr", content=_trickle(), headers={"Content-Type": "image/png"})
+
+
+def _upload_fast(path: str) -> Send:
+    """What is no document is refused when it is there, and kept for later all the same."""
+    files = {"file": ("a.pdf", b"%PDF-1.4\n" + bytes(range(256)) * (10 * MEGABYTE // 256))}
+    return lambda target: target.client.post(path, files=files, data={"purpose": "ocr"})
+
+
+async def _send_chunks_of_a_byte(target: Target) -> None:
+    reader, writer = await target.connect()
+    head = b"POST /ocr HTTP/1.1\r\nHost: localhost\r\nX-API-Key: %b\r\nTransfer-Encoding: chunked\r\n\r\n"
+    piece = b"1\r\na\r\n" * 10_000
+    with suppress(ConnectionError):
+        writer.write(head % KEY.encode())
+        for _ in range(10 * MEGABYTE // len(piece)):
+            writer.write(piece)
+            await writer.drain()
+        await reader.read(1)
+    writer.close()
 
 
 async def _send_endless_head(target: Target) -> None:
@@ -191,8 +217,12 @@ def make_attacks() -> Mapping[str, Attack]:
     objects = f'{{"source":{{"base64":"{dot}"}},"x":['.encode()
     return {
         "slow uploads": Attack(_upload_slowly, ends=False),
+        "fast uploads": Attack(_upload_fast("/ocr")),
+        "fast uploads that are kept": Attack(_upload_fast("/v1/files")),
+        "chunks of one byte": Attack(_send_chunks_of_a_byte),
         "JPEG of many scans": Attack(_document(scan_bomb())),
         "PDF of shadings": Attack(_document(shading_bomb())),
+        "picture of 59 megapixels": Attack(_document(large_picture())),
         "crowded page": Attack(_document(crowded)),
         "crowded crop": Attack(_document(crowded, task="text")),
         "table of spaces": Attack(_json("/restructure-pages", _table_of_spaces(4 * MEGABYTE))),

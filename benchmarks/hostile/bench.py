@@ -37,6 +37,8 @@ REST_S = 30.0
 RECOVERED, RECOVERY_S = 1.3, 60.0
 """The next attack begins when a page takes so many times what it took alone, or after so long."""
 SAMPLE_S = 0.1
+FILES_MAX_GB = "1"
+"""What an attack may fill of this machine's disk."""
 GOAL_LIVEZ_S, GOAL_SLOWDOWN, GOAL_MB = 0.2, 2.0, 150
 
 
@@ -254,7 +256,7 @@ def main() -> None:
     parser.add_argument("--pages", type=int, default=5, help="that the polite caller reads beside each attack")
     parser.add_argument("--kind", action="append", default=[], help="only this kind; no report is written")
     options = parser.parse_args()
-    with start_service(API_KEYS=f"{KEY},{POLITE}") as service:
+    with start_service(API_KEYS=f"{KEY},{POLITE}", FILES_MAX_GB=FILES_MAX_GB) as service:
         caller = PoliteCaller(service)
         caller.read_pages(2)
         probes = Probes(service)

@@ -118,6 +118,9 @@ class Health(BaseModel):
     log_id: str = Field(serialization_alias="logId")
     error_code: int = Field(0, serialization_alias="errorCode")
     error_msg: str = Field("Healthy", serialization_alias="errorMsg")
+    protocol_version: Literal[2] = Field(2, description="Of MinerU's server, whose clients ask for it")
+    max_concurrent_requests: int = Field(description="Documents that a caller can have in work, for MinerU's clients")
+    processing_window_size: Literal[64] = Field(64, description="MinerU's default, which has no effect here")
 
 
 class Probe(BaseModel):
@@ -167,6 +170,7 @@ def _health(service: Service, jobs: JobService, log_id: str, docs: str) -> Healt
         version=service.version,
         uptime_s=int(time.monotonic() - service.started),
         log_id=log_id,
+        max_concurrent_requests=service.settings.max_documents,
     )
 
 

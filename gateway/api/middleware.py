@@ -17,6 +17,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from gateway.api.problems import error_event, error_response, internal_error, shutting_down
 from gateway.errors import ServiceError
 from gateway.metrics import Metrics
+from gateway.scheduling.body_turns import BodyTurns
 from gateway.scheduling.fair_threads import CALLER
 
 _SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -142,6 +143,8 @@ class BodyLimitMiddleware:
 
     One that comes too slowly is refused too: it would hold its place until its deadline. It may pause for `pause_s`
     seconds, and must come at `rate` bytes a second on the whole; the time that the application takes does not count.
+
+    Pieces beyond a body's first are taken by turns.
     """
 
     def __init__(self, app: ASGIApp, limit: int, pause_s: float, rate: float) -> None:
@@ -149,6 +152,7 @@ class BodyLimitMiddleware:
         self.limit = limit
         self.pause_s = pause_s
         self.rate = rate
+        self._turns = BodyTurns()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -166,6 +170,8 @@ class BodyLimitMiddleware:
             if is_whole:
                 # Receiving is waiting for the client to leave.
                 return await receive()
+            if size:
+                await self._turns.wait()
             started = time.monotonic()
             message = await self._receive(receive, left_s)
             body: bytes = message.get("body", b"")

@@ -47,6 +47,18 @@ _CAPTION = re.compile(
     re.IGNORECASE | re.VERBOSE,
 )
 """How captions begin in the languages that are read most."""
+_DATED = re.compile(
+    r"""(?:(?:г\.\s?)?[^\W\d_][^\W\d_.'’-]{0,24}(?:[\s-][^\W\d_]{1,16}){0,2}(?:,\s{1,3}|\s{1,3}(?=dn)))?  # a place
+    (?:(?:den|the|le|dnia|dne|dn\.|il|el|a)\s{1,3})?
+    (?:[«"“]?\d{1,2}(?:st|nd|rd|th|er|º|°)?[.»"”]?\s{0,3}(?:de\s{1,3})?[^\W\d_]{3,12}\.?,?\s{1,3}(?:del?\s{1,3})?\d{4}
+    |[^\W\d_]{3,12}\s{1,3}\d{1,2}(?:st|nd|rd|th)?,\s{0,3}\d{4}
+    |(?<=\s)\d{1,2}[./-]\s?\d{1,2}[./-]\s?\d{4}
+    |(?:\d{4}|[〇○零一二三四五六七八九]{4})\s{0,2}年\s{0,2}(?:\d{1,2}|[一二三四五六七八九十]{1,2})\s{0,2}月
+     \s{0,2}(?:\d{1,2}|[一二三四五六七八九十廿卅]{1,3})\s{0,2}日)
+    \s{0,3}(?:г(?:\.|ода?)?|r\.?|roku)?\.?""",
+    re.VERBOSE,
+)
+"""Place and date of a letter: a day alone in figures is rather when a page was printed."""
 _NUMBER_MARGIN = 0.1
 """Share of a page's height, above and below, in which the middle of a number alone tells that it is the page's: that in
 which the bundled layout model looks for headers."""
@@ -79,7 +91,7 @@ def assemble_page(
         _block(f"p{page}-b{number}", region, reading, ids.get(region.group or 0), options)
         for number, (region, reading) in enumerate(pairs, 1)
     ]
-    numbered = _relabel_beside_number([_relabel_number(block, height) for block in blocks], height)
+    numbered = _relabel_beside_number([_relabel_number(block, height) for block in _relabel_dates(blocks)], height)
     blocks = promote_sections(_relabel_last_number(numbered, width))
     pictures = picture_keys(page, blocks, options)
     blocks = restore_table_images(regions, blocks, pictures)
@@ -114,6 +126,23 @@ def _relabel_number(block: Block, height: int) -> Block:
         return block
     is_number = is_page_number(block.content) or (is_heading and is_bare_number(block.content))
     return block.model_copy(update={"label": "number"}) if is_number else block
+
+
+def _relabel_dates(blocks: Sequence[Block]) -> list[Block]:
+    """The blocks, dates alone in the row of a header as text: letters have them, in print of any size. Later pages with
+    the same show that it is a running head (`gateway.assembly.running_heads`)."""
+    edge = [block for block in blocks if block.label in ("header", "number")]
+
+    def is_alone(block: Block) -> bool:
+        middle = (block.bbox[1] + block.bbox[3]) / 2
+        return not any(other is not block and other.bbox[1] < middle < other.bbox[3] for other in edge)
+
+    return [
+        block.model_copy(update={"label": "text"})
+        if block.label == "header" and _DATED.fullmatch(block.content.strip()) and is_alone(block)
+        else block
+        for block in blocks
+    ]
 
 
 def _relabel_beside_number(blocks: Sequence[Block], height: int) -> list[Block]:

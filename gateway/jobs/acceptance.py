@@ -51,8 +51,7 @@ class JobAcceptance:
             check_ranges(record.options.pages, record.options.names)
         async with self._turns.setdefault(submissions[0].record.id, asyncio.Lock()):
             fresh = [one for one in submissions if not await self._is_known(one.record)]
-            for record, _ in fresh:
-                self._check_place(record)
+            self._check_places(submissions, fresh)
             self._require_running()
             sizes = {record.id: content.size if content else 0 for record, content in fresh}
             if fresh:
@@ -60,6 +59,17 @@ class JobAcceptance:
             with self._quota.hold(submissions[0].record.owner, sizes):
                 await self._keep(submissions, fresh, priority)
             return bool(fresh)
+
+    def _check_places(self, submissions: Sequence[NewJob], fresh: Sequence[NewJob]) -> None:
+        """As `_check_place`; says which one of several is refused."""
+        numbers = {record.id: number for number, (record, _) in enumerate(submissions, 1)}
+        for record, _ in fresh:
+            try:
+                self._check_place(record)
+            except ServiceError as error:
+                if len(numbers) == 1:
+                    raise
+                raise error.about(f"Document {numbers[record.id]} of {len(numbers)}") from None
 
     def _check_place(self, record: JobRecord) -> None:
         """Refuses a document that is never fetched, whatever is there. Raises ServiceError 400 `url_not_allowed`,

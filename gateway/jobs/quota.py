@@ -13,8 +13,9 @@ from gateway.keys.keyring import Keyring
 from gateway.settings import Settings
 from gateway.storage.stored_sizes import StoredSizes
 
-COUNT_WAIT_S = 10.0
-"""How long a new job waits, after a start, until all that is kept was counted."""
+START_WAIT_S = 30.0
+"""How long a request waits after a start, which takes a second or two, until jobs are run; and a new job, until all
+that is kept was counted."""
 BUSY_RETRY_AFTER_S = 30
 COUNTING = "Jobs are starting: what is kept is being counted."
 
@@ -62,7 +63,7 @@ class JobQuota:
         """Waits for the first survey. `sizes`: bytes of new jobs by their ids. Raises ServiceError: 429
         `too_many_jobs`, 503 `jobs_unavailable`, 507 `storage_full`."""
         try:
-            async with asyncio.timeout(COUNT_WAIT_S):
+            async with asyncio.timeout(START_WAIT_S):
                 await self._counted.wait()
         except TimeoutError:
             reason = self.reason or COUNTING

@@ -14,7 +14,7 @@ from gateway.jobs.catalog import Job, JobCatalog, JobChanges, JobState, job_not_
 from gateway.jobs.execution import BEAT_S, JobExecutor
 from gateway.jobs.links import LinkSigner
 from gateway.jobs.queue import MAX_REASON, Cursor, JobQueue
-from gateway.jobs.quota import BUSY_RETRY_AFTER_S, COUNTING, JobQuota
+from gateway.jobs.quota import BUSY_RETRY_AFTER_S, COUNTING, START_WAIT_S, JobQuota
 from gateway.jobs.reading import READY_POLL_S, PageEncoder
 from gateway.jobs.removal import JobRemover
 from gateway.jobs.steps import JobRunner
@@ -38,6 +38,8 @@ class JobService:
         """`encoders`: by the name of their dialect."""
         settings = service.settings
         self.failure: str | None = _STARTING if settings.jobs else "Jobs are switched off (JOBS)."
+        self._tried = asyncio.Event()
+        """Whether the first start has led to something."""
         self.store = JobStore(service.objects)
         self.webhooks = WebhookSender(settings)
         self.quota = JobQuota(settings, self.store, service.keyring)
@@ -99,6 +101,7 @@ class JobService:
         `idempotency_key_reused`, `invalid_pages`; 429 `too_many_jobs`; 503 `jobs_unavailable`; 507 `storage_full`,
         `key_storage_full`.
         """
+        await self._await_start()
         return await self._acceptance.submit(submissions, priority)
 
     async def find(self, job_id: str, owner: str) -> Job:
@@ -117,6 +120,7 @@ class JobService:
     ) -> tuple[Sequence[Job], Cursor | None]:
         """Newest first, and where the next begin, if there may be more: they may be fewer than `limit` though. Raises
         ServiceError 503 `jobs_unavailable`."""
+        await self._await_start()
         self._require_running()
         return await self._catalog.list_jobs(owner, state=state, batch=batch, limit=limit, cursor=cursor)
 
@@ -138,6 +142,15 @@ class JobService:
         if reason != self.failure:
             log.info("jobs", reason=reason) if reason is None else log.warning("jobs", reason=reason)
         self.failure = reason
+        self._tried.set()
+
+    async def _await_start(self) -> None:
+        """The service is ready before its jobs are: who has waited for it need not wait for them. While it loads, which
+        may take minutes, nobody is kept."""
+        if self._settings.jobs and not self._service.is_loading():
+            with suppress(TimeoutError):
+                async with asyncio.timeout(START_WAIT_S):
+                    await self._tried.wait()
 
     async def _keep_running(self) -> None:
         # What the first page needs goes before: the database's library takes seconds of CPU.

@@ -14,9 +14,9 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from math import ceil
-from typing import Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from gateway.errors import ServiceError
 from gateway.reading_options import OWN_NAMES, OptionNames
@@ -25,6 +25,8 @@ from gateway.storage.stored_sizes import StoredSizes
 Scope: TypeAlias = Literal["ocr", "chat", "jobs", "admin"]
 Stored: TypeAlias = Literal["jobs", "files"]
 MINUTE_S, DAY_S = 60, 86_400
+MAX_LIMIT = 2**62
+"""The database's integers hold twice as much."""
 _BUSY_RETRY_AFTER_S = 5
 _LEARN_S = 1
 """When to ask again where other gateways may have taken what is left."""
@@ -33,16 +35,25 @@ _SHARE_PARTS = 3
 the full then take more than is left in the end; thirds are the largest parts with which they never do."""
 
 
+def _refuse_truth(value: object) -> object:
+    if isinstance(value, bool):
+        raise ValueError("it is no number")  # YAML's `yes` and `on` would be a limit of 1
+    return value
+
+
+Limit: TypeAlias = Annotated[int, Field(ge=1, le=MAX_LIMIT), BeforeValidator(_refuse_truth)]
+
+
 class KeyLimits(BaseModel):
     """None: no limit of the key's own."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    requests_per_minute: int | None = Field(None, ge=1)
-    pages_per_minute: int | None = Field(None, ge=1)
-    pages_per_day: int | None = Field(None, ge=1)
-    documents: int | None = Field(None, ge=1, description="Documents and chats in work at once; jobs apart")
-    bytes_stored: int | None = Field(None, ge=1, description="What its jobs and uploaded files take of the store")
+    requests_per_minute: Limit | None = None
+    pages_per_minute: Limit | None = None
+    pages_per_day: Limit | None = None
+    documents: Limit | None = Field(None, description="Documents and chats in work at once; jobs apart")
+    bytes_stored: Limit | None = Field(None, description="What its jobs and uploaded files take of the store")
 
 
 class WindowUsage(BaseModel):

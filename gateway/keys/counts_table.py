@@ -128,7 +128,7 @@ class CountsTable:
             is_old = _DOCUMENTS.c.told < _seconds_ago(_KEEP_S)
             connection.execute(sa.delete(_DOCUMENTS).where(sa.or_(is_ended, is_old)))
             self._tell_documents(connection, documents)
-            connection.execute(sa.delete(_WINDOWS).where(_WINDOWS.c.ends < now - _KEEP_S))
+            connection.execute(sa.delete(_WINDOWS).where(_WINDOWS.c.ends < _earlier_of(now) - _KEEP_S))
             rows = connection.execute(sa.select(_WINDOWS).where(_WINDOWS.c.ends > now))
             return Counts(_windows(rows), self._find_documents(connection, sa.true()), self._count_gateways(connection))
 
@@ -180,6 +180,11 @@ def _windows(rows: Iterable[sa.Row[Any]]) -> dict[WindowId, int]:
 def _seconds_ago(seconds: int) -> sa.ColumnElement[datetime]:
     """By the database's clock."""
     return sa.func.now() - sa.text(f"interval '{seconds} seconds'")
+
+
+def _earlier_of(now: float) -> sa.ColumnElement[float]:
+    """Of a gateway's clock and the database's: one that has jumped ahead removes nothing in which others count."""
+    return sa.func.least(now, sa.extract("epoch", sa.func.now()))
 
 
 def _texts(values: Iterable[str]) -> sa.BindParameter[Sequence[str]]:

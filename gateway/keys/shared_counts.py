@@ -183,6 +183,8 @@ class SharedCounts:
             if window.unshared
         }
         documents = {owner: one.documents for owner, one in changed.items() if one.limits.documents is not None}
+        if not sent and not documents:
+            return
         try:
             counted = {one: count for one, (_, count) in sent.items()}
             counts = await self._call(self._table.exchange, counted, documents)

@@ -30,12 +30,15 @@ from gateway.api.problems import MEDIA_TYPE, advice, problem
 from gateway.errors import ServiceError
 from gateway.metrics import Metrics
 from gateway.server.connections import ConnectionTable, peer_name
-from gateway.server.limits import ConnectionLimits, malformed_request
+from gateway.server.limits import ConnectionLimits, malformed_request, small_pieces
 
 MAX_PIPELINED = 16
 """Requests that wait on a connection for the answers before them; each costs memory before it is looked at."""
 PROGRESS_BYTES = 16_384
 """A body gets on when so many bytes more of it are there."""
+MANY_PIECES, MIN_PIECE_BYTES = 1000, 64
+"""Of so many pieces of a body each has so many bytes on the average: every chunk of one byte takes as long as one
+of some kB, and 256 kB of such chunks, which come at once, held up all others for a tenth of a second."""
 LINGER_S, LINGER_PAUSE_S = 20.0, 3.0
 """How long the rest of a refused request is thrown away: in all, and after the last byte."""
 DRAIN_LOOK_S = 1.0
@@ -81,6 +84,8 @@ class GuardedProtocol(HttpToolsProtocol):
         """Read since the last piece of a body, or the end of a head: what the parser may hold of a head."""
         self._fields_bytes = 0
         self._progress = 0
+        self._pieces = self._pieces_bytes = 0
+        """Of the body, since the last `MANY_PIECES`."""
         self._head_timer: asyncio.TimerHandle | None = None
         self._drain: _Drain | None = None
         self._linger: _Linger | None = None
@@ -177,7 +182,7 @@ class GuardedProtocol(HttpToolsProtocol):
         if self._is_head_known:
             self._is_head_known = False
             return
-        self._head_bytes = self._progress = 0
+        self._head_bytes = self._progress = self._pieces = self._pieces_bytes = 0
         self._stop_head_timer()
         if (refusal := self.table.refusal(self)) and not self._is_probe():
             raise Refused(refusal)
@@ -188,10 +193,19 @@ class GuardedProtocol(HttpToolsProtocol):
     def on_body(self, body: bytes) -> None:
         super().on_body(body)
         self._head_bytes = 0
+        self._count_piece(len(body))
         self._progress += len(body)
         if self._progress >= PROGRESS_BYTES:
             self._progress = 0
             self.table.wait(self)
+
+    def _count_piece(self, size: int) -> None:
+        self._pieces += 1
+        self._pieces_bytes += size
+        if self._pieces == MANY_PIECES:
+            if self._pieces_bytes < MANY_PIECES * MIN_PIECE_BYTES:
+                raise Refused(small_pieces(MIN_PIECE_BYTES))
+            self._pieces = self._pieces_bytes = 0
 
     def on_message_complete(self) -> None:
         if self.parser.should_upgrade():

@@ -73,3 +73,8 @@ class ConnectionLimits:
 
 def malformed_request() -> ServiceError:
     return ServiceError(400, "malformed_request", "This is no HTTP/1.1 request.")
+
+
+def small_pieces(size: int) -> ServiceError:
+    detail = f"The body comes in chunks of less than {size} bytes; send it in larger ones, or with a Content-Length."
+    return ServiceError(400, "small_chunks", detail)

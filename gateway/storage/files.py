@@ -8,12 +8,13 @@ All functions block, and raise what `ObjectStore` raises.
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 import uuid
-from collections import defaultdict
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 
 import structlog
 from pydantic import BaseModel, ValidationError
@@ -24,11 +25,18 @@ from gateway.settings import Settings
 from gateway.storage.bucket import StoredObject
 from gateway.storage.keys import DOCUMENT_ID
 from gateway.storage.objects import ObjectStore
+from gateway.storage.stored_sizes import StoredSizes
 
 FILES = "files"
 _CONTENT, _FILE = "content", "file.json"
 ABANDONED_S = 600.0
 """Age at which a folder without its `file.json` was left by a killed process."""
+OBJECT_BYTES = 4096
+"""That each object takes beyond its own at most, in its last block or in a list of what a bucket holds: files of one
+byte are not for nothing."""
+LOOK_AGAIN_S = 5.0
+"""Age of what is known of the store from which on it is looked through again before a file is refused: another gateway
+may have deleted some."""
 
 log = structlog.get_logger(__name__)
 
@@ -51,9 +59,10 @@ class FileStore:
         self._objects = objects
         self._max_bytes = settings.files_max_gb * 1e9
         self._keep_s = settings.files_keep_s
-        self._being_written: dict[str, int] = {}
-        """Bytes by id, of all threads."""
+        self._sizes = StoredSizes()
+        self._looked_at = -math.inf
         self._counting = threading.Lock()
+        """Held while either is read or changed."""
 
     def create(
         self,
@@ -80,7 +89,7 @@ class FileStore:
             expires=expires,
         )
         try:
-            with self._hold_room(file.id, content.size):
+            with self._hold_room(file.id, content.size + 2 * OBJECT_BYTES):
                 self._objects.prepare(FILES)
                 self._objects.write(_key(file.id, _CONTENT), content)
                 self._objects.write(_key(file.id, _FILE), file.model_dump_json().encode())
@@ -117,22 +126,29 @@ class FileStore:
 
     def delete(self, file: StoredFile) -> None:
         self._delete(file.id)
+        with self._counting:
+            self._sizes.remove(file.id)
 
     def remove_expired(self, now: float) -> dict[str, dict[str, int]]:
         """Those that stay: bytes by id, by owner. One that can't be read now is left as it is."""
         sizes: defaultdict[str, dict[str, int]] = defaultdict(dict)
         modified: dict[str, float] = {}
+        taken: Counter[str] = Counter()
+        begun = time.monotonic()
         for one in self._objects.survey(FILES):
             modified[_id_of(one)] = max(one.modified, modified.get(_id_of(one), 0.0))
+            taken[_id_of(one)] += one.size + OBJECT_BYTES
         for file_id, latest in modified.items():
             try:
                 file = self._read(file_id)
                 if now > (file.expires if file else latest + ABANDONED_S):
                     self._delete(file_id)
+                    del taken[file_id]
                 elif file:
                     sizes[file.owner][file.id] = file.size
             except OSError as error:
                 log.warning("file_unreadable", id=file_id, reason=error.strerror)
+        self._set_found(taken, begun)
         return sizes
 
     def _delete(self, file_id: str) -> None:
@@ -148,22 +164,36 @@ class FileStore:
 
     @contextmanager
     def _hold_room(self, file_id: str, size: int) -> Iterator[None]:
-        """Counts what is being written beside what lies there. ServiceError 507 `storage_full`."""
+        """Counts what is being written beside what lies there. The store is looked through at the first file, and where
+        one would be refused: a look for each file would take the longer, the more there are. ServiceError 507
+        `storage_full`."""
         with self._counting:
-            before = self._being_written.copy()
-        found = [(_id_of(one), one.size) for one in self._objects.survey(FILES)]
-        with self._counting:
-            # By what they will take, whatever of them was found, and those too that were whole only after it was.
-            writing = before | self._being_written
-            taken = sum(writing.values()) + sum(length for one, length in found if one not in writing)
-            if taken + size > self._max_bytes:
-                raise _no_room()
-            self._being_written[file_id] = size
-        try:
-            yield
-        finally:
+            is_known = self._has_room(size) or time.monotonic() - self._looked_at < LOOK_AGAIN_S
+        if not is_known:
+            self._look()
+        with ExitStack() as held:
             with self._counting:
-                del self._being_written[file_id]
+                if not self._has_room(size):
+                    raise _no_room()
+                held.callback(self._counting.release)
+                held.enter_context(self._sizes.hold({file_id: size}))
+                held.callback(self._counting.acquire)
+            yield
+
+    def _has_room(self, size: int) -> bool:
+        return self._sizes.is_known and self._sizes.total + size <= self._max_bytes
+
+    def _look(self) -> None:
+        begun = time.monotonic()
+        taken: Counter[str] = Counter()
+        for one in self._objects.survey(FILES):
+            taken[_id_of(one)] += one.size + OBJECT_BYTES
+        self._set_found(taken, begun)
+
+    def _set_found(self, taken: Mapping[str, int], begun: float) -> None:
+        with self._counting:
+            self._sizes.set_found(taken, begun)
+            self._looked_at = max(self._looked_at, begun)
 
 
 def _no_room() -> ServiceError:

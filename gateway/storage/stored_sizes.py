@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 class StoredSizes:
     """Bytes by the id of what is kept: as the last look through the store found them, and as this process has changed
-    them since that look began. Belongs to the event loop. Times are those of `time.monotonic`."""
+    them since that look began. For one thread at a time. Times are those of `time.monotonic`."""
 
     __slots__ = ("_changed", "_looked", "_sizes", "total")
 

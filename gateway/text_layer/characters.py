@@ -34,6 +34,7 @@ class TextLayer:
     document. `ink`: shape (height, width), set where the page's picture would be another one without the characters.
 
     Without them the page has the one color `paper`, but in the boxes `drawn`; None: in no part of it is that known.
+    `edges`: of the ink's shape, set where what is drawn there has an edge; None: where nothing is.
     """
 
     fonts: tuple[str, ...]
@@ -41,6 +42,7 @@ class TextLayer:
     ink: Mask
     paper: Color | None = None
     drawn: tuple[Box, ...] = ()
+    edges: Mask | None = None
 
 
 def unpack_characters(fonts: tuple[str, ...], characters: bytes) -> Characters:
@@ -66,7 +68,8 @@ def turn_layer(layer: TextLayer, angle: int) -> TextLayer:
     turned["flags"] = (layer.characters["flags"] & _FLAGS) | (quarters % 4 << QUARTERS_SHIFT)
     drawn = tuple(_turn_box(*box, width, height, angle) for box in layer.drawn)
     ink = np.ascontiguousarray(np.rot90(layer.ink, angle // 90))
-    return replace(layer, characters=turned, ink=ink, drawn=drawn)
+    edges = None if layer.edges is None else np.ascontiguousarray(np.rot90(layer.edges, angle // 90))
+    return replace(layer, characters=turned, ink=ink, drawn=drawn, edges=edges)
 
 
 def _turn_box(x1: Any, y1: Any, x2: Any, y2: Any, width: int, height: int, angle: int) -> Any:  # noqa: ANN401

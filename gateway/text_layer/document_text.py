@@ -12,6 +12,7 @@ import structlog
 from common.geometry import Boxes, clip_nonempty, union
 from gateway.model import BBox, PageImage, PageLayout, Pixels, Reading, Region
 from gateway.text_layer.characters import TextLayer
+from gateway.text_layer.drawings import DrawingIndex
 from gateway.text_layer.font_evidence import FontEvidence
 from gateway.text_layer.region_text import (
     RegionText,
@@ -24,7 +25,7 @@ from gateway.text_layer.region_text import (
 )
 from gateway.text_layer.rows import Row, line_box
 from gateway.text_layer.tables import CellText, correct_cells, find_cell_texts, find_table_words
-from gateway.text_layer.words import Glyph, Visibility, Word, find_visible, find_words
+from gateway.text_layer.words import Glyph, Visibility, Word, find_unclaimed, find_visible, find_words
 
 ROW_MARGIN, ROW_SPACE = 2, 0.35
 """Around a line that is read for its fonts: pixels of the page that stay; white space, in ems."""
@@ -142,15 +143,16 @@ class DocumentText:
         return all(map(self._evidence.is_proved, offer.texts))
 
 
-def look_at_layer(page: PageImage) -> SeenLayer:
-    """Blocks, some 0.1 s of CPU."""
+def look_at_layer(page: PageImage, index: DrawingIndex | None = None) -> SeenLayer:
+    """Blocks, some 0.1 s of CPU. `index`: of the drawings on the document's pages; its own for a page alone."""
     if page.layer is None:
         return SeenLayer()
     layer, visibility = page.layer, find_visible(page.layer)
     warnings = _explain_hidden(layer, visibility)
-    words = find_words(layer, visibility.is_seen)
+    words = find_words(layer, visibility.is_seen, page.pixels, index or DrawingIndex())
     if not words:
         return SeenLayer(warnings=warnings)
+    words += find_unclaimed(layer, visibility)
     held = mark_words(words, (0, 0, page.width, page.height))
     glyphs = find_page_print(page.pixels, layer, words, held, has_hidden=bool(visibility.is_hidden.any()))
     lines = find_page_lines(page.pixels, layer, words, glyphs, held)

@@ -18,6 +18,7 @@ from rapidfuzz.distance import Levenshtein
 
 from gateway.text_layer.region_text import RegionText
 from gateway.text_layer.rows import Row
+from gateway.text_layer.signs import PLAIN_SIGNS
 from gateway.text_layer.words import Glyph
 
 PART_LETTERS, MARGIN_LETTERS, BESIDE_RAISED = 16, 4, 6
@@ -39,10 +40,6 @@ SMALL_PRINT = 3
 """Parts of 32 of the em by which the shapes of a glyph in two sizes differ: small figures are often set wider."""
 MAX_CHARACTERS = 4000
 """Of a reading that are compared."""
-HARMLESS = frozenset(
-    ".,;:!?'\"()[]-–—…/&%*+=•·▪‣◦●■□“”‘’„«»‹›§©®™°@#_|<>{}~^$€£¥\\、。，：；！？（）「」《》【】\u00ad"
-)
-"""Signs that are what they seem in any font whose letters are."""
 _LOOK_ALIKE = (
     "oO0оОοΟø",
     "lI1|іІӏł",
@@ -93,8 +90,11 @@ class FontEvidence:
 
         `read`: the engine's text of these rows, in their order.
         """
-        expected = [glyph for row in rows for glyph in row.glyphs if _is_counted(glyph)][:MAX_CHARACTERS]
-        seen = [character for character in _normalize(read) if character.isalnum()][:MAX_CHARACTERS]
+        glyphs = [glyph for row in rows for glyph in row.glyphs]
+        left_out = PLAIN_SIGNS - {glyph.text for glyph in glyphs if _is_counted(glyph)}
+        expected = [glyph for glyph in glyphs if glyph.text not in left_out][:MAX_CHARACTERS]
+        read_signs = (character for character in _normalize(read) if not character.isspace())
+        seen = [character for character in read_signs if character not in left_out][:MAX_CHARACTERS]
         self._note_heights(expected)
         verdicts = ((glyph, self._compare_glyph(glyph, character)) for glyph, character in _align(expected, seen))
         return [(glyph, verdict) for glyph, verdict in verdicts if verdict is not None]
@@ -109,11 +109,8 @@ class FontEvidence:
 
     def is_proved(self, text: RegionText) -> bool:
         """Whether all characters of the text may be taken for what their fonts say."""
-        glyphs = [glyph for glyph in text.glyphs if not glyph.text.isspace()]
-        counted = [glyph for glyph in glyphs if _is_counted(glyph)]
+        counted = [glyph for glyph in text.glyphs if _is_counted(glyph)]
         if not counted or any(self._is_refuted(glyph) or not self._is_proved_glyph(glyph) for glyph in counted):
-            return False
-        if not all(self._agreed_of_font[glyph.font] or glyph.text in HARMLESS for glyph in glyphs):
             return False
         return all(map(self._is_proved_raised, text.raised))
 
@@ -171,8 +168,12 @@ class FontEvidence:
     def _is_proved_raised(self, glyph: Glyph) -> bool:
         """Of a glyph in small print: whether the same in the line's size is proved."""
         if not _is_counted(glyph):
-            return glyph.text in HARMLESS
-        alike = (other for other in self._agreed if other[:2] == glyph[:2] and _are_near(other.shape, glyph.shape))
+            return True
+        alike = (
+            other
+            for other in self._agreed
+            if other[:2] == glyph[:2] and other.drawing == glyph.drawing and _are_near(other.shape, glyph.shape)
+        )
         return any(self._is_proved_glyph(other) and not self._is_refuted(other) for other in alike)
 
     def _is_open(self, glyph: Glyph) -> bool:
@@ -230,23 +231,29 @@ def _split_run(row: Row) -> list[Row]:
 
 
 def _align(expected: Sequence[Glyph], seen: Sequence[str]) -> Iterator[tuple[Glyph, str]]:
-    """Glyphs of one character each with what was read in their places, but for those whose places are not sure."""
+    """Glyphs with what was read in their places, but for those whose places are not sure."""
     texts = [_fold(glyph.text) for glyph in expected]
-    owners = [at for at, text in enumerate(texts) for _ in text]
     operations = Levenshtein.opcodes("".join(texts), "".join(map(_fold, seen)))
     edits = [part.src_start for part in operations if part.tag in ("insert", "delete")]
     edits += [part.src_end for part in operations if part.tag == "delete"]
     unsure = {place + offset for place in edits for offset in range(-NEAR_EDIT, NEAR_EDIT)}
-    for part in operations:
-        if part.tag in ("equal", "replace"):
-            for offset in range(part.src_end - part.src_start):
-                owner = owners[part.src_start + offset]
-                if part.src_start + offset not in unsure and len(texts[owner]) == 1:
-                    yield expected[owner], seen[part.dest_start + offset]
+    places = {
+        part.src_start + offset: part.dest_start + offset
+        for part in operations
+        if part.tag in ("equal", "replace")
+        for offset in range(part.src_end - part.src_start)
+    }
+    start = 0
+    for glyph, text in zip(expected, texts, strict=True):
+        own = range(start, start + len(text))
+        start += len(text)
+        if all(place in places and place not in unsure for place in own):
+            yield glyph, "".join(seen[places[place]] for place in own)
 
 
 def _is_counted(glyph: Glyph) -> bool:
-    return glyph.text.isalnum()
+    """Whether a reading has to show it."""
+    return not glyph.is_plain and not glyph.text.isspace()
 
 
 @cache

@@ -1,4 +1,5 @@
-"""Which pixels of a page's picture are its text layer's, by the page without it, and where nothing else is drawn."""
+"""Which pixels of a page's picture are its text layer's, by the page without it, and where nothing else is drawn, or
+where what else is drawn has an edge."""
 
 from __future__ import annotations
 
@@ -14,6 +15,9 @@ from gateway.text_layer.characters import Color, Mask
 
 MIN_CONTRAST = 32
 """Levels of a channel by which ink differs from what is below it; less is hardly seen."""
+EDGE = 80
+"""Levels by which a stroke differs from what is around it that can be taken for a part of a letter; a watermark's less.
+"""
 Pixels = NDArray[np.uint8]
 
 
@@ -22,6 +26,7 @@ class InkFinder:
 
     def __init__(self, pixels: Pixels) -> None:
         self.ink: Mask = np.empty(pixels.shape[:2], np.bool_)
+        self._edges: Mask | None = None
         self._pixels = pixels
         self._papers: list[Color | None] = []
 
@@ -32,16 +37,19 @@ class InkFinder:
         if is_plain := len(background) == 3:
             is_paper = find_paper(part, (background[0], background[1], background[2]), MIN_CONTRAST)
         else:
-            difference = cv2.absdiff(part, np.frombuffer(background, np.uint8).reshape(part.shape))
-            is_paper = find_paper(np.asarray(difference, np.uint8), (0, 0, 0), MIN_CONTRAST)
+            other = np.frombuffer(background, np.uint8).reshape(part.shape)
+            is_paper = find_paper(np.asarray(cv2.absdiff(part, other), np.uint8), (0, 0, 0), MIN_CONTRAST)
+            if self._edges is None:
+                self._edges = np.zeros(self.ink.shape, np.bool_)
+            self._edges[top : top + BACKGROUND_ROWS] = find_edges(other)
         np.equal(is_paper, 0, out=self.ink[top : top + BACKGROUND_ROWS])
         self._papers.append((background[0], background[1], background[2]) if is_plain else None)
 
-    def find_background(self) -> tuple[Color | None, tuple[Box, ...]]:
-        """`paper` and `drawn` of the `TextLayer`."""
+    def find_background(self) -> tuple[Color | None, tuple[Box, ...], Mask | None]:
+        """`paper`, `drawn` and `edges` of the `TextLayer`."""
         colors = Counter(paper for paper in self._papers if paper)
         if not colors:
-            return None, ()
+            return None, (), self._edges
         [(paper, _)] = colors.most_common(1)
         height, width = self.ink.shape
         drawn: list[Box] = []
@@ -50,7 +58,13 @@ class InkFinder:
             if own != paper:
                 top = drawn.pop()[1] if drawn and drawn[-1][3] == top else top
                 drawn.append((0, top, width, bottom))
-        return paper, tuple(drawn)
+        return paper, tuple(drawn), self._edges
+
+
+def find_edges(pixels: Pixels) -> Mask:
+    """Where neighbouring pixels differ as a stroke from paper."""
+    change = cv2.morphologyEx(pixels, cv2.MORPH_GRADIENT, np.ones((2, 2), np.uint8))
+    return np.asarray((change >= EDGE).any(2))
 
 
 def find_paper(pixels: Pixels, paper: Color, contrast: int) -> Pixels:

@@ -17,7 +17,10 @@ from numpy.typing import NDArray
 
 from common.geometry import Rectangle, union
 from gateway.intake.render.page_source import QUARTERS_SHIFT, CharacterFlag
+from gateway.model import Pixels
 from gateway.text_layer.characters import Characters, Mask, TextLayer
+from gateway.text_layer.drawings import JOINED, DrawingIndex, Drawn, find_drawings
+from gateway.text_layer.signs import is_plain
 
 MIN_EM = 5.0
 """Pixels; nobody reads smaller print, and what is printed so is there for machines."""
@@ -46,8 +49,19 @@ _MATH_IN_TEXT = (0x2212, 0x2215, 0x2219)
 _MIXED_SCRIPTS = re.compile(r"[A-Za-z][\u0370-\u052f]|[\u0370-\u052f][A-Za-z]")
 """A Latin letter beside a Greek or Cyrillic one: a reading can't tell which of two that look alike a font means."""
 _UNMAPPED = "characters without a meaning that the file tells"
+_DRAWN_BLANK = "white space that is drawn"
+_OVERLAID = "characters in one place"
+_UNCLAIMED = "print without a character"
+_AROUND, _MIN_UNCLAIMED = 2, 2
+"""Pixels around a character's box that are its own, and sides of a spot outside of all from which it is print. On 60
+real files there is no pixel outside, but where letters are drawn with an outline of their own, which is a pixel wide.
+"""
+_MAX_SHARED = 0.5
+"""Of a character's box, that the next one's may cover."""
 _JOINED = frozenset(["ff", "fi", "fl", "fj", "fb", "fh", "fk", "ft", "tf", "ti", "tt", "st", "ct", "Th", "ij", "IJ"])
 """Neighbours in ligatures, of which PDFium makes letters in one place; other letters in one place are two."""
+_OTHERS_SHIFT = 16
+"""Above the number of a drawing: what else is drawn around it."""
 _LIGATURES = {code: unicodedata.normalize("NFKC", chr(code)) for code in range(0xFB00, 0xFB07)}
 
 Edges = NDArray[np.float64]
@@ -56,7 +70,8 @@ Edges = NDArray[np.float64]
 @dataclass(frozen=True, slots=True)
 class Visibility:
     """Of each character of a layer, shape (n,). `is_seen`: the picture shows it whole, and large enough. `is_hidden`:
-    it does not, in a place or in a way that somebody chose. Neither: white space."""
+    it does not, in a place or in a way that somebody chose. Neither: white space. White space that is seen is a letter
+    that the file calls so."""
 
     is_seen: Mask
     is_hidden: Mask
@@ -64,11 +79,15 @@ class Visibility:
 
 class Glyph(NamedTuple):
     """A character as one font draws it. `shape`: the sides of its box and its depth below the baseline, in ems: another
-    letter that passes for it is of another shape, nearly always."""
+    letter that passes for it is of another shape, nearly always. `drawing`: which of the document's drawings of the
+    character it is, and among which other things drawn; or `JOINED`. `is_plain`: no letter, but a sign that its outline
+    alone tells."""
 
     font: str
     text: str
     shape: tuple[int, int, int]
+    drawing: int = 0
+    is_plain: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,15 +123,17 @@ def find_visible(layer: TextLayer) -> Visibility:
     is_inside = (
         (characters["x2"] > 0) & (characters["x1"] < width) & (characters["y2"] > 0) & (characters["y1"] < height)
     )
-    is_seen = ~is_blank & is_painted & is_inside & _has_ink(layer) & (characters["size"] >= MIN_EM)
+    sides = [characters[name].astype(np.float64) for name in ("x1", "y1", "x2", "y2")]
+    is_painted &= is_inside & (characters["size"] >= MIN_EM)
+    # White space has a box without a height, unless the file calls a letter so.
+    is_seen = is_painted & _has_ink(layer, sides) & ~(is_blank & (sides[3] - sides[1] < MARGIN))
     return Visibility(is_seen, ~is_blank & ~is_seen)
 
 
-def _has_ink(layer: TextLayer) -> Mask:
-    """Whether each character's box holds ink of the text, in all halves of it."""
+def _has_ink(layer: TextLayer, sides: Sequence[Edges]) -> Mask:
+    """Whether each box holds ink of the text, in all halves of it."""
     height, width = layer.ink.shape
     sums = cv2.integral(layer.ink.view(np.uint8))
-    sides = [layer.characters[name].astype(np.float64) for name in ("x1", "y1", "x2", "y2")]
     x1, y1, x2, y2 = sides[0] - MARGIN, sides[1] - MARGIN, sides[2] + MARGIN, sides[3] + MARGIN
     middle_x, middle_y = (x1 + x2) / 2, (y1 + y2) / 2
 
@@ -140,6 +161,8 @@ def _is_blank(code: int) -> bool:
 @cache
 def _find_code_flaw(code: int) -> str | None:
     """Why a character that is seen can't be taken, by its Unicode alone."""
+    if _is_blank(code):
+        return _DRAWN_BLANK
     if code > _LAST_CODE or code in (0, 0xFFFD) or unicodedata.category(chr(code)) in ("Co", "Cn", "Cs"):
         return _UNMAPPED
     if any(code in block for block in _REORDERED):
@@ -147,18 +170,20 @@ def _find_code_flaw(code: int) -> str | None:
     return "formulas" if any(code in block for block in _MATH) and code not in _MATH_IN_TEXT else None
 
 
-def find_words(layer: TextLayer, is_seen: Mask) -> list[Word]:
-    """The words of what is seen, in the file's order."""
+def find_words(layer: TextLayer, is_seen: Mask, pixels: Pixels, index: DrawingIndex) -> list[Word]:
+    """The words of what is seen, in the file's order. `index`: of the document's drawings."""
     places = np.flatnonzero(is_seen)
     if not len(places):
         return []
     characters = layer.characters[places]
     is_spaced = np.append(True, np.diff(places) > 1)
-    starts = np.flatnonzero(is_spaced | ~_goes_on(characters)).tolist()
-    glyphs = _make_glyphs(layer.fonts, characters)
+    is_joined = _find_joined(characters)
+    starts = np.flatnonzero(is_spaced | ~_goes_on(characters, is_joined)).tolist()
+    drawn = find_drawings(pixels, layer, characters)
+    glyphs = _make_glyphs(layer.fonts, characters, is_joined, drawn, index)
     boxes = list(zip(*(characters[name].tolist() for name in ("x1", "y1", "x2", "y2")), strict=True))
     baselines, sizes = characters["y"].tolist(), characters["size"].tolist()
-    flaws = _find_flaws(characters)
+    flaws = _find_flaws(characters, is_joined)
     first, spaced = places.tolist(), is_spaced.tolist()
     return [
         Word(
@@ -176,28 +201,72 @@ def find_words(layer: TextLayer, is_seen: Mask) -> list[Word]:
     ]
 
 
-def _goes_on(characters: Characters) -> Mask:
-    """Whether each character stands where the word of the one before it goes on; the first does not. Those of a
-    ligature have one box."""
-    size, baseline, left, right = (characters[name].astype(np.float64) for name in ("size", "y", "x1", "x2"))
-    is_joined = (np.diff(left) == 0) & (np.diff(right) == 0) & (np.diff(characters["font"].astype(np.int64)) == 0)
+def find_unclaimed(layer: TextLayer, visibility: Visibility) -> list[Word]:
+    """The text's ink for which the layer has no character at all, as words with a flaw."""
+    characters = layer.characters[visibility.is_seen | visibility.is_hidden]
+    left, top, right, bottom = (characters[name].astype(np.int64) for name in ("x1", "y1", "x2", "y2"))
+    corners = np.stack([left - _AROUND, top - _AROUND, right + _AROUND, bottom + _AROUND], 1).tolist()
+    spots = layer.ink.astype(np.uint8)
+    for x1, y1, x2, y2 in corners:
+        cv2.rectangle(spots, (x1, y1), (x2, y2), 0, cv2.FILLED)
+    if not cv2.countNonZero(spots):
+        return []
+    _, _, found, _ = cv2.connectedComponentsWithStats(spots)
+    boxes = [(x, y, x + w, y + h) for x, y, w, h, _ in found[1:].tolist() if min(w, h) >= _MIN_UNCLAIMED]
+    size = float(np.median(characters["size"])) if len(characters) else MIN_EM
+    return [Word((), box, (), box[3], size, -1, -1, is_spaced=True, flaw=_UNCLAIMED) for box in boxes]
+
+
+def _find_joined(characters: Characters) -> Mask:
+    """Whether each character has one box with the next, as those of a ligature."""
+    left, right, font = (characters[name].astype(np.float64) for name in ("x1", "x2", "font"))
+    is_joined = np.append((np.diff(left) == 0) & (np.diff(right) == 0) & (np.diff(font) == 0), False)
     for at in np.flatnonzero(is_joined).tolist():
         is_joined[at] = "".join(map(_find_text, characters["code"][at : at + 2].tolist())) in _JOINED
+    return is_joined
+
+
+def _goes_on(characters: Characters, is_joined: Mask) -> Mask:
+    """Whether each character stands where the word of the one before it goes on; the first does not."""
+    size, baseline, left, right = (characters[name].astype(np.float64) for name in ("size", "y", "x1", "x2"))
     larger, smaller = np.maximum(size[1:], size[:-1]), np.minimum(size[1:], size[:-1])
     gap = left[1:] - right[:-1]
     is_level = (np.abs(np.diff(baseline)) <= SHIFT * larger) & (smaller >= RESIZED * larger)
     is_next = (gap >= -OVERLAP * size[1:]) & (gap <= GAP * size[1:])
-    return np.append(False, is_level & (is_next | is_joined))
+    return np.append(False, is_level & (is_next | is_joined[:-1]))
 
 
-def _make_glyphs(fonts: Sequence[str], characters: Characters) -> list[Glyph]:
+def _find_overlaid(characters: Characters, is_joined: Mask) -> Mask:
+    """Whether most of a character's box is the next one's, or the other way round, and the two are no ligature: a bar
+    through a dash is a plus."""
+    x1, y1, x2, y2 = (characters[name].astype(np.float64) for name in ("x1", "y1", "x2", "y2"))
+    areas = np.maximum((x2 - x1) * (y2 - y1), 1e-3)
+    across = np.minimum(x2[1:], x2[:-1]) - np.maximum(x1[1:], x1[:-1])
+    down = np.minimum(y2[1:], y2[:-1]) - np.maximum(y1[1:], y1[:-1])
+    shared = np.maximum(across, 0) * np.maximum(down, 0) / np.minimum(areas[1:], areas[:-1])
+    return np.append((shared > _MAX_SHARED) & ~is_joined[:-1], False)
+
+
+def _make_glyphs(
+    fonts: Sequence[str], characters: Characters, is_joined: Mask, drawn: Drawn, index: DrawingIndex
+) -> list[Glyph]:
     x1, y1, x2, y2, baseline, size = (
         characters[name].astype(np.float64) for name in ("x1", "y1", "x2", "y2", "y", "size")
     )
-    shapes = np.rint(32 * np.stack([x2 - x1, y2 - y1, y2 - baseline]) / size).astype(np.int64)
-    names = (fonts[at] for at in characters["font"].tolist())
-    texts = map(_find_text, characters["code"].tolist())
-    return list(map(Glyph, names, texts, zip(*shapes.tolist(), strict=True)))
+    sides = np.rint(32 * np.stack([x2 - x1, y2 - y1, y2 - baseline]) / size).astype(np.int64)
+    shapes = list(zip(*sides.tolist(), strict=True))
+    names = [fonts[at] for at in characters["font"].tolist()]
+    texts = list(map(_find_text, characters["code"].tolist()))
+    others = drawn.others.tolist()
+    numbers = index.number(list(zip(names, texts, others, strict=True)), drawn)
+    numbers = [number | other << _OTHERS_SHIFT for number, other in zip(numbers, others, strict=True)]
+    for at in np.flatnonzero(is_joined).tolist():
+        numbers[at] = numbers[at + 1] = JOINED
+    plain = [
+        not (text.isalnum() or others[at]) and is_plain(text, shapes[at], drawn.cells[at], drawn.filled[at])
+        for at, text in enumerate(texts)
+    ]
+    return list(map(Glyph, names, texts, shapes, numbers, plain))
 
 
 @cache
@@ -210,9 +279,11 @@ def _find_word_flaw(glyphs: Sequence[Glyph]) -> str | None:
     return "letters of two scripts in a word" if is_mixed else None
 
 
-def _find_flaws(characters: Characters) -> list[str | None]:
+def _find_flaws(characters: Characters, is_joined: Mask) -> list[str | None]:
     """Why each character that is seen can't be taken; None: it can."""
     flaws = list(map(_find_code_flaw, characters["code"].tolist()))
+    for at in np.flatnonzero(_find_overlaid(characters, is_joined)).tolist():
+        flaws[at] = flaws[at + 1] = _OVERLAID
     flags = characters["flags"].astype(np.int64)
     is_odd = (flags & (CharacterFlag.UNMAPPED | CharacterFlag.SLANTED) > 0) | (flags >> QUARTERS_SHIFT > 0)
     for at in np.flatnonzero(is_odd).tolist():

@@ -137,6 +137,42 @@ def failing(url: str, key: str, path: str) -> Found:
     return {"errors": found}
 
 
+def form_recognizer(url: str, key: str, path: str) -> Found:
+    """The SDK of the time when it was called Form Recognizer, with the general model."""
+    from azure.ai.formrecognizer import DocumentAnalysisClient
+    from azure.core.credentials import AzureKeyCredential
+
+    with DocumentAnalysisClient(url, AzureKeyCredential(key)) as client, Path(path).open("rb") as file:
+        result = client.begin_analyze_document("prebuilt-document", file, features=["formulas"]).result()
+    return {
+        "version": result.api_version,
+        "pages": [(page.page_number, page.unit) for page in result.pages],
+        "words": [word.content for page in result.pages for line in page.lines for word in line.get_words()],
+        "roles": [paragraph.role for paragraph in result.paragraphs],
+        "tables": [[(cell.row_index, cell.column_index, cell.content) for cell in one.cells] for one in result.tables],
+        "formulas": [formula.value for page in result.pages for formula in page.formulas],
+        "pairs": result.key_value_pairs,
+    }
+
+
+def failing_forms(url: str, key: str, path: str) -> Found:
+    """As `failing`, of the older SDK."""
+    from azure.ai.formrecognizer import DocumentAnalysisClient
+    from azure.core.credentials import AzureKeyCredential
+    from azure.core.exceptions import HttpResponseError
+
+    found: list[object] = []
+    data = Path(path).read_bytes()
+    with DocumentAnalysisClient(url, AzureKeyCredential(key), retry_total=0) as client:
+        for model in ("prebuilt-read", "prebuilt-invoice"):
+            try:
+                client.begin_analyze_document(model, data).result()
+            except HttpResponseError as error:
+                told = error.error
+                found.append([type(error).__name__, error.status_code, told.code if told else None])
+    return {"errors": found}
+
+
 def langchain(url: str, key: str, path: str) -> Found:
     """LangChain's loader, in all its modes."""
     from langchain_community.document_loaders import AzureAIDocumentIntelligenceLoader
@@ -153,6 +189,15 @@ def haystack(url: str, key: str, path: str) -> Found:
     from haystack_integrations.components.converters.azure_doc_intelligence import AzureDocumentIntelligenceConverter
 
     converter = AzureDocumentIntelligenceConverter(endpoint=url, api_key=Secret.from_token(key))
+    return {"texts": [document.content for document in converter.run(sources=[path])["documents"]]}
+
+
+def haystack_forms(url: str, key: str, path: str) -> Found:
+    """By the older SDK: tables are documents of their own."""
+    from haystack.utils import Secret
+    from haystack_integrations.components.converters.azure_form_recognizer import AzureOCRDocumentConverter
+
+    converter = AzureOCRDocumentConverter(endpoint=url, api_key=Secret.from_token(key), model_id="prebuilt-layout")
     return {"texts": [document.content for document in converter.run(sources=[path])["documents"]]}
 
 
@@ -177,6 +222,9 @@ CLIENTS: dict[str, Callable[..., Found]] = {
     "paperless": paperless,
     "asynchronous": asynchronous,
     "failing": failing,
+    "form_recognizer": form_recognizer,
+    "failing_forms": failing_forms,
+    "haystack_forms": haystack_forms,
     "langchain": langchain,
     "haystack": haystack,
     "markitdown": markitdown,

@@ -56,6 +56,14 @@ def scripted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
         yield running
 
 
+@pytest.fixture(scope="module")
+def scripted_to_all(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    """As `scripted`, for clients that send no key."""
+    with recording_gateway(tmp_path_factory.mktemp("gateway"), jobs=True) as running:
+        script_page(running)
+        yield running
+
+
 @pytest.fixture
 def document(tmp_path: Path) -> Path:
     """A PDF of three pages."""

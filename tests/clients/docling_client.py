@@ -59,6 +59,49 @@ def langchain(url: str, key: str, path: str) -> Found:
         return {"texts": [document.page_content for document in loader.load()]}
 
 
+def haystack(url: str, key: str, path: str) -> Found:
+    """Haystack's converter, which waits or polls, and its exception."""
+    from haystack.utils import Secret
+    from haystack_integrations.components.converters.docling_serve import DoclingServeConverter
+
+    found = {}
+    for mode in ("sync", "async"):
+        converter = DoclingServeConverter(
+            base_url=url, api_key=Secret.from_token(key), mode=mode, convert_options={"page_range": [2, 3]}
+        )
+        found[mode] = [document.content for document in converter.run(sources=[path])["documents"]]
+    return found
+
+
+def serve_client(url: str, key: str, path: str) -> Found:
+    """Another client of docling-serve, whose options are all that docling knows."""
+    from docling_serve_sdk import ConvertDocumentsRequestOptions, DoclingClient, OutputFormat
+
+    client = DoclingClient(url, api_key=key)
+    asked = ConvertDocumentsRequestOptions(to_formats=[OutputFormat.MD, OutputFormat.JSON])
+    result = client.convert_file(path, options=asked)
+    return {
+        "health": bool(client.health_check().status),
+        "status": result.status.value,
+        "markdown": result.document.md_content,
+        "tables": len((result.document.json_content or {})["tables"]),
+    }
+
+
+def chunks(url: str, key: str, path: str) -> Found:
+    """What the client raises where it asks for chunks."""
+    from docling.service_client import ChunkerKind, DoclingServiceClient
+
+    found = {}
+    for kind in (ChunkerKind.HYBRID, ChunkerKind.HIERARCHICAL):
+        with DoclingServiceClient(url, api_key=key) as client:
+            try:
+                client.chunk(Path(path), chunker=kind)
+            except Exception as error:
+                found[kind.value] = f"{error} {getattr(error, 'detail', '')}"
+    return found
+
+
 def failing(url: str, key: str, path: str) -> Found:
     """The exception that the client raises."""
     from docling.service_client import DoclingServiceClient
@@ -75,6 +118,9 @@ CLIENTS: dict[str, Callable[[str, str, str], Found]] = {
     "service": service,
     "schema": schema,
     "langchain": langchain,
+    "haystack": haystack,
+    "serve_client": serve_client,
+    "chunks": chunks,
     "failing": failing,
 }
 

@@ -117,3 +117,35 @@ def test_haystacks_converter_and_markitdown(scripted: Gateway, document: Path, n
     assert text.count("# A title") == pages
     text = run("azure", PROGRAM, "markitdown", scripted.url, KEY, str(file))["text"]
     assert text.count("<td>Name</td>") == pages
+
+
+def test_the_older_sdk_reads_by_the_general_model(scripted: Gateway, document: Path) -> None:
+    got = run("azure", PROGRAM, "form_recognizer", scripted.url, KEY, str(document))
+    assert (got["version"], got["pages"]) == ("2023-07-31", [[1, "inch"], [2, "inch"], [3, "inch"]])
+    assert got["words"][:4] == ["Running", "head", "A", "title"]
+    assert got["roles"] == ROLES * 3
+    assert got["tables"][2][:3] == [[0, 0, "Name"], [0, 1, "Sum"], [1, 0, "a"]]
+    assert (got["formulas"], got["pairs"]) == (["E = m c^2"] * 3, [])
+
+
+def test_the_older_sdk_raises_its_own_exceptions(scripted: Gateway, document: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.pdf"
+    broken.write_bytes(b"plain text")
+    missing = ["ResourceNotFoundError", 404, "NotFound"]
+    got = run("azure", PROGRAM, "failing_forms", scripted.url, KEY, str(broken))
+    assert got["errors"] == [["HttpResponseError", 400, "InvalidRequest"], missing]
+    wrong = run("azure", PROGRAM, "failing_forms", scripted.url, "wrong", str(broken))
+    assert wrong["errors"] == [["ClientAuthenticationError", 401, "401"]] * 2
+    scripted.service.draining = True
+    try:
+        busy = run("azure", PROGRAM, "failing_forms", scripted.url, KEY, str(document))
+    finally:
+        scripted.service.draining = False
+    assert busy["errors"][0] == ["HttpResponseError", 503, "ServiceUnavailable"]
+
+
+@pytest.mark.parametrize(("name", "pages"), FILES)
+def test_haystacks_older_converter(scripted: Gateway, document: Path, name: str, pages: int) -> None:
+    texts = run("azure", PROGRAM, "haystack_forms", scripted.url, KEY, str(place(document, name)))["texts"]
+    assert "\n".join(texts).count("A title") == pages
+    assert sum(text.startswith("Name,") for text in texts) == pages

@@ -36,3 +36,21 @@ def test_what_goes_wrong_is_the_client_s_own_exception(scripted: Gateway, docume
     assert run("docling", PROGRAM, "failing", scripted.url, KEY, str(broken))["error"] == "TaskExecutionError"
     refused = run("docling", PROGRAM, "failing", scripted.url, "wrong", str(document))
     assert (refused["error"], "401" in refused["message"] or "key" in refused["message"]) == ("ServiceError", True)
+
+
+def test_haystacks_converter_waits_and_polls(scripted: Gateway, document: Path) -> None:
+    got = run("docling", PROGRAM, "haystack", scripted.url, KEY, str(document))
+    for mode in ("sync", "async"):
+        (text,) = got[mode]
+        assert text.count("# A title") == 2, mode
+
+
+def test_another_client_of_docling_serve(scripted: Gateway, document: Path) -> None:
+    got = run("docling", PROGRAM, "serve_client", scripted.url, KEY, str(document))
+    assert (got["health"], got["status"], got["tables"]) == (True, "success", 3)
+    assert got["markdown"].count("# A title") == 3
+
+
+def test_chunks_are_refused_in_words(scripted: Gateway, document: Path) -> None:
+    got = run("docling", PROGRAM, "chunks", scripted.url, KEY, str(document))
+    assert ["docling-core" in got[kind] for kind in ("hybrid", "hierarchical")] == [True, True], got

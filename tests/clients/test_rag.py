@@ -11,22 +11,13 @@ from gateway.errors import ServiceError
 from gateway.intake import fetch
 from gateway.intake.fetch import FetchedFile
 from gateway.intake.spool import SpooledFile
-from tests.clients.conftest import KEY, ROOT, recording_gateway, run
+from tests.clients.conftest import KEY, ROOT, run
 from tests.clients.fetch_sources import FOLDER
-from tests.support.pages import script_page
 from tests.support.server import Gateway
 
 PROGRAM = "rag_client.py"
 PICTURE = "ffd8ff"
 """How a JPEG begins."""
-
-
-@pytest.fixture(scope="module")
-def open_to_all(tmp_path_factory: pytest.TempPathFactory) -> Any:  # noqa: ANN401
-    """A gateway without keys, for the loaders that send none."""
-    with recording_gateway(tmp_path_factory.mktemp("gateway"), jobs=True) as running:
-        script_page(running)
-        yield running
 
 
 def load(loader: str, served: Gateway, document: Path) -> dict[str, Any]:
@@ -37,8 +28,8 @@ def load(loader: str, served: Gateway, document: Path) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("loader", ["lightrag_docling", "lightrag_mineru"])
-def test_lightrag_indexes_headings_tables_and_pictures(open_to_all: Gateway, document: Path, loader: str) -> None:
-    got = load(loader, open_to_all, document)
+def test_lightrag_indexes_headings_tables_and_pictures(scripted_to_all: Gateway, document: Path, loader: str) -> None:
+    got = load(loader, scripted_to_all, document)
     assert got["headings"].count("1.1 A part") == 3, got
     assert sum("A sentence at the end." in text for text in got["texts"]) == 3
     assert len(got["tables"]) == 3
@@ -47,8 +38,8 @@ def test_lightrag_indexes_headings_tables_and_pictures(open_to_all: Gateway, doc
 
 
 @pytest.mark.parametrize("loader", ["ragflow_docling", "ragflow_mineru"])
-def test_ragflow_gets_sections_of_a_service_without_keys(open_to_all: Gateway, document: Path, loader: str) -> None:
-    got = load(loader, open_to_all, document)
+def test_ragflow_gets_sections_of_a_service_without_keys(scripted_to_all: Gateway, document: Path, loader: str) -> None:
+    got = load(loader, scripted_to_all, document)
     assert "\n".join(got["texts"]).count("A title") == 3, got
     assert "Name" in "\n".join([*got["texts"], *got["tables"]])
 
@@ -60,8 +51,8 @@ def test_ragflow_gets_sections_with_a_key(scripted: Gateway, document: Path, loa
     assert "Name" in "\n".join([*got["texts"], *got["tables"]])
 
 
-def test_difys_tool_for_mineru(open_to_all: Gateway, document: Path) -> None:
-    got = load("dify_mineru", open_to_all, document)
+def test_difys_tool_for_mineru(scripted_to_all: Gateway, document: Path) -> None:
+    got = load("dify_mineru", scripted_to_all, document)
     (text,) = got["texts"]
     assert text.count("# A title") == 3
     assert (got["pictures"], text.count("](https://dify.example/")) == ([PICTURE] * 3, 3)
@@ -86,8 +77,8 @@ def test_difys_tool_for_documents_and_lines(scripted: Gateway, document: Path) -
     assert text.strip()
 
 
-def test_difys_check_of_a_local_mineru(open_to_all: Gateway, document: Path) -> None:
-    assert load("dify_mineru_credentials", open_to_all, document) == {"error": ""}
+def test_difys_check_of_a_local_mineru(scripted_to_all: Gateway, document: Path) -> None:
+    assert load("dify_mineru_credentials", scripted_to_all, document) == {"error": ""}
 
 
 def test_difys_check_of_paddleocr_sends_a_url(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
@@ -297,6 +297,73 @@ def test_everything_reaches_its_place() -> None:
     assert resources[f"Ingress/{NAME}"]["spec"]["tls"] == [{"hosts": ["ocr.example"], "secretName": "ocr-tls"}]
 
 
+ODD: Mapping[type, Any] = {str: "odd", int: 7, float: 0.75, list: [{"name": "odd"}], dict: {"odd": "yes"}}
+ODD_VALUES = {
+    "externalModels": [{"name": "odd", "url": "http://odd:8000/v1"}],
+    "settings": {"MAX_PAGES": 7},
+    "engineSettings": {"VLM_MAX_SEQUENCES": 7},
+    "disruptionBudget.maxUnavailable": "50%",
+    "autoscaling.min": 2,
+}
+
+
+def list_values(values: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in values.items():
+        if isinstance(value, dict) and value:
+            yield from list_values(value, f"{before}{name}.")
+        else:
+            yield f"{before}{name}", value
+
+
+def replace_value(values: Mapping[str, Any], path: str, value: Any) -> dict[str, Any]:  # noqa: ANN401 - any of YAML's
+    name, _, rest = path.partition(".")
+    return {**values, name: replace_value(values.get(name, {}), rest, value) if rest else value}
+
+
+def odd_values(path: str, value: Any) -> Sequence[Any]:  # noqa: ANN401 - any of YAML's
+    """Those that the value may be changed to."""
+    schema = loads((CHART / "values.schema.json").read_text())
+    for name in path.split("."):
+        schema = schema["properties"][name]
+    if path in ODD_VALUES:
+        return [ODD_VALUES[path]]
+    if isinstance(value, bool):
+        return [not value]
+    return schema.get("enum") or [ODD[type(value)]]
+
+
+DEFAULTS = list(list_values(yaml.safe_load((CHART / "values.yaml").read_text())))
+
+
+@pytest.mark.parametrize(("path", "value"), DEFAULTS, ids=[path for path, _ in DEFAULTS])
+def test_every_value_has_an_effect(path: str, value: Any) -> None:  # noqa: ANN401 - any of YAML's
+    """Somewhere: many count beside others only."""
+    for base in VALUES.values():
+        for odd in odd_values(path, value):
+            try:
+                if render(replace_value(base, path, odd)) != render(base):
+                    return
+            except helm().HelmError:
+                pass  # what does not go together is tested below
+    pytest.fail(f"{path} changes nothing")
+
+
+def test_numbers_reach_their_settings_as_they_are() -> None:
+    """Helm reads them as floats."""
+    given = {"MAX_PAGES": 2_000_000, "MAX_UPLOAD_MB": 104_857_600, "PRICE_PER_GPU_HOUR": 0.00001, "MCP": False}
+    tracing = {"endpoint": "http://collector:4318", "share": 0.00001}
+    found = variables(render({"settings": given, "tracing": tracing})[GATEWAY])
+    assert [found[name] for name in given] == ["2000000", "104857600", "0.00001", "false"]
+    assert found["OTEL_TRACES_SAMPLER_ARG"] == "0.00001"
+    engine = variables(render({**EVERYTHING, "engineSettings": {"VLM_MAX_BATCHED_TOKENS": 1_048_576}})[ENGINE])
+    assert engine["VLM_MAX_BATCHED_TOKENS"] == "1048576"
+
+
+def test_a_setting_wins_over_a_secret() -> None:
+    found = variables(render({"existingSecret": "ocr-secret", "settings": {"WEBHOOK_SECRET": "mine"}})[GATEWAY])
+    assert (found["WEBHOOK_SECRET"], found["API_KEYS"]) == ("mine", "api-keys")
+
+
 def test_the_autoscaler_is_that_of_the_manifests() -> None:
     ours = render(VALUES["hpa"])[f"HorizontalPodAutoscaler/{NAME}"]["spec"]
     theirs = rendered("autoscaling")["HorizontalPodAutoscaler"]["spec"]
@@ -319,6 +386,12 @@ def test_the_autoscaler_is_that_of_the_manifests() -> None:
         ({"separateEngine": True}, "separateEngine needs engine: vllm"),
         ({"engine": "vllm", "separateEngine": True, "autoscaling": {"kind": "hpa"}}, "keda"),
         ({"jobs": {"enabled": False}, "autoscaling": {"kind": "keda"}}, "prometheusUrl"),
+        ({"externalUrl": "http://engines:8000/v1"}, "externalUrl needs engine: external"),
+        ({"settings": {"PORT": 9000}}, "settings.PORT"),
+        ({"settings": {"VLM_ENGINE": "vllm"}}, "settings.VLM_ENGINE"),
+        ({"service": {"port": 70000}}, "port"),
+        ({**VALUES["hpa"], "autoscaling": {"kind": "hpa", "min": 5}}, "autoscaling.min"),
+        ({**VALUES["hpa"], "autoscaling": {"kind": "hpa", "min": 0}}, "autoscaling.min: 0"),
         ({"engine": "tesseract"}, "engine"),
         ({"replica": 2}, "replica"),
         ({"settings": {"max_pages": 1}}, "max_pages"),

@@ -1,4 +1,4 @@
-"""Links and pictures of the documents lead to files and headings that exist."""
+"""Links and pictures of the documents lead to files and headings that exist; both READMEs say the same."""
 
 from __future__ import annotations
 
@@ -60,3 +60,12 @@ def test_every_document_can_be_reached_from_the_readme() -> None:
         links = (page.parent / link.partition("#")[0] for link in LINK.findall(prose(page)) if ":" not in link)
         ahead += [link.resolve() for link in links if link.suffix == ".md" and link.resolve() not in seen]
     assert sorted({*ROOT.glob("docs/**/*.md")} - seen) == []
+
+
+def test_the_russian_readme_names_the_same_commands() -> None:
+    def commands(name: str) -> list[str]:
+        text = (ROOT / name).read_text(encoding="utf-8")
+        lines = [line for block in re.findall(r"```sh\n(.*?)```", text, re.DOTALL) for line in block.splitlines()]
+        return [re.sub(r"article-\w+", "article", line.partition("#")[0].strip()) for line in lines]
+
+    assert commands("README.ru.md") == commands("README.md")

@@ -172,6 +172,18 @@ def test_chunks_with_endless_frames(service: Service, polite: PoliteCaller, tail
     assert answer.status in (400, 431)
 
 
+def test_chunks_of_one_byte(service: Service, polite: PoliteCaller) -> None:
+    answer = send(service, UPLOAD, b"Transfer-Encoding: chunked\r\n\r\n", *endless(b"1\r\na\r\n" * 10_000, 1))
+    assert (answer.status, answer.problem["code"], answer.headers["connection"]) == (400, "small_chunks", "close")
+
+
+def test_chunks_of_lines(service: Service) -> None:
+    """As a client sends a file that it reads line by line."""
+    line = b"4a\r\n" + b"a" * 73 + b"\n\r\n"
+    body = [b"Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n", line * 5000, b"0\r\n\r\n"]
+    assert send(service, UPLOAD, *body).status == 415
+
+
 def test_trailers_are_no_headers(service: Service) -> None:
     head = b"POST /ocr HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
     answer = send(service, head, b"1\r\na\r\n0\r\nContent-Type: image/png\r\nX-Request-ID: trailer\r\n\r\n")

@@ -57,13 +57,13 @@ class Fleet:
     _open: ExitStack = field(default_factory=ExitStack)
     _started: int = 0
 
-    def start(self, *, wrapper: Sequence[str] = (), **settings: str) -> Service:
-        """One more gateway, that takes jobs."""
+    def start(self, *, wrapper: Sequence[str] = (), port: int | None = None, **settings: str) -> Service:
+        """One more gateway, that takes jobs; at a port that another one had, or at one of its own."""
         self._started += 1
         own = self.folder / f"gateway-{self._started}"
         own.mkdir()
         shared = {"data_dir": str(self.folder / "data"), **self.settings, **settings}
-        service = self._open.enter_context(service_process(own, self.engine, wrapper=wrapper, **shared))
+        service = self._open.enter_context(service_process(own, self.engine, wrapper=wrapper, port=port, **shared))
         self.gateways.append(service)
         wait_until(lambda: get(service, "/jobs").status_code == 200, "jobs", service.log)
         return service

@@ -11,8 +11,8 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ import httpx
 import yaml
 
 from common.debian import FetchError, put_in_place, unpack
+from tests.support import local_http
 from tests.support.missing import skip_without
 from tests.support.ports import free_port
 from tests.support.waiting import WAIT_S, wait_until
@@ -43,13 +44,44 @@ def run_promtool(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=WAIT_S, check=False)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass
 class Prometheus:
-    client: httpx.Client
+    """`folder` holds its configuration, its data and its log."""
+
+    folder: Path
+    port: int = field(default_factory=free_port)
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def log(self) -> Path:
+        return self.folder / "prometheus.log"
+
+    def start(self) -> None:
+        """With the data of the last time, on the same port."""
+        options = {
+            "config.file": self.folder / "prometheus.yaml",
+            "storage.tsdb.path": self.folder / "tsdb",
+            "web.listen-address": f"127.0.0.1:{self.port}",
+        }
+        command: list[str | Path] = [
+            find_program("prometheus"),
+            *(f"--{name}={value}" for name, value in options.items()),
+        ]
+        with self.log.open("ab") as output:
+            self.process = subprocess.Popen(
+                [*command, "--enable-feature=exemplar-storage"], stdout=output, stderr=output
+            )
+        wait_until(self._is_ready, "Prometheus", self.log)
+
+    def kill(self) -> None:
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait(WAIT_S)
+            self.process = None
 
     def get(self, path: str, **params: str) -> Any:  # noqa: ANN401 - what its API answers
         """The `data` of an answer of its HTTP API."""
-        answer = self.client.get(f"/api/v1/{path}", params=params).json()
+        answer = local_http.get(f"http://127.0.0.1:{self.port}/api/v1/{path}", params=params).json()
         assert answer["status"] == "success", answer
         return answer["data"]
 
@@ -58,38 +90,33 @@ class Prometheus:
         result: Sequence[Mapping[str, Any]] = self.get("query", query=expression)["result"]
         return result
 
+    def _is_ready(self) -> bool:
+        assert self.process is not None
+        assert self.process.poll() is None, self.log.read_text()
+        with suppress(httpx.TransportError):
+            return local_http.get(f"http://127.0.0.1:{self.port}/-/ready").is_success
+        return False
+
 
 @contextmanager
-def prometheus(folder: Path, target: str, rules: Path, scrape: Mapping[str, Any] | None = None) -> Iterator[Prometheus]:
-    """One that scrapes `target`, host and port, every second; `scrape`: more fields of its scrape configuration."""
-    job = {"job_name": "paddleocr-vl", "static_configs": [{"targets": [target]}], **(scrape or {})}
+def prometheus(
+    folder: Path, targets: Sequence[str], rules: Path, scrape: Mapping[str, Any] | None = None
+) -> Iterator[Prometheus]:
+    """One that scrapes the targets, hosts and ports, every second; `scrape`: more fields of its scrape
+    configuration."""
+    job = {"job_name": "paddleocr-vl", "static_configs": [{"targets": list(targets)}], **(scrape or {})}
     configuration = {
         "global": {"scrape_interval": SCRAPE_INTERVAL, "evaluation_interval": SCRAPE_INTERVAL},
         "rule_files": [str(rules)],
         "scrape_configs": [job],
     }
-    file, log, port = folder / "prometheus.yaml", folder / "prometheus.log", free_port()
-    file.write_text(yaml.safe_dump(configuration))
-    url = f"http://127.0.0.1:{port}"
-    options = {"config.file": file, "storage.tsdb.path": folder / "tsdb", "web.listen-address": f"127.0.0.1:{port}"}
-    command: list[str | Path] = [find_program("prometheus"), *(f"--{name}={value}" for name, value in options.items())]
-    with log.open("wb") as output:
-        process = subprocess.Popen([*command, "--enable-feature=exemplar-storage"], stdout=output, stderr=output)
+    (folder / "prometheus.yaml").write_text(yaml.safe_dump(configuration))
+    server = Prometheus(folder)
     try:
-        with httpx.Client(base_url=url, timeout=WAIT_S) as client:
-            wait_until(lambda: _is_ready(client) or process.poll() is not None, "Prometheus", log)
-            assert process.poll() is None, log.read_text()
-            yield Prometheus(client)
+        server.start()
+        yield server
     finally:
-        process.terminate()
-        process.wait(WAIT_S)
-
-
-def _is_ready(client: httpx.Client) -> bool:
-    try:
-        return client.get("/-/ready").is_success
-    except httpx.TransportError:
-        return False
+        server.kill()
 
 
 async def _fetch() -> None:

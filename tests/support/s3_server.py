@@ -7,9 +7,9 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +26,27 @@ KEY, SECRET, BUCKET = "tenant:key", "secret", "documents"
 
 @dataclass
 class S3Server:
+    """`folder` holds its data and its log."""
+
+    folder: Path
     url: str
-    process: subprocess.Popen[bytes]
+    command: Sequence[str | Path]
+    process: subprocess.Popen[bytes] = field(init=False)
+
+    def start(self) -> None:
+        """With the data of the last time, on the same ports."""
+        with (self.folder / "weed.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                self.command,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, "HOME": str(self.folder), "TMPDIR": str(self.folder)},
+            )
+        _await_start(self, self.folder)
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -48,21 +67,13 @@ def s3_server(folder: Path) -> Iterator[S3Server]:
     identity = {"name": "ocr", "credentials": [{"accessKey": KEY, "secretKey": SECRET}], "actions": ["Admin"]}
     (folder / "s3.json").write_text(json.dumps({"identities": [identity]}))
     port = free_port()
-    with (folder / "weed.log").open("wb") as log:
-        process = subprocess.Popen(
-            [WEED, "server", *_arguments(folder, port)],
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            env={**os.environ, "HOME": str(folder), "TMPDIR": str(folder)},
-        )
-        server = S3Server(f"http://127.0.0.1:{port}", process)
-        try:
-            _await_start(server, folder)
-            client_of(server).create_bucket(Bucket=BUCKET)
-            yield server
-        finally:
-            process.kill()
-            process.wait()
+    server = S3Server(folder, f"http://127.0.0.1:{port}", [WEED, "server", *_arguments(folder, port)])
+    try:
+        server.start()
+        client_of(server).create_bucket(Bucket=BUCKET)
+        yield server
+    finally:
+        server.kill()
 
 
 @asynccontextmanager

@@ -61,7 +61,7 @@ class Service:
 
 @contextmanager
 def service_process(
-    folder: Path, engine: StubEngine, *, wrapper: Sequence[str] = (), **settings: str
+    folder: Path, engine: StubEngine, *, wrapper: Sequence[str] = (), port: int | None = None, **settings: str
 ) -> Iterator[Service]:
     """The gateway with `settings` (names in small letters) once it is ready; stopped at the end.
 
@@ -69,7 +69,7 @@ def service_process(
     `wrapper`: a command that becomes the command that follows it.
     """
     engine.start()
-    port, log = free_port(), folder / "gateway.log"
+    port, log = port or free_port(), folder / "gateway.log"
     environment = {
         **_own_environment(), "HOST": "127.0.0.1", "PORT": str(port), "VLM_ENGINE": "external",
         "VLM_BASE_URL": engine.base_url, "OUTPUT_DIR": str(folder / "output"), "TEMP_DIR": str(folder / "temp"),

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import tracemalloc
+from typing import Any
+
+import cv2
 import numpy as np
+import pytest
 from PIL import Image, ImageDraw, ImageFont
 
 from textlines.detection import LineDetector
-from textlines.glyphs import Pixels
+from textlines.glyphs import Pixels, find_ink
 from textlines.watermarks import erase_watermarks, find_page_lines
 
 SIZE = 1000, 800
@@ -37,6 +42,50 @@ def test_a_slanted_watermark_goes_and_the_text_stays() -> None:
     assert (erased[pale].min(axis=1) > 245).mean() > 0.7
     dark = clean.max(axis=2) < 60
     assert (erased[dark] == marked[dark]).all()
+
+
+def test_watermarks_down_a_long_picture_go() -> None:
+    """It is looked at strip by strip, and one of them lies in two strips."""
+    marked = with_print("DRAFT", (205, 205, 205), 40, (220, 280))
+    assert np.array_equal(erase_watermarks(np.tile(marked, (5, 1, 1))), np.tile(erase_watermarks(marked), (5, 1, 1)))
+
+
+def test_a_large_picture_is_not_held_again() -> None:
+    pixels = np.full((6000, 6000, 3), 255, np.uint8)
+    pixels[::100] = 0
+    pixels[50::100, ::40] = 190
+    pixels[30:60, 3000:5000] = 190
+    tracemalloc.start()
+    try:
+        erase_watermarks(pixels)
+        find_ink(pixels)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < pixels.nbytes
+
+
+def test_boxes_in_boxes_are_looked_at_within_bounds() -> None:
+    """Each frame reaches over all that lie in it."""
+
+    def count(side: int) -> int:
+        pixels, looked_at = np.full((side, side, 3), 255, np.uint8), 0
+        for at in range(0, side // 2 - 20, 20):
+            cv2.rectangle(pixels, (at, at), (side - 1 - at, side - 1 - at), (190, 190, 190), 6)
+        pixels[::60, ::3] = 0
+
+        def note(part: Pixels, *arguments: Any) -> Any:  # noqa: ANN401 - OpenCV's
+            nonlocal looked_at
+            looked_at += part.size
+            return label(part, *arguments)
+
+        with pytest.MonkeyPatch.context() as patch:
+            label = cv2.connectedComponentsWithStatsWithAlgorithm
+            patch.setattr(cv2, "connectedComponentsWithStatsWithAlgorithm", note)
+            erase_watermarks(pixels)
+        return looked_at
+
+    assert count(2400) <= 5 * count(1200)
 
 
 def test_upright_pale_print_stays() -> None:

@@ -41,8 +41,8 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
 def scraping(served: Gateway, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
     folder = tmp_path_factory.mktemp("prometheus")
     authorization = {"authorization": {"credentials": KEY}}
-    with prometheus(folder, served.url.removeprefix("http://"), FOLDERS[0] / RULES, authorization) as running:
-        wait_until(lambda: running.query("ocr_ready == 1"), "a scrape", folder / "prometheus.log")
+    with prometheus(folder, [served.url.removeprefix("http://")], FOLDERS[0] / RULES, authorization) as running:
+        wait_until(lambda: running.query("ocr_ready == 1"), "a scrape", running.log)
         yield running
 
 
@@ -100,6 +100,7 @@ def test_prometheus_evaluates_every_rule_and_none_fires(scraping: Prometheus) ->
 
 
 READY, JOBS = 'ocr_ready{job="ocr",instance="a:8081"}', 'ocr_jobs_available{instance="a:8081"}'
+UP, ENGINE = 'up{job="ocr",instance="a:8081"}', 'ocr_engine_ready{job="ocr",instance="a:8081",engine="1"}'
 ANSWERED, REFUSED, BROKEN = (f'ocr_requests_total{{route="/ocr",status="{status}"}}' for status in (200, 429, 503))
 PROBES = 'ocr_requests_total{route="/readyz",status="503"}'
 READ, FAILED = (f'ocr_pages_total{{status="{status}"}}' for status in ("ok", "failed"))
@@ -118,6 +119,8 @@ CASES: dict[str, tuple[dict[str, str], str, str]] = {
     "PaddleOcrVlAbsent": ({READY: "_x10 1x50"}, "9m", "12m"),
     "PaddleOcrVlDown": ({READY: "1x5 0x10 1x50"}, "14m", "20m"),
     "PaddleOcrVlNotReady": ({READY: "0x40 1x40"}, "39m", "45m"),
+    "PaddleOcrVlGatewayLost": ({READY: "1x5 _x50", UP: "1x5 0x20 1x30"}, "14m", "30m"),
+    "PaddleOcrVlEngineLost": ({READY: "1x60", ENGINE: "1x5 0x20 1x35"}, "20m", "30m"),
     "PaddleOcrVlErrors": ({ANSWERED: "0+100x90", BROKEN: "0+2x40 80x50"}, "30m", "60m"),
     "PaddleOcrVlRefuses": ({ANSWERED: "0+100x90", REFUSED: "0+10x40 400x50"}, "35m", "60m"),
     "PaddleOcrVlPagesFail": ({READ: "0+100x90", FAILED: "0+10x40 400x50"}, "35m", "60m"),
@@ -136,6 +139,18 @@ def test_every_alert_has_a_case() -> None:
 def test_an_alert_fires_and_ends(alert: str, tmp_path: Path) -> None:
     given, fires, is_over = CASES[alert]
     check_firing(tmp_path, alert, given, {fires: True, is_over: False})
+
+
+@pytest.mark.parametrize(
+    ("alert", "given"),
+    [
+        # Another exporter that is away, and the only engine of a gateway that starts.
+        ("PaddleOcrVlGatewayLost", {READY: "1x60", UP: "1x60", 'up{job="ocr",instance="b:9100"}': "0x60"}),
+        ("PaddleOcrVlEngineLost", {READY: "0x60", ENGINE: "0x60"}),
+    ],
+)
+def test_what_is_none_of_an_alerts_stays_silent(alert: str, given: dict[str, str], tmp_path: Path) -> None:
+    check_firing(tmp_path, alert, given, {"50m": False})
 
 
 def test_probes_that_say_no_are_no_errors(tmp_path: Path) -> None:

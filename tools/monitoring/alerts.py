@@ -5,7 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from tools.monitoring.expressions import ERROR_SHARE, FAILED_PAGES, LAG, READY, RECOGNITION, REFUSED_SHARE, WHERE
+from tools.monitoring.expressions import (
+    ERROR_SHARE,
+    FAILED_PAGES,
+    LAG,
+    READY,
+    RECOGNITION,
+    REFUSED_SHARE,
+    WAS_THERE,
+    WHERE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +54,22 @@ ALERTS = (
         "warning",
         "{{ $labels.instance }} has not been ready for half an hour.",
         "Longer than a start with a download of weights takes: /health of this gateway gives the reason.",
+    ),
+    Alert(
+        "PaddleOcrVlGatewayLost",
+        f"up{{{WHERE}}} == 0 and on (job, instance) {WAS_THERE}",
+        "5m",
+        "warning",
+        "{{ $labels.instance }} does not answer; it did within a day.",
+        "Its process has ended, or Prometheus can't reach it. The others serve meanwhile, and go on with its jobs.",
+    ),
+    Alert(
+        "PaddleOcrVlEngineLost",
+        f"ocr_engine_ready{{{WHERE}}} == 0 and on (job, instance) {READY} == 1",
+        "10m",
+        "warning",
+        "Engine {{ $labels.engine }} of {{ $labels.instance }} is away; others serve.",
+        "`engines` in /health of this gateway give its address and the reason.",
     ),
     Alert(
         "PaddleOcrVlErrors",

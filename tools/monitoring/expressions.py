@@ -28,6 +28,8 @@ def quantile(share: float, metric: str, labels: str = "", by: str = "le") -> str
 
 
 READY = f"ocr_ready{{{WHERE}}}"
+WAS_THERE = f"last_over_time(ocr_ready{{{WHERE}}}[1d])"
+"""A gateway that was scraped within a day."""
 REQUESTS, PAGES = total("ocr_requests_total", ASKED), total("ocr_pages_total")
 REFUSED_SHARE = total("ocr_requests_total", f'status="429",{ASKED}') + f" / {REQUESTS}"
 ERROR_SHARE = total("ocr_requests_total", f'status=~"5..",{ASKED}') + f" / {REQUESTS}"

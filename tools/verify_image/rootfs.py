@@ -14,7 +14,7 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,6 +56,16 @@ class RootfsContainer:
     def terminate(self) -> None:
         if (first := self.first) is not None:
             os.kill(first, signal.SIGTERM)
+
+    def kill(self) -> None:
+        """With all that runs in it. The end of `unshare` alone would not reach a container whose user is not root: with
+        the change of the user Linux forgets that a signal was asked for."""
+        if (first := self.first) is None:
+            self.unshare.kill()
+        else:
+            with suppress(ProcessLookupError):
+                os.kill(first, signal.SIGKILL)
+        self.unshare.wait()
 
     def log(self) -> str:
         return self.log_file.read_text(encoding="utf-8", errors="replace")
@@ -102,12 +112,11 @@ class Rootfs:
                  _script(self, options, work, f"--userspec={uid}:{gid or 0}", command)],
                 stdin=subprocess.DEVNULL, stdout=log if output is None else output, stderr=subprocess.STDOUT,
             )  # fmt: skip
+        container = RootfsContainer(unshare, (uid, gid or "0"), prefix, work / "log", not options.offline)
         try:
-            yield RootfsContainer(unshare, (uid, gid or "0"), prefix, work / "log", not options.offline)
+            yield container
         finally:
-            if unshare.poll() is None:
-                unshare.kill()
-            unshare.wait()
+            container.kill()
 
 
 def _script(engine: Rootfs, options: Options, work: Path, user: str, command: Sequence[str]) -> str:

@@ -209,7 +209,9 @@ def _lacks_words(line: Pixels, text: LineText, *, is_expected: bool) -> bool:
             return False
         within = [step for step, (i, j) in zip(steps, pairwise(places), strict=True) if is_expected or j == i + 1]
         return bool(within) and max(within) > WORD * float(np.median(steps))
-    usual = min([*steps, FIGURE * height / width])
+    # Figures are alike in width; a point is narrower.
+    figures = [text.middles[place] for place in places if text.text[place].isdigit()]
+    usual = min([*(after - before for before, after in pairwise(figures)), FIGURE * height / width])
     return bool(max(middles[0], 1 - middles[-1], *steps) > WORD * max(usual, 1 / width))
 
 

@@ -12,6 +12,8 @@ from gateway.api.problems import PROBLEMS, ErrorDialect
 from gateway.errors import ServiceError
 
 MODELS = "/documentintelligence/documentModels"
+FORM_MODELS = "/formrecognizer/documentModels"
+"""Where clients of the time when it was called Form Recognizer look."""
 _CODES = {
     400: "InvalidRequest",
     401: "401",
@@ -73,7 +75,7 @@ def azure_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 
 DIALECT = ErrorDialect(
-    owns=lambda path: path.startswith("/documentintelligence/"),
+    owns=lambda path: path.startswith(("/documentintelligence/", "/formrecognizer/")),
     status=map_status,
     body=lambda error, _scope: ErrorResponse(error=make_error(error)),
     event=PROBLEMS.event,

@@ -22,7 +22,7 @@ from gateway.api.azure.content import (
     split_words,
     word_confidence,
 )
-from gateway.api.azure.schema import API_VERSION, LAYOUT, AnalyzeOptions
+from gateway.api.azure.schema import DOCUMENT, READ, AnalyzeOptions
 from gateway.api.chunked_response import Bytes, splice_json
 from gateway.assembly.items import Item, make_items
 from gateway.assembly.markdown import block_markdown
@@ -88,8 +88,9 @@ class PageScale:
 class ResultWriter:
     """A document as far as it was read."""
 
-    def __init__(self, model: str, options: AnalyzeOptions, document: DocumentInfo) -> None:
+    def __init__(self, model: str, api_version: str, options: AnalyzeOptions, document: DocumentInfo) -> None:
         self._model = model
+        self._api_version = api_version
         self._options = options
         self._is_pdf = document.media_type == PDF
         self._content = Content(options.string_index_type)
@@ -108,7 +109,7 @@ class ResultWriter:
             self._elements.add("warnings", warned)
         dpi = page.dpi if self._is_pdf else None
         scale = PageScale(page.page, "inch" if dpi else "pixel", 1 / (dpi or 1))
-        is_layout = self._model == LAYOUT
+        is_layout = self._model != READ
         writer = PageWriter(self._content, self._elements, self._options, scale, is_layout=is_layout)
         self._elements.add("pages", writer.write(page))
 
@@ -121,15 +122,16 @@ class ResultWriter:
 
     def pieces(self) -> Iterator[Bytes]:
         """JSON of the whole."""
-        is_layout = self._model == LAYOUT
+        is_layout = self._model != READ
         names = _LISTS if is_layout else _READ_LISTS
         frame = {
-            "apiVersion": API_VERSION,
+            "apiVersion": self._api_version,
             "modelId": self._model,
             "stringIndexType": self._options.string_index_type,
             "contentFormat": self._options.output_content_format,
             "content": self._content.join(),
             "styles": [],
+            **({"keyValuePairs": []} if self._model == DOCUMENT else {}),
             **({"sections": self._elements.list_sections()} if is_layout else {}),
             **{name: [] for name in names},
         }

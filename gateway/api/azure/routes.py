@@ -1,4 +1,5 @@
-"""Azure's routes: an analysis is begun, polled, and what it made is fetched."""
+"""Azure's routes: an analysis is begun, polled, and what it made is fetched. Begun and polled on the paths of Form
+Recognizer too."""
 
 from __future__ import annotations
 
@@ -13,9 +14,19 @@ from starlette.responses import Response
 
 from gateway.api.admission import Admission, begin_submission, cancel_on_disconnect, require_json
 from gateway.api.auth import authorization_header, key_header, require_key
-from gateway.api.azure.errors import MODELS, azure_responses
+from gateway.api.azure.errors import FORM_MODELS, MODELS, azure_responses
 from gateway.api.azure.result import ResultWriter, find_figures
-from gateway.api.azure.schema import LAYOUT, READ, AnalyzeOperation, AnalyzeOptions, AnalyzeRequest, describe_operation
+from gateway.api.azure.schema import (
+    API_VERSION,
+    DOCUMENT,
+    FORM_API_VERSION,
+    LAYOUT,
+    READ,
+    AnalyzeOperation,
+    AnalyzeOptions,
+    AnalyzeRequest,
+    describe_operation,
+)
 from gateway.api.chunked_response import ChunkedResponse
 from gateway.api.deps import JobsDep, RequestScope, ServiceDep
 from gateway.api.fastapi_errors import parse_fields
@@ -24,6 +35,7 @@ from gateway.api.jobs.dialect_tasks import find_task, load_pages, submit_task
 from gateway.api.jobs.results import build_result, require_result
 from gateway.api.ocr.options import RequestOptions
 from gateway.api.openapi import inlined_schema
+from gateway.api.problems import route_path
 from gateway.api.signed_links import LinksDep, base_url_of
 from gateway.conversion.json_bodies import DocumentPlace
 from gateway.errors import ServiceError
@@ -46,6 +58,7 @@ _CONTENT = {"application/json": {"schema": inlined_schema(AnalyzeRequest)}, "app
 _MISSING = azure_responses(401, 404)
 _DOCUMENT_PLACES = [DocumentPlace(("base64Source",), "base64")]
 _OCTETS = "application/octet-stream"
+_API_VERSIONS = {MODELS: API_VERSION, FORM_MODELS: FORM_API_VERSION}
 subscription_header = APIKeyHeader(
     name="Ocp-Apim-Subscription-Key", auto_error=False, description="One of `API_KEYS`, as Azure's clients send it"
 )
@@ -61,13 +74,16 @@ async def require_subscription_key(
     await require_key(request, "ocr")
 
 
-router = APIRouter(prefix=MODELS, tags=["azure"], dependencies=[Depends(require_subscription_key)])
+router = APIRouter(tags=["azure"], dependencies=[Depends(require_subscription_key)])
+analyses = APIRouter()
+"""What both families of paths have."""
 
 
-@router.post(
+@analyses.post(
     "/{model_id}:analyze",
     summary="Analyze a document, as Azure does",
-    description=f"Models: `{READ}` and `{LAYOUT}`. The header `Operation-Location` says where to ask for the result.",
+    description=f"Models: `{READ}` and `{LAYOUT}`, for Form Recognizer's clients `{DOCUMENT}` too. "
+    "The header `Operation-Location` says where to ask for the result.",
     status_code=202,
     response_class=Response,
     responses=azure_responses(400, 401, 404, 408, 413, 415, 429, 500, 503, 507),
@@ -81,7 +97,8 @@ async def analyze(
     model_id: str,
     options: Annotated[AnalyzeOptions, Query()],
 ) -> Response:
-    _check_model(model_id, options)
+    models = FORM_MODELS if route_path(request.scope).startswith(FORM_MODELS) else MODELS
+    _check_model(models, model_id, options)
     admission = begin_submission(request, service, scope)
     source = await _read_source(request, service, admission)
     job = await submit_task(
@@ -91,16 +108,20 @@ async def analyze(
         source,
         dialect=DIALECT_NAME,
         options=options.for_pipeline(),
-        submission={"model": model_id, "options": options.model_dump(mode="json")},
+        submission={
+            "model": model_id,
+            "api_version": _API_VERSIONS[models],
+            "options": options.model_dump(mode="json"),
+        },
     )
     # Clients take the id from an absolute URL of this form.
-    location = f"{base_url_of(request)}{MODELS}/{model_id}/analyzeResults/{job.record.id}"
+    location = f"{base_url_of(request)}{models}/{model_id}/analyzeResults/{job.record.id}"
     # Some take it from this header, which is the same at Azure.
     headers = {"Operation-Location": location, "apim-request-id": job.record.id, **_POLL}
     return Response(status_code=202, headers=headers)
 
 
-@router.get(_RESULT, summary="An analysis and its result", response_model=AnalyzeOperation, responses=_MISSING)
+@analyses.get(_RESULT, summary="An analysis and its result", response_model=AnalyzeOperation, responses=_MISSING)
 async def show(request: Request, jobs: JobsDep, model_id: str, result_id: str) -> Response:
     job = await _find(request, jobs, model_id, result_id)
     if job.state == "done":
@@ -109,14 +130,14 @@ async def show(request: Request, jobs: JobsDep, model_id: str, result_id: str) -
     return ChunkedResponse([_dump(describe_operation(job))], {"Content-Type": "application/json", **headers})
 
 
-@router.delete(_RESULT, summary="Delete an analysis", status_code=204, responses=_MISSING)
+@router.delete(f"{MODELS}{_RESULT}", summary="Delete an analysis", status_code=204, responses=_MISSING)
 async def delete(request: Request, jobs: JobsDep, model_id: str, result_id: str) -> Response:
     await jobs.delete(await _find(request, jobs, model_id, result_id))
     return Response(status_code=204)
 
 
 @router.get(
-    f"{_RESULT}/pdf",
+    f"{MODELS}{_RESULT}/pdf",
     summary="The searchable PDF",
     response_class=Response,
     responses={
@@ -142,7 +163,7 @@ async def show_pdf(
 
 
 @router.get(
-    f"{_RESULT}/figures/{{figure_id}}",
+    f"{MODELS}{_RESULT}/figures/{{figure_id}}",
     summary="The picture of a figure",
     response_class=Response,
     responses={200: {"content": {"image/png": _BYTES}}, **azure_responses(401, 404, 409)},
@@ -169,7 +190,9 @@ def _options(job: Job) -> AnalyzeOptions:
 
 def _build_operation(store: JobStore, job: Job) -> ChunkedResponse:
     """Blocks. Raises as `load_pages`."""
-    writer = ResultWriter(job.record.submission["model"], _options(job), require_result(job).document)
+    asked = job.record.submission
+    document = require_result(job).document
+    writer = ResultWriter(asked["model"], asked.get("api_version", API_VERSION), _options(job), document)
     for page, _ in load_pages(store, job):
         writer.add(page)
     headers = {"Content-Type": "application/json"}
@@ -201,10 +224,12 @@ def _dump(operation: AnalyzeOperation) -> bytes:
     return operation.model_dump_json(by_alias=True, exclude_none=True).encode()
 
 
-def _check_model(model_id: str, options: AnalyzeOptions) -> None:
+def _check_model(models: str, model_id: str, options: AnalyzeOptions) -> None:
     """ServiceError 404 `model_not_found`, 422 `invalid_option`."""
-    if model_id not in (READ, LAYOUT):
-        raise ServiceError(404, "model_not_found", f"Models are `{READ}` and `{LAYOUT}`.", param="modelId")
+    known = [READ, LAYOUT, *([DOCUMENT] if models == FORM_MODELS else [])]
+    if model_id not in known:
+        names = ", ".join(f"`{name}`" for name in known)
+        raise ServiceError(404, "model_not_found", f"The models here are {names}.", param="modelId")
     if model_id == READ and "figures" in options.output:
         raise ServiceError(422, "invalid_option", f"`{READ}` finds no figures; `{LAYOUT}` does.", param="output")
 
@@ -240,3 +265,7 @@ def _check_document(content: SpooledFile | None) -> DocumentSource:
     """Azure tells at once of what is no document."""
     media_type(content.read(HEAD_BYTES) if content else b"")
     return DocumentSource(content, "")
+
+
+for _models in (MODELS, FORM_MODELS):
+    router.include_router(analyses, prefix=_models)

@@ -1,4 +1,5 @@
-"""Requests and answers of Document Intelligence, as its API 2024-11-30 and its clients send and read them."""
+"""Requests and answers of Document Intelligence, as its APIs 2024-11-30 and 2023-07-31 and their clients send and read
+them."""
 
 from __future__ import annotations
 
@@ -14,9 +15,9 @@ from gateway.errors import ServiceError
 from gateway.jobs.catalog import Job
 from gateway.reading_options import OcrOptions, OptionNames
 
-API_VERSION = "2024-11-30"
+API_VERSION, FORM_API_VERSION = "2024-11-30", "2023-07-31"
 _NAMES = OptionNames(password=None)
-READ, LAYOUT = "prebuilt-read", "prebuilt-layout"
+READ, LAYOUT, DOCUMENT = "prebuilt-read", "prebuilt-layout", "prebuilt-document"
 StringIndexType = Literal["textElements", "unicodeCodePoint", "utf16CodeUnit"]
 Status = Literal["notStarted", "running", "succeeded", "failed", "canceled"]
 _RANGE = r"\s*\d{1,9}\s*(-\s*\d{0,9}\s*)?"
@@ -80,7 +81,8 @@ class AnalyzeOperation(BaseModel):
 
 
 _STATES: dict[str, Status] = {
-    "queued": "notStarted",
+    # Some clients take Azure's `notStarted` for a failure.
+    "queued": "running",
     "running": "running",
     "done": "succeeded",
     "failed": "failed",

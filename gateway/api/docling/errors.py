@@ -7,7 +7,8 @@ from gateway.api.fastapi_errors import create_dialect
 CONVERT = "/v1/convert"
 STATUS = "/v1/status/poll"
 RESULT = "/v1/result"
+CHUNK = "/v1/chunk"
 
 DIALECT = create_dialect(
-    lambda path: path == "/version" or path.startswith((f"{CONVERT}/", f"{STATUS}/", f"{RESULT}/"))
+    lambda path: path == "/version" or path.startswith((f"{CONVERT}/", f"{STATUS}/", f"{RESULT}/", f"{CHUNK}/"))
 )

@@ -17,7 +17,7 @@ from gateway.api.auth import key_required
 from gateway.api.chunked_response import ChunkedResponse
 from gateway.api.deps import JobsDep, RequestScope, ServiceDep
 from gateway.api.docling.answer import AnswerWriter, answer_failure
-from gateway.api.docling.errors import CONVERT, RESULT, STATUS
+from gateway.api.docling.errors import CHUNK, CONVERT, RESULT, STATUS
 from gateway.api.docling.schema import (
     ConvertAnswer,
     ConvertOptions,
@@ -153,6 +153,17 @@ async def result(request: Request, jobs: JobsDep, task_id: str) -> Response:
         detail = "Task result not found. Please wait for a completion status."
         raise ServiceError(404, "not_found", detail)
     return await asyncio.to_thread(_build_result, jobs.store, job)
+
+
+@router.post(f"{CHUNK}/{{chunker}}/{{source}}", include_in_schema=False)
+@router.post(f"{CHUNK}/{{chunker}}/{{source}}/async", include_in_schema=False)
+async def refuse_chunks() -> None:
+    """docling counts tokens by models from a hub, which this service asks for nothing."""
+    detail = (
+        "This service makes no chunks. Convert with `to_formats` `json`: docling-core's chunkers take the "
+        "DoclingDocument that you get."
+    )
+    raise ServiceError(404, "not_found", detail)
 
 
 @router.get("/version", summary="Versions, as docling-serve tells them", responses=fastapi_responses(401))

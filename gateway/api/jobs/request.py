@@ -7,7 +7,7 @@ import hashlib
 import json
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from copy import deepcopy
 from dataclasses import replace
 from typing import Any
@@ -24,6 +24,7 @@ from gateway.api.signed_links import base_url_of
 from gateway.conversion.conversion_pool import SplitBody
 from gateway.conversion.json_bodies import DocumentPlace
 from gateway.errors import ServiceError
+from gateway.intake.spool import SpooledFile
 from gateway.jobs.catalog import create_id
 from gateway.jobs.store import JobRecord, Webhook
 from gateway.jobs.webhooks import MAX_URL
@@ -100,8 +101,15 @@ def _parse_submission(body: SplitBody) -> Upload:
     if len(sources) > MAX_SOURCES:
         raise ServiceError(422, "too_many_sources", f"A batch has {MAX_SOURCES} documents at most.")
     documents = iter(body.document.split(body.sizes) if body.document else ())
-    parsed = [parse_source(source, next(documents, None) if _holds_text(source) else None) for source in sources]
+    parsed = [_parse_item(at, source, documents) for at, source in enumerate(sources)]
     return Upload(parsed[0], list(options.items()), parsed[1:])
+
+
+def _parse_item(at: int, source: object, documents: Iterator[SpooledFile]) -> DocumentSource:
+    try:
+        return parse_source(source, next(documents, None) if _holds_text(source) else None)
+    except ServiceError as error:
+        raise error.about(f"`sources[{at}]`") from None
 
 
 def _holds_text(source: object) -> bool:
@@ -114,7 +122,7 @@ async def make_records(request: Request, upload: Upload, settings: Settings) -> 
     can't be taken."""
     pairs = [*request.query_params.multi_items(), *upload.options]
     keep, names, webhook = (_take(pairs, name) for name in _JOB_OPTIONS)
-    params = parse_options(pairs, request.headers.get("accept", ""))
+    params = parse_options(pairs, request.headers.get("accept", ""), taken=_JOB_OPTIONS)
     if params.stream:
         raise ServiceError(422, "conflicting_option", "A job has no `stream`; its `/events` tell of its pages.")
     key = request.headers.get(HEADER)
@@ -180,7 +188,7 @@ def _describe_source(source: DocumentSource) -> Sequence[str | None]:
 
 
 def _take(pairs: list[Pair], name: str) -> Sequence[str]:
-    taken = [str(value) for key, value in pairs if key == name and value is not None]
+    taken = [str(value) for key, value in pairs if key == name and value not in (None, "")]
     pairs[:] = [pair for pair in pairs if pair[0] != name]
     return taken
 

@@ -206,13 +206,14 @@ class RequestOptions(BaseModel):
         )
 
 
-def parse_options(pairs: Iterable[Pair], accept: str = "") -> RequestOptions:
+def parse_options(pairs: Iterable[Pair], accept: str = "", *, taken: Iterable[str] = ()) -> RequestOptions:
     """Options from name and value pairs of all places they may stand in; `format` and `stream` settled by `accept`.
+    `taken`: names of further ones, which the caller has taken out.
 
     ServiceError 422 `unknown_option`, `invalid_option` or `conflicting_option`, each naming the option.
     """
     merged = _merged(pairs)
-    _refuse_unknown(merged)
+    _refuse_unknown(merged, taken)
     try:
         options = RequestOptions.model_validate(merged)
     except ValidationError as error:
@@ -264,10 +265,10 @@ def _canonical(value: Any) -> str:  # noqa: ANN401 - whatever JSON can hold
     return ",".join(map(str, value)) if isinstance(value, list) else str(value).lower()
 
 
-def _refuse_unknown(names: Iterable[str]) -> None:
+def _refuse_unknown(names: Iterable[str], taken: Iterable[str]) -> None:
     unknown = [name for name in names if name not in RequestOptions.model_fields]
     if unknown:
-        known = ", ".join(RequestOptions.model_fields)
+        known = ", ".join([*RequestOptions.model_fields, *taken])
         named = ", ".join(f"`{name[:80]}`" for name in unknown[:MAX_ERRORS])
         raise ServiceError(422, "unknown_option", f"There is no option {named}; options are {known}.")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from gateway.api.example import EXAMPLE_PICTURE
 
@@ -60,7 +60,7 @@ def _as_list(stop: Any) -> Any:  # noqa: ANN401 - whatever JSON can hold
 
 
 _EMPTY_IN_ANSWERS = frozenset(
-    {"refusal", "annotations", "audio", "function_call", "tool_calls", "reasoning", "reasoning_content"}
+    {"refusal", "annotations", "audio", "function_call", "tool_calls", "reasoning", "reasoning_content", "prefix"}
 )
 
 
@@ -119,7 +119,13 @@ class ChatRequest(_Strict):
     presence_penalty: float | None = Field(None, ge=-2, le=2)
     frequency_penalty: float | None = Field(None, ge=-2, le=2)
     repetition_penalty: float | None = Field(None, gt=0, le=2, description="Above 1 the model repeats itself less")
-    seed: int | None = Field(None, ge=-_INT64, lt=_INT64)
+    seed: int | None = Field(
+        None,
+        ge=-_INT64,
+        lt=_INT64,
+        validation_alias=AliasChoices("seed", "random_seed"),
+        description="Mistral's clients call it `random_seed`",
+    )
     stop: (
         Annotated[
             list[Annotated[str, Field(min_length=1, max_length=256)]],
@@ -151,6 +157,7 @@ class ChatRequest(_Strict):
     service_tier: str | None = Field(None, max_length=40, description=_NO_EFFECT)
     reasoning_effort: str | None = Field(None, max_length=40, description=_NO_EFFECT)
     verbosity: str | None = Field(None, max_length=40, description=_NO_EFFECT)
+    safe_prompt: Literal[False] | None = Field(None, description="Of Mistral's clients; there is none to be had")
 
     @model_validator(mode="before")
     @classmethod

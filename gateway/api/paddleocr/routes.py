@@ -22,7 +22,7 @@ from gateway.api.signed_links import Expires, Links, LinksDep, SignatureRequired
 from gateway.conversion.conversion_pool import raise_error
 from gateway.errors import ServiceError
 from gateway.intake.spool import SpooledFile
-from gateway.jobs.catalog import Job
+from gateway.jobs.catalog import Job, job_not_found
 from gateway.jobs.service import JobService
 from gateway.service import Service
 
@@ -61,7 +61,7 @@ async def submit(request: Request, service: ServiceDep, jobs: JobsDep, scope: Re
 
 @router.get("/{job_id}", summary="How far a job is", responses=_FAILURES, response_model_exclude_none=True)
 async def show(request: Request, jobs: JobsDep, links: LinksDep, job_id: str) -> Success:
-    job = await jobs.find(job_id, owner_of(request))
+    job = _require_own(await jobs.find(job_id, owner_of(request)))
     return Success(trace_id=request_id(request.scope), data=await _describe(links, job))
 
 
@@ -85,10 +85,8 @@ async def result(
     expires: Expires,
 ) -> Response:
     """JSON lines. The URL comes with the job; it needs no key."""
-    job = await jobs.find_any(job_id)
+    job = _require_own(await jobs.find_any(job_id))
     plan = require_result(job)
-    if job.record.dialect != DIALECT_NAME:
-        raise ServiceError(404, "not_found", "There is no such job.")
     path = f"{PATH}/{job_id}/pictures"
     lines = await asyncio.to_thread(JobLines, jobs.store, job, plan, lambda key: links.sign(f"{path}/{key}", expires))
     if lines.is_restructured:
@@ -112,14 +110,21 @@ async def picture(jobs: JobsDep, job_id: str, key: str) -> Response:
     return Response(found, media_type="image/jpeg")
 
 
+def _require_own(job: Job) -> Job:
+    """ServiceError 404 `not_found` for a job that came by another API: it has no pages in this one's words."""
+    if job.record.dialect != DIALECT_NAME:
+        raise job_not_found()
+    return job
+
+
 async def _list_batch(jobs: JobService, owner: str, batch: str) -> list[Job]:
-    """All of it, newest first."""
+    """All of it that came by this API, newest first."""
     found, cursor = await jobs.list_jobs(owner, state=None, batch=batch, limit=_LISTED_AT_ONCE)
     listed = list(found)
     while cursor:
         found, cursor = await jobs.list_jobs(owner, state=None, batch=batch, limit=_LISTED_AT_ONCE, cursor=cursor)
         listed += found
-    return listed
+    return [job for job in listed if job.record.dialect == DIALECT_NAME]
 
 
 async def _describe(links: Links, job: Job) -> JobData:

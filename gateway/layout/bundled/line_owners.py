@@ -32,6 +32,8 @@ COLUMN_REACH, MIN_COLUMN_ROWS = 4.0, 2
 MAX_TRIMMED = 500  # lines of a table that is looked at for text beside it
 CONTINUED, LEVEL = 0.5, 0.8
 """White space in a column that goes on beside a table; share of rows that are level if it is its."""
+BESIDE_ROW, EXACTLY = 0.25, 0.125
+"""From the middle of a line to that of one beside it, in its heights."""
 AS_MUCH = 0.9  # share of the most that a detection holds of a line, from which on another one holds as much
 SMALLER = 0.62  # height of a line beside the largest of its heading from which on it is none of it
 RUNNING_LABELS = frozenset({TEXT, "reference_content"})
@@ -157,14 +159,15 @@ def trim_table(detection: Detection, lines: Sequence[BBox]) -> Detection:
 
 
 def _are_level(side: Sequence[BBox], rest: Sequence[BBox]) -> bool:
-    """Whether most lines of a side stand in rows of the rest, or most rows of the rest beside lines of the side.
+    """Whether most lines of a side stand exactly in rows of the rest, or most rows of the rest beside lines of the side.
 
-    Not both: a description that is wrapped has more lines than its item has prices."""
+    Not both: a description that is wrapped has more lines than its item has prices, and a group's name has several
+    rows. In rows that are close any line is nearly level with one."""
     one, other = (np.asarray([(find_middle(line), measure_height(line)) for line in group]) for group in (side, rest))
-    is_level = np.abs(one[:, None, 0] - other[None, :, 0]) < one[:, None, 1] / 4
-    is_beside = is_level.any(axis=0)
+    offsets = np.abs(one[:, None, 0] - other[None, :, 0]) / one[:, None, 1]
+    is_beside = (offsets < BESIDE_ROW).any(axis=0)
     beside = [bool(is_beside[row].any()) for row in rows(rest)]
-    return bool(max(is_level.any(axis=1).mean(), np.mean(beside)) >= LEVEL)
+    return bool(max((offsets < EXACTLY).any(axis=1).mean(), np.mean(beside)) >= LEVEL)
 
 
 def _part_edges(lines: Sequence[BBox]) -> Iterator[tuple[list[BBox], list[BBox]]]:

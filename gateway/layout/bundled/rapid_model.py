@@ -37,6 +37,7 @@ from gateway.layout.bundled.plausibility import (
     promote_heads,
     promote_large,
 )
+from gateway.layout.bundled.ruled_tables import add_ruled_tables
 from gateway.layout.overlaps import remove_overlaps
 from gateway.layout.pp_doclayout.postprocess import is_confident, unclip
 from gateway.model import BBox, PageImage, PageLayout, Pixels, Region
@@ -183,7 +184,7 @@ def _is_rule(line: BBox, pixels: Pixels) -> bool:
 def _relabel(detections: Sequence[Detection], lines: Sequence[BBox], pixels: Pixels) -> list[Detection]:
     """By what the lines in them look like."""
     found = demote_prose(promote_large(promote_heads(detections, lines, pixels), lines, pixels), lines, pixels)
-    return part_headings(found, lines, pixels)
+    return add_ruled_tables(part_headings(found, lines, pixels), lines, pixels)
 
 
 def take_typewriter(detections: Sequence[Detection], lines: Sequence[BBox], pixels: Pixels) -> list[Detection]:

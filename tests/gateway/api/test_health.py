@@ -33,6 +33,9 @@ def test_health_names_every_part(served: Gateway) -> None:
     assert (health["errorCode"], health["errorMsg"]) == (0, "Healthy")
     assert health["logId"]
     assert health["docs"] == "/docs"
+    # MinerU's clients send nothing to a server that does not say these.
+    assert (health["protocol_version"], health["processing_window_size"]) == (2, 64)
+    assert health["max_concurrent_requests"] > 0
 
 
 @pytest.mark.parametrize(

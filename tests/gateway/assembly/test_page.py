@@ -80,6 +80,36 @@ def test_captions_are_no_running_heads(caption: str) -> None:
     assert page.markdown == f"{caption}\n\nBerth 7 is closed"
 
 
+@pytest.mark.parametrize(
+    ("head", "is_kept"),
+    [
+        ("Elmhaven, 3 June 2026", True),
+        ("June 3, 2026", True),
+        ("г. Эльмхавен, «3» июня 2026 г.", True),
+        ("Warszawa, 03.06.2026", True),
+        ("V Praze dne 3. června 2026", True),
+        ("二〇二六年六月三日", True),
+        ("03.06.2026", False),
+        ("Harbour Review, Vol. 12, June 2026", False),
+        ("Chapter 3 Cranes 2026", False),
+    ],
+)
+def test_dates_of_letters_are_no_running_heads(head: str, *, is_kept: bool) -> None:
+    regions = [Region("header", (900, 80, 1200, 110), 1), Region("text", (100, 200, 1200, 900), 2)]
+    page = assemble_page(1, 1300, 1800, 200, regions, [Reading(head), Reading("The crane is repaired.")], OcrOptions())
+    assert (head in page.markdown) == is_kept
+
+
+def test_date_beside_a_page_number_is_a_running_head() -> None:
+    boxes = ((100, 80, 400, 110), (1150, 80, 1200, 110), (100, 200, 1200, 900))
+    regions = [
+        Region(label, box, at)
+        for at, (label, box) in enumerate(zip(("header", "number", "text"), boxes, strict=True), 1)
+    ]
+    readings = [Reading(text) for text in ("3 June 2026", "14", "The crane is repaired.")]
+    assert "June" not in assemble_page(1, 1300, 1800, 200, regions, readings, OcrOptions()).markdown
+
+
 def test_running_heads_are_left_out() -> None:
     for head in ("Tables of 1907", "Figures", "Harbour Rules 3"):
         regions = [Region("header", (0, 0, 90, 10), 1), Region("text", (0, 20, 90, 40), 2)]

@@ -117,7 +117,7 @@ async def test_a_job_that_is_known_waits_for_no_count(jobs: JobService, monkeypa
         enqueued.append(job_id)
 
     jobs.store.create(*job)
-    monkeypatch.setattr("gateway.jobs.quota.COUNT_WAIT_S", 0)
+    monkeypatch.setattr("gateway.jobs.quota.START_WAIT_S", 0)
     monkeypatch.setattr(JobQueue, "enqueue", enqueue)
     assert not await jobs.submit([make_job(b"own")], "batch")
     assert enqueued == [job.record.id]

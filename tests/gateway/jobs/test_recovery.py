@@ -26,7 +26,7 @@ from tests.support.fleet import (
     submit,
 )
 from tests.support.ports import free_port
-from tests.support.service_process import Service
+from tests.support.service_process import Service, service_process
 from tests.support.stub_engine import Reply, StubEngine, StubRequest
 from tests.support.waiting import LONG_WAIT_S, wait_until
 from tests.support.webhook_receiver import SECRET, receiver
@@ -39,6 +39,14 @@ DOCUMENT = numbered_pages(PAGES)
 def engine() -> Iterator[StubEngine]:
     with StubEngine(answer=read_size) as running:
         yield running
+
+
+def test_whoever_has_waited_for_readiness_can_submit(tmp_path: Path, engine: StubEngine) -> None:
+    """Jobs start when all else has: neither the first request nor the list of jobs is told to come again."""
+    with service_process(tmp_path, engine) as service:
+        accepted, listed = post(service, "/jobs", DOCUMENT), get(service, "/jobs")
+        assert (accepted.status_code, listed.status_code) == (202, 200), accepted.text + listed.text
+        assert [job["id"] for job in listed.json()["jobs"]] == [accepted.json()["id"]]
 
 
 def test_a_killed_gateway_goes_on_where_it_was(tmp_path: Path, engine: StubEngine) -> None:

@@ -92,6 +92,13 @@ def test_rotation_keeps_the_owner_and_the_counts(path: Path) -> None:
         (f"keys: [{{name: a, hashes: ['{hash_of('a')}'], scopes: [all]}}]", "scopes"),
         (f"keys: [{{name: a, hashes: ['{hash_of('a')}'], limits: {{pages: 3}}}}]", "limits.pages"),
         (f"keys: [{{name: a, hashes: ['{hash_of('a')}', '{hash_of('a')}']}}]", "twice"),
+        (f"keys: [{{name: a, hashes: ['{hash_of('a')}'], limits: {{documents: 0}}}}]", "limits.documents"),
+        (f"keys: [{{name: a, hashes: ['{hash_of('a')}'], limits: {{documents: -4}}}}]", "limits.documents"),
+        (f"keys: [{{name: a, hashes: ['{hash_of('a')}'], limits: {{documents: yes}}}}]", "limits.documents"),
+        (f"keys: [{{name: a, hashes: ['{hash_of('a')}'], limits: {{documents: {10**20}}}}}]", "limits.documents"),
+        (f"keys: [{{name: a, hashes: ['{hash_of('a')}'], scopes: [ocr], scopes: [admin]}}]", "`scopes` is twice"),
+        ("keys: []\nkeys: []", "`keys` is twice"),
+        ("[" * 5000, "API_KEYS_FILE"),
         ("[]", "file"),
     ],
 )
@@ -106,6 +113,33 @@ def test_a_broken_file_changes_nothing_and_is_told(path: Path, text: str, told: 
     keyring.reload()
     assert keyring.reason is None
     assert keyring.find("one") is None
+
+
+def test_a_file_that_is_being_written_changes_nothing(path: Path) -> None:
+    """By a program that empties it first, at any of whose steps it may be looked at."""
+    keyring = Keyring([], write(path, f"keys: [{{name: scans, hashes: ['{hash_of('one')}']}}]"))
+    steps = ["", "keys:\n", f"keys:\n- {{name: a, hashes: ['{hash_of('two')}']}}\n"]
+    for text in steps:
+        path.write_text(text)
+        keyring.reload()
+        assert keyring.find("one") is not None
+        assert keyring.reason is None
+    keyring.reload()
+    assert keyring.find("one") is None
+    assert keyring.find("two") is not None
+
+
+def test_a_file_that_is_back_is_no_reason_to_complain(path: Path) -> None:
+    """As on a network's file system that was away for a while."""
+    keyring = Keyring([], write(path, f"keys: [{{name: scans, hashes: ['{hash_of('one')}']}}]"))
+    away = path.rename(path.with_suffix(".away"))
+    keyring.reload()
+    assert keyring.reason is not None
+    assert keyring.find("one") is not None
+    away.rename(path)
+    keyring.reload()
+    assert keyring.reason is None
+    assert keyring.find("one") is not None
 
 
 @pytest.mark.parametrize("text", [None, "", "keys: []", "{"])

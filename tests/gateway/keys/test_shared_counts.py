@@ -42,8 +42,9 @@ def write_keys(path: Path, count: int, **limits: int) -> Path:
         {"name": f"key-{at}", "hashes": ["sha256:" + hashlib.sha256(f"{at}".encode()).hexdigest()], "limits": limits}
         for at in range(count)
     ]
-    path.write_text(json.dumps({"keys": keys}))
-    return path
+    draft = path.with_suffix(".draft")
+    draft.write_text(json.dumps({"keys": keys}))
+    return draft.replace(path)
 
 
 @asynccontextmanager
@@ -252,6 +253,20 @@ async def test_a_gateway_divides_from_its_first_answer_on_and_whatever_the_next_
         table.may_read.set()
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
+
+
+def test_a_clock_that_has_jumped_ahead_takes_nothing_from_the_others(url: str) -> None:
+    one, other = CountsTable(url, "one"), CountsTable(url, "other")
+    try:
+        one.join()
+        now = time.time()
+        window = WindowId("owner", "pages_per_day", int(now) + 3600)
+        one.exchange({window: 7}, {})
+        other.read_all(now + 400 * 86_400, {})
+        assert one.read_all(now, {}).windows == {window: 7}
+    finally:
+        one.close()
+        other.close()
 
 
 def test_a_gateway_that_tells_seldom_is_counted(url: str) -> None:

@@ -13,6 +13,7 @@ from gateway.errors import ServiceError
 from gateway.intake.spool import SpooledFile
 from gateway.settings import Settings
 from gateway.storage.bucket import StoredObject
+from gateway.storage import files as files_module
 from gateway.storage.files import FileStore, create_file_id
 from gateway.storage.objects import FolderObjects
 from tests.support.waiting import WAIT_S
@@ -56,3 +57,38 @@ def test_what_is_being_written_is_counted_once(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(FolderObjects, "write", write_and_upload)
     upload(SIZE)
     assert sorted(file.size for file in files.list_files("")) == [300_000, SIZE]
+
+
+def test_files_are_kept_without_a_look_at_all_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = FolderObjects(tmp_path)
+    files, survey, looks = FileStore(Settings(_env_file=None), store), FolderObjects.survey, list[str]()
+
+    def count_looks(objects: FolderObjects, folder: str) -> Iterator[StoredObject]:
+        looks.append(folder)
+        return survey(objects, folder)
+
+    monkeypatch.setattr(FolderObjects, "survey", count_looks)
+    for _ in range(20):
+        keep(files, 100)
+    assert len(looks) == 1
+
+
+def test_room_that_another_gateway_has_made_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files_module, "LOOK_AGAIN_S", 0.0)
+    one, other = (FileStore(Settings(_env_file=None, files_max_gb=0.001), FolderObjects(tmp_path)) for _ in range(2))
+    keep(one, SIZE)
+    with pytest.raises(ServiceError, match="no room"):
+        keep(other, SIZE)
+    one.delete(one.list_files("")[0])
+    keep(other, SIZE)
+
+
+def test_files_of_one_byte_take_room(tmp_path: Path) -> None:
+    files = FileStore(Settings(_env_file=None, files_max_gb=0.0001), FolderObjects(tmp_path))
+    with pytest.raises(ServiceError, match="no room"):
+        for _ in range(1000):
+            keep(files, 1)
+
+
+def keep(files: FileStore, size: int) -> None:
+    files.create(create_file_id(), SpooledFile.from_bytes(bytes(size)), "", "a.png", "ocr", None, None)

@@ -27,7 +27,7 @@ FONTS = ("Sans", "Helvetica", "Helvetica-Bold", "Times-Roman", "Times-Italic", "
 
 
 def open_page(page: LayerPage, number: int = 1) -> PageImage:
-    raster = PdfSource(view(page.data), DPI, 10_000_000, has_layer=True).page(1)
+    raster = PdfSource(view(page.data), DPI, 10_000_000, has_layer=True).page(number)
     pixels = np.frombuffer(b"".join(raster.strips), np.uint8).reshape(raster.height, raster.width, 3)
     layer = unpack_layer(raster.layer, pixels) if raster.layer else None
     return PageImage(number, pixels, DPI, warnings=raster.warnings, is_partial=raster.is_partial, layer=layer)

@@ -10,14 +10,23 @@ import pytest
 
 from gateway.model import BBox, Pixels, Reading
 from gateway.text_layer.document_text import DocumentText, find_offer, look_at_layer
+from gateway.text_layer.drawings import DrawingIndex
 from tests.gateway.text_layer.pages import layout_of, open_page, read_sample, truth_of
+from tests.support.subtle_lies import subtle_lies, write_two_pages
 from tests.support.text_layers import LayerPage, broken_layers, sound_layers
 
 
 def take(page: LayerPage) -> tuple[list[str | None], Sequence[str]]:
     """The text that is taken of each region, None where the engine has to read it; and the page's warnings."""
-    document, image = DocumentText(), open_page(page)
-    seen = look_at_layer(image)
+    return take_next(page, DocumentText(), DrawingIndex())
+
+
+def take_next(
+    page: LayerPage, document: DocumentText, index: DrawingIndex, number: int = 1
+) -> tuple[list[str | None], Sequence[str]]:
+    """The same for a page of a document; `number`: of the page of its file."""
+    image = open_page(page, number)
+    seen = look_at_layer(image, index)
     layout = replace(layout_of(page), lines=seen.lines or ())
     text = document.examine(image, layout, seen, has_sample=True)
 
@@ -31,7 +40,7 @@ def take(page: LayerPage) -> tuple[list[str | None], Sequence[str]]:
     return taken, (*image.warnings, *seen.warnings)
 
 
-BROKEN, SOUND = broken_layers(), sound_layers()
+BROKEN, SOUND = [*broken_layers(), *subtle_lies()], sound_layers()
 
 
 def test_enough_kinds_of_lies() -> None:
@@ -61,3 +70,12 @@ def test_hidden_text_is_named(page: LayerPage) -> None:
     taken, warnings = take(page)
     assert not any(taken)
     assert any("can't be seen" in warning for warning in warnings)
+
+
+def test_font_of_another_page_proves_nothing_that_is_drawn_otherwise() -> None:
+    """Both pages show the same; their fonts have one name and one size, and the second one's tells 6 for 9."""
+    page, document, index = write_two_pages(), DocumentText(), DrawingIndex()
+    first, _ = take_next(page, document, index)
+    second, _ = take_next(page, document, index, 2)
+    assert first == [truth_of(page, 0)]
+    assert second == [None]

@@ -10,6 +10,7 @@ import subprocess
 from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 
 from tests.supervision.support import ROOT, program, wait_until
@@ -17,7 +18,7 @@ from tests.tools.verify_image.support import BRIEF, image
 from tools.verify_image import rootfs
 from tools.verify_image.__main__ import main, open_image, verify_scenario
 from tools.verify_image.command_line import CommandLine, run_arguments
-from tools.verify_image.image import Image, Options, parse_image
+from tools.verify_image.image import FOLDERS, Image, Options, parse_image
 from tools.verify_image.trial import SCENARIOS, Limits, Scenario, start_trial
 
 CONFIG = {
@@ -161,6 +162,20 @@ def test_a_folder_runs_read_only_and_is_reported_on(
     report = json.loads((out / "verify.json").read_bytes())
     assert (report["engine"], report["ok"]) == ("chroot", True)
     assert "| read-only |" in (out / "verify.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.skipif(not can_make_namespaces(), reason="needs root and namespaces")
+@pytest.mark.parametrize("user", ["0:0", "12345:0"])
+def test_nothing_of_a_container_outlives_it(tmp_path: Path, user: str) -> None:
+    """Also where nobody has stopped what runs in it."""
+    folders = dict.fromkeys(FOLDERS, "/tmp")
+    asleep = Image("asleep", user, {"PATH": "/usr/bin:/bin", **folders}, (), ("sleep", "1000"))
+    engine = rootfs.Rootfs("chroot", asleep, Path("/"))
+    with engine.start_in(tmp_path, Options(read_only=True)) as container:
+        wait_until(lambda: container.first and psutil.Process(container.first).name() == "sleep", "the container")
+        first = psutil.Process(container.first)
+        assert first.uids().real == int(user.partition(":")[0])
+    assert not first.is_running()
 
 
 @pytest.mark.skipif(not can_make_namespaces(), reason="needs root and namespaces")

@@ -70,6 +70,23 @@ def test_word_beside_figures_is_read() -> None:
     assert read_figures("2026", (0.6, 0.97), "3 июня 2026") == "3 июня 2026"
 
 
+def test_narrow_points_leave_no_room_for_words() -> None:
+    """A table's numbers are not read again, each for a quarter of the time of its first reading."""
+
+    def fail(_: Pixels) -> LineText:
+        raise AssertionError("read again")
+
+    cells = {
+        "92.1": (0.25, 0.45, 0.55, 0.75),
+        "82.4 ± 9.3": (0.12, 0.21, 0.31, 0.36, 0.36, 0.55, 0.55, 0.74, 0.79, 0.88),
+    }
+    for value, middles in cells.items():
+        cell = np.full((36, 12 * len(value) + 10, 3), 255, dtype=np.uint8)
+        first = LineText(value, (0.99,) * len(value), middles=middles)
+        answer = read_cyrillic([cell], [first], fail, set(), sure=False, check=lambda: None)
+        assert answer[0].text == value
+
+
 def read_beside(first: LineText, second: LineText) -> str:
     """A line below one that is Cyrillic without a doubt."""
     lines = iter([text("Порт"), second])

@@ -14,6 +14,11 @@ app.kubernetes.io/name: {{ .Chart.Name }}
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
 
+{{/* A setting's value as text. Helm reads every number as a float, and would write 2000000 as 2e+06. */}}
+{{- define "ocr.text" -}}
+{{- if kindIs "float64" . }}{{ toJson . }}{{ else }}{{ toString . }}{{ end }}
+{{- end }}
+
 {{/* What the gateway's pod runs: `vllm` only where the engine is in the same pod. */}}
 {{- define "ocr.podEngine" -}}
 {{- if and (eq .Values.engine "vllm") .Values.separateEngine }}external{{ else }}{{ .Values.engine }}{{ end }}
@@ -40,6 +45,10 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- $several := or (gt (int .Values.replicas) 1) (and (ne .Values.autoscaling.kind "none") (not .Values.separateEngine)) }}
 {{- $claim := .Values.jobs.claim }}
 {{- if and (eq .Values.engine "external") (not (or .Values.externalUrl .Values.externalModels)) }}{{ fail "engine: external needs externalUrl or externalModels." }}{{ end }}
+{{- if and .Values.externalUrl (ne .Values.engine "external") }}{{ fail "externalUrl needs engine: external." }}{{ end }}
+{{- range $setting := list "HOST" "PORT" "VLM_ENGINE" }}
+{{- if hasKey $.Values.settings $setting }}{{ fail (printf "settings.%s is the chart's own: probes, the Service and the image go by it." $setting) }}{{ end }}
+{{- end }}
 {{- if and .Values.externalUrl .Values.externalModels }}{{ fail "externalModels stands in the place of externalUrl; set one of them." }}{{ end }}
 {{- if and .Values.externalModels (ne .Values.engine "external") }}{{ fail "externalModels needs engine: external." }}{{ end }}
 {{- if and .Values.separateEngine (ne .Values.engine "vllm") }}{{ fail "separateEngine needs engine: vllm." }}{{ end }}
@@ -49,6 +58,8 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- if and $several .Values.jobs.enabled (not $inBucket) (not $claim.existing) (ne $claim.accessMode "ReadWriteMany") }}{{ fail "Several replicas write one volume: jobs.claim.accessMode is ReadWriteMany." }}{{ end }}
 {{- if and .Values.jobs.database (not .Values.existingSecret) }}{{ fail "jobs.database needs existingSecret with database-url." }}{{ end }}
 {{- if and (eq .Values.autoscaling.kind "hpa") .Values.separateEngine }}{{ fail "A separate engine is scaled by autoscaling.kind: keda." }}{{ end }}
+{{- if gt (int .Values.autoscaling.min) (int .Values.autoscaling.max) }}{{ fail "autoscaling.min is larger than autoscaling.max." }}{{ end }}
+{{- if and (ne .Values.autoscaling.kind "none") (eq (int .Values.autoscaling.min) 0) (not .Values.separateEngine) }}{{ fail "autoscaling.min: 0 needs separateEngine: it is gateways that tell of waiting regions." }}{{ end }}
 {{- if and (eq .Values.autoscaling.kind "keda") (not .Values.autoscaling.prometheusUrl) }}{{ fail "autoscaling.kind: keda needs autoscaling.prometheusUrl." }}{{ end }}
 {{- if and .Values.monitoring.keySecretKey (not .Values.existingSecret) }}{{ fail "monitoring.keySecretKey needs existingSecret." }}{{ end }}
 {{- end }}
@@ -58,7 +69,9 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- printf "%s:%s" $image.repository (default (printf "%s-%s" .root.Chart.AppVersion .kind) $image.tag) }}
 {{- end }}
 
+{{/* None where the settings have it: they win. */}}
 {{- define "ocr.secretVariable" -}}
+{{- if not (hasKey (default (dict) .settings) .name) }}
 - name: {{ .name }}
   valueFrom:
     secretKeyRef:
@@ -67,6 +80,7 @@ app.kubernetes.io/instance: {{ .Release.Name }}
       {{- if .optional }}
       optional: true
       {{- end }}
+{{- end }}
 {{- end }}
 
 {{- define "ocr.podSecurity" -}}
@@ -160,7 +174,7 @@ S3_PREFIX: {{ . | quote }}
 {{- with .Values.tracing }}
 {{- if .endpoint }}
 OTEL_EXPORTER_OTLP_ENDPOINT: {{ .endpoint | quote }}
-OTEL_TRACES_SAMPLER_ARG: {{ .share }}
+OTEL_TRACES_SAMPLER_ARG: {{ toJson .share }}
 {{- end }}
 {{- end }}
 {{- end }}

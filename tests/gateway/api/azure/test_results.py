@@ -9,7 +9,7 @@ from typing import Any, Literal
 import pytest
 
 from gateway.api.azure.result import ResultWriter
-from gateway.api.azure.schema import AnalyzeOptions
+from gateway.api.azure.schema import API_VERSION, AnalyzeOptions
 from gateway.model import Block, DocumentInfo, PageResult, Region, TableCell, TextLine
 from tests.gateway.api.azure.conftest import analyze
 from tests.gateway.intake.files import encode, pdf, picture
@@ -81,7 +81,7 @@ def describe(
 ) -> dict[str, Any]:
     """The result of pages with these blocks."""
     document = DocumentInfo(name="a.png", media_type="image/png", pages_total=pages, sha256="")
-    writer = ResultWriter(model, AnalyzeOptions(output_content_format=form), document)
+    writer = ResultWriter(model, API_VERSION, AnalyzeOptions(output_content_format=form), document)
     for page in range(1, pages + 1):
         writer.add(PageResult(page=page, width=100, height=100, markdown="", blocks=blocks))
     result: dict[str, Any] = json.loads(b"".join(writer.pieces()))

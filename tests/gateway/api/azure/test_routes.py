@@ -11,13 +11,14 @@ import pypdfium2 as pdfium
 import pytest
 from PIL import Image
 
-from tests.gateway.api.azure.conftest import MODELS, begin, finish
+from tests.gateway.api.azure.conftest import MODELS, analyze, begin, finish
 from tests.gateway.intake.files import pdf
 from tests.support.server import Gateway
 from tests.support.stub_engine import Reply
 from tests.support.waiting import WAIT_S
 
 READ, LAYOUT = f"{MODELS}/prebuilt-read", f"{MODELS}/prebuilt-layout"
+FORM_MODELS = "/formrecognizer/documentModels"
 DOCUMENT = base64.b64encode(pdf(1)).decode()
 
 
@@ -70,13 +71,16 @@ def test_json_and_base64(served: Gateway) -> None:
 
 def test_a_running_analysis_says_when_to_ask_again_and_has_no_pdf(served: Gateway) -> None:
     served.engine.answer = lambda _request: Reply("late", delay_s=WAIT_S)
-    location = begin(served, pdf(1), output="pdf")
+    waiting = [begin(served, pdf(1), output="pdf") for _ in range(served.service.settings.max_jobs + 1)]
+    location = waiting.pop()
     answer = served.client.get(location)
-    assert answer.json()["status"] in ("notStarted", "running")
+    # Some clients stop at Azure's `notStarted`.
+    assert answer.json()["status"] == "running"
     assert "analyzeResult" not in answer.json()
     assert int(answer.headers["retry-after"]) == 1
     assert_refused(served.client.get(f"{location}/pdf"), 409, "JobNotFinished")
-    assert served.client.delete(location).status_code == 204
+    for one in (location, *waiting):
+        assert served.client.delete(one).status_code == 204
     assert_refused(served.client.get(location), 404, "NotFound")
 
 
@@ -190,3 +194,35 @@ def test_a_service_that_takes_nothing_says_when_to_come_back(served: Gateway) ->
         served.service.draining = False
     assert assert_refused(answer, 503, "ShuttingDown")["code"] == "ServiceUnavailable"
     assert int(answer.headers["retry-after"]) > 0
+
+
+@pytest.mark.parametrize("model", ["prebuilt-read", "prebuilt-layout", "prebuilt-document"])
+def test_form_recognizers_paths(served: Gateway, model: str) -> None:
+    """What its clients find there, beside what today's clients find at theirs."""
+    begun = served.client.post(
+        f"{FORM_MODELS}/{model}:analyze",
+        params={"api-version": "2023-07-31", "stringIndexType": "unicodeCodePoint"},
+        content=pdf(2),
+        headers={"content-type": "application/octet-stream"},
+    )
+    location = begun.headers["operation-location"]
+    assert f"{FORM_MODELS}/{model}/analyzeResults/" in location
+    result = finish(served, location)["analyzeResult"]
+    assert (result["apiVersion"], result["modelId"]) == ("2023-07-31", model)
+    today = "prebuilt-read" if model == "prebuilt-read" else "prebuilt-layout"
+    expected = analyze(served, pdf(2), today, stringIndexType="unicodeCodePoint")
+    assert expected["apiVersion"] == "2024-11-30"
+    assert {name: result[name] for name in expected if name not in ("apiVersion", "modelId")} == {
+        name: value for name, value in expected.items() if name not in ("apiVersion", "modelId")
+    }
+    assert result.get("keyValuePairs") == ([] if model == "prebuilt-document" else None)
+
+
+def test_form_recognizers_paths_refuse_as_azure_does(served: Gateway) -> None:
+    invoice = served.client.post(f"{FORM_MODELS}/prebuilt-invoice:analyze", json={})
+    assert "prebuilt-document" in assert_refused(invoice, 404, "ModelNotFound")["message"]
+    today = served.client.post(f"{MODELS}/prebuilt-document:analyze", json={"base64Source": DOCUMENT})
+    assert_refused(today, 404, "ModelNotFound")
+    wrong = served.client.post(f"{FORM_MODELS}/prebuilt-read:analyze", headers={"ocp-apim-subscription-key": "no"})
+    assert_refused(wrong, 401, "Unauthorized")
+    assert_refused(served.client.get("/formrecognizer/v2.1/layout/analyzeResults/1"), 404, "NotFound")

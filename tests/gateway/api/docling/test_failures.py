@@ -118,3 +118,10 @@ def test_a_service_that_takes_nothing_says_when_to_come_back(served: Gateway) ->
     for answer in answers:
         assert_refused(answer, 503)
         assert int(answer.headers["retry-after"]) > 0
+
+
+@pytest.mark.parametrize("path", ["/v1/chunk/hybrid/file", "/v1/chunk/hierarchical/source/async"])
+def test_chunks_are_refused_by_what_makes_them(served: Gateway, path: str) -> None:
+    answer = served.client.post(path, files={"files": ("a.pdf", pdf(1))})
+    assert_refused(answer, 404)
+    assert "docling-core" in answer.json()["detail"]

@@ -109,6 +109,21 @@ def test_one_bad_source_refuses_all(served: Gateway, sources: object, status: in
     assert jobs_of(served) == []
 
 
+@pytest.mark.parametrize(
+    ("bad", "told"),
+    [
+        ({"base64": "?"}, "sources[1]"),
+        ({"url": 5}, "`sources[1]`"),
+        (None, "`sources[1]`"),
+        ({"url": "http://127.0.0.1/x"}, "Document 2 of 3"),
+    ],
+)
+def test_the_bad_one_of_a_batch_is_named(served: Gateway, png: bytes, bad: object, told: str) -> None:
+    answer = served.client.post("/jobs", json={"sources": [inline(png), bad, inline(png)]})
+    assert answer.status_code == 400
+    assert told in answer.json()["detail"]
+
+
 def test_an_idempotency_key_finds_the_same_batch(served: Gateway, png: bytes, tiff: bytes) -> None:
     first = post_files(served, png, tiff, key="k").json()
     again = post_files(served, png, tiff, key="k")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -111,6 +112,17 @@ def test_options_are_those_of_ocr(served: Gateway, tiff: bytes) -> None:
     assert_problem(submit(served, tiff, nonsense="1"), 422, "unknown_option")
     assert_problem(submit(served, tiff, stream="true"), 422, "conflicting_option")
     assert_problem(submit(served, tiff, keep_s="1"), 422, "invalid_option")
+
+
+def test_an_unknown_option_is_told_which_there_are(served: Gateway, png: bytes) -> None:
+    refused = submit(served, png, keep="60")
+    assert_problem(refused, 422, "unknown_option")
+    assert {"pages", "keep_s", "batch", "webhook"} <= set(re.findall(r"\w+", refused.json()["detail"]))
+
+
+def test_a_form_s_empty_fields_ask_for_nothing(served: Gateway, png: bytes) -> None:
+    job = submit(served, png, keep_s="", batch="", webhook="", pages="")
+    assert (job.status_code, job.json()["batch"]) == (202, None), job.text
 
 
 def test_json_with_base64_makes_a_job_too(served: Gateway, png: bytes) -> None:

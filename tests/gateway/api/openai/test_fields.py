@@ -44,6 +44,18 @@ def test_fields_that_the_engine_gets(served: Gateway, fields: dict[str, Any]) ->
     assert asked(served, **fields) == {"model": "stub-model", "temperature": 0, **fields}
 
 
+def test_what_mistral_s_clients_send(served: Gateway) -> None:
+    answered = {"role": "assistant", "content": "a", "prefix": False}
+    messages = [{"role": "user", "content": "OCR:"}, answered, *MESSAGES]
+    got = asked(served, messages=messages, random_seed=7, safe_prompt=False)
+    assert got == {"model": "stub-model", "temperature": 0, "seed": 7}
+    assert "prefix" not in served.engine.requests[-1].body["messages"][1]
+
+
+def test_no_prompt_is_put_before_the_client_s(served: Gateway) -> None:
+    assert refused(served, safe_prompt=True)["param"] == "safe_prompt"
+
+
 def test_vllm_s_own_sampling_reaches_a_vllm(served: Gateway) -> None:
     assert asked(served, top_k=40, min_p=0.1) == {"model": "stub-model", "temperature": 0, "top_k": 40, "min_p": 0.1}
 

@@ -184,3 +184,13 @@ def test_jobs_of_this_dialect_are_jobs_like_others(served: Gateway, png: bytes) 
     assert result.text.startswith("# line one line two")
     other = served.client.get(f"{PATH}/{job}", headers={"authorization": "bearer two"})
     assert other.status_code == 404
+
+
+def test_another_api_s_job_has_no_pages_in_these_words(served: Gateway, png: bytes) -> None:
+    """Not even its state is shown: its result would lead nowhere."""
+    form = {"batch": "both"}
+    job = served.client.post("/jobs", files={"file": ("a.png", png)}, data=form).json()["id"]
+    assert served.client.get(f"{PATH}/{job}").status_code == 404
+    own = submit(served, png, batchId="both").json()["data"]["jobId"]
+    shown = served.client.get(f"{PATH}/batch/both").json()["data"]["extractResult"]
+    assert [one["jobId"] for one in shown] == [own]

@@ -403,6 +403,15 @@ def test_text_beside_a_table_that_goes_on_from_above_is_none_of_it() -> None:
     assert 280 < table.bbox[0] <= 350
 
 
+def test_sidebar_nearly_level_with_the_close_rows_of_a_table_is_none_of_it() -> None:
+    sidebar: list[BBox] = [(60, 803 + i * 41, 280 - 20 * (i % 3), 843 + i * 41) for i in range(-12, 5)]
+    columns = ((350, -3), (550, 0), (750, 3))
+    numbers: list[BBox] = [(x, 800 + i * 34 + y, x + 90, 840 + i * 34 + y) for i in range(6) for x, y in columns]
+    regions = compose([Detection("table", 0.9, (50, 795, 900, 1015))], sidebar + numbers)
+    (table,) = [region for region in regions if region.label == "table"]
+    assert 280 < table.bbox[0] <= 350
+
+
 def test_items_of_an_invoice_with_wrapped_descriptions_stay_one_table() -> None:
     """Names of the columns stand close above, outside of the model's box; prices beside the middle of descriptions."""
     address = lines_of(100, 400, 200, 6)
