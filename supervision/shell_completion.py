@@ -8,6 +8,8 @@ import sys
 import shtab
 
 SHELLS = ("bash", "zsh", "fish")
+PLACES = {"input": shtab.FILE, "folder": shtab.DIRECTORY, "output": shtab.DIRECTORY}
+"""What names files or folders, by the names of arguments."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,5 +21,17 @@ def run(options: argparse.Namespace) -> int:
     # The command's own table names this module.
     from supervision.cli import COMMANDS, build_parser
 
-    sys.stdout.write(shtab.complete(build_parser(COMMANDS), options.shell) + "\n")
+    parser = build_parser(COMMANDS)
+    _mark_places(parser)
+    sys.stdout.write(shtab.complete(parser, options.shell) + "\n")
     return 0
+
+
+def _mark_places(parser: argparse.ArgumentParser) -> None:
+    # argparse tells of its arguments nowhere else.
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for command in action.choices.values():
+                _mark_places(command)
+        elif action.dest in PLACES:
+            action.complete = PLACES[action.dest]  # type: ignore[attr-defined]

@@ -17,7 +17,7 @@ from gateway.settings import Settings
 from tests.support import local_http
 from tests.support.asgi import serving
 from tests.support.ports import free_port
-from tests.support.script_pages import script_page
+from tests.support.script_pages import LINES, line_page, script_page
 from tests.support.waiting import LONG_WAIT_S, wait_until
 from vlm_backend.embedded import languages
 from vlm_backend.embedded.server import create_app as create_engine
@@ -93,6 +93,24 @@ def test_what_can_be_read_beside_it_is_read(service: httpx.Client, script: str) 
     assert any(f"{script} script" in warning for warning in result["warnings"])
     text = "".join(block["content"] for page in result["pages"] for block in page["blocks"])
     assert len(text) < 200, "signs that stand for the unread lines were taken for text"
+
+
+@pytest.mark.parametrize("script", UNREAD)
+def test_words_in_lines_that_can_be_read_are_told(service: httpx.Client, script: str) -> None:
+    word = next(word for word in LINES[script][1].split() if len(word) > 5)
+    result = read(service, line_page(f"The letter of last year was signed by {word} and", "was sent on 12 May.")).json()
+    assert result["status"] == "partial"
+    assert "The letter of last year was signed by" in result["markdown"]
+    assert "was sent on 12 May." in result["markdown"]
+    assert any(script in warning and REMEDIES[script] in warning for warning in result["warnings"])
+
+
+@pytest.mark.parametrize("script", UNREAD)
+def test_words_beside_numbers_are_told(service: httpx.Client, script: str) -> None:
+    words = LINES[script][3].split()
+    result = read(service, line_page(*(f"{word} 45.00" for word in words if len(word) > 5))).json()
+    assert result["status"] in ("partial", "failed")
+    assert any(script in warning for warning in result["warnings"])
 
 
 def test_a_page_that_can_be_read_has_no_warning(service: httpx.Client) -> None:

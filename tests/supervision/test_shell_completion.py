@@ -27,3 +27,12 @@ def test_a_subcommand_is_completed(tmp_path: Path, shell: str) -> None:
         pytest.skip(f"no {shell} on this machine")
     done = subprocess.run(_PROGRAMS[shell], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert done.stdout.split()[0].startswith("watch" if shell != "zsh" else "_shtab"), done.stderr
+
+
+def test_files_are_completed(tmp_path: Path) -> None:
+    (tmp_path / "script").write_bytes(run(tmp_path, "completion", "bash").stdout)
+    (tmp_path / "scan.pdf").touch()
+    words = "COMP_WORDS=(paddleocr-vl read sca); COMP_CWORD=2; _shtab_paddleocr_vl"
+    show = ["bash", "-c", f'source ./script; {words}; echo "${{COMPREPLY[@]}}"']
+    done = subprocess.run(show, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["scan.pdf"]

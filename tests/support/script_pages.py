@@ -50,7 +50,15 @@ LINES = {
 
 def script_page(*scripts: str, size: int = 26) -> bytes:
     """A PNG with one paragraph for each script; `size` is the print's in pixels."""
-    paragraphs: Sequence[Sequence[str]] = [LINES[script] for script in scripts]
+    return _draw([LINES[script] for script in scripts], size)
+
+
+def line_page(*lines: str, size: int = 26) -> bytes:
+    """A PNG with these lines."""
+    return _draw([lines], size)
+
+
+def _draw(paragraphs: Sequence[Sequence[str]], size: int) -> bytes:
     step = round(1.6 * size)
     font = ImageFont.truetype(str(FONT), size, layout_engine=ImageFont.Layout.BASIC)
     height = sum(step * len(lines) + 3 * step for lines in paragraphs) + 2 * step

@@ -307,7 +307,7 @@ class EmbeddedEngine:
         parts = [(lines[start::shares], boxes[start::shares]) for start in range(shares)]
         read = await asyncio.gather(*(self._read_part(crop, *part) for part in parts))
         found = [line for part in read for line in part]
-        readable = [line for line in found if line.unread is None]
+        readable = [line for line in found if line.unread is None and line.text.text]
         return readable, _refusal(found, self.scripts), len(lines) - len(found)
 
     async def _read_part(
@@ -367,4 +367,6 @@ def _find_alone(crop: _Crop, grid: Grid) -> tuple[list[TextLine], set[TickBox]]:
 
 
 def _refusal(lines: Sequence[ReadLine], readable: Sequence[str]) -> str | None:
-    return refusal_of([line.unread for line in lines if line.unread], len(lines), readable)
+    unread = [line.unread for line in lines if line.unread]
+    words = [line.unread_words for line in lines if line.unread_words and not line.unread]
+    return refusal_of(unread, len(lines), readable, words)

@@ -29,8 +29,8 @@ class ReadWord:
 @dataclass(frozen=True, slots=True)
 class ReadLine:
     """A text line in place: `box` in pixels of the crop, `place` as it was found. `unread`: its script, where that is
-    none that a model reads; `text` is worth nothing then. `words`: those of the text in its order, where they were
-    asked for."""
+    none that a model reads; `text` is worth nothing then. `unread_words`: the script of words that the line holds
+    beside its text. `words`: those of the text in its order, where they were asked for."""
 
     box: Box
     text: LineText
@@ -38,6 +38,7 @@ class ReadLine:
     unread: ScriptGuess | None = None
     place: TextLine | None = None
     words: tuple[ReadWord, ...] = ()
+    unread_words: ScriptGuess | None = None
 
 
 def is_number(text: str) -> bool:
@@ -65,7 +66,14 @@ def concatenate(before: ReadLine, joint: str, after: ReadLine) -> ReadLine:
     has_look_alikes = bool(before.text.cyrillic or after.text.cyrillic)
     ends = [line.text.cyrillic or line.text.text for line in (before, after)]
     cyrillic = joint.join(ends) if has_look_alikes else ""
-    return replace(before, text=LineText(text, confidences, cyrillic=cyrillic), unread=unread, words=words)
+    unread_words = before.unread_words or after.unread_words
+    return replace(
+        before,
+        text=LineText(text, confidences, cyrillic=cyrillic),
+        unread=unread,
+        words=words,
+        unread_words=unread_words,
+    )
 
 
 def make_sign(one: TickBox, *, with_words: bool) -> ReadLine:

@@ -24,6 +24,7 @@ from vlm_backend.embedded.read_lines import MAX_SHORT, ReadLine, ReadWord, are_r
 from vlm_backend.embedded.recognizers import LineRecognizer, LineText
 from vlm_backend.embedded.scripts import drop_siblings, read_cyrillic
 from vlm_backend.embedded.unread import LOOK_ALIKE, ScriptGuess, is_sparse, is_unread
+from vlm_backend.embedded.unread_words import SUSPECT, drop_spans, find_doubtful_spans, is_clear_print
 
 MIN_LONG_SIDE = 320  # crops are small: nothing is gained by looking at them larger than their glyphs need
 MIN_CONFIDENCE = 0.5  # below it a line is noise, RapidOCR's own default
@@ -38,6 +39,7 @@ _WORD = re.compile(r"\S+")
 SURE_COLUMN, GAIN = 0.98, 0.1  # confidence of signs set as a row, alone, or beyond that of their column
 BAR_SIDE, SURE_NUMBER = 0.9, 0.6  # width of a fraction's number in its height, at least, and its least confidence
 _NUMBER = re.compile(r"[0-9A-Za-z]{1,5}(?:[.,+\-][0-9A-Za-z]{1,4})?")
+WORD_MARGIN = 0.15  # beside a word that is cut out of its line, in line heights
 DOUBTFUL, SURE_CYRILLIC = 0.9, 0.8  # a line read with less confidence is tried upside down too
 
 
@@ -161,13 +163,19 @@ class CropReader:
             if (text.confidence > texts[i].confidence if texts[i] is main[i] else _is_sure_whole(text, cuts[i]))
         }
         upside_down = _credible(upside_down, texts)
+        # So sure that what it looked like upright means nothing: a word alone may be a look-alike that way, too.
+        least = DOUBTFUL if len(upside_down) > 1 else LOOK_ALIKE
         for index, text in upside_down.items():
-            if text.confidence >= DOUBTFUL:  # so sure that what it looked like upright means nothing
+            if text.confidence >= least:
                 unread[index] = None
         read = [
             ReadLine(line.box, upside_down.get(index, texts[index]), index in upside_down, unread[index], line)
             for index, line in enumerate(lines)
         ]
+        known = [i for i, text in enumerate(texts) if text is main[i] and not unread[i] and i not in upside_down]
+        is_clear = is_clear_print([texts[index] for index in known])
+        for index in known:
+            read[index] = self._without_unread_words(read[index], cuts[index], check, is_clear=is_clear)
         if not with_words:
             return read
         return [replace(line, words=_find_words(line, cut)) for line, cut in zip(read, cuts, strict=True)]
@@ -184,6 +192,37 @@ class CropReader:
         is_vertical = y2 - y1 >= VERTICAL * (x2 - x1)
         is_beyond = is_unread(text.text, text.confidence, guess, shape, readable, is_vertical=is_vertical)
         return guess if is_beyond else None
+
+    def _without_unread_words(
+        self, line: ReadLine, cut: Pixels, check: Callable[[], None], *, is_clear: bool
+    ) -> ReadLine:
+        """The line without what turns out to be words in a script that is not read. Where the print is not clear, words
+        with as many letters as they have room for are only doubtful."""
+        x1, y1, x2, y2 = line.box
+        if y2 - y1 >= VERTICAL * (x2 - x1):
+            return line
+        spans, guess = [], None
+        for start, end in find_doubtful_spans(line.text, cut):
+            margin = round(WORD_MARGIN * cut.shape[0])
+            word = np.ascontiguousarray(cut[:, max(0, start - margin) : end + margin])
+            if (found := self._guess_unread_word(word, check, is_clear=is_clear)) is not None:
+                spans.append((start, end))
+                guess = found
+        return replace(line, text=drop_spans(line.text, spans, cut.shape[1]), unread_words=guess) if guess else line
+
+    def _guess_unread_word(self, word: Pixels, check: Callable[[], None], *, is_clear: bool) -> ScriptGuess | None:
+        check()
+        text, shape = (self._recognizers.judge or self._recognizers.main)(word), (word.shape[0], word.shape[1])
+        if text.script is None or not (is_clear or is_sparse(text.text, shape)):
+            return None
+        scripts = self._recognizers.scripts
+        if text.script.beyond(scripts) < SUSPECT or not is_unread(
+            text.text, text.confidence, text.script, shape, scripts
+        ):
+            return None
+        if self._recognizers.cyrillic is None:
+            return text.script
+        return drop_siblings([text.script], [word], self._recognizers.cyrillic, check)[0]
 
     def _read_narrow(
         self, lines: Sequence[TextLine], cuts: list[Pixels], texts: list[LineText], check: Callable[[], None]
@@ -353,7 +392,8 @@ def make_fraction(line: TextLine, above: ReadLine, below: ReadLine, *, with_word
 
 def _keep(line: ReadLine) -> ReadLine | None:
     """The line, unless it is noise."""
-    return line if line.unread or (line.text.text and line.text.confidence >= MIN_CONFIDENCE) else None
+    is_told = line.unread or line.unread_words
+    return line if is_told or (line.text.text and line.text.confidence >= MIN_CONFIDENCE) else None
 
 
 def _join_parts(

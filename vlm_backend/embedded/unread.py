@@ -105,15 +105,21 @@ def _model() -> _Model:
         return _Model(tuple(file["scripts"].tolist()), file["classes"], file["weights"], file["bias"])
 
 
-def refusal_of(unread: Sequence[ScriptGuess], lines: int, readable: Sequence[str]) -> str | None:
-    """A sentence on `unread` lines of a crop that has `lines` in all: their script and the remedy; None for no line.
+def refusal_of(
+    unread: Sequence[ScriptGuess], lines: int, readable: Sequence[str], words: Sequence[ScriptGuess] = ()
+) -> str | None:
+    """A sentence on `unread` lines of a crop that has `lines` in all, and on the lines that hold unread `words`: their
+    script and the remedy; None for no line.
 
     Lines of one crop are mostly of one script, so they decide together.
     """
-    if not unread:
+    if not unread and not words:
         return None
-    candidates = _candidates(unread, readable)
-    which = "The text is" if len(unread) == lines else f"{len(unread)} of {lines} lines are"
+    candidates = _candidates([*unread, *words], readable)
+    if words:
+        which = f"{len(unread) + len(words)} of {lines} lines hold text"
+    else:
+        which = "The text is" if len(unread) == lines else f"{len(unread)} of {lines} lines are"
     if SECOND in candidates and SECOND in readable:
         told = " or ".join(candidates)
         return f"{which} in {told} script, by its looks, and could not be read. A sharper picture may help."
