@@ -158,6 +158,7 @@ def test_a_stop_while_a_tier_waits_for_its_next_try_is_no_failure(tmp_path: Path
         service.terminate()
         assert service.wait(WAIT_S) == 0
     assert not has_given_up(names, "vlm")
+    assert list(Path(names["TMPDIR"]).glob("*supervisor*")) == []  # supervisord's own log of its listener
 
 
 def test_a_killed_watchdog_comes_back_and_remembers(tmp_path: Path, names: dict[str, str]) -> None:
