@@ -97,12 +97,13 @@ def _is_table(cells: Sequence[BBox], frame: int, ink: int, lines: Sequence[BBox]
 
 def _count_lines(cells: Sequence[BBox], lines: Sequence[BBox]) -> NDArray[np.intp]:
     """How many lines reach into each cell by their middle's height: detectors join the texts of neighbouring cells."""
-    x1, y1, x2, y2 = np.asarray(cells, dtype=np.float64).T[:, :, None]
-    left, top, right, bottom = np.asarray(lines, dtype=np.float64).T
+    left, top, right, bottom = np.asarray(sorted(lines, key=lambda line: line[1] + line[3]), dtype=np.float64).T
     middle = (top + bottom) / 2
-    shared = np.minimum(x2, right) - np.maximum(x1, left)
-    is_in = (y1 < middle) & (middle < y2) & (shared > (bottom - top) / 2)
-    counts: NDArray[np.intp] = is_in.sum(axis=1)
+    counts = np.zeros(len(cells), dtype=np.intp)
+    for at, (x1, y1, x2, y2) in enumerate(cells):
+        level = slice(np.searchsorted(middle, y1, "right"), np.searchsorted(middle, y2))
+        shared = np.minimum(x2, right[level]) - np.maximum(x1, left[level])
+        counts[at] = int((shared > (bottom[level] - top[level]) / 2).sum())
     return counts
 
 
