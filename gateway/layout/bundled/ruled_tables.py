@@ -9,9 +9,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from common.geometry import Rectangle, intersection_area
+from common.geometry import Rectangle, area, intersection_area
 from gateway.layout.base import Detection
-from gateway.layout.bundled.plausibility import TABLE
+from gateway.layout.bundled.plausibility import PICTURE, TABLE
 from gateway.model import BBox, Pixels
 from textlines.paragraphs import rows
 
@@ -34,16 +34,18 @@ MIN_SIDE = 0.6
 MAX_CELLS = 4000
 KNOWN = 0.5
 """Share of a grid that a detected table holds, or of the table that the grid holds, from which on it is found."""
+PHOTO = 0.25
+"""Share of a grid that a picture in one of its cells takes at most."""
 
 _Mask = NDArray[np.uint8]
 
 
 def add_ruled_tables(detections: Sequence[Detection], lines: Sequence[BBox], pixels: Pixels) -> list[Detection]:
-    """The detections, with the drawn grids that none of them is as tables, and without the pictures and texts inside of
-    these. `lines`: the page's. 10 ms of one core for an A4 page at 200 dpi."""
+    """The detections, with the drawn grids that none of them is as tables, and without the texts inside of these and
+    pictures of whole parts of them. `lines`: the page's. 10 ms of one core for an A4 page at 200 dpi."""
     known = [one.box for one in detections if one.label == TABLE]
     found = [box for box in find_grids(lines, pixels) if not any(_are_same(box, other) for other in known)]
-    kept = [one for one in detections if one.label == TABLE or not any(_holds(box, one.box) for box in found)]
+    kept = [one for one in detections if one.label == TABLE or not any(_replaces(box, one) for box in found)]
     return [*kept, *(Detection(TABLE, 1.0, box, is_drawn=True) for box in found)] if found else list(detections)
 
 
@@ -105,6 +107,12 @@ def _count_lines(cells: Sequence[BBox], lines: Sequence[BBox]) -> NDArray[np.int
         shared = np.minimum(x2, right[level]) - np.maximum(x1, left[level])
         counts[at] = int((shared > (bottom[level] - top[level]) / 2).sum())
     return counts
+
+
+def _replaces(grid: Rectangle, detection: Detection) -> bool:
+    """Whether a table in the place of a grid says what a detection does: no photo in a cell is."""
+    is_photo = detection.label == PICTURE and area(detection.box) < PHOTO * area(grid)
+    return _holds(grid, detection.box) and not is_photo
 
 
 def _are_same(box: Rectangle, other: Rectangle) -> bool:

@@ -110,3 +110,12 @@ def test_flow_chart_is_no_table() -> None:
             cv2.line(page, (320, y + 35), (460, y + 35), (0, 0, 0), 2)
             lines.append((x + 30, y + 20, x + 200, y + 50))
     assert find_grids(write(page, lines), page) == []
+
+
+@pytest.mark.parametrize(("box", "is_kept"), [((430, 245, 510, 275), True), ((180, 200, 660, 320), False)])
+def test_photo_in_a_cell_stays_a_picture(box: BBox, is_kept: bool) -> None:
+    page = draw_grid(XS, YS)
+    picture = Detection("image", 0.8, box)
+    found = add_ruled_tables([picture], write(page, cell_lines(XS, YS)), page)
+    assert (picture in found) == is_kept
+    assert [one.label for one in found if one is not picture] == ["table"]
