@@ -186,10 +186,11 @@ def _add_warning(result: PageResult, warning: str | None) -> PageResult:
 def _add_picture_notes(result: PageResult, page: PageInProgress) -> PageResult:
     """What is known of the page's picture: how it was turned, and what it lacks."""
     has_text = any(block.content.strip() for block in result.blocks)
-    is_lost = not has_text and page.layer_words >= MIN_LAYER_WORDS
+    # Of blocks that failed it is said already.
+    is_lost = not has_text and page.layer_words >= MIN_LAYER_WORDS and result.status == "ok"
     lost = (f"its text layer shows {page.layer_words} words, and none was read of the page",) if is_lost else ()
     warnings = [*result.warnings, *(f"page {result.page}: {warning}" for warning in (*page.warnings, *lost))]
-    status = "partial" if (page.is_partial or is_lost) and result.status == "ok" else result.status
+    status = "partial" if is_lost or (page.is_partial and result.status == "ok") else result.status
     key = page_image_key(page.number)
     image = key if key in page.images else None
     return result.model_copy(update={"angle": page.angle, "warnings": warnings, "status": status, "image": image})

@@ -258,10 +258,11 @@ class JobStore:
 
     def _read_warnings(self, job_id: str, created: float, name: str) -> list[str]:
         """`created`: of the job; an `Idempotency-Key` may make one again that was deleted."""
-        if content := self._objects.read(_key(job_id, f"warnings/{name}")):
-            warnings: list[str] = json.loads(content)
+        content = self._objects.read(_key(job_id, f"warnings/{name}"))
+        with suppress(ValueError):
+            warnings: list[str] = json.loads(content or b"")
             return warnings
-        page = self.page(job_id, int(name.removesuffix(".json")))  # a loss of power has left the file empty
+        page = self.page(job_id, int(name.removesuffix(".json")))  # a loss of power has left the file empty, or cut it
         return page.result.warnings if page else []
 
     def begin_attempt(self, job_id: str, process: str) -> None:

@@ -71,11 +71,15 @@ def drop_spans(text: LineText, spans: Sequence[Span], width: int) -> LineText:
     ]
     while kept and text.text[kept[0]].isspace():
         kept.pop(0)
+    while kept and text.text[kept[-1]].isspace():
+        kept.pop()
+    has_look_alikes = len(text.cyrillic) == len(text.text)
     return replace(
         text,
-        text="".join(text.text[place] for place in kept).rstrip(),
+        text="".join(text.text[place] for place in kept),
         confidences=tuple(text.confidences[place] for place in kept),
         middles=tuple(text.middles[place] for place in kept),
+        cyrillic="".join(text.cyrillic[place] for place in kept) if has_look_alikes else "",
     )
 
 

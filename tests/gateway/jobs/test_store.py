@@ -64,11 +64,14 @@ def test_a_job_without_a_key_is_kept_as_earlier_versions_read_it(jobs: JobServic
     assert (tmp_path / "jobs" / job.record.id / "document").read_bytes() == b"own"
 
 
-def test_warnings_that_a_loss_of_power_has_emptied_are_those_of_the_page(jobs: JobService, tmp_path: Path) -> None:
+@pytest.mark.parametrize("left", [b"", b'["page 1: '])
+def test_warnings_that_a_loss_of_power_has_cut_are_those_of_the_page(
+    jobs: JobService, tmp_path: Path, left: bytes
+) -> None:
     job = make_job(b"own")
     jobs.store.create(*job)
     lacks = ["a line of text was not read"]
     page = PageResult(page=1, width=1, height=1, dpi=200, status="partial", markdown="", blocks=[], warnings=lacks)
     jobs.store.write_page(job.record.id, StoredPage(result=page, timings=Timings()), {})
-    (tmp_path / "jobs" / job.record.id / "warnings" / "00001.json").write_bytes(b"")
+    (tmp_path / "jobs" / job.record.id / "warnings" / "00001.json").write_bytes(left)
     assert jobs.store.warnings(job.record) == lacks

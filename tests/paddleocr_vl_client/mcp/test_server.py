@@ -90,12 +90,13 @@ async def test_outline_search_and_blocks_share_locators(connect: Connect) -> Non
         assert all(hit["score"] < 100 for hit in near)
 
 
-async def test_an_empty_result_says_why(connect: Connect, pages: Gateway) -> None:
+async def test_an_empty_result_says_why(connect: Connect, pages: Gateway, folder: Path) -> None:
     """As text too, which is all that some agents are shown."""
     pages.layout.regions = []
+    (folder / "empty.pdf").write_bytes(pdf(3))  # what other tests have read is remembered
     async with connect() as client:
         for tool, arguments, reason in (
-            ("outline", {"document": "five.pdf", "pages": "2-3"}, "read_document"),
+            ("outline", {"document": "empty.pdf", "pages": "2-3"}, "read_document"),
             ("search", {"query": "nothing of this kind"}, "other words"),
             ("list_jobs", {"state": "running"}, "no running jobs"),
         ):
