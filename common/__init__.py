@@ -8,3 +8,5 @@ from typing import Any, cast
 # a package that pip installs with it. Both look here when they are loaded.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 sys.modules.setdefault("openvino_telemetry", cast(Any, None))
+# OpenVINO's hwloc says in plain text among the log's JSON that a container without /sys tells it nothing.
+os.environ.setdefault("HWLOC_HIDE_ERRORS", "2")
