@@ -78,11 +78,16 @@ def is_inverted(pixels: Pixels) -> bool:
     return bool(np.median(cv2.cvtColor(sample, cv2.COLOR_RGB2GRAY)) < DARK)
 
 
+def count_strip_rows(pixels: Pixels) -> int:
+    """Rows of a picture that are worked on at a time where what is needed meanwhile is to be of a strip's size."""
+    width: int = pixels.shape[1]
+    return max(STRIP_PIXELS // width, 1)
+
+
 def map_strips(pixels: Pixels, work: Callable[[Pixels], Pixels], reach: int) -> Pixels:
     """What `work` makes of a picture, as large as it, strip by strip: what it needs meanwhile is of a strip's size.
     `reach`: rows above and below a pixel that its value depends on."""
-    height, width = pixels.shape[:2]
-    rows = max(STRIP_PIXELS // width, 1)
+    height, rows = pixels.shape[0], count_strip_rows(pixels)
     if rows >= height:
         return work(pixels)
     first = work(pixels[: rows + reach])

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from textlines.glyphs import STRIP_PIXELS, Pixels, map_strips
+from textlines.glyphs import Pixels, count_strip_rows, map_strips
 
 MIN_NOISE = 4.0
 """Grey levels of deviation from which on a picture is grainy: print, JPEG and paper stay below 2."""
@@ -64,7 +64,7 @@ def measure_sharpness(pixels: Pixels) -> float:
 
     Strip by strip, of which only the counts of each contrast and step are kept.
     """
-    rows = max(STRIP_PIXELS // pixels.shape[1], 1)
+    rows = count_strip_rows(pixels)
     counts = np.zeros(LEVELS * LEVELS, dtype=np.int64)
     for start in range(0, pixels.shape[0], rows):
         top, bottom = max(start - EDGE_SIDE, 0), start + rows + EDGE_SIDE

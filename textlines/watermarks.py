@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from common.geometry import area, intersection_area
 from textlines.detection import Quad, TextLine
 from textlines.frame import MIN_REPEATED, find_frame, find_watermarks, line_axis
-from textlines.glyphs import STRIP_PIXELS, Components, Pixels, find_components, map_strips
+from textlines.glyphs import Components, Pixels, count_strip_rows, find_components, map_strips
 from textlines.stamps import find_stamped_lines
 
 Mask = NDArray[np.bool_]
@@ -157,9 +157,8 @@ def _find_strokes(pixels: Pixels, low: float, high: float) -> Pixels:
 
 
 def _list_strips(pixels: Pixels) -> Iterator[slice]:
-    height, width = pixels.shape[:2]
-    rows = max(STRIP_PIXELS // width, 1)
-    return (slice(start, start + rows) for start in range(0, height, rows))
+    rows = count_strip_rows(pixels)
+    return (slice(start, start + rows) for start in range(0, pixels.shape[0], rows))
 
 
 def _find_paper(pixels: Pixels, paper: float) -> NDArray[np.float64]:

@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from concurrent.futures import Executor
 from contextlib import asynccontextmanager, suppress
+from contextvars import copy_context
 from functools import partial
 from http import HTTPStatus
 from typing import Protocol, TypeVar
@@ -160,8 +161,8 @@ class JobReading:
             is_refused=page.is_refused,
         )
         try:
-            loop = asyncio.get_running_loop()
-            await loop.run_in_executor(self._writers, self._write, session.document, stored, page)
+            keep = partial(copy_context().run, self._write, session.document, stored, page)  # log lines name the job
+            await asyncio.get_running_loop().run_in_executor(self._writers, keep)
         except FileNotFoundError:
             raise _job_deleted() from None
         async with self._changed:
